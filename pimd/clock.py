@@ -1,0 +1,105 @@
+"""Time as an argument: monotonic seconds for timers, Unix milliseconds for people and cards."""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class TimerHandle(Protocol):
+    """What `Clock.call_at` returns; `asyncio.TimerHandle` is one."""
+
+    def cancel(self) -> None:
+        """Do nothing if the timer already fired."""
+
+
+class Clock(Protocol):
+    """The only source of time in the daemon, so that tests can move it by hand."""
+
+    def now(self) -> float:
+        """Monotonic seconds; only differences mean anything."""
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970; may jump when the machine's clock is set."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
+        """Run `callback` on the event loop once `now()` has reached `when`."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` of this clock's time."""
+
+
+class SystemClock:
+    """The running event loop's monotonic time, and the machine's wall clock."""
+
+    def now(self) -> float:
+        """Seconds of `loop.time()`."""
+        return asyncio.get_running_loop().time()
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
+        """Schedule on the running loop."""
+        return asyncio.get_running_loop().call_at(when, callback)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running loop."""
+        await asyncio.sleep(seconds)
+
+
+class _ManualTimer:
+    """A timer of a ManualClock."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class ManualClock:
+    """A clock that stands still until `advance` is called; for tests and simulations."""
+
+    def __init__(self, now: float = 1000.0, unix_ms: int = 1_780_000_000_000) -> None:
+        self._now = now
+        self._offset_ms = unix_ms - round(now * 1000)
+        self._timers: list[tuple[float, int, _ManualTimer]] = []
+        self._order = itertools.count()
+
+    def now(self) -> float:
+        """Seconds as last set by `advance`."""
+        return self._now
+
+    def unix_ms(self) -> int:
+        """Follow `now` with the offset given at construction or by `set_unix_ms`."""
+        return round(self._now * 1000) + self._offset_ms
+
+    def set_unix_ms(self, unix_ms: int) -> None:
+        """Jump the wall clock without moving monotonic time."""
+        self._offset_ms = unix_ms - round(self._now * 1000)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
+        """Fire during the `advance` that reaches `when`."""
+        timer = _ManualTimer(callback)
+        heapq.heappush(self._timers, (when, next(self._order), timer))
+        return timer
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `advance` to pass `seconds`."""
+        woken = asyncio.get_running_loop().create_future()
+        self.call_at(self._now + seconds, lambda: None if woken.done() else woken.set_result(None))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward, running due timers in order at their own times."""
+        end = self._now + seconds
+        while self._timers and self._timers[0][0] <= end:
+            when, _, timer = heapq.heappop(self._timers)
+            self._now = max(self._now, when)
+            if timer.callback is not None:
+                timer.callback()
+        self._now = end

@@ -1,0 +1,95 @@
+"""The in-process bus: every subscriber gets every event after its subscription, in order, or is told how many it missed."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+SUBSCRIBER_QUEUE_LIMIT = 4096
+"""Events that may wait for one subscriber before the oldest are dropped and counted."""
+
+
+@dataclass(frozen=True)
+class Lagged:
+    """Stands in a subscription for events that were dropped because the subscriber was too slow."""
+
+    missed: int
+    """How many events were dropped since the last one delivered."""
+
+
+class Subscription(Generic[T]):
+    """An async iterator of events; ends after `close`."""
+
+    def __init__(self, topic: "Topic[T]", limit: int) -> None:
+        self._topic = topic
+        self._limit = limit
+        self._waiting: deque[T] = deque()
+        self._missed = 0
+        self._closed = False
+        self._wake = asyncio.Event()
+
+    def push(self, event: T) -> None:
+        """Queue without ever waiting; over the limit the oldest waiting event is dropped and counted."""
+        if len(self._waiting) >= self._limit:
+            self._waiting.popleft()
+            self._missed += 1
+        self._waiting.append(event)
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the iteration; waiting events are discarded. Closing twice is no error."""
+        self._closed = True
+        self._waiting.clear()
+        self._topic.discard(self)
+        self._wake.set()
+
+    def next_waiting(self) -> T | Lagged | None:
+        """Return the next event without waiting, or None."""
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return Lagged(missed)
+        return self._waiting.popleft() if self._waiting else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T | Lagged:
+        while True:
+            if self._closed:
+                raise StopAsyncIteration
+            event = self.next_waiting()
+            if event is not None:
+                return event
+            self._wake.clear()
+            await self._wake.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Topic(Generic[T]):
+    """One stream of events with any number of subscribers, none of which can slow another."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription[T]] = []
+
+    def subscribe(self, limit: int = SUBSCRIBER_QUEUE_LIMIT) -> Subscription[T]:
+        """Receive every event published from now on."""
+        subscription = Subscription(self, limit)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def discard(self, subscription: Subscription[T]) -> None:
+        """Forget a subscription; unknown ones are ignored."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+
+    def publish(self, event: T) -> None:
+        """Hand `event` to every subscriber in the order of subscription."""
+        for subscription in tuple(self._subscriptions):
+            subscription.push(event)

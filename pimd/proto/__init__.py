@@ -1,0 +1,1 @@
+"""The PIM link protocol version 2, sans-IO: bytes and `now` in, bytes and events out."""

@@ -1,0 +1,25 @@
+"""Who is at fault decides what happens: our bug raises, the peer's fault costs the peer its link."""
+
+
+class ProtocolError(Exception):
+    """Base of everything the protocol code raises."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own code asked for something the protocol forbids; never swallowed."""
+
+
+class PayloadTooLarge(LocalProtocolError, ValueError):  # noqa: N818 - the contract's name
+    """A plugin payload is over 60 000 bytes; raised before anything is sent."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke the protocol; its link is closed and nobody else is affected."""
+
+
+class DecodeError(RemoteProtocolError):
+    """Bytes of a known type that do not have its form, left-over bytes included."""
+
+
+class HandshakeError(RemoteProtocolError):
+    """The opening failed: wrong keys, wrong secret, wrong order or a bad proof."""
