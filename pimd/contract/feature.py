@@ -1,0 +1,82 @@
+"""A feature: RPC methods and a plugin, declared as one value."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pimd.contract.methods import NoParams, Params, mark_of
+from pimd.contract.plugin import DaemonPlugin
+from pimd.contract.services import Provided, ServiceKey, Services
+
+FEATURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class FeatureSettings(BaseModel):
+    """Base of a feature's `[features.<name>]` table; a wrong or unknown key stops the start with one readable line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class EventStream:
+    """A notification stream; the daemon adds `<namespace>.subscribe` and `.unsubscribe` for each."""
+
+    name: str
+    """`<namespace>.event`."""
+    payload: Any
+    """Pydantic model, or union of models told apart by `kind`, of the notification's params."""
+    params: type[Params] = NoParams
+    """What `subscribe` takes, such as a filter."""
+    accepts: Callable[[Any, Any], bool] | None = None
+    """Called with (subscribe params, payload) for each event; None lets all through."""
+    replay: Callable[[Services], Sequence[BaseModel]] | None = None
+    """Past payloads that a new subscription gets first, oldest first, in paced chunks."""
+    stamped: bool = True
+    """Whether `at` is added to each notification."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """The declaration; building one has no side effect, and names are checked at once (ValueError)."""
+
+    name: str
+    summary: str
+    """One line for people."""
+    namespaces: tuple[str, ...] = ()
+    """RPC namespaces it owns; each is owned by exactly one feature, a clash is a start-up error."""
+    plugin: type[DaemonPlugin] | None = None
+    methods: tuple[Callable[..., Any], ...] = ()
+    """Plain functions `(context, params)` marked `@rpc`; marked methods of the plugin class need not be listed."""
+    events: tuple[EventStream, ...] = ()
+    settings: type[BaseModel] = FeatureSettings
+    requires: tuple[str, ...] = ()
+    """Features it cannot live without; the start order follows."""
+    provides: tuple[Provided[Any], ...] = ()
+    uses: tuple[ServiceKey[Any], ...] = ()
+    """Core services, and multi-provider keys, that it takes."""
+    optional: bool = False
+    """When its start fails, the daemon goes on and lists it as failed."""
+    needs_signing_seed: bool = False
+    default_enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if not FEATURE_NAME.fullmatch(self.name):
+            raise ValueError(f"feature name {self.name!r}: lowercase letters, digits and underscores, a letter first")
+        for method in self.marked_names():
+            if method.split(".")[0] not in self.namespaces:
+                raise ValueError(f"feature {self.name}: method {method} is outside its namespaces {self.namespaces}")
+        for stream in self.events:
+            if stream.name.removesuffix(".event") not in self.namespaces or not stream.name.endswith(".event"):
+                raise ValueError(f"feature {self.name}: stream {stream.name} is not <one of its namespaces>.event")
+
+    def marked_functions(self) -> tuple[Callable[..., Any], ...]:
+        """The plugin class's `@rpc` methods (unbound) and the plain ones, in order of definition."""
+        own = [f for f in vars(self.plugin).values() if callable(f)] if self.plugin else []
+        return tuple(f for f in (*own, *self.methods) if mark_of(f))
+
+    def marked_names(self) -> tuple[str, ...]:
+        """The method names without the subscription ones."""
+        return tuple(mark.name for f in self.marked_functions() if (mark := mark_of(f)))

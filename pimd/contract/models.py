@@ -1,0 +1,105 @@
+"""Field types and models that several features share."""
+
+import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from pimd.contract.methods import Result
+from pimd.ids import MessageId, NodeId
+
+
+class _Hexadecimal:
+    """Reads and writes a fixed-size byte string as lowercase hexadecimal digits; upper case is accepted."""
+
+    def __init__(self, kind: type[NodeId] | type[MessageId]) -> None:
+        self.kind = kind
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._validate, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^[0-9a-f]{{{2 * self.kind.SIZE}}}$"}
+
+    def _validate(self, value: Any) -> NodeId | MessageId:
+        if isinstance(value, self.kind):
+            return value
+        if isinstance(value, str):
+            return self.kind.parse(value)
+        raise ValueError(f"must be a string of {2 * self.kind.SIZE} hexadecimal digits")
+
+
+NodeIdHex = Annotated[NodeId, _Hexadecimal(NodeId)]
+"""A NodeId that is 32 lowercase hexadecimal digits in JSON."""
+MessageIdHex = Annotated[MessageId, _Hexadecimal(MessageId)]
+"""A MessageId that is 32 lowercase hexadecimal digits in JSON."""
+X25519Hex = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
+"""32 bytes as 64 hexadecimal digits."""
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339 in UTC with a `Z`."""
+
+
+def rfc3339(unix_ms: int) -> str:
+    """Write Unix milliseconds as RFC 3339 with a `Z`."""
+    moment = datetime.datetime.fromtimestamp(unix_ms / 1000, tz=datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class PeerSummary(Result):
+    """One row of `peers.list` and of `status.peers`."""
+
+    node_id: NodeIdHex
+    node_id_short: str = Field(min_length=1, description="First 8 digits of node_id.")
+    label: str | None = Field(description="What the user calls this peer.")
+    mesh_ip: str = Field(description='The configured CIDR of the mesh interface, else "".')
+    transport: Literal["tcp", "bluetooth", "wifi_direct", "relay"]
+    state: Literal["active", "relayed", "connecting", "failed"]
+    route_hops: int = Field(ge=0, description="1 for a neighbour, 0 when there is no route.")
+    last_seen_s: int = Field(ge=0)
+    latency_ms: int | None
+    is_gateway: bool
+    static: bool = Field(description="Configured in the file.")
+    x25519_pubkey: X25519Hex | None
+
+
+class SubscriptionResult(Result):
+    """What every `<namespace>.subscribe` answers."""
+
+    subscription_id: str
+
+
+class ConfigProblem(Result):
+    """One thing wrong with a configuration text."""
+
+    message: str
+    line: int | None = Field(default=None, ge=1)
+    column: int | None = Field(default=None, ge=1)
+    path: str | None = Field(default=None, description="Dotted key, such as `transport.listen_port`.")
+
+
+class LogRecord(Result):
+    """One record of the daemon's log, as `logs.event` carries it."""
+
+    ts: Timestamp
+    level: Literal["trace", "debug", "info", "warn", "error"]
+    source: str = Field(description="Dotted name of the part that wrote it.")
+    message: str
+    peer_id: NodeIdHex | None = None
+    fields: dict[str, Any] | None = None
+
+
+class FeatureRow(Result):
+    """One row of `features.list`."""
+
+    name: str
+    version: str
+    origin: str = Field(description="`built-in`, or the name of the distribution that brought it.")
+    state: Literal["running", "disabled", "not_built", "failed", "quarantined"]
+    reason: str = Field(description="Why it is in that state.")
+    methods: list[str]
+    payload_kinds: list[str]
+    events: list[str]

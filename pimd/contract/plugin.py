@@ -1,0 +1,86 @@
+"""The in-process half of a feature."""
+
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from pimd.clock import Clock
+from pimd.contract.cancellation import CancellationToken
+from pimd.contract.control import ControlSender
+from pimd.contract.identity import IdentitySecrets
+from pimd.contract.peers import PeerDirectory
+from pimd.contract.services import Services
+from pimd.ids import NodeId
+
+
+class Spawn(Protocol):
+    """Starts a task that the daemon owns on the plugin's behalf."""
+
+    def __call__(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` until it ends or the plugin is shut down.
+
+        What it raises is logged and counted as a failure of this plugin; it never reaches another.
+        """
+
+
+@dataclass(frozen=True)
+class PluginContext:
+    """Everything the daemon offers a plugin, handed over once, at start."""
+
+    peers: PeerDirectory
+    control: ControlSender
+    identity: IdentitySecrets
+    data_dir: Path
+    """The plugin's own directory, mode 0700, created by the daemon."""
+    cancel: CancellationToken
+    """Cancelled when the plugin is to stop; long-running tasks are tied to it."""
+    clock: Clock
+    settings: BaseModel
+    """The validated `[features.<name>]` table, an instance of the model that the feature declared."""
+    log: logging.Logger
+    services: Services
+    """What the feature named in `uses` and `requires`; asking for anything else raises PermissionError."""
+    spawn: Spawn
+    """The only way to start a task; cancelled after `shutdown` returned or ran out of time."""
+
+
+class DaemonPlugin:
+    """Base of every plugin; each method but `start` has a default that does nothing.
+
+    The life of a plugin: constructed without arguments, `start` once, then `handle_payload` and `on_peer_forgotten` any number of
+    times, then `shutdown` once, also when its own `start` failed half-way.
+
+    Containment: whatever a plugin's coroutine raises (`SystemExit` and `CancelledError` included) is logged and counted, a call that
+    takes more than 30 s is cancelled and counted, and after 5 failures in 60 s the plugin is quarantined: its payloads are dropped,
+    its methods answer -32601 with the state `quarantined`, until it is enabled again. Containment is against faults, not malice.
+    """
+
+    name: ClassVar[str]
+    """`[a-z][a-z0-9_]*`; log field and, by convention, the prefix of the payload kinds."""
+    payload_kinds: ClassVar[tuple[str, ...]] = ()
+    """The `PluginPayload.kind`s it claims. The first plugin in registration order that claims a kind gets it."""
+
+    async def start(self, ctx: PluginContext) -> None:
+        """Return when start-up is complete; long-running work belongs in `ctx.spawn`.
+
+        An exception stops the daemon's start with a message that names the feature, unless the feature is `optional`.
+        """
+
+    async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
+        """Take one payload of a claimed kind; `src` is proven end to end.
+
+        One call at a time, in arrival order, from a bounded queue (1024 payloads or 16 MiB, at most 64 of one source).
+        """
+
+    async def on_peer_forgotten(self, peer: NodeId) -> None:
+        """Wipe the per-peer state that hangs on an identity which just left the keystore.
+
+        What a user wrote goes only when asked, through `PEER_DATA`. `peers.forget` answers after every plugin returned, or 5 s.
+        """
+
+    async def shutdown(self) -> None:
+        """Release what `start` took, best effort, within 5 s; plugins stop in reverse order of start."""
