@@ -1,0 +1,173 @@
+"""Opens one SQLite file as every database here is opened: private, checked, durable; a damaged one is moved aside."""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiosqlite
+
+from pimd.clock import Clock
+from pimd.store.database_errors import DatabaseError, SchemaTooNew, is_damage
+from pimd.store.migrations import Migration, migrate, schema_version
+from pimd.store.secret_file import sync_directory
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_S = 5.0
+"""How long a lock held by another program is waited for."""
+COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+class _Damaged(Exception):  # noqa: N818 - never leaves this module
+    """The content of the file cannot be trusted."""
+
+
+async def open_file(
+    path: Path, migrations: Sequence[Migration], clock: Clock
+) -> tuple[aiosqlite.Connection, Path | None]:
+    """Return a connection to a sound file of the newest schema, and where a damaged one was moved, if there was one.
+
+    Raises `DatabaseError`, and `SchemaTooNew` for a file of a later program.
+    """
+    try:
+        return await _open_sound(path, migrations), None
+    except _Damaged as damage:
+        moved = _move_aside(path, clock)
+        log.warning("%s is damaged (%s): moved to %s, beginning with an empty one", path, damage, moved)
+    try:
+        return await _open_sound(path, migrations), moved
+    except _Damaged as damage:
+        raise DatabaseError(path, "open", f"a new file is damaged at once ({damage}); check the disk") from damage
+
+
+async def _open_sound(path: Path, migrations: Sequence[Migration]) -> aiosqlite.Connection:
+    _make_private(path)
+    _refuse_lost_main_file(path)
+    if _has_content(path):
+        await _check(path, len(migrations))
+    return await _connect(path, "rw", lambda connection: _prepare(connection, path, migrations))
+
+
+async def _check(path: Path, supported: int) -> None:
+    """Raise `_Damaged` or `SchemaTooNew`, leaving file and write-ahead log as they are."""
+    # A connection that may write would check the log in and delete it when it is closed. Only a rollback journal, left
+    # by a kill during the very first start, cannot be looked at without undoing what it holds.
+    mode = "rw" if _has_content(path.with_name(path.name + "-journal")) else "ro"
+    await stop(await _connect(path, mode, lambda connection: _refuse_unsound(connection, path, supported)))
+
+
+async def _connect(
+    path: Path, mode: str, prepare: Callable[[aiosqlite.Connection], Awaitable[None]]
+) -> aiosqlite.Connection:
+    connection: aiosqlite.Connection | None = None
+    ready = False
+    try:
+        connection = await aiosqlite.connect(_uri(path, mode), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        await prepare(connection)
+        ready = True
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise _Damaged(str(error)) from error
+        raise DatabaseError.from_sqlite(path, "open", error) from error
+    finally:
+        if connection is not None and not ready:
+            await stop(connection)
+    return connection
+
+
+async def _refuse_unsound(connection: aiosqlite.Connection, path: Path, supported: int) -> None:
+    found = await schema_version(connection)
+    if found > supported:
+        raise SchemaTooNew(path, found, supported)
+    if found < 0:
+        raise _Damaged(f"schema version {found}")
+    findings = [row[0] for row in await connection.execute_fetchall("PRAGMA quick_check(1)")]
+    if findings != ["ok"]:
+        raise _Damaged(str(findings[0]).replace("\n", " "))
+
+
+async def _prepare(connection: aiosqlite.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _text
+    await connection.execute("PRAGMA journal_mode = WAL")
+    await connection.execute("PRAGMA synchronous = FULL")
+    await connection.execute("PRAGMA foreign_keys = ON")
+    await migrate(connection, path, migrations)
+
+
+def _text(raw: bytes) -> str:
+    # A flipped bit in a text must not make the whole table unreadable.
+    return raw.decode(errors="replace")
+
+
+async def stop(connection: aiosqlite.Connection) -> None:
+    """Close and end the thread: an aiosqlite connection left open keeps the interpreter from exiting."""
+    try:
+        _ = connection.in_transaction
+    except ValueError:
+        return  # a job closed it; its thread would never answer again
+    stopped = connection.stop()
+    if stopped is not None:
+        await stopped
+
+
+def _make_private(path: Path) -> None:
+    """Create the file, or tighten it: SQLite gives -wal and -shm the mode that it finds here."""
+    try:
+        created = not path.exists()
+        _tighten(path, os.O_CREAT)
+        for companion in _existing_companions(path):
+            _tighten(companion)
+        if created:
+            sync_directory(path.parent)
+    except OSError as error:
+        reason = "it is a symbolic link; remove it" if path.is_symlink() else str(error.strerror)
+        raise DatabaseError(path, "open", reason) from error
+
+
+def _tighten(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _existing_companions(path: Path) -> list[Path]:
+    companions = [path.with_name(path.name + suffix) for suffix in COMPANIONS]
+    return [companion for companion in companions if companion.exists()]
+
+
+def _refuse_lost_main_file(path: Path) -> None:
+    """SQLite deletes the write-ahead log of an empty file, and with it what could still be read."""
+    if not _has_content(path) and _has_content(path.with_name(path.name + "-wal")):
+        raise _Damaged("the file is empty but its write-ahead log is not")
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _move_aside(path: Path, clock: Clock) -> Path:
+    moment = datetime.fromtimestamp(clock.unix_ms() / 1000, tz=UTC)
+    base = path.with_name(f"{path.name}.damaged-{moment:%Y%m%dT%H%M%SZ}")
+    target, count = base, 1
+    while target.exists():
+        count += 1
+        target = base.with_name(f"{base.name}-{count}")
+    try:
+        path.rename(target)
+        for companion in _existing_companions(path):
+            companion.rename(target.with_name(target.name + companion.name.removeprefix(path.name)))
+        sync_directory(path.parent)
+    except OSError as error:
+        reason = f"{error.strerror}; the file is damaged, move it away by hand"
+        raise DatabaseError(path, "move aside", reason) from error
+    return target
