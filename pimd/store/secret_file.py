@@ -44,18 +44,20 @@ def read_secret_file(path: Path, limit: int) -> bytes:
     try:
         # Without O_NONBLOCK a FIFO of that name would hang the start.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _refuse_unsafe(path, os.fstat(descriptor))
+            return os.read(descriptor, limit + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise
     except OSError as error:
-        problem = (
+        reason = (
             "is a symbolic link; put the file itself there"
             if path.is_symlink()
             else f"cannot be read: {error.strerror}"
         )
-        raise SecretFileError(path, problem) from error
-    with os.fdopen(descriptor, "rb") as file:
-        _refuse_unsafe(path, os.fstat(file.fileno()))
-        return file.read(limit + 1)
+        raise SecretFileError(path, reason) from error
 
 
 def sync_directory(directory: Path) -> None:

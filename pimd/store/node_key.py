@@ -1,0 +1,45 @@
+"""The seed that the node's whole identity is made from (link.md section 1)."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pimd.store.secret_file import SecretFileError, create_secret_file, read_secret_file
+
+SEED_SIZE = 32
+
+
+def load_or_create_seed(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
+    """Return the 32 raw bytes in `path`; a new seed is on disk, with its directory entry, before it is returned.
+
+    A file that others may read is refused, not tightened: its secret may be known by now, and only a person can tell.
+    Raises `SecretFileError`, which never holds any of the bytes.
+    """
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        _make_parent(path)
+        # False when another process made one meanwhile: then that one counts.
+        create_secret_file(path, random(SEED_SIZE))
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        raise SecretFileError(path, "vanished while it was being created; start again") from None
+
+
+def _load(path: Path) -> bytes:
+    seed = read_secret_file(path, SEED_SIZE)
+    if len(seed) != SEED_SIZE:
+        size = f"{len(seed)} bytes" if len(seed) < SEED_SIZE else "more bytes than that"
+        raise SecretFileError(
+            path,
+            f"a node key has exactly {SEED_SIZE} bytes, this file {size}; restore it from a backup or move it away",
+        )
+    return seed
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SecretFileError(path, f"its directory cannot be created: {error.strerror}") from error
