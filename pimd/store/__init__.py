@@ -1,0 +1,1 @@
+"""What survives a restart: databases, identities, keys, the configuration file."""

@@ -15,6 +15,7 @@ from pimd.clock import Clock, SystemClock
 from pimd.store.database_errors import DatabaseError, SchemaTooNew
 from pimd.store.database_file import open_file, stop
 from pimd.store.migrations import Migration
+from pimd.store.task_scope import task_scope
 
 __all__ = ["Database", "DatabaseError", "Migration", "SchemaTooNew", "Work"]
 
@@ -71,22 +72,16 @@ class Database:
 
         Raises what `start` raises. An unexpected failure of the writer cancels the block and is raised from it.
         """
-        try:
-            async with asyncio.TaskGroup() as tasks:
+        async with task_scope() as tasks:
 
-                def spawn(name: str, work: Coroutine[Any, Any, None]) -> None:
-                    tasks.create_task(work, name=name)
+            def spawn(name: str, work: Coroutine[Any, Any, None]) -> None:
+                tasks.create_task(work, name=name)
 
-                database = await cls.start(path, migrations, spawn, clock=clock)
-                try:
-                    yield database
-                finally:
-                    await database.close()
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            # The group is a detail of how the writer is owned; the block's own exception leaves as it was.
-            raise group.exceptions[0] from group.exceptions[0].__cause__
+            database = await cls.start(path, migrations, spawn, clock=clock)
+            try:
+                yield database
+            finally:
+                await database.close()
 
     @classmethod
     async def start(

@@ -1,0 +1,63 @@
+"""Who has to leave a full keystore (link.md section 7)."""
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+
+from pimd.contract.services import KnownPeer
+from pimd.ids import NodeId
+
+SCAN_SHARE = 100
+"""Looking through all identities is paid for by a hundredth as many requests, and finds victims for as many."""
+
+
+class Victims:
+    """Names one identity after another: first those without a route, then of the neighbour that brought the most.
+
+    When few can be evicted, most requests are refused instead of looking through everything each time: otherwise each
+    card of a stranger would cost the work of all that are kept. Among equals the one not seen for longest goes.
+    """
+
+    def __init__(
+        self, identities: Mapping[NodeId, KnownPeer], who_may_go: Callable[[], Callable[[KnownPeer], bool]]
+    ) -> None:
+        self.brought_by: dict[NodeId, NodeId] = {}
+        """The neighbour that brought the newest card, of those identities that came since the start."""
+        self.has_route: Callable[[NodeId], bool] = lambda _: False
+        self._identities = identities
+        self._who_may_go = who_may_go
+        self._chosen: deque[NodeId] = deque()
+        self._routeless = True
+        self._requests: float = float("inf")
+
+    def next(self) -> NodeId | None:
+        """Return who is to go, or None."""
+        self._requests += 1
+        victim = self._next_chosen()
+        if victim is None and self._requests * SCAN_SHARE >= len(self._identities):
+            self._requests = 0
+            self._choose()
+            victim = self._next_chosen()
+        return victim
+
+    def _next_chosen(self) -> NodeId | None:
+        may_go = self._who_may_go()
+        while self._chosen:
+            peer = self._identities.get(self._chosen.popleft())
+            if peer is not None and may_go(peer) and not (self._routeless and self.has_route(peer.node_id)):
+                return peer.node_id
+        return None
+
+    def _choose(self) -> None:
+        may_go = self._who_may_go()
+        free = [peer for peer in self._identities.values() if may_go(peer)]
+        routeless = [peer for peer in free if not self.has_route(peer.node_id)]
+        self._routeless = bool(routeless)
+        count = max(1, len(self._identities) // SCAN_SHARE)
+        if not routeless and free:
+            brought = Counter(self.brought_by.get(peer.node_id) for peer in free)
+            (most, number), *others = brought.most_common(2)
+            free = [peer for peer in free if self.brought_by.get(peer.node_id) == most]
+            count = min(count, max(1, number - (others[0][1] if others else 0)))
+        oldest = heapq.nsmallest(count, routeless or free, key=lambda peer: (peer.last_seen_ms, peer.node_id))
+        self._chosen = deque(peer.node_id for peer in oldest)

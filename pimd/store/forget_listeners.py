@@ -1,0 +1,96 @@
+"""Tells plugins that an identity is gone, none of which can hold up another or the user for long."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from pimd.clock import Clock
+from pimd.ids import NodeId
+
+log = logging.getLogger(__name__)
+
+ANSWER_LIMIT_S = 5.0
+"""How long `peers.forget` waits for plugins."""
+BACKLOG_LIMIT = 10_000
+"""Evicted identities that plugins are still to be told of."""
+
+ForgetListener = Callable[[NodeId], Awaitable[None]]
+
+
+class ForgetListeners:
+    """Async callables to be told of each identity that left, in tasks of the given group."""
+
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self.listeners: list[ForgetListener] = []
+        self.untold = 0
+        """Evicted identities that nobody was told of, because plugins were too far behind."""
+        self._clock = clock
+        self._tasks = tasks
+        self._running: set[asyncio.Task[None]] = set()
+        self._backlog: deque[NodeId] = deque()
+        self._telling = False
+
+    async def tell(self, peer: NodeId) -> None:
+        """Tell all at once; return when they returned, or after 5 s, when those not ready go on unwaited for."""
+        calls = self._call_all(peer)
+        over = asyncio.Event()
+        timer = self._clock.call_at(self._clock.now() + ANSWER_LIMIT_S, over.set)
+        for call in calls:
+            call.add_done_callback(lambda _: over.set() if all(call.done() for call in calls) else None)
+        try:
+            if calls:
+                await over.wait()
+        finally:
+            timer.cancel()
+        late = [call.get_name() for call in calls if not call.done()]
+        if late:
+            log.warning("not ready within %.0f s: %s", ANSWER_LIMIT_S, ", ".join(late))
+
+    def tell_later(self, peer: NodeId) -> None:
+        """Queue an evicted identity; they are told one after the other."""
+        if not self.listeners:
+            return
+        if len(self._backlog) >= BACKLOG_LIMIT:
+            self.untold += 1
+            return
+        self._backlog.append(peer)
+        if not self._telling:
+            self._telling = True
+            self._own(self._tasks.create_task(self._tell_backlog(), name="evicted identities"))
+
+    def stop(self) -> None:
+        """Cancel what is still being told."""
+        for task in self._running:
+            task.cancel()
+
+    async def _tell_backlog(self) -> None:
+        try:
+            while self._backlog:
+                calls = self._call_all(self._backlog.popleft())
+                if calls:
+                    await asyncio.wait(calls)
+        finally:
+            self._telling = False
+
+    def _call_all(self, peer: NodeId) -> list[asyncio.Task[None]]:
+        return [
+            self._own(self._tasks.create_task(self._call(listener, peer), name=_name_of(listener)))
+            for listener in self.listeners
+        ]
+
+    def _own(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _call(self, listener: ForgetListener, peer: NodeId) -> None:
+        try:
+            await listener(peer)
+        # A listener is a plugin's code: its failure is logged and keeps nobody else from being told.
+        except Exception:
+            log.exception("telling a plugin that %s was forgotten failed", peer.abbreviated)
+
+
+def _name_of(listener: ForgetListener) -> str:
+    return str(getattr(listener, "__qualname__", type(listener).__name__))

@@ -1,0 +1,375 @@
+"""All known identities: read from memory, every change on disk before anybody hears of it."""
+
+import asyncio
+import enum
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from pimd.clock import Clock
+from pimd.contract.peers import Forgotten, PeerDirectoryEvent, PeerInfoSource, Seen
+from pimd.contract.services import KeyConflict, KnownPeer
+from pimd.events import Subscription, Topic
+from pimd.ids import NodeId
+from pimd.proto.cards import SEQ_LIMIT, Card
+from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
+from pimd.store.database import Database
+from pimd.store.eviction import Victims
+from pimd.store.forget_listeners import ForgetListener, ForgetListeners
+from pimd.store.keystore_rows import FORGOTTEN, IDENTITIES, MIGRATIONS, NOTES, OWN, PINS, Note, card_ed25519
+from pimd.store.mirror import Mirror
+from pimd.store.task_scope import task_scope
+
+log = logging.getLogger(__name__)
+
+IDENTITY_LIMIT = 100_000
+"""Identities kept; contacts, configured and direct peers are never evicted for others (link.md section 7)."""
+_HIGHEST_SEQ = "highest_seq"
+
+
+class Learned(enum.Enum):
+    """What became of a valid card."""
+
+    NEW = enum.auto()
+    """It was not held: the identity is learned or refreshed, and `Seen` follows once that is on disk."""
+    OLD = enum.auto()
+    """Its seq is not higher than that of the card held."""
+    OTHER_KEYS = enum.auto()
+    """It carries other keys than the first valid card of that id: refused and counted."""
+    FORGOTTEN = enum.auto()
+    """The user forgot this very card, or a newer one."""
+    FULL = enum.auto()
+    """There is no room, and nobody who may be evicted: refused and counted."""
+
+
+class Keystore:
+    """The contract's `PeerDirectory` and `Keystore`, and what the mesh needs besides.
+
+    Changes are made in memory at once. What the user asks for is awaited until it is on disk, and raises
+    `DatabaseError`, with nothing changed, when that fails; cards are not awaited. Events follow the commit, in order.
+    """
+
+    def __init__(self, database: Database, clock: Clock, tasks: asyncio.TaskGroup, limit: int) -> None:
+        self.is_configured: Callable[[NodeId], bool] = lambda _: False
+        """Whether the configuration names the id; such identities are never evicted."""
+        self.counters: Counter[str] = Counter()
+        """`cards_of_other_keys`, `cards_without_room`, `identities_evicted`."""
+        self.damaged = database.damaged
+        """Where a damaged `peers.db` was moved at this start; None as a rule."""
+        self._clock = clock
+        self._limit = limit
+        self._mirror = Mirror(database, "keystore")
+        self._identities = self._mirror.table(IDENTITIES)
+        self._notes = self._mirror.table(NOTES)
+        self._forgotten = self._mirror.table(FORGOTTEN)
+        self._pins = self._mirror.table(PINS)
+        self._own = self._mirror.table(OWN)
+        self._victims = Victims(self._identities, self._who_may_go)
+        self._listeners = ForgetListeners(clock, tasks)
+        self._topic: Topic[PeerDirectoryEvent] = Topic()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, clock: Clock, *, limit: int = IDENTITY_LIMIT) -> AsyncIterator[Self]:
+        """Own the file until the end of the block, by which everything is on disk. Raises `DatabaseError`."""
+        async with Database.open(path, MIGRATIONS, clock=clock) as database, task_scope() as tasks:
+            keystore = cls(database, clock, tasks, limit)
+            await keystore._mirror.load()
+            try:
+                yield keystore
+            finally:
+                keystore._listeners.stop()
+
+    # --- PeerDirectory
+
+    async def lookup_x25519(self, peer: NodeId) -> bytes | None:
+        """Return the 32-byte public key, imported or from a card; None for a stranger."""
+        known = self._identities.get(peer)
+        return known.x25519_pub if known is not None else None
+
+    async def lookup_name(self, peer: NodeId) -> str | None:
+        """Return what the peer calls itself; None for a stranger."""
+        known = self._identities.get(peer)
+        return known.name if known is not None else None
+
+    def subscribe(self) -> Subscription[PeerDirectoryEvent]:
+        """Receive every event from now on, each after it is on disk."""
+        return self._topic.subscribe()
+
+    # --- what the mesh brings
+
+    @property
+    def has_route(self) -> Callable[[NodeId], bool]:
+        """Asked before an eviction; the mesh sets it. Until then nobody has a route."""
+        return self._victims.has_route
+
+    @has_route.setter
+    def has_route(self, has_route: Callable[[NodeId], bool]) -> None:
+        self._victims.has_route = has_route
+
+    def learn(self, card: Card, *, direct: bool, brought_by: NodeId | None = None) -> Learned:
+        """Take a valid card of another node; in memory at once, on disk with `durable`.
+
+        `direct` means on a link authenticated with that very peer, which also brings back a forgotten one; `brought_by`
+        is the neighbour it came from.
+        """
+        held = self._identities.get(card.node_id)
+        if held is None:
+            refused = self._refuse_stranger(card, direct=direct)
+            if refused is not None:
+                return refused
+        elif not self.accepts_keys(card.node_id, card.ed25519_pub, card.x25519_pub):
+            return Learned.OTHER_KEYS
+        elif held.card is not None and card.seq <= held.seq:
+            self._met_again(held, direct=direct)
+            return Learned.OLD
+        self._store(card, held, direct=direct)
+        if brought_by is not None:
+            self._victims.brought_by[card.node_id] = brought_by
+        return Learned.NEW
+
+    def accepts_keys(self, node_id: NodeId, ed25519_pub: bytes, x25519_pub: bytes) -> bool:
+        """Tell, and count, whether a card or link proof carries other keys than the first valid card of that id."""
+        held = self._identities.get(node_id)
+        if held is None or held.card is None:
+            return True
+        if (card_ed25519(held.card), held.x25519_pub) == (ed25519_pub, x25519_pub):
+            return True
+        self.counters["cards_of_other_keys"] += 1
+        return False
+
+    def learned_seq(self, node_id: NodeId) -> int:
+        """Return the seq of the card held; -1 without one."""
+        held = self._identities.get(node_id)
+        return held.seq if held is not None and held.card is not None else -1
+
+    def touch(self, node_id: NodeId) -> None:
+        """Note that a known peer was just heard of."""
+        held = self._identities.get(node_id)
+        if held is not None:
+            self._identities.put(node_id, replace(held, last_seen_ms=self._clock.unix_ms()))
+
+    def durable(self) -> Awaitable[None]:
+        """Wait until every change so far is on disk; `DatabaseError` when the newest could not be, and was undone."""
+        return self._mirror.durable()
+
+    @property
+    def highest_own_seq(self) -> int:
+        """The highest sequence number this node used for a card; 0 before the first."""
+        return self._own.get(_HIGHEST_SEQ, 0)
+
+    async def next_own_seq(self, now_ms: int) -> int:
+        """Return a number for a new card, on disk before it is used: the time, or one more than ever before.
+
+        At 2^44 - 1 the identity is used up and that number is returned again.
+        """
+        seq = min(max(now_ms, self.highest_own_seq + 1), SEQ_LIMIT - 1)
+        self._own.put(_HIGHEST_SEQ, seq)
+        await self.durable()
+        return seq
+
+    @property
+    def on_forgotten(self) -> "list[ForgetListener]":
+        """Async callables told of each identity that left; add to it and take from it at will."""
+        return self._listeners.listeners
+
+    @property
+    def evictions_untold(self) -> int:
+        """Evicted identities that plugins were not told of, because they were too far behind."""
+        return self._listeners.untold
+
+    # --- Keystore
+
+    def get(self, node_id: NodeId) -> KnownPeer | None:
+        """Return one identity with what the user said about it, or None."""
+        peer = self._identities.get(node_id)
+        note = self._notes.get(node_id)
+        if peer is None or note is None:
+            return peer
+        return replace(peer, label=note.label, contact=note.contact, blocked=note.blocked)
+
+    def list(self) -> Sequence[KnownPeer]:
+        """Return all identities in order of node id."""
+        return [peer for node_id in sorted(self._identities) if (peer := self.get(node_id)) is not None]
+
+    def is_blocked(self, node_id: NodeId) -> bool:
+        """Tell whether links and payloads of this id are refused, known or not."""
+        return self._note_of(node_id).blocked
+
+    def labels(self) -> Mapping[NodeId, str]:
+        """All labels, also of ids without an identity."""
+        return {node_id: note.label for node_id, note in self._notes.items() if note.label is not None}
+
+    async def import_identity(self, node_id: NodeId, x25519_pub: bytes, name: str) -> bool:
+        """Store a key given by the user and make it a contact; True when the key was new.
+
+        Raises `KeyConflict` when a signed card holds another, ValueError for a key that is none.
+        """
+        if len(x25519_pub) != KEY_SIZE or is_low_order_x25519(x25519_pub):
+            raise ValueError("an X25519 public key has 32 bytes and is not of low order")
+        held = self._identities.get(node_id)
+        if held is not None and held.card is not None and held.x25519_pub != x25519_pub:
+            raise KeyConflict(node_id, x25519_pub, held.x25519_pub)
+        if held is None or held.card is None:
+            self._store_import(node_id, x25519_pub, name, held)
+        self._set_note(node_id, replace(self._note_of(node_id), contact=True))
+        await self.durable()
+        return held is None or held.x25519_pub != x25519_pub
+
+    async def forget(self, node_id: NodeId) -> bool:
+        """Delete contact, label, pin, import and card, keep (id, seq) so that this card is not learned again.
+
+        A block stays. Returns after every listener was told, or 5 s; False when nothing was known.
+        """
+        peer, note = self._identities.get(node_id), self._note_of(node_id)
+        pins = [address for address, pinned in self._pins.items() if pinned == node_id]
+        if peer is None and not pins and note == Note(blocked=note.blocked):
+            return False
+        self._set_note(node_id, Note(blocked=note.blocked))
+        for address in pins:
+            self._pins.remove(address)
+        if peer is not None:
+            if peer.card is not None:
+                self._forgotten.put(node_id, peer.seq)
+            self._drop(node_id)
+        await self.durable()
+        if peer is not None:
+            await self._listeners.tell(node_id)
+        return True
+
+    async def set_label(self, node_id: NodeId, label: str | None) -> None:
+        """Name a peer and make it a contact, or with None take the name, and only that, away."""
+        note = self._note_of(node_id)
+        self._set_note(node_id, replace(note, label=label, contact=note.contact or label is not None))
+        await self.durable()
+
+    async def set_contact(self, node_id: NodeId, *, contact: bool) -> None:
+        """Mark an id as a contact, or no longer."""
+        self._set_note(node_id, replace(self._note_of(node_id), contact=contact))
+        await self.durable()
+
+    async def set_blocked(self, node_id: NodeId, *, blocked: bool) -> None:
+        """Refuse, or accept again, links and payloads of this id; survives forget."""
+        self._set_note(node_id, replace(self._note_of(node_id), blocked=blocked))
+        await self.durable()
+
+    def pinned(self, address: str) -> NodeId | None:
+        """Return the id that was first met at a configured address, if any."""
+        return self._pins.get(address)
+
+    async def pin(self, address: str, node_id: NodeId) -> None:
+        """Remember who answers at an address."""
+        self._pins.put(address, node_id)
+        await self.durable()
+
+    async def unpin(self, *, address: str | None = None, node_id: NodeId | None = None) -> None:
+        """Forget the pin of an address, all pins of an id, or, with both, all of these."""
+        for pinned_address, pinned_id in tuple(self._pins.items()):
+            if pinned_address == address or pinned_id == node_id:
+                self._pins.remove(pinned_address)
+        await self.durable()
+
+    # --- how
+
+    def _refuse_stranger(self, card: Card, *, direct: bool) -> Learned | None:
+        if not direct and card.seq <= self._forgotten.get(card.node_id, -1):
+            return Learned.FORGOTTEN
+        if not self._make_room():
+            self.counters["cards_without_room"] += 1
+            return Learned.FULL
+        return None
+
+    def _met_again(self, held: KnownPeer, *, direct: bool) -> None:
+        if direct and held.known != "direct":
+            now = self._clock.unix_ms()
+            self._identities.put(held.node_id, replace(held, known="direct", last_seen_ms=now))
+
+    def _store(self, card: Card, held: KnownPeer | None, *, direct: bool) -> None:
+        if held is not None and held.x25519_pub != card.x25519_pub:
+            log.warning("%s signed another key than the one imported: the signed one counts", held.node_id.abbreviated)
+        now = self._clock.unix_ms()
+        peer = KnownPeer(
+            node_id=card.node_id,
+            x25519_pub=card.x25519_pub,
+            name=card.name,
+            known="direct" if direct or (held is not None and held.known == "direct") else "signed",
+            card=card.raw,
+            seq=card.seq,
+            flags=card.flags,
+            label=None,
+            contact=False,
+            blocked=False,
+            first_seen_ms=now if held is None else held.first_seen_ms,
+            last_seen_ms=now,
+        )
+        self._put(peer, PeerInfoSource.DIRECT if direct else PeerInfoSource.ROUTED)
+
+    def _store_import(self, node_id: NodeId, x25519_pub: bytes, name: str, held: KnownPeer | None) -> None:
+        # The user's own wish has room even when nobody may be evicted for it.
+        if held is None:
+            self._make_room()
+        now = self._clock.unix_ms()
+        peer = KnownPeer(
+            node_id=node_id,
+            x25519_pub=x25519_pub,
+            name=name,
+            known="imported",
+            card=None,
+            seq=0,
+            flags=0,
+            label=None,
+            contact=False,
+            blocked=False,
+            first_seen_ms=now if held is None else held.first_seen_ms,
+            last_seen_ms=now,
+        )
+        self._put(peer, PeerInfoSource.ROUTED)
+
+    def _put(self, peer: KnownPeer, via: PeerInfoSource) -> None:
+        self._identities.put(peer.node_id, peer)
+        self._forgotten.remove(peer.node_id)
+        self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
+
+    def _drop(self, node_id: NodeId) -> None:
+        self._identities.remove(node_id)
+        self._victims.brought_by.pop(node_id, None)
+        self._publish(Forgotten(node_id))
+
+    def _publish(self, event: PeerDirectoryEvent) -> None:
+        self._mirror.after_commit(lambda: self._topic.publish(event))
+
+    def _note_of(self, node_id: NodeId) -> Note:
+        return self._notes.get(node_id, Note())
+
+    def _set_note(self, node_id: NodeId, note: Note) -> None:
+        if note == Note():
+            self._notes.remove(node_id)
+        else:
+            self._notes.put(node_id, note)
+
+    def _make_room(self) -> bool:
+        while len(self._identities) >= self._limit:
+            victim = self._victims.next()
+            if victim is None:
+                return False
+            self._evict(victim)
+        return True
+
+    def _evict(self, node_id: NodeId) -> None:
+        self.counters["identities_evicted"] += 1
+        self._drop(node_id)
+        self._mirror.after_commit(lambda: self._listeners.tell_later(node_id))
+
+    def _who_may_go(self) -> Callable[[KnownPeer], bool]:
+        pinned = set(self._pins.values())
+
+        def may_go(peer: KnownPeer) -> bool:
+            node_id = peer.node_id
+            kept = peer.known == "direct" or node_id in pinned or self._note_of(node_id).contact
+            return not kept and not self.is_configured(node_id)
+
+        return may_go

@@ -1,0 +1,128 @@
+"""The tables of `peers.db` and what their rows mean."""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pimd.contract.services import KnownPeer
+from pimd.ids import NodeId
+from pimd.proto.identity import KEY_SIZE, node_id_of
+from pimd.store.migrations import Migration
+from pimd.store.mirror import TableSql
+
+Known = Literal["imported", "direct", "signed"]
+
+MIGRATIONS: tuple[Migration, ...] = (
+    """
+    CREATE TABLE identities (
+        node_id BLOB PRIMARY KEY,
+        x25519_pub BLOB NOT NULL,
+        name TEXT NOT NULL,
+        known TEXT NOT NULL,
+        card BLOB,
+        seq INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        first_seen_ms INTEGER NOT NULL,
+        last_seen_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE notes (
+        node_id BLOB PRIMARY KEY, label TEXT, contact INTEGER NOT NULL, blocked INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE forgotten (node_id BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE pins (address TEXT PRIMARY KEY, node_id BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE own (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the user said about an id, known or not."""
+
+    label: str | None = None
+    contact: bool = False
+    blocked: bool = False
+
+
+def card_ed25519(card: bytes) -> bytes:
+    """Return the Ed25519 key inside a card (link.md section 1.1)."""
+    return card[1 : 1 + KEY_SIZE]
+
+
+def _encode_identity(node_id: NodeId, peer: KnownPeer) -> tuple[object, ...]:
+    return (
+        node_id,
+        peer.x25519_pub,
+        peer.name,
+        peer.known,
+        peer.card,
+        peer.seq,
+        peer.flags,
+        peer.first_seen_ms,
+        peer.last_seen_ms,
+    )
+
+
+def _decode_identity(row: sqlite3.Row) -> tuple[NodeId, KnownPeer]:
+    node_id, key, card, known = NodeId(row["node_id"]), bytes(row["x25519_pub"]), row["card"], row["known"]
+    if known not in get_args(Known) or len(key) != KEY_SIZE:
+        raise ValueError(f"{node_id} is neither imported nor seen, or its key has another size")
+    # A flipped bit in a key would make the true key look like a forged one for ever.
+    if card is not None and (node_id_of(card_ed25519(card)) != node_id or card[33:65] != key):
+        raise ValueError(f"the card of {node_id} is not its own")
+    return node_id, KnownPeer(
+        node_id=node_id,
+        x25519_pub=key,
+        name=str(row["name"]),
+        known=known,
+        card=card,
+        seq=int(row["seq"]),
+        flags=int(row["flags"]),
+        label=None,
+        contact=False,
+        blocked=False,
+        first_seen_ms=int(row["first_seen_ms"]),
+        last_seen_ms=int(row["last_seen_ms"]),
+    )
+
+
+IDENTITIES: TableSql[NodeId, KnownPeer] = TableSql(
+    name="identities",
+    select="SELECT * FROM identities",
+    upsert="INSERT OR REPLACE INTO identities VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    delete="DELETE FROM identities WHERE node_id = ?",
+    encode=_encode_identity,
+    decode=_decode_identity,
+)
+NOTES: TableSql[NodeId, Note] = TableSql(
+    name="notes",
+    select="SELECT * FROM notes",
+    upsert="INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)",
+    delete="DELETE FROM notes WHERE node_id = ?",
+    encode=lambda node_id, note: (node_id, note.label, note.contact, note.blocked),
+    decode=lambda row: (NodeId(row["node_id"]), Note(row["label"], bool(row["contact"]), bool(row["blocked"]))),
+)
+FORGOTTEN: TableSql[NodeId, int] = TableSql(
+    name="forgotten",
+    select="SELECT * FROM forgotten",
+    upsert="INSERT OR REPLACE INTO forgotten VALUES (?, ?)",
+    delete="DELETE FROM forgotten WHERE node_id = ?",
+    encode=lambda node_id, seq: (node_id, seq),
+    decode=lambda row: (NodeId(row["node_id"]), int(row["seq"])),
+)
+PINS: TableSql[str, NodeId] = TableSql(
+    name="pins",
+    select="SELECT * FROM pins",
+    upsert="INSERT OR REPLACE INTO pins VALUES (?, ?)",
+    delete="DELETE FROM pins WHERE address = ?",
+    encode=lambda address, node_id: (address, node_id),
+    decode=lambda row: (str(row["address"]), NodeId(row["node_id"])),
+)
+OWN: TableSql[str, int] = TableSql(
+    name="own",
+    select="SELECT * FROM own",
+    upsert="INSERT OR REPLACE INTO own VALUES (?, ?)",
+    delete="DELETE FROM own WHERE name = ?",
+    encode=lambda name, value: (name, value),
+    decode=lambda row: (str(row["name"]), int(row["value"])),
+)

@@ -1,0 +1,175 @@
+"""Tables that are read from memory and written behind, all changes of one moment in one transaction."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import aiosqlite
+
+from pimd.store.database import Database
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class TableSql(Generic[K, V]):
+    """How one table is read and written."""
+
+    name: str
+    select: str
+    upsert: str
+    delete: str
+    """Takes the key."""
+    encode: Callable[[K, V], tuple[Any, ...]]
+    """Parameters of `upsert`."""
+    decode: Callable[[sqlite3.Row], tuple[K, V]]
+    """Raises ValueError or TypeError for a row that makes no sense, which is then left out."""
+
+
+@dataclass
+class _Batch:
+    """What one transaction will write, and what memory held before."""
+
+    changes: dict["MirrorTable[Any, Any]", dict[Any, Any]] = field(default_factory=dict)
+    before: dict[tuple["MirrorTable[Any, Any]", Any], Any] = field(default_factory=dict)
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    done: asyncio.Future[None] = field(init=False)
+
+
+class MirrorTable(Mapping[K, V]):
+    """One table in memory: a mapping whose changes go through `put` and `remove`."""
+
+    def __init__(self, mirror: "Mirror", sql: TableSql[K, V]) -> None:
+        self.sql = sql
+        self._mirror = mirror
+        self._rows: dict[K, V] = {}
+
+    def __getitem__(self, key: K) -> V:
+        return self._rows[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def put(self, key: K, value: V) -> None:
+        """Set a row, at once in memory and soon on disk; nothing is written when it is there already."""
+        if self._rows.get(key) != value:
+            self._mirror.note_change(self, key, self._rows.get(key), value)
+            self._rows[key] = value
+
+    def remove(self, key: K) -> None:
+        """Delete a row, at once in memory and soon on disk; an absent one is ignored."""
+        if key in self._rows:
+            self._mirror.note_change(self, key, self._rows[key], None)
+            del self._rows[key]
+
+    async def load(self, database: Database) -> None:
+        """Read the whole table, leaving out rows that make no sense."""
+        for row in await database.read(self.sql.select):
+            try:
+                key, value = self.sql.decode(row)
+            except (ValueError, TypeError) as error:
+                log.warning("%s: a row of table %s is damaged and left out: %s", database.path, self.sql.name, error)
+                continue
+            self._rows[key] = value
+
+    def restore(self, key: K, value: V | None) -> None:
+        """Undo a change in memory alone."""
+        if value is None:
+            self._rows.pop(key, None)
+        else:
+            self._rows[key] = value
+
+    async def write(self, connection: aiosqlite.Connection, changes: Mapping[K, V | None]) -> None:
+        """Write the changed rows; None stands for a deleted one."""
+        gone = [(key,) for key, value in changes.items() if value is None]
+        here = [self.sql.encode(key, value) for key, value in changes.items() if value is not None]
+        if gone:
+            await connection.executemany(self.sql.delete, gone)
+        if here:
+            await connection.executemany(self.sql.upsert, here)
+
+
+class Mirror:
+    """Collects the changes of its tables; when a transaction fails, memory goes back to what is on disk."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._pending: _Batch | None = None
+        self._newest: asyncio.Future[None] | None = None
+        self._tables: list[MirrorTable[Any, Any]] = []
+
+    def table(self, sql: TableSql[K, V]) -> MirrorTable[K, V]:
+        """Add a table; its rows come with `load`."""
+        table = MirrorTable(self, sql)
+        self._tables.append(table)
+        return table
+
+    async def load(self) -> None:
+        """Read all tables into memory, once, before any change."""
+        for table in self._tables:
+            await table.load(self._database)
+
+    def note_change(self, table: MirrorTable[K, V], key: K, old: V | None, new: V | None) -> None:
+        """Queue one row; `DatabaseError` when the database is closed, and then nothing is to change."""
+        batch = self._batch()
+        batch.before.setdefault((table, key), old)
+        batch.changes.setdefault(table, {})[key] = new
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call once everything noted so far is on disk, in order; never, when the transaction fails."""
+        self._batch().after_commit.append(callback)
+
+    def durable(self) -> Awaitable[None]:
+        """Wait until everything noted so far is on disk; raises `DatabaseError` when that failed and was undone."""
+        if self._newest is None:
+            self._newest = asyncio.get_running_loop().create_future()
+            self._newest.set_result(None)
+        return asyncio.shield(self._newest)
+
+    def _batch(self) -> _Batch:
+        if self._pending is None:
+            batch = _Batch()
+            batch.done = self._newest = self._database.submit(self._name, partial(self._write, batch))
+            batch.done.add_done_callback(lambda _: self._settle(batch))
+            self._pending = batch
+        return self._pending
+
+    async def _write(self, batch: _Batch, connection: aiosqlite.Connection) -> None:
+        if self._pending is batch:
+            self._pending = None
+        for table, changes in batch.changes.items():
+            await table.write(connection, changes)
+
+    def _settle(self, batch: _Batch) -> None:
+        if not batch.done.cancelled() and batch.done.exception() is None:
+            for callback in batch.after_commit:
+                callback()
+            return
+        if self._pending is batch:
+            self._pending = None
+        for (table, key), old in batch.before.items():
+            self._undo(table, key, old)
+
+    def _undo(self, table: MirrorTable[Any, Any], key: Any, old: Any) -> None:
+        later = self._pending
+        if later is not None and (table, key) in later.before:
+            later.before[table, key] = old
+        else:
+            table.restore(key, old)

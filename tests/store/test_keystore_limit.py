@@ -1,0 +1,170 @@
+"""Who leaves a full keystore, and who never does."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pimd.clock import ManualClock
+from pimd.contract.peers import Forgotten, PeerInfoSource, Seen
+from pimd.ids import NodeId
+from pimd.proto.cards import Card
+from pimd.store.keystore import IDENTITY_LIMIT, Keystore, Learned
+
+Person = Any
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "peers.db"
+
+
+def known_ids(keystore: Keystore) -> set[NodeId]:
+    return {peer.node_id for peer in keystore.list()}
+
+
+async def test_the_one_not_seen_for_longest_goes_and_it_is_told_before_the_new_one(
+    path: Path, clock: ManualClock, crowd: list[Person]
+) -> None:
+    async with Keystore.open(path, clock, limit=3) as keystore:
+        for peer in crowd[:3]:
+            clock.advance(1)
+            keystore.learn(peer.card(1), direct=False)
+        clock.advance(1)
+        keystore.learn(crowd[0].card(2), direct=False)
+        await keystore.durable()
+        events = keystore.subscribe()
+        assert keystore.learn(crowd[3].card(1), direct=False) is Learned.NEW
+        assert known_ids(keystore) == {crowd[index].id for index in (0, 2, 3)}
+        await keystore.durable()
+        new = crowd[3]
+        assert list(iter(events.next_waiting, None)) == [
+            Forgotten(crowd[1].id),
+            Seen(new.id, new.key, new.name, PeerInfoSource.ROUTED),
+        ]
+        assert keystore.counters["identities_evicted"] == 1
+    async with Keystore.open(path, clock, limit=3) as keystore:
+        assert known_ids(keystore) == {crowd[index].id for index in (0, 2, 3)}
+
+
+async def test_an_evicted_peer_may_come_back_with_the_same_card(
+    path: Path, clock: ManualClock, alice: Person, bob: Person
+) -> None:
+    async with Keystore.open(path, clock, limit=1) as keystore:
+        for peer in (alice, bob, alice):
+            assert keystore.learn(peer.card(1), direct=False) is Learned.NEW
+        assert known_ids(keystore) == {alice.id}
+
+
+async def test_those_without_a_route_go_first(path: Path, clock: ManualClock, crowd: list[Person]) -> None:
+    async with Keystore.open(path, clock, limit=4) as keystore:
+        reachable = {crowd[0].id, crowd[1].id}
+        keystore.has_route = reachable.__contains__
+        assert keystore.has_route == reachable.__contains__
+        for peer in crowd[:6]:
+            clock.advance(1)
+            keystore.learn(peer.card(1), direct=False)
+        assert known_ids(keystore) == reachable | {crowd[4].id, crowd[5].id}
+
+
+async def test_when_all_have_routes_those_of_the_neighbour_that_brought_the_most_go(
+    path: Path, clock: ManualClock, crowd: list[Person], alice: Person, bob: Person
+) -> None:
+    async with Keystore.open(path, clock, limit=6) as keystore:
+        keystore.has_route = lambda _: True
+        for peer in crowd[:2]:
+            keystore.learn(peer.card(1), direct=False, brought_by=alice.id)
+        for peer in crowd[2:12]:
+            clock.advance(1)
+            keystore.learn(peer.card(1), direct=False, brought_by=bob.id)
+        assert known_ids(keystore) == {peer.id for peer in (*crowd[:2], *crowd[8:12])}
+
+
+async def test_contacts_pinned_configured_and_direct_peers_never_go_and_then_strangers_are_refused(
+    path: Path, clock: ManualClock, crowd: list[Person]
+) -> None:
+    contact, labelled, pinned, configured, direct, imported, *strangers = crowd
+    async with Keystore.open(path, clock, limit=6) as keystore:
+        keystore.is_configured = {configured.id}.__contains__
+        for peer in (contact, labelled, pinned, configured):
+            keystore.learn(peer.card(1), direct=False)
+        keystore.learn(direct.card(1), direct=True)
+        await keystore.set_contact(contact.id, contact=True)
+        await keystore.set_label(labelled.id, "l")
+        await keystore.pin("p:1", pinned.id)
+        await keystore.import_identity(imported.id, imported.key, "i")
+        kept = known_ids(keystore)
+        for stranger in strangers:
+            assert keystore.learn(stranger.card(1), direct=False) is Learned.FULL
+        assert known_ids(keystore) == kept == {peer.id for peer in crowd[:6]}
+        assert keystore.counters["cards_without_room"] == len(strangers)
+        assert keystore.learn(contact.card(2), direct=False) is Learned.NEW
+
+
+async def test_what_the_user_imports_has_room_even_then(path: Path, clock: ManualClock, crowd: list[Person]) -> None:
+    async with Keystore.open(path, clock, limit=2) as keystore:
+        for peer in crowd[:4]:
+            assert await keystore.import_identity(peer.id, peer.key, peer.name)
+        assert known_ids(keystore) == {peer.id for peer in crowd[:4]}
+        await keystore.set_contact(crowd[0].id, contact=False)
+        assert keystore.learn(crowd[5].card(1), direct=False) is Learned.FULL
+        assert known_ids(keystore) == {peer.id for peer in crowd[1:4]}
+
+
+async def test_a_victim_that_became_a_contact_or_got_a_route_meanwhile_stays(
+    path: Path, clock: ManualClock, alice: Person
+) -> None:
+    async with Keystore.open(path, clock, limit=500) as keystore:
+        for number in range(500):
+            clock.advance(1)
+            keystore.learn(unsigned_card(number), direct=False)
+        keystore.learn(unsigned_card(500), direct=False)  # five were chosen, the first is gone
+        second, third, fourth = (unsigned_card(number).node_id for number in (1, 2, 3))
+        await keystore.set_contact(second, contact=True)
+        keystore.has_route = {third}.__contains__
+        keystore.learn(alice.card(1), direct=False)
+        assert keystore.get(second) is not None
+        assert keystore.get(third) is not None
+        assert keystore.get(fourth) is None
+
+
+async def test_looking_for_room_that_is_not_there_is_not_paid_for_by_every_card(path: Path, clock: ManualClock) -> None:
+    asked: list[NodeId] = []
+
+    def configured(node_id: NodeId) -> bool:
+        asked.append(node_id)
+        return True
+
+    async with Keystore.open(path, clock, limit=1000) as keystore:
+        keystore.is_configured = configured
+        for number in range(1000):
+            keystore.learn(unsigned_card(number), direct=False)
+        for number in range(1000, 1100):
+            assert keystore.learn(unsigned_card(number), direct=False) is Learned.FULL
+    assert len(asked) <= 11 * 1000
+
+
+def unsigned_card(number: int) -> Card:
+    """A card as far as the keystore looks at one; signatures are checked before it."""
+    ed25519_pub = hashlib.sha256(b"%d" % number).digest()
+    x25519_pub = hashlib.sha256(ed25519_pub).digest()
+    return Card(ed25519_pub, x25519_pub, 1, 0, f"peer {number}", b"", b"\1" + ed25519_pub + x25519_pub + bytes(120))
+
+
+@pytest.mark.slow
+async def test_the_limit_holds_at_its_real_size_and_over_a_restart(path: Path, clock: ManualClock) -> None:
+    async with Keystore.open(path, clock) as keystore:
+        for number in range(IDENTITY_LIMIT + 2000):
+            keystore.learn(unsigned_card(number), direct=False)
+            if number % 1000 == 0:
+                clock.advance(1)
+                await keystore.durable()
+        assert len(keystore.list()) == IDENTITY_LIMIT
+    async with Keystore.open(path, clock) as keystore:
+        assert len(keystore.list()) == IDENTITY_LIMIT
