@@ -1,0 +1,1 @@
+"""The features of this daemon: known, chosen, ordered, imported only when they run, started, contained, stopped."""

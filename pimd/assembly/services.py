@@ -1,0 +1,128 @@
+"""What one plugin may reach: the core services it named, and those of the features it requires."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from pimd.contract import CORE_KEYS, Feature, PluginPayload, ServiceKey
+from pimd.ids import NodeId
+from pimd.mesh.node import Node
+from pimd.proto import ecies
+from pimd.proto.identity import Identity
+
+T = TypeVar("T")
+
+
+class ServicesView:
+    """Implements `contract.Services` for one feature."""
+
+    def __init__(
+        self,
+        feature: Feature,
+        core: Mapping[str, object],
+        provided: Callable[[str], Mapping[str, object]],
+    ) -> None:
+        self._feature = feature
+        self._core = core
+        self._provided = provided
+
+    def __getitem__(self, key: ServiceKey[T]) -> T:
+        if key.name in CORE_KEYS:
+            self._require_use(key)
+            return cast("T", self._core[key.name])
+        providers = self._provided(key.name)
+        for name in self._feature.requires:
+            if name in providers:
+                return cast("T", providers[name])
+        if providers:
+            raise PermissionError(
+                f"feature {self._feature.name} takes {key.name} without requiring {', '.join(providers)}"
+            )
+        raise LookupError(f"nobody provides {key.name}")
+
+    def providers(self, key: ServiceKey[T]) -> Sequence[T]:
+        """All running providers, in start order."""
+        self._require_use(key)
+        return [cast("T", service) for service in self._provided(key.name).values()]
+
+    def _require_use(self, key: ServiceKey[Any]) -> None:
+        if key not in self._feature.uses:
+            raise PermissionError(f"feature {self._feature.name} takes {key.name} without naming it in `uses`")
+
+
+class PluginSender:
+    """Implements `contract.ControlSender` for one feature: only the kinds it claimed leave."""
+
+    def __init__(self, feature: Feature, node: Node, yield_to_loop: Callable[[], Any]) -> None:
+        self._name = feature.name
+        self._kinds = frozenset(feature.plugin.payload_kinds if feature.plugin else ())
+        self._node = node
+        self._yield = yield_to_loop
+
+    async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
+        """Best effort to a neighbour."""
+        self._check(frame)
+        self._node.send_direct(peer, frame)
+        await self._yield()
+
+    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> bool:
+        """Sealed, over any number of hops."""
+        self._check(frame)
+        attempted = self._node.send_routed(dst, frame)
+        await self._yield()  # a plugin that sends in a tight loop must not starve the others
+        return attempted
+
+    def _check(self, frame: PluginPayload) -> None:
+        if frame.kind not in self._kinds:
+            raise ValueError(f"feature {self._name} did not claim the payload kind {frame.kind!r}")
+
+
+class PluginIdentity:
+    """Implements `contract.IdentitySecrets` for one feature."""
+
+    def __init__(self, feature: Feature, identity: Identity) -> None:
+        self._feature = feature
+        self._identity = identity
+
+    @property
+    def node_id(self) -> NodeId:
+        """This node."""
+        return self._identity.node_id
+
+    @property
+    def x25519_pub(self) -> bytes:
+        """What others seal to."""
+        return self._identity.x25519_pub
+
+    def signing_seed(self) -> bytes:
+        """The raw seed, for features that declared the need."""
+        if not self._feature.needs_signing_seed:
+            raise PermissionError(f"feature {self._feature.name} does not declare needs_signing_seed")
+        return self._identity.seed()
+
+    def sign(self, domain: str, message: bytes) -> bytes:
+        """Sign under the feature's own prefix."""
+        if "\0" in domain:
+            raise ValueError("a signing domain holds no NUL")
+        prefix = b"\0".join((b"pim-sign-v1", self._feature.name.encode(), domain.encode(), b""))
+        return self._identity.sign(prefix + message)
+
+    def open_sealed(self, ciphertext: bytes) -> bytes:
+        """Open an ECIES ciphertext."""
+        return ecies.open(self._identity, ciphertext)
+
+
+class FeaturePublisher:
+    """Implements `contract.Publish` for one feature."""
+
+    def __init__(self, feature: Feature, publish: Callable[[str, BaseModel], None]) -> None:
+        self._feature = feature.name
+        self._streams = frozenset(stream.name for stream in feature.events)
+        self._publish = publish
+
+    def __call__(self, stream: str, payload: BaseModel) -> None:
+        """Publish on a declared stream."""
+        if stream not in self._streams:
+            raise ValueError(f"feature {self._feature} did not declare the stream {stream!r}")
+        self._publish(stream, payload)

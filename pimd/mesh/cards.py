@@ -1,0 +1,201 @@
+"""Identity cards: this node's own, and those that neighbours bring (link.md sections 1.1 and 5.6, without the flood)."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from pimd.clock import Clock
+from pimd.ids import NodeId
+from pimd.mesh.counters import Counters
+from pimd.mesh.rate import TokenBucket
+from pimd.proto.cards import SEQ_LIMIT, BadCard, Card, issue, parse
+from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
+from pimd.proto.identity import Identity
+from pimd.store.keystore import Keystore, Learned
+
+log = logging.getLogger("pimd.mesh")
+
+CARDS_A_SECOND = 50
+CARDS_BURST = 500
+"""New cards accepted on one link that we did not ask it for."""
+IDS_A_SECOND = 100
+IDS_BURST = 1000
+"""NodeIds asked for on one link."""
+ASKED_LIMIT = 4096
+"""Ids remembered as asked for on one link."""
+REISSUE_S = 300.0
+REISSUE_JITTER = 0.1
+AHEAD_MS = 600_000
+"""A card dated further ahead of our clock than this is logged once a peer."""
+
+
+class CardLink(Protocol):
+    """What this part needs of a link."""
+
+    @property
+    def peer_id(self) -> NodeId:
+        """The proven peer."""
+
+    def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> None:
+        """Queue a frame."""
+
+    @property
+    def cards(self) -> "LinkCards":
+        """The link's share of the limits."""
+
+
+class LinkCards:
+    """What one link may bring and was asked for."""
+
+    def __init__(self, now: float) -> None:
+        self.unasked = TokenBucket(CARDS_A_SECOND, CARDS_BURST, now)
+        self.requests = TokenBucket(IDS_A_SECOND, IDS_BURST, now)
+        self.asked: OrderedDict[NodeId, None] = OrderedDict()
+        self.returned: OrderedDict[NodeId, int] = OrderedDict()
+
+    def note_asked(self, node_id: NodeId) -> None:
+        """Remember that the link was asked for a card, so that the answer is not counted against it."""
+        self.asked[node_id] = None
+        if len(self.asked) > ASKED_LIMIT:
+            self.asked.popitem(last=False)
+
+    def note_returned(self, node_id: NodeId, seq: int) -> bool:
+        """True the first time that a newer card of `node_id` with this seq is sent back on the link."""
+        if self.returned.get(node_id) == seq:
+            return False
+        self.returned[node_id] = seq
+        if len(self.returned) > ASKED_LIMIT:
+            self.returned.popitem(last=False)
+        return True
+
+
+class OwnCard:
+    """The newest signed card of this node."""
+
+    def __init__(self, identity: Identity, keystore: Keystore, clock: Clock, name: str, flags: int) -> None:
+        self._identity = identity
+        self._keystore = keystore
+        self._clock = clock
+        self._name = name
+        self._flags = flags
+        self._card: Card | None = None
+
+    @property
+    def card(self) -> Card:
+        """The card in force; set by the first `reissue`."""
+        if self._card is None:
+            raise LookupError("no card was issued yet")
+        return self._card
+
+    async def reissue(self, above: int = 0) -> Card:
+        """Issue a card with a sequence number never used before and above `above`; durable before it is signed."""
+        seq = await self._keystore.next_own_seq(max(self._clock.unix_ms(), above + 1))
+        if seq == SEQ_LIMIT - 1:
+            log.error("the sequence numbers of this identity are used up; make a new one to change its name again")
+        self._card = issue(self._identity, seq, self._flags, self._name)
+        return self._card
+
+
+class CardExchange:
+    """Takes cards from links, answers requests for them, and asks for those that are missing."""
+
+    def __init__(
+        self,
+        own: OwnCard,
+        keystore: Keystore,
+        clock: Clock,
+        counters: Counters,
+        own_seq_seen: Callable[[int], None],
+    ) -> None:
+        self._own = own
+        self._keystore = keystore
+        self._clock = clock
+        self._counters = counters
+        self._own_seq_seen = own_seq_seen
+        self._ahead_logged: OrderedDict[NodeId, None] = OrderedDict()
+
+    def greet(self, link: CardLink) -> None:
+        """Send this node's card, the first frame on every link."""
+        link.send(SignedPeerInfo((self._own.card.raw,)))
+
+    def receive(self, link: CardLink, frame: SignedPeerInfo) -> list[NodeId]:
+        """Learn the valid cards and return whose were new."""
+        return [node_id for raw in frame.cards if (node_id := self._receive_one(link, raw)) is not None]
+
+    def answer(self, link: CardLink, request: PeerInfoRequest) -> None:
+        """Send the cards held of the ids asked for, each once; unknown ids are passed over."""
+        found = [raw for node_id in dict.fromkeys(request.ids) if (raw := self._held(node_id)) is not None]
+        if found:
+            link.send(SignedPeerInfo(tuple(found)))
+
+    def ask(self, link: CardLink, node_ids: list[NodeId]) -> None:
+        """Ask the link for cards, within its rate."""
+        now = self._clock.now()
+        allowed = [node_id for node_id in node_ids if link.cards.requests.take(now)]
+        self._counters.count("dropped_ids_over_rate", len(node_ids) - len(allowed))
+        for node_id in allowed:
+            link.cards.note_asked(node_id)
+        for start in range(0, len(allowed), PEER_INFO_REQUEST_LIMIT):
+            link.send(PeerInfoRequest(tuple(allowed[start : start + PEER_INFO_REQUEST_LIMIT])))
+
+    def _held(self, node_id: NodeId) -> bytes | None:
+        if node_id == self._own.card.node_id:
+            return self._own.card.raw
+        known = self._keystore.get(node_id)
+        return known.card if known is not None else None
+
+    def _receive_one(self, link: CardLink, raw: bytes) -> NodeId | None:
+        try:
+            card = parse(raw)
+        except BadCard:
+            self._counters.count("cards_bad")
+            return None
+        if card.node_id == self._own.card.node_id:
+            self._own_came_back(card)
+            return None
+        if not self._within_rate(link, card):
+            self._counters.count("dropped_cards_over_rate")
+            return None
+        return self._learn(link, card)
+
+    def _within_rate(self, link: CardLink, card: Card) -> bool:
+        if card.node_id in link.cards.asked:
+            del link.cards.asked[card.node_id]
+            return True
+        if card.seq <= self._keystore.learned_seq(card.node_id):
+            return True
+        return card.node_id == link.peer_id or link.cards.unasked.take(self._clock.now())
+
+    def _learn(self, link: CardLink, card: Card) -> NodeId | None:
+        learned = self._keystore.learn(card, direct=card.node_id == link.peer_id, brought_by=link.peer_id)
+        if learned is Learned.NEW:
+            self._counters.count("cards_learned")
+            self._log_if_ahead(card)
+            return card.node_id
+        if learned is Learned.OTHER_KEYS:
+            self._counters.count("cards_of_other_keys")
+        elif learned is Learned.OLD:
+            self._send_newer_back(link, card)
+        return None
+
+    def _send_newer_back(self, link: CardLink, old: Card) -> None:
+        held = self._keystore.get(old.node_id)
+        if held is None or held.card is None or held.seq <= old.seq:
+            return
+        if link.cards.note_returned(old.node_id, held.seq):
+            link.send(SignedPeerInfo((held.card,)))
+
+    def _own_came_back(self, card: Card) -> None:
+        if card.seq > self._own.card.seq:
+            log.warning(
+                "a card of this very node with a higher sequence number is about: its state was lost, reissuing"
+            )
+            self._own_seq_seen(card.seq)
+
+    def _log_if_ahead(self, card: Card) -> None:
+        if card.seq > self._clock.unix_ms() + AHEAD_MS and card.node_id not in self._ahead_logged:
+            self._ahead_logged[card.node_id] = None
+            if len(self._ahead_logged) > ASKED_LIMIT:
+                self._ahead_logged.popitem(last=False)
+            log.warning("the clock of %s is more than 10 minutes ahead of ours", card.node_id.abbreviated)

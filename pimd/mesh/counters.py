@@ -1,0 +1,55 @@
+"""What the node counts, by name; shown in `status` and to whoever asks why something was dropped."""
+
+from collections import Counter
+from typing import Literal
+
+CounterName = Literal[
+    "bytes_in",
+    "bytes_out",
+    "links_opened",
+    "links_closed",
+    "openings_failed",
+    "links_refused",
+    "cards_learned",
+    "cards_bad",
+    "cards_of_other_keys",
+    "dropped_cards_over_rate",
+    "dropped_ids_over_rate",
+    "dropped_not_relayed",
+    "dropped_returned_to_source",
+    "dropped_unsealed",
+    "dropped_unknown_source",
+    "dropped_unopenable",
+    "dropped_ids_differ",
+    "dropped_not_a_payload",
+    "dropped_before_start",
+    "dropped_replayed",
+    "dropped_blocked",
+    "dropped_unclaimed_kind",
+    "dropped_plugin_queue_full",
+    "dropped_quarantined",
+    "dropped_congestion",
+    "payloads_sealed",
+    "payloads_opened",
+    "payloads_delivered",
+    "forwarded_frames",
+    "forwarded_bytes",
+]
+
+
+class Counters:
+    """Monotonic counters with fixed names."""
+
+    def __init__(self) -> None:
+        self._values: Counter[str] = Counter()
+
+    def count(self, name: CounterName, by: int = 1) -> None:
+        """Add `by`."""
+        self._values[name] += by
+
+    def snapshot(self) -> dict[str, int]:
+        """Return every counter that ever moved."""
+        return dict(self._values)
+
+    def __getitem__(self, name: CounterName) -> int:
+        return self._values[name]

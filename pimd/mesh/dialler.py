@@ -1,0 +1,143 @@
+"""Keeps addresses linked: dial, wait while linked, dial again with backoff (link.md section 4.3)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pimd.clock import Clock
+from pimd.contract import DialError, DialInfo, PeerEntry
+from pimd.ids import NodeId
+from pimd.mesh.backoff import Backoff
+
+log = logging.getLogger("pimd.mesh")
+
+
+@dataclass
+class _Kept:
+    """One address that is to be linked, and how that goes."""
+
+    entry: PeerEntry
+    configured: bool
+    node_id: NodeId | None
+    state: Literal["connecting", "waiting", "up", "refused"] = "connecting"
+    last_error: str | None = None
+    hung_up: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def info(self) -> DialInfo:
+        return DialInfo(self.entry, self.node_id, self.state, self.configured, self.last_error)
+
+
+class Dialler:
+    """One task an address, all in the node's TaskGroup."""
+
+    def __init__(
+        self,
+        dial: Callable[[PeerEntry], Awaitable[NodeId]],
+        linked_since: Callable[[NodeId], float | None],
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self._dial = dial
+        self._linked_since = linked_since
+        self._clock = clock
+        self._random = random
+        self._kept: dict[str, _Kept] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Begin to dial what was kept before, and from now on at once."""
+        self._group = group
+        for kept in self._kept.values():
+            self._run(group, kept)
+
+    def stop(self) -> None:
+        """Dial no more."""
+        self._group = None
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+    def keep(self, entry: PeerEntry, *, configured: bool) -> None:
+        """Keep `entry.address` linked; an entry for the same address is replaced."""
+        self.drop(entry.address)
+        kept = self._kept[entry.address] = _Kept(entry, configured, entry.node_id)
+        if self._group is not None:
+            self._run(self._group, kept)
+
+    def drop(self, address: str) -> bool:
+        """Keep the address no longer; False when it was not kept."""
+        task = self._tasks.pop(address, None)
+        if task is not None:
+            task.cancel()
+        return self._kept.pop(address, None) is not None
+
+    def infos(self) -> list[DialInfo]:
+        """Return all kept addresses in order of arrival."""
+        return [kept.info() for kept in self._kept.values()]
+
+    def is_configured(self, node_id: NodeId) -> bool:
+        """Tell whether a configured entry is, or was once met as, this node."""
+        return any(kept.configured and kept.node_id == node_id for kept in self._kept.values())
+
+    def links_changed(self) -> None:
+        """Let entries whose link went down dial again; called after every change of the links."""
+        for kept in self._kept.values():
+            kept.changed.set()
+
+    def pause(self, node_id: NodeId) -> None:
+        """Do not redial this node until `resume` or a restart."""
+        for kept in self._kept.values():
+            if kept.node_id == node_id:
+                kept.hung_up = True
+
+    def resume(self, node_id: NodeId) -> None:
+        """Redial it again."""
+        for kept in self._kept.values():
+            if kept.node_id == node_id:
+                kept.hung_up = False
+                kept.changed.set()
+
+    def _run(self, group: asyncio.TaskGroup, kept: _Kept) -> None:
+        self._tasks[kept.entry.address] = group.create_task(self._keep_linked(kept), name=f"dial {kept.entry.address}")
+
+    async def _keep_linked(self, kept: _Kept) -> None:
+        backoff = Backoff()
+        while True:
+            await self._while_linked_or_paused(kept, backoff)
+            kept.state = "connecting"
+            try:
+                kept.node_id = await self._dial(kept.entry)
+            except DialError as error:
+                self._note_failure(kept, str(error))
+            else:
+                kept.last_error = None
+            if self._linked(kept) is None:
+                if kept.state != "refused":
+                    kept.state = "waiting"
+                await self._clock.sleep(backoff.delay(self._random()))
+
+    async def _while_linked_or_paused(self, kept: _Kept, backoff: Backoff) -> None:
+        while True:
+            kept.changed.clear()
+            since = self._linked(kept)
+            if since is None and not kept.hung_up:
+                return
+            kept.state = "up" if since is not None else "waiting"
+            await kept.changed.wait()
+            if since is not None and self._linked(kept) is None:
+                backoff.was_up(self._clock.now() - since)
+                kept.state = "waiting"
+                await self._clock.sleep(backoff.delay(self._random()))
+
+    def _linked(self, kept: _Kept) -> float | None:
+        return self._linked_since(kept.node_id) if kept.node_id is not None else None
+
+    def _note_failure(self, kept: _Kept, text: str) -> None:
+        if text != kept.last_error:  # the same trouble every minute is logged once
+            log.warning("%s; trying again until it answers", text)
+        kept.last_error = text
+        kept.state = "waiting"

@@ -1,0 +1,370 @@
+"""One node of the mesh: owns the links and connects them to cards, routes, sealed frames and plugins."""
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pimd.clock import Clock
+from pimd.contract import (
+    DialError,
+    DialInfo,
+    LinkDown,
+    LinkInfo,
+    LinkUp,
+    MeshEvent,
+    PeerEntry,
+    RouteFound,
+    RouteInfo,
+    RouteLost,
+)
+from pimd.events import Subscription, Topic
+from pimd.ids import NodeId
+from pimd.mesh.cards import REISSUE_JITTER, REISSUE_S, CardExchange, OwnCard
+from pimd.mesh.counters import Counters
+from pimd.mesh.dialler import Dialler
+from pimd.mesh.links import LinkTable
+from pimd.mesh.openings import Openings
+from pimd.mesh.payloads import PayloadDispatch
+from pimd.mesh.peer_link import PeerLink
+from pimd.mesh.policy import Policy
+from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.net.driver import format_address
+from pimd.net.network import Listener, Network
+from pimd.proto.frames import (
+    FLAG_CONTROL,
+    FLAG_SEALED,
+    Frame,
+    GoodbyeReason,
+    MeshData,
+    PeerInfoRequest,
+    PluginPayload,
+    Routes,
+    SignedPeerInfo,
+)
+from pimd.proto.identity import Identity
+from pimd.proto.link import LinkConfig, LinkPeer
+from pimd.proto.routing import NeighbourRouting
+from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
+from pimd.store.keystore import Keystore
+
+log = logging.getLogger("pimd.mesh")
+
+GOODBYE_FLUSH_S = 0.05
+"""How long a shutdown waits for the Goodbyes to leave (link.md section 4.4)."""
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What a node is told at construction."""
+
+    name: str
+    listen_host: str
+    listen_port: int
+    link: LinkConfig
+    connect_timeout_s: float = 3.0
+    card_flags: int = 0
+
+
+class Node:
+    """Implements `contract.Mesh`, and the sending half of `contract.ControlSender` for the assembly."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        identity: Identity,
+        keystore: Keystore,
+        policy: Policy,
+        network: Network,
+        clock: Clock,
+    ) -> None:
+        self.tally = Counters()
+        self.payloads = PayloadDispatch(self.tally)
+        self._config = config
+        self._identity = identity
+        self._keystore = keystore
+        self._policy = policy
+        self._network = network
+        self._clock = clock
+        self._events: Topic[MeshEvent] = Topic()
+        self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock)
+        self._routing: NeighbourRouting[PeerLink] = NeighbourRouting(identity.node_id)
+        self._routed: frozenset[NodeId] = frozenset()
+        self._own = OwnCard(identity, keystore, clock, config.name, config.card_flags)
+        self._cards = CardExchange(self._own, keystore, clock, self.tally, self._own_seq_seen)
+        self._openings = Openings(self, identity, config.link, clock)
+        self._dialler = Dialler(self.dial, self._linked_since, clock, random.random)
+        self._sealed: SealedFrames | None = None
+        self._listener: Listener | None = None
+        self._reissue_wanted = asyncio.Event()
+        self._seq_floor = 0
+        self._stopping = False
+
+    # --- life
+
+    async def start(self, group: asyncio.TaskGroup) -> None:
+        """Issue a card, bind, and begin to dial; OSError when the port cannot be bound."""
+        card = await self._own.reissue()
+        self._sealed = SealedFrames(self._identity, card.seq, os.urandom)
+        self._listener = await self._network.listen(
+            self._config.listen_host, self._config.listen_port, self._openings.accept
+        )
+        group.create_task(self._keep_card_fresh(), name="card reissue")
+        self._dialler.start(group)
+
+    async def stop(self) -> None:
+        """Say Goodbye on every link, give it 50 ms to leave, close."""
+        self._stopping = True
+        if self._listener is not None:
+            self._listener.close()
+        self._dialler.stop()
+        links = self._links.all()
+        for link in links:
+            link.close(GoodbyeReason.SHUTDOWN)
+        self._openings.abort_all()
+        if links:
+            await asyncio.sleep(GOODBYE_FLUSH_S)
+        for link in links:
+            link.driver.abort()
+
+    # --- contract.Mesh
+
+    @property
+    def listen_address(self) -> str:
+        """`host:port` as bound."""
+        return format_address(self._bound)
+
+    @property
+    def listen_port(self) -> int:
+        """The port as bound."""
+        return self._bound[1]
+
+    @property
+    def relays(self) -> bool:
+        """This node advertises only itself."""
+        return False
+
+    def links(self) -> Sequence[LinkInfo]:
+        """One a peer."""
+        return [link.info() for link in self._links.carrying()]
+
+    def routes(self) -> Sequence[RouteInfo]:
+        """The selected ones."""
+        return [
+            RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at)
+            for route in self._routing.routes().values()
+        ]
+
+    def dials(self) -> Sequence[DialInfo]:
+        """Every address being kept linked."""
+        return self._dialler.infos()
+
+    def has_route(self, node_id: NodeId) -> bool:
+        """Tell whether frames for `node_id` have a next hop; the keystore evicts others first."""
+        return node_id in self._routed
+
+    def counters(self) -> Mapping[str, int]:
+        """Every counter that ever moved."""
+        return self.tally.snapshot()
+
+    def subscribe(self) -> Subscription[MeshEvent]:
+        """Receive changes of links and routes."""
+        return self._events.subscribe()
+
+    async def dial(self, entry: PeerEntry) -> NodeId:
+        """Open one link and return who answered; `DialError` names the address and the cause."""
+        peer = await self._openings.dial(entry, self._network, self._config.connect_timeout_s)
+        self._dialler.resume(peer)
+        if self._policy.pins and self._keystore.pinned(entry.address) is None:
+            await self._keystore.pin(entry.address, peer)
+        return peer
+
+    def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
+        """Keep an address linked."""
+        self._dialler.keep(entry, configured=configured)
+
+    def stop_dialling(self, address: str) -> bool:
+        """Keep it no longer."""
+        return self._dialler.drop(address)
+
+    async def hang_up(self, peer: NodeId) -> bool:
+        """Close the links to `peer` and do not redial."""
+        links = self._links.of(peer)
+        self._dialler.pause(peer)
+        for link in links:
+            link.close(GoodbyeReason.REMOVED)
+        return bool(links)
+
+    async def issue_card(self) -> int:
+        """Issue a card and send it to every neighbour."""
+        await self._own.reissue(self._seq_floor)
+        links = self._links.carrying()
+        for link in links:
+            self._cards.greet(link)
+            link.send(self._routing.full_table(self._own.card.seq))
+        return len(links)
+
+    def own_card(self) -> bytes:
+        """The newest signed card."""
+        return self._own.card.raw
+
+    # --- sending for plugins
+
+    def send_direct(self, peer: NodeId, payload: PluginPayload) -> None:
+        """Best effort to a neighbour; `PayloadTooLarge` before anything is sent."""
+        link = self._links.best(peer)
+        if link is None:
+            log.debug("no link to %s for a direct %s", peer.abbreviated, payload.kind)
+            return
+        link.send(payload)
+
+    def send_routed(self, dst: NodeId, payload: PluginPayload) -> bool:
+        """Seal and hand to the next hop; False without a route or a card of `dst`."""
+        route = self._routing.selected(dst)
+        known = self._keystore.get(dst)
+        if route is None or known is None or known.card is None or self._sealed is None:
+            return False
+        frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
+        self.tally.count("payloads_sealed")
+        route.link.send(frame)
+        return True
+
+    # --- what the openings report
+
+    def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
+        """Decide whether a proven peer may link; None admits."""
+        refusal = self._policy.refusal(peer.node_id, link.entry.address if link.entry else None)
+        if refusal is not None:
+            return GoodbyeReason.NOT_ADMITTED, refusal
+        if link.dialled and self._links.dialled_already(peer.node_id):
+            return GoodbyeReason.DUPLICATE, "a link opened by this side is up already"
+        if not self._links.has_place_for(friend=link.entry is not None or self._is_friend(peer.node_id)):
+            return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
+        return None
+
+    def link_up(self, link: PeerLink) -> None:
+        """Enter an admitted link: card first, then the full table, then everything else."""
+        first = self._links.best(link.peer_id) is None
+        if not self._links.add(link):
+            return
+        self.tally.count("links_opened")
+        self._routing.link_up(link, link.peer_id)
+        self._cards.greet(link)
+        link.send(self._routing.full_table(self._own.card.seq))
+        self._dialler.links_changed()
+        if first:
+            log.info("linked with %s at %s", link.peer_id.abbreviated, link.driver.address)
+            self._events.publish(LinkUp(link.info()))
+
+    def link_closed(self, link: PeerLink, detail: str) -> None:
+        """Withdraw what hung on a link that was up."""
+        if not self._links.remove(link):
+            return
+        self.tally.count("links_closed")
+        self._routing.link_down(link)
+        self._routes_changed()
+        self._dialler.links_changed()
+        if self._links.best(link.peer_id) is None:
+            log.info("link with %s ended: %s", link.peer_id.abbreviated, detail)
+            self._events.publish(LinkDown(link.peer_id, detail))
+
+    def receive(self, link: PeerLink, frame: Frame) -> None:
+        """Take one frame of an admitted peer."""
+        match frame:
+            case MeshData():
+                self._receive_mesh_data(link, frame)
+            case SignedPeerInfo():
+                self._cards.receive(link, frame)
+            case PeerInfoRequest():
+                self._cards.answer(link, frame)
+            case Routes():
+                self._receive_routes(link, frame)
+            case PluginPayload():
+                self._deliver(link.peer_id, frame)
+            case _:
+                pass  # SeqRequests are for nodes that relay; the link handled the rest
+
+    # --- inside
+
+    @property
+    def _bound(self) -> tuple[str, int]:
+        if self._listener is None:
+            return self._config.listen_host, self._config.listen_port
+        return self._listener.address
+
+    def _linked_since(self, node_id: NodeId) -> float | None:
+        links = self._links.of(node_id)
+        return links[0].up_since if links else None
+
+    def _is_friend(self, node_id: NodeId) -> bool:
+        known = self._keystore.get(node_id)
+        return self._dialler.is_configured(node_id) or (known is not None and known.contact)
+
+    def _receive_routes(self, link: PeerLink, routes: Routes) -> None:
+        self._routing.receive(link, routes, self._clock.now())
+        if routes.last and not link.full_table_read:
+            link.full_table_read = True
+            self._links.full_table_arrived(link)
+        self._routes_changed()
+
+    def _routes_changed(self) -> None:
+        routed = frozenset(self._routing.routes())
+        before, self._routed = self._routed, routed
+        for destination in routed - before:
+            self._events.publish(RouteFound(destination))
+        for destination in before - routed:
+            self._events.publish(RouteLost(destination))
+
+    def _receive_mesh_data(self, link: PeerLink, frame: MeshData) -> None:
+        if frame.src == self._identity.node_id:
+            self.tally.count("dropped_returned_to_source")
+        elif frame.dst != self._identity.node_id:
+            self.tally.count("dropped_not_relayed")
+        elif not (frame.flags & FLAG_CONTROL and frame.flags & FLAG_SEALED):
+            self.tally.count("dropped_unsealed")
+        else:
+            self._receive_sealed(link, frame)
+
+    def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
+        known = self._keystore.get(frame.src)
+        if known is None or known.card is None or self._sealed is None:
+            self.tally.count("dropped_unknown_source")
+            self._cards.ask(link, [frame.src])
+            return
+        try:
+            payload = self._sealed.open(frame, known.x25519_pub)
+        except ReplayedFrame:
+            self.tally.count("dropped_replayed")
+        except FrameBeforeStart:
+            self.tally.count("dropped_before_start")
+        except NotAPayload:
+            self.tally.count("dropped_not_a_payload")
+        except IdsDiffer:
+            self.tally.count("dropped_ids_differ")
+        except SealedFrameError:
+            self.tally.count("dropped_unopenable")
+        else:
+            self.tally.count("payloads_opened")
+            self._deliver(frame.src, payload)
+
+    def _deliver(self, src: NodeId, payload: PluginPayload) -> None:
+        if self._keystore.is_blocked(src):
+            self.tally.count("dropped_blocked")
+            return
+        self.payloads.deliver(src, payload)
+
+    def _own_seq_seen(self, seq: int) -> None:
+        self._seq_floor = max(self._seq_floor, seq)
+        self._reissue_wanted.set()
+
+    async def _keep_card_fresh(self) -> None:
+        while True:
+            delay = REISSUE_S * (1 - REISSUE_JITTER + 2 * REISSUE_JITTER * random.random())  # noqa: S311 - spreads load
+            timer = self._clock.call_at(self._clock.now() + delay, self._reissue_wanted.set)
+            await self._reissue_wanted.wait()
+            timer.cancel()
+            self._reissue_wanted.clear()
+            await self.issue_card()
+            await self._clock.sleep(1.0)  # a liar who replays our old state cannot make us issue more than one a second

@@ -1,0 +1,163 @@
+"""Connections on their way to becoming links: half-open limits, proof, admission."""
+
+import asyncio
+import logging
+import os
+from typing import Protocol
+
+from pimd.clock import Clock
+from pimd.contract import DialError, PeerEntry
+from pimd.ids import NodeId
+from pimd.mesh.counters import Counters
+from pimd.mesh.peer_link import PeerLink
+from pimd.net.driver import LinkDriver
+from pimd.net.half_open import HalfOpen
+from pimd.net.network import Network
+from pimd.proto.frames import Frame, GoodbyeReason
+from pimd.proto.identity import Identity
+from pimd.proto.link import Link, LinkConfig, LinkPeer, Role
+
+log = logging.getLogger("pimd.mesh")
+
+
+class Admission(Protocol):
+    """The node, as far as openings need it."""
+
+    tally: Counters
+
+    def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
+        """Decide whether a proven peer may link; None admits."""
+
+    def link_up(self, link: PeerLink) -> None:
+        """Enter an admitted link."""
+
+    def link_closed(self, link: PeerLink, detail: str) -> None:
+        """Take out a link that was up."""
+
+    def receive(self, link: PeerLink, frame: Frame) -> None:
+        """Take one frame."""
+
+
+class Openings:
+    """Owner of every driver: half-open ones are limited, admitted ones are handed to the node."""
+
+    def __init__(self, node: Admission, identity: Identity, link_config: LinkConfig, clock: Clock) -> None:
+        self._node = node
+        self._identity = identity
+        self._link_config = link_config
+        self._clock = clock
+        self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict)
+        self._links: dict[LinkDriver, PeerLink] = {}
+
+    def accept(self) -> LinkDriver:
+        """Make the driver of an incoming connection."""
+        return self._driver(Role.ACCEPTOR, None)
+
+    async def dial(self, entry: PeerEntry, network: Network, timeout_s: float) -> NodeId:
+        """Connect and wait until the link is up; `DialError` says what happened at which address."""
+        outcome: asyncio.Future[NodeId] = asyncio.get_running_loop().create_future()
+
+        def connected() -> LinkDriver:
+            driver = self._driver(Role.DIALLER, entry)
+            link = self._links[driver]
+            link.on_outcome = lambda error: _resolve(outcome, link, entry, error)
+            return driver
+
+        host, port = _split(entry.address)
+        try:
+            await network.dial(host, port, connected, timeout_s)
+        except TimeoutError:
+            raise DialError(f"{entry.address} did not answer within {timeout_s:g} s; is the machine on?") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DialError(f"cannot connect to {entry.address}: {reason}; does pimd run there?") from None
+        return await outcome
+
+    def abort_all(self) -> None:
+        """Drop every connection that is not an admitted link."""
+        for driver, link in list(self._links.items()):
+            if not link.is_up:
+                driver.abort()
+
+    # --- net.LinkOwner
+
+    def connected(self, driver: LinkDriver) -> None:
+        """Count an accepted connection as half-open."""
+        if not driver.dialled:
+            self._half_open.add(driver, driver.source_host)
+
+    def authenticated(self, driver: LinkDriver, peer: LinkPeer) -> None:
+        """Ask the node whether the peer may link."""
+        link = self._links[driver]
+        link.peer_id = peer.node_id
+        refusal = self._node.admission(link, peer)
+        if refusal is None:
+            driver.accept()
+            return
+        reason, link.refusal = refusal
+        self._node.tally.count("links_refused")
+        log.log(
+            logging.DEBUG if reason is GoodbyeReason.DUPLICATE else logging.WARNING,
+            "refused a link with %s: %s",
+            driver.address,
+            link.refusal,
+        )
+        driver.refuse(reason)
+
+    def up(self, driver: LinkDriver) -> None:
+        """Hand an admitted link to the node."""
+        self._half_open.discard(driver)
+        link = self._links[driver]
+        link.is_up = True
+        link.up_since = self._clock.now()
+        link.tell_outcome(None)
+        self._node.link_up(link)
+
+    def frame(self, driver: LinkDriver, frame: Frame) -> None:
+        """Pass on a frame."""
+        self._node.receive(self._links[driver], frame)
+
+    def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
+        """Remember why the peer leaves, for whoever dialled it."""
+        self._links[driver].refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
+
+    def closed(self, driver: LinkDriver, detail: str) -> None:
+        """Forget the connection."""
+        self._half_open.discard(driver)
+        link = self._links.pop(driver)
+        if link.is_up:
+            self._node.link_closed(link, link.refusal or detail)
+        else:
+            self._node.tally.count("openings_failed")
+            log.debug("opening with %s failed: %s", driver.address, detail)
+        link.tell_outcome(link.refusal or detail)
+
+    # --- inside
+
+    def _driver(self, role: Role, entry: PeerEntry | None) -> LinkDriver:
+        config = self._link_config.expecting(entry.node_id if entry is not None else None)
+        driver = LinkDriver(
+            lambda now: Link(role, self._identity, config, os.urandom, now),
+            self,
+            self._clock,
+            dialled=role is Role.DIALLER,
+        )
+        self._links[driver] = PeerLink(driver, self._clock.now(), entry)
+        return driver
+
+    def _evict(self, driver: LinkDriver) -> None:
+        driver.abort()
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _resolve(outcome: asyncio.Future[NodeId], link: PeerLink, entry: PeerEntry, error: str | None) -> None:
+    if outcome.done():
+        return
+    if error is None:
+        outcome.set_result(link.peer_id)
+    else:
+        outcome.set_exception(DialError(f"no link with {entry.address}: {error}"))

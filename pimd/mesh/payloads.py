@@ -1,0 +1,105 @@
+"""Which plugin gets a payload, and how much may wait for it."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pimd.ids import NodeId
+from pimd.mesh.counters import Counters
+from pimd.proto.frames import PluginPayload
+
+QUEUE_PAYLOADS = 1024
+QUEUE_BYTES = 16 * 1024 * 1024
+QUEUE_OF_ONE_SOURCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A payload and the node that provably sent it."""
+
+    src: NodeId
+    kind: str
+    body: bytes
+
+
+class PayloadQueue:
+    """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Delivery] = deque()
+        self._of_source: Counter[NodeId] = Counter()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, delivery: Delivery) -> bool:
+        """Queue it; False when a limit is reached."""
+        if (
+            len(self._waiting) >= QUEUE_PAYLOADS
+            or self._bytes + len(delivery.body) > QUEUE_BYTES
+            or self._of_source[delivery.src] >= QUEUE_OF_ONE_SOURCE
+        ):
+            return False
+        self._waiting.append(delivery)
+        self._of_source[delivery.src] += 1
+        self._bytes += len(delivery.body)
+        self._arrived.set()
+        return True
+
+    async def get(self) -> Delivery:
+        """Wait for the oldest."""
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        delivery = self._waiting.popleft()
+        self._bytes -= len(delivery.body)
+        self._of_source[delivery.src] -= 1
+        if not self._of_source[delivery.src]:
+            del self._of_source[delivery.src]
+        return delivery
+
+    def clear(self) -> int:
+        """Drop everything and return how many that were."""
+        dropped = len(self._waiting)
+        self._waiting.clear()
+        self._of_source.clear()
+        self._bytes = 0
+        return dropped
+
+
+class PayloadDispatch:
+    """Maps kinds to queues; of two plugins that claim one kind the first registered gets it."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._queues: dict[str, tuple[tuple[str, ...], PayloadQueue]] = {}
+
+    def register(self, plugin: str, kinds: Sequence[str]) -> PayloadQueue:
+        """Return the queue that `plugin` is to read; later ones of the same kind come after it."""
+        queue = PayloadQueue()
+        self._queues[plugin] = (tuple(kinds), queue)
+        return queue
+
+    def unregister(self, plugin: str) -> None:
+        """Stop queueing for `plugin`; what waits is dropped."""
+        self._queues.pop(plugin, None)
+
+    def claims(self) -> dict[str, list[str]]:
+        """Return kind -> plugins that claim it, in order."""
+        found: dict[str, list[str]] = {}
+        for plugin, (kinds, _) in self._queues.items():
+            for kind in kinds:
+                found.setdefault(kind, []).append(plugin)
+        return found
+
+    def deliver(self, src: NodeId, payload: PluginPayload) -> None:
+        """Queue for the first plugin that claims the kind, or drop and count."""
+        for kinds, queue in self._queues.values():
+            if payload.kind in kinds:
+                taken = queue.put(Delivery(src, payload.kind, payload.body))
+                self._counters.count("payloads_delivered" if taken else "dropped_plugin_queue_full")
+                return
+        self._counters.count("dropped_unclaimed_kind")

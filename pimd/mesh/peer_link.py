@@ -1,0 +1,77 @@
+"""One link as the node sees it: the driver and what hangs on it."""
+
+import os
+from collections.abc import Callable
+
+from pimd.contract import LinkInfo, PeerEntry
+from pimd.ids import NodeId
+from pimd.mesh.cards import LinkCards
+from pimd.net.driver import LinkDriver
+from pimd.proto.frames import Frame, GoodbyeReason, Ping
+
+
+class PeerLink:
+    """A connection from its first byte on; `peer_id` is set once the proof holds."""
+
+    def __init__(self, driver: LinkDriver, now: float, entry: PeerEntry | None) -> None:
+        self.driver = driver
+        self.entry = entry
+        self.cards = LinkCards(now)
+        self.full_table_read = False
+        self.is_up = False
+        self.up_since = now
+        self.refusal: str | None = None
+        self.on_outcome: Callable[[str | None], None] | None = None
+        self._peer_id: NodeId | None = None
+
+    @property
+    def peer_id(self) -> NodeId:
+        """The proven peer; LookupError before the proof."""
+        if self._peer_id is None:
+            raise LookupError("nothing is proven on this link")
+        return self._peer_id
+
+    @peer_id.setter
+    def peer_id(self, node_id: NodeId) -> None:
+        self._peer_id = node_id
+
+    @property
+    def dialled(self) -> bool:
+        """True when this side opened the connection."""
+        return self.driver.dialled
+
+    @property
+    def last_heard(self) -> float:
+        """Monotonic seconds of the last authenticated record."""
+        return self.driver.link.last_heard
+
+    def send(self, frame: Frame) -> None:
+        """Queue one frame."""
+        self.driver.send(frame)
+
+    def probe(self) -> None:
+        """Send a Ping."""
+        self.driver.send(Ping(int.from_bytes(os.urandom(8))))
+
+    def close(self, reason: GoodbyeReason) -> None:
+        """Say Goodbye."""
+        self.driver.close(reason)
+
+    def tell_outcome(self, error: str | None) -> None:
+        """Tell whoever dialled, once, that the link is up (None) or why not."""
+        tell, self.on_outcome = self.on_outcome, None
+        if tell is not None:
+            tell(error)
+
+    def info(self) -> LinkInfo:
+        """Describe the link for RPC."""
+        link = self.driver.link
+        return LinkInfo(
+            peer=self.peer_id,
+            address=self.driver.address,
+            dialled=self.dialled,
+            agent=link.peer.agent if link.peer is not None else "",
+            up_since=self.up_since,
+            last_heard=link.last_heard,
+            rtt_s=link.rtt_s,
+        )

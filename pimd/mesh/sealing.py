@@ -1,0 +1,74 @@
+"""End-to-end sealing of routed control frames, with the marks that keep a frame from arriving twice (link.md section 3.3)."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from pimd.ids import NodeId
+from pimd.proto.frames import MeshData, PluginPayload
+from pimd.proto.identity import Identity
+from pimd.proto.sealed import NONCE_SIZE, NotAPayload, OpenedFrame, ReplayWindow, Sealer
+
+COUNTER_SHIFT = 20
+"""Counters start at (seq of the card issued at this start) << 20, so they never fall, also over restarts."""
+WINDOW_LIMIT = 200_000
+"""Sources whose replay marks are kept, twice the identities kept; the longest silent goes first."""
+
+
+class ReplayedFrame(Exception):  # noqa: N818 - it is no error of ours
+    """The frame was seen before, or is older than the window."""
+
+
+class FrameBeforeStart(Exception):  # noqa: N818 - it is no error of ours
+    """The frame was sealed for a card issued before this start, of which no marks are kept."""
+
+
+class SealedFrames:
+    """Seals for others and opens what was sealed for this node."""
+
+    def __init__(self, identity: Identity, start_seq: int, random: Callable[[int], bytes]) -> None:
+        self._node_id = identity.node_id
+        self._sealer = Sealer(identity)
+        self._start_seq = start_seq
+        self._random = random
+        self._counters: dict[NodeId, int] = {}
+        self._windows: OrderedDict[NodeId, ReplayWindow] = OrderedDict()
+
+    def seal(self, dst: NodeId, dst_x25519: bytes, dst_seq: int, payload: PluginPayload) -> MeshData:
+        """Seal with the next counter of `dst`; `PayloadTooLarge` before the counter moves."""
+        counter = self._counters.get(dst, self._start_seq << COUNTER_SHIFT)
+        sealed = self._sealer.seal(
+            payload,
+            src=self._node_id,
+            dst=dst,
+            dst_x25519=dst_x25519,
+            dst_seq=dst_seq,
+            counter=counter,
+            nonce=self._random(NONCE_SIZE),
+        )
+        self._counters[dst] = counter + 1
+        return sealed
+
+    def open(self, frame: MeshData, src_x25519: bytes) -> PluginPayload:
+        """Return the payload; `SealedFrameError`, `FrameBeforeStart` or `ReplayedFrame` otherwise."""
+        try:
+            opened = self._sealer.open(frame, src_x25519)
+        except NotAPayload as error:
+            self._mark(frame.src, error.dst_seq, error.counter)
+            raise
+        self._mark_opened(frame.src, opened)
+        return opened.frame
+
+    def _mark_opened(self, src: NodeId, opened: OpenedFrame) -> None:
+        self._mark(src, opened.dst_seq, opened.counter)
+
+    def _mark(self, src: NodeId, dst_seq: int, counter: int) -> None:
+        if dst_seq < self._start_seq:
+            raise FrameBeforeStart
+        window = self._windows.get(src)
+        if window is None:
+            window = self._windows[src] = ReplayWindow()
+            if len(self._windows) > WINDOW_LIMIT:
+                self._windows.popitem(last=False)
+        self._windows.move_to_end(src)
+        if not window.accept(counter):
+            raise ReplayedFrame

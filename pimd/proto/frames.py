@@ -1,0 +1,213 @@
+"""What a record holds: `frame_type u8 | body` (link.md sections 2.2, 3.1, 4.1, 5.1)."""
+
+import struct
+from dataclasses import dataclass
+
+from pimd.ids import NodeId
+from pimd.proto.control import (
+    PEER_INFO_REQUEST_LIMIT,
+    PLUGIN_BODY_LIMIT,
+    CardsCutShort,
+    ControlFrame,
+    Goodbye,
+    GoodbyeReason,
+    PeerInfoRequest,
+    Ping,
+    PluginPayload,
+    Pong,
+    Rekey,
+    SeqRequest,
+    SignedPeerInfo,
+    UnknownControl,
+    UnsignedPeerInfo,
+    decode_control,
+    encode_control,
+)
+from pimd.proto.errors import DecodeError, LocalProtocolError
+
+DATA = 0x02
+HEARTBEAT = 0x04
+CONTROL = 0x05
+ROUTES = 0x07
+
+TTL_START = 255
+METRIC_RETRACTED = 65535
+FLAG_FRAGMENT = 0x01
+FLAG_LAST_FRAGMENT = 0x02
+FLAG_REQUIRES_ACK = 0x04
+FLAG_ACK = 0x08
+FLAG_INTERNET = 0x10
+FLAG_SEALED = 0x20
+FLAG_CONTROL = 0x40
+
+_FIRST, _LAST = 1, 2
+_MESH_HEAD = struct.Struct(">16s16sIBBH")
+_HEARTBEAT = struct.Struct(">QBH")
+_ROUTES_HEAD = struct.Struct(">BH")
+_ROUTE = struct.Struct(">16sQH")
+
+
+@dataclass(frozen=True, slots=True)
+class MeshData:
+    """A frame on its way from `src` to `dst`, over any number of hops."""
+
+    src: NodeId
+    dst: NodeId
+    flags: int
+    payload: bytes
+    ttl: int = TTL_START
+    session_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sent when nothing else was sent for 5 s."""
+
+    timestamp_ms: int
+    load: int = 0
+    gateway_metric: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """A destination as its advertiser sees it."""
+
+    destination: NodeId
+    seq: int
+    metric: int
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Part of a table; `first` and `last` mark a full one."""
+
+    entries: tuple[RouteEntry, ...]
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownFrame:
+    """A frame type of another version; counted and ignored."""
+
+    frame_type: int
+
+
+Frame = MeshData | Heartbeat | Routes | ControlFrame
+
+
+def encode_mesh_data(frame: MeshData) -> bytes:
+    """Write the body of a Data frame; LocalProtocolError for values that do not fit."""
+    try:
+        head = _MESH_HEAD.pack(frame.src, frame.dst, frame.session_id, frame.ttl, frame.flags, len(frame.payload))
+    except struct.error as error:
+        raise LocalProtocolError(f"a value of MeshData does not fit: {error}") from None
+    return head + frame.payload
+
+
+def decode_mesh_data(data: bytes, offset: int = 0) -> MeshData:
+    """Read the body of a Data frame, all of `data` from `offset` on."""
+    payload_at = offset + _MESH_HEAD.size
+    if len(data) < payload_at:
+        raise DecodeError("MeshData is cut short")
+    src, dst, session_id, ttl, flags, length = _MESH_HEAD.unpack_from(data, offset)
+    if len(data) != payload_at + length:
+        raise DecodeError("MeshData has another length than it says")
+    return MeshData(NodeId(src), NodeId(dst), flags, data[payload_at:], ttl, session_id)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Write `frame_type | body`; PayloadTooLarge or LocalProtocolError when it does not fit."""
+    match frame:
+        case MeshData():
+            return b"\x02" + encode_mesh_data(frame)
+        case Heartbeat():
+            try:
+                return b"\x04" + _HEARTBEAT.pack(frame.timestamp_ms, frame.load, frame.gateway_metric)
+            except struct.error as error:
+                raise LocalProtocolError(f"a value of Heartbeat does not fit: {error}") from None
+        case Routes():
+            return b"\x07" + _encode_routes(frame)
+        case _:
+            return b"\x05" + encode_control(frame)
+
+
+def decode_frame(plaintext: bytes) -> Frame | UnknownFrame | UnknownControl:
+    """Read the plaintext of one record; DecodeError for a known type that has not exactly its form."""
+    if not plaintext:
+        raise DecodeError("an empty record")
+    match plaintext[0]:
+        case 0x02:
+            return decode_mesh_data(plaintext, 1)
+        case 0x05:
+            return decode_control(plaintext[1:])
+        case 0x04:
+            if len(plaintext) != 1 + _HEARTBEAT.size:
+                raise DecodeError(f"a Heartbeat has {_HEARTBEAT.size} bytes")
+            return Heartbeat(*_HEARTBEAT.unpack_from(plaintext, 1))
+        case 0x07:
+            return _decode_routes(plaintext)
+        case frame_type:
+            return UnknownFrame(frame_type)
+
+
+def _encode_routes(routes: Routes) -> bytes:
+    flags = (_FIRST if routes.first else 0) | (_LAST if routes.last else 0)
+    try:
+        entries = [_ROUTE.pack(entry.destination, entry.seq, entry.metric) for entry in routes.entries]
+        return _ROUTES_HEAD.pack(flags, len(entries)) + b"".join(entries)
+    except struct.error as error:
+        raise LocalProtocolError(f"a value of Routes does not fit: {error}") from None
+
+
+def _decode_routes(plaintext: bytes) -> Routes:
+    if len(plaintext) < 1 + _ROUTES_HEAD.size:
+        raise DecodeError("Routes is cut short")
+    flags, count = _ROUTES_HEAD.unpack_from(plaintext, 1)
+    entries_at = 1 + _ROUTES_HEAD.size
+    if len(plaintext) != entries_at + count * _ROUTE.size:
+        raise DecodeError("Routes has another length than it says")
+    entries = tuple(
+        RouteEntry(NodeId(destination), seq, metric)
+        for destination, seq, metric in _ROUTE.iter_unpack(plaintext[entries_at:])
+    )
+    return Routes(entries, bool(flags & _FIRST), bool(flags & _LAST))
+
+
+__all__ = [
+    "CONTROL",
+    "DATA",
+    "FLAG_CONTROL",
+    "FLAG_SEALED",
+    "HEARTBEAT",
+    "METRIC_RETRACTED",
+    "PEER_INFO_REQUEST_LIMIT",
+    "PLUGIN_BODY_LIMIT",
+    "ROUTES",
+    "TTL_START",
+    "CardsCutShort",
+    "ControlFrame",
+    "Frame",
+    "Goodbye",
+    "GoodbyeReason",
+    "Heartbeat",
+    "MeshData",
+    "PeerInfoRequest",
+    "Ping",
+    "PluginPayload",
+    "Pong",
+    "Rekey",
+    "RouteEntry",
+    "Routes",
+    "SeqRequest",
+    "SignedPeerInfo",
+    "UnknownControl",
+    "UnknownFrame",
+    "UnsignedPeerInfo",
+    "decode_control",
+    "decode_frame",
+    "decode_mesh_data",
+    "encode_control",
+    "encode_frame",
+    "encode_mesh_data",
+]
