@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
+from typing import Self
 
 log = logging.getLogger("pimd.watchdog")
 
@@ -27,7 +28,7 @@ class Watchdog:
         self._watched = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def __enter__(self) -> "Watchdog":
+    def __enter__(self) -> Self:
         self._watched = threading.get_ident()
         self._beat()
         self._thread.start()

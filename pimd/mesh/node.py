@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from pimd.clock import Clock
 from pimd.contract import (
-    DialError,
     DialInfo,
     LinkDown,
     LinkInfo,

@@ -68,7 +68,7 @@ def issue(identity: Identity, seq: int, flags: int, name: str, ext: bytes = b"")
         tlv.parse(ext)
     except (ValueError, DecodeError) as error:
         raise LocalProtocolError(str(error)) from None
-    if not 0 <= seq < SEQ_LIMIT or not 0 <= flags <= 0xFF or len(ext) > EXT_LIMIT:
+    if not 0 <= seq < SEQ_LIMIT or flags not in range(256) or len(ext) > EXT_LIMIT:
         raise LocalProtocolError("sequence number, flags or extensions do not fit a card")
     head = _HEAD.pack(VERSION, identity.ed25519_pub, identity.x25519_pub, seq, flags, len(encoded))
     unsigned = head + encoded + _EXT_LEN.pack(len(ext)) + ext

@@ -1,0 +1,1 @@
+"""The features that come with pimd, one package each; the build decides which are here."""
