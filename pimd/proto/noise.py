@@ -251,7 +251,7 @@ class HandshakeState:
         if token == "psk":
             self._symmetric.mix_key_and_hash(self._psks.pop(0))
             return
-        own, remote = token if self._initiator else reversed(token)
+        own, remote = (token[0], token[1]) if self._initiator else (token[1], token[0])
         secret = self._own(self._e if own == "e" else self._s)
         public = self._re if remote == "e" else self._rs
         if public is None:

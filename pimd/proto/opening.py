@@ -1,0 +1,140 @@
+"""The opening of a link: preamble, Noise handshake, identity proofs (link.md section 2.1)."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pimd.ids import NodeId
+from pimd.proto import tlv
+from pimd.proto.errors import DecodeError, HandshakeError
+from pimd.proto.identity import KEY_SIZE, LINK_PROOF_DOMAIN, SIGNATURE_SIZE, Identity, node_id_of, verify
+from pimd.proto.link_states import RekeyLimits
+from pimd.proto.noise import CipherState, HandshakeState
+
+Cipher = Literal["ChaChaPoly", "AESGCM"]
+
+MAGIC = b"PIM"
+CIPHERS: dict[int, Cipher] = {0x02: "ChaChaPoly", 0x12: "AESGCM"}
+MESSAGE_LIMIT = 1024
+AGENT_LIMIT = 64
+_PROOF_SIZE = KEY_SIZE + SIGNATURE_SIZE
+_EXT_AGENT, _EXT_PORT = 1, 2
+_PORT = struct.Struct(">H")
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """What all links of a node share, and what this one expects."""
+
+    cipher: Cipher = "AESGCM"
+    """What a dialler proposes; an acceptor takes both."""
+    psk: bytes | None = field(default=None, repr=False)
+    """The handshake key of a private mesh."""
+    agent: str = ""
+    listen_port: int | None = None
+    expected: NodeId | None = None
+    """Who must answer at a dialled address."""
+    rekey: RekeyLimits = RekeyLimits()
+
+    def expecting(self, node_id: NodeId | None) -> "LinkConfig":
+        """Return the same with `expected` set."""
+        return replace(self, expected=node_id)
+
+
+@dataclass(frozen=True)
+class LinkPeer:
+    """Who proved to be at the other end."""
+
+    node_id: NodeId
+    ed25519_pub: bytes
+    x25519_pub: bytes
+    agent: str
+    """A stranger's text, at most 64 characters."""
+    listen_port: int | None
+
+
+def preamble(cipher: Cipher) -> bytes:
+    """Return the 4 opening bytes that name version 2 and the cipher."""
+    return MAGIC + bytes(version for version, name in CIPHERS.items() if name == cipher)
+
+
+def cipher_of(opening: bytes) -> Cipher:
+    """Return the cipher that 4 opening bytes name; HandshakeError for anything else."""
+    cipher = CIPHERS.get(opening[3])
+    if opening[:3] != MAGIC or cipher is None:
+        raise HandshakeError("the first 4 bytes are not those of a PIM link version 2")
+    return cipher
+
+
+class Opening:
+    """The three messages of XX or XXpsk0 with a proof in the last two."""
+
+    def __init__(
+        self, identity: Identity, config: LinkConfig, cipher: Cipher, random: Callable[[int], bytes], *, dialler: bool
+    ) -> None:
+        self._identity = identity
+        self._config = config
+        self._private = config.psk is not None
+        self._noise = HandshakeState(
+            f"Noise_XX{'psk0' if self._private else ''}_25519_{cipher}_SHA256",
+            initiator=dialler,
+            prologue=preamble(cipher),
+            ephemeral=lambda: random(KEY_SIZE),
+            static=identity.x25519_secret(),
+            psks=[config.psk] if config.psk is not None else [],
+        )
+
+    def write_first(self) -> bytes:
+        """Return message 1, whose payload is empty."""
+        return self._noise.write_message(b"")
+
+    def read_first(self, message: bytes) -> None:
+        """Take message 1; a payload in it is refused, or a private dialler would get an open node's identity."""
+        try:
+            payload = self._noise.read_message(message)
+        except HandshakeError:
+            if self._private:
+                raise HandshakeError("mesh secret differs? compare `pim mesh status`") from None
+            raise
+        if payload:
+            raise HandshakeError("message 1 has a payload; is the peer in a private mesh?")
+
+    def write_proof(self) -> bytes:
+        """Return message 2 or 3 with this node's proof."""
+        items = [(_EXT_AGENT, self._config.agent.encode()[:AGENT_LIMIT])]
+        if self._config.listen_port:
+            items.append((_EXT_PORT, _PORT.pack(self._config.listen_port)))
+        proof = self._identity.ed25519_pub + self._identity.link_proof_signature + tlv.build(items)
+        return self._noise.write_message(proof)
+
+    def read_proof(self, message: bytes) -> LinkPeer:
+        """Return who is there; HandshakeError when the proof does not hold or it is not who was expected."""
+        payload = self._noise.read_message(message)
+        static = self._noise.remote_static
+        ed25519_pub, signature = payload[:KEY_SIZE], payload[KEY_SIZE:_PROOF_SIZE]
+        if static is None or not verify(ed25519_pub, LINK_PROOF_DOMAIN + static, signature):
+            raise HandshakeError("the identity proof does not hold")
+        try:
+            items = dict(tlv.parse(payload[_PROOF_SIZE:]))
+        except DecodeError as error:
+            raise HandshakeError(f"the identity proof is malformed: {error}") from None
+        node_id = node_id_of(ed25519_pub)
+        if node_id == self._identity.node_id:
+            raise HandshakeError("the other end is this very node")
+        if self._config.expected is not None and node_id != self._config.expected:
+            raise HandshakeError(f"it is {node_id}, not {self._config.expected} as expected")
+        return LinkPeer(node_id, ed25519_pub, static, _agent(items.get(_EXT_AGENT, b"")), _port(items.get(_EXT_PORT)))
+
+    def split(self) -> tuple[CipherState, CipherState]:
+        """Return the sending and the receiving cipher."""
+        return self._noise.split()
+
+
+def _agent(raw: bytes) -> str:
+    text = raw[:AGENT_LIMIT].decode("ascii", "replace")
+    return "".join(character if character.isprintable() and character.isascii() else "?" for character in text)
+
+
+def _port(raw: bytes | None) -> int | None:
+    return int(_PORT.unpack(raw)[0]) if raw is not None and len(raw) == _PORT.size else None

@@ -1,0 +1,132 @@
+"""What waits to be sent on one link, still unencrypted, within the limits of link.md section 7."""
+
+from collections import OrderedDict, deque
+
+from pimd.proto.control import (
+    ControlFrame,
+    PeerInfoRequest,
+    PluginPayload,
+    Pong,
+    SeqRequest,
+    SignedPeerInfo,
+)
+from pimd.proto.frames import Frame, MeshData, RouteEntry, Routes, encode_frame
+from pimd.proto.identity import node_id_of
+
+UNSENT_LIMIT = 1 << 20
+"""Above it Data frames and direct payloads are dropped and counted."""
+ANSWERS_LIMIT = 2 << 20
+"""What the peer itself asked for; beyond it the link is closed."""
+ROUTING_LIMIT = 1 << 20
+"""Routes, SeqRequests and PeerInfoRequests together; beyond it the link is closed: its peer does not read."""
+ROUTES_A_RECORD = 1000
+_ENTRY_SIZE = 26
+
+
+class OutboxOverflow(Exception):  # noqa: N818 - what happened
+    """The peer does not read what it asked for; its link is to be closed."""
+
+
+class Outbox:
+    """Four queues, sent in this order: answers, cards, routing, data."""
+
+    def __init__(self) -> None:
+        self._answers: deque[bytes] = deque()
+        self._cards: OrderedDict[bytes, bytes] = OrderedDict()
+        self._requests: deque[bytes] = deque()
+        self._routes: OrderedDict[bytes, RouteEntry] = OrderedDict()
+        self._tables: deque[bytes] = deque()
+        self._data: deque[bytes] = deque()
+        self._sizes = dict.fromkeys(("answers", "cards", "routing", "data"), 0)
+        self.dropped = 0
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of plaintext waiting in all queues."""
+        return sum(self._sizes.values())
+
+    def put(self, frame: Frame) -> None:
+        """Queue, replace or drop by the frame's kind; OutboxOverflow when the link is to be closed."""
+        match frame:
+            case MeshData() | PluginPayload():
+                self._put_data(encode_frame(frame))
+            case SignedPeerInfo():
+                self._put_cards(frame)
+            case Routes() if not frame.first and not frame.last:
+                self._put_entries(frame)
+            case Routes() | SeqRequest() | PeerInfoRequest():
+                self._put_routing(frame)
+            case _:
+                self.put_answer(frame)
+
+    def put_answer(self, frame: ControlFrame | Frame) -> None:
+        """Queue something the peer asked for: a Pong, or the cards of a PeerInfoRequest."""
+        encoded = encode_frame(frame)
+        if isinstance(frame, Pong | SignedPeerInfo) and self._sizes["answers"] + len(encoded) > ANSWERS_LIMIT:
+            raise OutboxOverflow
+        self._answers.append(encoded)
+        self._sizes["answers"] += len(encoded)
+
+    def pop(self) -> bytes | None:
+        """Return the plaintext of the next record, or None."""
+        if self._answers:
+            return self._taken("answers", self._answers.popleft())
+        if self._cards:
+            return self._pop_card()
+        if self._tables:
+            return self._taken("routing", self._tables.popleft())
+        if self._routes:
+            return self._pop_entries()
+        if self._requests:
+            return self._taken("routing", self._requests.popleft())
+        return self._taken("data", self._data.popleft()) if self._data else None
+
+    def clear(self) -> None:
+        """Forget everything that waits; nothing is said after a Goodbye."""
+        for queue in (self._answers, self._cards, self._requests, self._routes, self._tables, self._data):
+            queue.clear()
+        self._sizes = dict.fromkeys(self._sizes, 0)
+
+    def _taken(self, name: str, encoded: bytes) -> bytes:
+        self._sizes[name] -= len(encoded)
+        return encoded
+
+    def _put_data(self, encoded: bytes) -> None:
+        if self.unsent + len(encoded) > UNSENT_LIMIT:
+            self.dropped += 1
+            return
+        self._data.append(encoded)
+        self._sizes["data"] += len(encoded)
+
+    def _put_cards(self, frame: SignedPeerInfo) -> None:
+        for card in frame.cards:
+            origin = node_id_of(card[1:33])
+            self._sizes["cards"] += len(card) - len(self._cards.pop(origin, b""))
+            self._cards[origin] = card
+
+    def _pop_card(self) -> bytes:
+        _, card = self._cards.popitem(last=False)
+        self._sizes["cards"] -= len(card)
+        return encode_frame(SignedPeerInfo((card,)))
+
+    def _put_routing(self, frame: Routes | SeqRequest | PeerInfoRequest) -> None:
+        encoded = encode_frame(frame)
+        self._grow_routing(len(encoded))
+        (self._tables if isinstance(frame, Routes) else self._requests).append(encoded)
+
+    def _put_entries(self, frame: Routes) -> None:
+        for entry in frame.entries:
+            if self._routes.pop(entry.destination, None) is None:
+                self._grow_routing(_ENTRY_SIZE)
+            self._routes[entry.destination] = entry
+
+    def _pop_entries(self) -> bytes:
+        count = min(len(self._routes), ROUTES_A_RECORD)
+        entries = tuple(self._routes.popitem(last=False)[1] for _ in range(count))
+        self._sizes["routing"] -= count * _ENTRY_SIZE
+        return encode_frame(Routes(entries, first=False, last=False))
+
+    def _grow_routing(self, size: int) -> None:
+        if self._sizes["routing"] + size > ROUTING_LIMIT:
+            raise OutboxOverflow
+        self._sizes["routing"] += size
