@@ -1,0 +1,399 @@
+"""One link between two nodes, sans-IO (link.md sections 2 and 4): feed it bytes and time, take bytes and events.
+
+After any call the driver flushes `data_to_send`, half-closes when `wants_half_close`, and sets its timer to `deadline`.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pimd.proto import link_states as states
+from pimd.proto.control import Goodbye, GoodbyeReason, Ping, Pong, Rekey, UnknownControl, UnsignedPeerInfo
+from pimd.proto.errors import LocalProtocolError, RemoteProtocolError
+from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, UnknownFrame, decode_frame, encode_frame
+from pimd.proto.identity import Identity
+from pimd.proto.link_states import TRANSITIONS, CloseReason, State
+from pimd.proto.opening import MESSAGE_LIMIT, LinkConfig, LinkPeer, Opening, cipher_of, preamble
+from pimd.proto.outbox import Outbox, OutboxOverflow
+from pimd.proto.records import LENGTH, RecordReader, RecordWriter
+
+RTT_WEIGHT = 0.125
+"""Share of a new sample in the smoothed round-trip time (RFC 6298)."""
+_PREAMBLE_SIZE = 4
+
+
+class Role(enum.Enum):
+    """Who opened the connection."""
+
+    DIALLER = "dialler"
+    ACCEPTOR = "acceptor"
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The proof holds; nothing goes on until the owner calls `accept` or `refuse`."""
+
+    peer: LinkPeer
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """Frames may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """A frame for the owner; heartbeats, pings, rekeys and goodbyes are dealt with inside."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaidGoodbye:
+    """The peer leaves; `Closed` follows within a second."""
+
+    reason: GoodbyeReason
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The last event."""
+
+    reason: CloseReason
+    detail: str
+
+
+LinkEvent = Authenticated | Up | FrameReceived | PeerSaidGoodbye | Closed
+
+
+class Link:
+    """The state machine; what may follow what stands in `link_states.TRANSITIONS`."""
+
+    def __init__(
+        self, role: Role, identity: Identity, config: LinkConfig, random: Callable[[int], bytes], now: float
+    ) -> None:
+        self.peer: LinkPeer | None = None
+        self.rtt_s: float | None = None
+        self.last_heard = now
+        self.records_in = 0
+        self.records_out = 0
+        self.unknown_frames = 0
+        self._identity = identity
+        self._config = config
+        self._random = random
+        self._started = now
+        self._buffer = bytearray()
+        self._out = bytearray()
+        self._events: deque[LinkEvent] = deque()
+        self._outbox = Outbox()
+        self._last_sent = now
+        self._next_ping = now + states.PING_S
+        self._ping: tuple[int, float] | None = None
+        self._leave_by = 0.0
+        self._why_leaving = Closed(CloseReason.GOODBYE, "")
+        self._opening: Opening | None = None
+        self._writer: RecordWriter | None = None
+        self._reader: RecordReader | None = None
+        self._state = State.AWAIT_PREAMBLE if role is Role.ACCEPTOR else State.AWAIT_2
+        if role is Role.DIALLER:
+            self._opening = Opening(identity, config, config.cipher, random, dialler=True)
+            self._out += preamble(config.cipher)
+            self._frame_message(self._opening.write_first())
+
+    # --- what the driver reads
+
+    @property
+    def state(self) -> State:
+        """Where the link stands."""
+        return self._state
+
+    @property
+    def wants_half_close(self) -> bool:
+        """Nothing more will be sent: shut down the sending side once `data_to_send` is empty."""
+        return self._state in states.ENDS and not self._out
+
+    @property
+    def dropped(self) -> int:
+        """Frames dropped because the peer reads too slowly."""
+        return self._outbox.dropped
+
+    def next_event(self) -> LinkEvent | None:
+        """Return the oldest event not taken yet."""
+        return self._events.popleft() if self._events else None
+
+    def deadline(self) -> float | None:
+        """Return when `tick` must be called next."""
+        if self._state is State.CLOSED:
+            return None
+        if self._state is State.LEAVING:
+            return self._leave_by
+        if self._state is State.UP:
+            return min(self._last_sent + states.HEARTBEAT_S, self.last_heard + states.SILENCE_S, self._next_ping)
+        limit = states.PREAMBLE_S if self._state is State.AWAIT_PREAMBLE else states.OPENING_S
+        return self._started + limit
+
+    def data_to_send(self, limit: int = 1 << 62) -> bytes:
+        """Return bytes for the stream, encrypting frames until `limit` is reached."""
+        if self._state is State.UP and self._writer is not None:
+            while len(self._out) < limit and (plaintext := self._outbox.pop()) is not None:
+                self._write_record(self._writer, plaintext, self._last_sent)
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    # --- what the stream brings
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes in any slices."""
+        if self._state in states.ENDS:
+            return
+        self._buffer += data
+        self._parse(now)
+
+    def eof_received(self, now: float) -> None:
+        """Take the end of what the peer sends."""
+        del now
+        if self._state is State.LEAVING:
+            self._close(self._why_leaving)
+        else:
+            self._close(Closed(CloseReason.LOST, "the peer closed the connection"))
+
+    def connection_lost(self, now: float) -> None:
+        """Take the end of the stream in both directions."""
+        self.eof_received(now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return
+        if self._state is State.LEAVING:
+            self._close(self._why_leaving)
+        elif self._state is not State.UP:
+            self._close(Closed(CloseReason.TIMED_OUT, f"waited too long for {self._state.value}"))
+        elif now >= self.last_heard + states.SILENCE_S:
+            self._close(Closed(CloseReason.TIMED_OUT, f"nothing heard for {states.SILENCE_S:g} s"))
+        else:
+            self._keep_alive(now)
+
+    # --- what the owner says
+
+    def accept(self, now: float) -> None:
+        """Admit the peer of `Authenticated`."""
+        opening = self._deciding()
+        if self._state is State.DECIDE_2:
+            self._frame_message(opening.write_proof())
+            self._begin_records(opening, now)
+            self._go(State.AWAIT_RECORD)
+        else:
+            self._begin_records(opening, now)
+            self._come_up(now)
+        self._parse(now)
+
+    def refuse(self, reason: GoodbyeReason, now: float) -> None:
+        """Turn the peer away; a dialler gives up before message 3, an acceptor says why."""
+        opening = self._deciding()
+        why = Closed(CloseReason.REFUSED, reason.name.lower().replace("_", " "))
+        if self._state is State.DECIDE_2:
+            self._close(why)
+        else:
+            self._begin_records(opening, now)
+            self._leave(reason, why, now)
+
+    def send(self, frame: Frame, now: float) -> None:
+        """Queue a frame; once the link is not up it is dropped."""
+        self._queue(self._outbox.put, frame, now)
+
+    def answer(self, frame: Frame, now: float) -> None:
+        """Queue what the peer asked for; a peer that does not read its answers loses the link."""
+        self._queue(self._outbox.put_answer, frame, now)
+
+    def close(self, reason: GoodbyeReason, now: float) -> None:
+        """Say Goodbye, if the opening got that far, and end."""
+        why = Closed(CloseReason.GOODBYE, reason.name.lower().replace("_", " "))
+        if self._state in {State.UP, State.AWAIT_RECORD}:
+            self._leave(reason, why, now)
+        elif self._state not in states.ENDS:
+            self._close(why)
+
+    # --- parsing
+
+    def _parse(self, now: float) -> None:
+        offset = 0
+        try:
+            while (step := self._next_message(offset)) is not None:
+                message, offset = step
+                self._take(message, now)
+        except RemoteProtocolError as error:
+            self._fail(error, now)
+        if self._state in states.ENDS:
+            self._buffer.clear()
+        else:
+            del self._buffer[:offset]
+
+    def _next_message(self, offset: int) -> tuple[bytes, int] | None:
+        if self._state in {State.DECIDE_2, State.DECIDE_3, *states.ENDS}:
+            return None
+        available = len(self._buffer) - offset
+        if self._state is State.AWAIT_PREAMBLE:
+            end = offset + _PREAMBLE_SIZE
+            return (bytes(self._buffer[offset:end]), end) if available >= _PREAMBLE_SIZE else None
+        if available < LENGTH.size:
+            return None
+        (length,) = LENGTH.unpack_from(self._buffer, offset)
+        if self._reader is None and length > MESSAGE_LIMIT:
+            raise RemoteProtocolError(f"a handshake message of {length} bytes, over {MESSAGE_LIMIT}")
+        start = offset + LENGTH.size
+        if available < LENGTH.size + length:
+            return None
+        return bytes(self._buffer[start : start + length]), start + length
+
+    def _take(self, message: bytes, now: float) -> None:
+        if self._reader is not None:
+            self._take_record(self._reader.read(message), now)
+        elif self._state is State.AWAIT_PREAMBLE:
+            self._opening = Opening(self._identity, self._config, cipher_of(message), self._random, dialler=False)
+            self._go(State.AWAIT_1)
+        elif self._opening is None:
+            raise LocalProtocolError("a handshake message without a handshake")
+        elif self._state is State.AWAIT_1:
+            self._opening.read_first(message)
+            self._frame_message(self._opening.write_proof())
+            self._go(State.AWAIT_3)
+        else:
+            self.peer = self._opening.read_proof(message)
+            self._events.append(Authenticated(self.peer))
+            self._go(State.DECIDE_2 if self._state is State.AWAIT_2 else State.DECIDE_3)
+
+    def _take_record(self, plaintext: bytes, now: float) -> None:
+        self.last_heard = now
+        self.records_in += 1
+        try:
+            frame = decode_frame(plaintext)
+        except CardsCutShort as error:
+            if error.whole.cards:
+                self._come_up(now)
+                self._events.append(FrameReceived(error.whole))
+            raise
+        if isinstance(frame, Goodbye):
+            self._take_goodbye(frame, now)
+            return
+        self._come_up(now)
+        match frame:
+            case UnknownFrame() | UnknownControl():
+                self.unknown_frames += 1
+            case Heartbeat() | UnsignedPeerInfo():
+                pass
+            case Ping(nonce):
+                self.answer(Pong(nonce), now)
+            case Pong(nonce):
+                self._take_pong(nonce, now)
+            case Rekey():
+                self._rekey_reader()
+            case _:
+                self._events.append(FrameReceived(frame))
+
+    def _take_goodbye(self, frame: Goodbye, now: float) -> None:
+        if self.peer is None or frame.departing != self.peer.node_id:
+            self.unknown_frames += 1
+            return
+        self._events.append(PeerSaidGoodbye(frame.reason))
+        why = Closed(CloseReason.GOODBYE, f"the peer: {frame.reason.name.lower().replace('_', ' ')}")
+        self._outbox.clear()
+        self._linger(why, now)
+
+    def _take_pong(self, nonce: int, now: float) -> None:
+        if self._ping is None or self._ping[0] != nonce:
+            return
+        sample = now - self._ping[1]
+        self._ping = None
+        self.rtt_s = sample if self.rtt_s is None else self.rtt_s + RTT_WEIGHT * (sample - self.rtt_s)
+
+    def _rekey_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.rekeyed()
+
+    # --- changes of state
+
+    def _go(self, state: State) -> None:
+        if state not in TRANSITIONS[self._state]:
+            raise LocalProtocolError(f"a link cannot go from {self._state.name} to {state.name}")
+        self._state = state
+
+    def _deciding(self) -> Opening:
+        if self._state not in {State.DECIDE_2, State.DECIDE_3} or self._opening is None:
+            raise LocalProtocolError("there is no decision to take on this link")
+        return self._opening
+
+    def _begin_records(self, opening: Opening, now: float) -> None:
+        send, receive = opening.split()
+        self._writer = RecordWriter(send, self._config.rekey, now)
+        self._reader = RecordReader(receive)
+        self._opening = None
+
+    def _come_up(self, now: float) -> None:
+        if self._state in {State.DECIDE_3, State.AWAIT_RECORD}:
+            self._go(State.UP)
+            self._last_sent = self.last_heard = now
+            self._next_ping = now + states.PING_S
+            self._events.append(Up())
+
+    def _fail(self, error: RemoteProtocolError, now: float) -> None:
+        why = Closed(CloseReason.PROTOCOL, str(error))
+        if self._state is State.UP:
+            self._leave(GoodbyeReason.PROTOCOL_ERROR, why, now)
+        else:
+            self._close(why)
+
+    def _leave(self, reason: GoodbyeReason, why: Closed, now: float) -> None:
+        self._outbox.clear()
+        if self._writer is not None:
+            goodbye = encode_frame(Goodbye(self._identity.node_id, reason))
+            self._write_record(self._writer, goodbye, now)
+        self._linger(why, now)
+
+    def _linger(self, why: Closed, now: float) -> None:
+        self._go(State.LEAVING)
+        self._why_leaving = why
+        self._leave_by = now + states.LINGER_S
+
+    def _close(self, why: Closed) -> None:
+        if self._state is State.CLOSED:
+            return
+        self._go(State.CLOSED)
+        self._outbox.clear()
+        self._events.append(why)
+
+    # --- sending
+
+    def _frame_message(self, message: bytes) -> None:
+        self._out += LENGTH.pack(len(message)) + message
+
+    def _queue(self, put: Callable[[Frame], None], frame: Frame, now: float) -> None:
+        if self._state is not State.UP:
+            return
+        self._last_sent = now
+        try:
+            put(frame)
+        except OutboxOverflow:
+            self._close(Closed(CloseReason.OVERFLOW, "more waits for it than a link may hold"))
+
+    def _write_record(self, writer: RecordWriter, plaintext: bytes, now: float) -> None:
+        self._out += writer.write(plaintext)
+        self.records_out += 1
+        if writer.wants_rekey(now) and self._state is State.UP:
+            self._out += writer.write(encode_frame(Rekey()))
+            writer.rekeyed(now)
+
+    def _keep_alive(self, now: float) -> None:
+        if now >= self._next_ping:
+            self._next_ping = now + states.PING_S
+            if self._outbox.unsent == 0:  # else what waits is sign of life enough, and must not grow
+                nonce = int.from_bytes(self._random(8))
+                self._ping = (nonce, now)
+                self.answer(Ping(nonce), now)
+        if now >= self._last_sent + states.HEARTBEAT_S:
+            if self._outbox.unsent == 0:
+                self.answer(Heartbeat(int(now * 1000)), now)
+            self._last_sent = now
