@@ -92,7 +92,7 @@ class DialInfo:
     entry: PeerEntry
     node_id: NodeId | None
     """Expected, or met there before."""
-    state: Literal["connecting", "waiting", "up", "refused"]
+    state: Literal["connecting", "waiting", "up"]
     configured: bool
     """From the configuration file, so redialled without end."""
     last_error: str | None

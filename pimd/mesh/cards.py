@@ -40,9 +40,10 @@ class CardLink(Protocol):
     def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> None:
         """Queue a frame."""
 
-    @property
-    def cards(self) -> "LinkCards":
-        """The link's share of the limits."""
+    def answer(self, frame: SignedPeerInfo) -> None:
+        """Queue what the peer asked for."""
+
+    cards: "LinkCards"
 
 
 class LinkCards:
@@ -127,7 +128,7 @@ class CardExchange:
         """Send the cards held of the ids asked for, each once; unknown ids are passed over."""
         found = [raw for node_id in dict.fromkeys(request.ids) if (raw := self._held(node_id)) is not None]
         if found:
-            link.send(SignedPeerInfo(tuple(found)))
+            link.answer(SignedPeerInfo(tuple(found)))
 
     def ask(self, link: CardLink, node_ids: list[NodeId]) -> None:
         """Ask the link for cards, within its rate."""

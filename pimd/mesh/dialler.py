@@ -21,7 +21,7 @@ class _Kept:
     entry: PeerEntry
     configured: bool
     node_id: NodeId | None
-    state: Literal["connecting", "waiting", "up", "refused"] = "connecting"
+    state: Literal["connecting", "waiting", "up"] = "connecting"
     last_error: str | None = None
     hung_up: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,8 +116,7 @@ class Dialler:
             else:
                 kept.last_error = None
             if self._linked(kept) is None:
-                if kept.state != "refused":
-                    kept.state = "waiting"
+                kept.state = "waiting"
                 await self._clock.sleep(backoff.delay(self._random()))
 
     async def _while_linked_or_paused(self, kept: _Kept, backoff: Backoff) -> None:

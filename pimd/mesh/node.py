@@ -44,7 +44,7 @@ from pimd.proto.frames import (
     SignedPeerInfo,
 )
 from pimd.proto.identity import Identity
-from pimd.proto.link import LinkConfig, LinkPeer
+from pimd.proto.opening import LinkConfig, LinkPeer
 from pimd.proto.routing import NeighbourRouting
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
 from pimd.store.keystore import Keystore
@@ -110,6 +110,7 @@ class Node:
         self._listener = await self._network.listen(
             self._config.listen_host, self._config.listen_port, self._openings.accept
         )
+        self._openings.listening_on(self.listen_port)
         group.create_task(self._keep_card_fresh(), name="card reissue")
         self._dialler.start(group)
 
@@ -237,6 +238,8 @@ class Node:
         refusal = self._policy.refusal(peer.node_id, link.entry.address if link.entry else None)
         if refusal is not None:
             return GoodbyeReason.NOT_ADMITTED, refusal
+        if not self._keystore.accepts_keys(peer.node_id, peer.ed25519_pub, peer.x25519_pub):
+            return GoodbyeReason.NOT_ADMITTED, f"{peer.node_id} proved other keys than the ones first seen of it"
         if link.dialled and self._links.dialled_already(peer.node_id):
             return GoodbyeReason.DUPLICATE, "a link opened by this side is up already"
         if not self._links.has_place_for(friend=link.entry is not None or self._is_friend(peer.node_id)):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from typing import Protocol
 
 from pimd.clock import Clock
@@ -15,7 +16,8 @@ from pimd.net.half_open import HalfOpen
 from pimd.net.network import Network
 from pimd.proto.frames import Frame, GoodbyeReason
 from pimd.proto.identity import Identity
-from pimd.proto.link import Link, LinkConfig, LinkPeer, Role
+from pimd.proto.link import Link, Role
+from pimd.proto.opening import LinkConfig, LinkPeer
 
 log = logging.getLogger("pimd.mesh")
 
@@ -49,6 +51,10 @@ class Openings:
         self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict)
         self._links: dict[LinkDriver, PeerLink] = {}
 
+    def listening_on(self, port: int) -> None:
+        """Tell peers this port in the proofs of links opened from now on."""
+        self._link_config = replace(self._link_config, listen_port=port)
+
     def accept(self) -> LinkDriver:
         """Make the driver of an incoming connection."""
         return self._driver(Role.ACCEPTOR, None)
@@ -71,7 +77,10 @@ class Openings:
         except OSError as error:
             reason = error.strerror or str(error)
             raise DialError(f"cannot connect to {entry.address}: {reason}; does pimd run there?") from None
-        return await outcome
+        try:
+            return await outcome
+        finally:
+            outcome.cancel()  # after a cancelled dial nobody waits; the link itself may live
 
     def abort_all(self) -> None:
         """Drop every connection that is not an admitted link."""

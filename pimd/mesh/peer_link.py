@@ -49,6 +49,10 @@ class PeerLink:
         """Queue one frame."""
         self.driver.send(frame)
 
+    def answer(self, frame: Frame) -> None:
+        """Queue what the peer asked for; a peer that does not read its answers loses the link."""
+        self.driver.answer(frame)
+
     def probe(self) -> None:
         """Send a Ping."""
         self.driver.send(Ping(int.from_bytes(os.urandom(8))))

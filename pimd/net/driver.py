@@ -7,7 +7,8 @@ from typing import Protocol, cast
 
 from pimd.clock import Clock, TimerHandle
 from pimd.proto.frames import Frame, GoodbyeReason
-from pimd.proto.link import Authenticated, Closed, FrameReceived, Link, LinkPeer, PeerSaidGoodbye, Up
+from pimd.proto.link import Authenticated, Closed, FrameReceived, Link, PeerSaidGoodbye, Up
+from pimd.proto.opening import LinkPeer
 
 log = logging.getLogger("pimd.net")
 
@@ -114,6 +115,11 @@ class LinkDriver(asyncio.Protocol):
     def send(self, frame: Frame) -> None:
         """Queue one frame; what does not fit the limits is dropped and counted by the link."""
         self.link.send(frame, self._clock.now())
+        self._pump()
+
+    def answer(self, frame: Frame) -> None:
+        """Queue what the peer asked for."""
+        self.link.answer(frame, self._clock.now())
         self._pump()
 
     def close(self, reason: GoodbyeReason) -> None:

@@ -384,6 +384,7 @@ class Link:
         self.records_out += 1
         if writer.wants_rekey(now) and self._state is State.UP:
             self._out += writer.write(encode_frame(Rekey()))
+            self.records_out += 1
             writer.rekeyed(now)
 
     def _keep_alive(self, now: float) -> None:

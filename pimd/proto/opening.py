@@ -35,7 +35,7 @@ class LinkConfig:
     listen_port: int | None = None
     expected: NodeId | None = None
     """Who must answer at a dialled address."""
-    rekey: RekeyLimits = RekeyLimits()
+    rekey: RekeyLimits = field(default_factory=RekeyLimits)
 
     def expecting(self, node_id: NodeId | None) -> "LinkConfig":
         """Return the same with `expected` set."""
