@@ -1,0 +1,73 @@
+"""Whole nodes on real sockets of this machine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pimd.clock import SystemClock
+from pimd.contract import PeerEntry
+from pimd.ids import NodeId
+from pimd.mesh.node import Node, NodeConfig
+from pimd.mesh.policy import Policy, PolicyName
+from pimd.net.network import TcpNetwork
+from pimd.proto.identity import Identity
+from pimd.proto.opening import LinkConfig
+from pimd.store.keystore import Keystore
+
+
+@dataclass
+class Running:
+    """A started node and what it stands on."""
+
+    node: Node
+    keystore: Keystore
+    identity: Identity
+
+    @property
+    def id(self) -> NodeId:
+        return self.identity.node_id
+
+    def entry(self, **more: Any) -> PeerEntry:
+        return PeerEntry(f"127.0.0.1:{self.node.listen_port}", **more)
+
+
+StartNode = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
+    async with AsyncExitStack() as stack:
+        group = asyncio.TaskGroup()
+        await stack.enter_async_context(group)
+        started: list[Node] = []
+
+        async def start(
+            who: int,
+            *,
+            psk: bytes | None = None,
+            policy: PolicyName = "allow_all",
+            authorized: tuple[NodeId, ...] = (),
+            port: int = 0,
+        ) -> Running:
+            clock = SystemClock()
+            keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock))
+            identity = Identity.from_seed(bytes([who]) * 32)
+            rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
+            config = NodeConfig(f"node-{who}", "127.0.0.1", port, LinkConfig(psk=psk, agent="test/1"))
+            node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
+            await node.start(group)
+            started.append(node)
+            stack.push_async_callback(node.stop)
+            return Running(node, keystore, identity)
+
+        yield start
+        for node in started:
+            await node.stop()
+        for task in asyncio.all_tasks():
+            if task.get_name() == "card reissue":
+                task.cancel()

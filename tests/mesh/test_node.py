@@ -1,0 +1,163 @@
+"""Nodes that link, learn each other's cards and pass sealed payloads over real sockets."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pimd.contract import DialError, LinkDown, LinkUp, PluginPayload, RouteFound
+from pimd.ids import NodeId
+from pimd.proto.frames import MeshData
+
+StartNode = Callable[..., Awaitable[Any]]
+HELLO = PluginPayload("test.hello", b"hello")
+
+
+async def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def linked(start_node: StartNode, **options: Any) -> tuple[Any, Any]:
+    alice, bob = await start_node(1, **options), await start_node(2, **options)
+    assert await alice.node.dial(bob.entry()) == bob.id
+    await eventually(lambda: alice.node.has_route(bob.id) and bob.node.has_route(alice.id))
+    return alice, bob
+
+
+async def test_two_nodes_link_and_learn_each_others_cards(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    known = bob.keystore.get(alice.id)
+    assert (known.name, known.known, known.x25519_pub) == ("node-1", "direct", alice.identity.x25519_pub)
+    assert [link.peer for link in alice.node.links()] == [bob.id]
+    assert [(route.destination, route.hops) for route in bob.node.routes()] == [(alice.id, 1)]
+
+
+@pytest.mark.parametrize("psk", [None, bytes(range(32))], ids=["open", "private"])
+async def test_a_sealed_payload_reaches_the_plugin_once_with_its_proven_source(
+    start_node: StartNode, psk: bytes | None
+) -> None:
+    alice, bob = await linked(start_node, psk=psk)
+    queue = bob.node.payloads.register("test", ["test.hello"])
+    assert alice.node.send_routed(bob.id, HELLO)
+    delivery = await asyncio.wait_for(queue.get(), 10)
+    assert (delivery.src, delivery.kind, delivery.body) == (alice.id, "test.hello", b"hello")
+    assert len(queue) == 0
+
+
+async def test_a_direct_payload_names_the_links_peer_as_source(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    queue = bob.node.payloads.register("test", ["test.hello"])
+    alice.node.send_direct(bob.id, HELLO)
+    assert (await asyncio.wait_for(queue.get(), 10)).src == alice.id
+
+
+async def test_a_stranger_to_a_private_mesh_is_refused_and_leaves_no_trace(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2, psk=bytes(32))
+    with pytest.raises(DialError, match=r"127\.0\.0\.1"):
+        await alice.node.dial(bob.entry())
+    assert bob.keystore.get(alice.id) is None
+    assert bob.node.counters()["openings_failed"] == 1
+
+
+async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    bob.node.payloads.register("test", ["test.hello"])
+    link = alice.node._links.best(bob.id)
+    sealed = alice.node._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq, HELLO)
+    foreign = NodeId(bytes(16))
+    for frame in (
+        sealed,
+        sealed,
+        MeshData(alice.id, bob.id, 0, b"plain"),
+        MeshData(bob.id, bob.id, 0x60, b"came back"),
+        MeshData(alice.id, foreign, 0x60, b"for another"),
+        MeshData(foreign, bob.id, 0x60, b"from nobody known"),
+        MeshData(alice.id, bob.id, 0x60, bytes(100)),
+    ):
+        link.send(frame)
+    await eventually(lambda: bob.node.counters().get("dropped_unopenable", 0) == 1)
+    counted = bob.node.counters()
+    for name in ("replayed", "unsealed", "returned_to_source", "not_relayed", "unknown_source"):
+        assert counted[f"dropped_{name}"] == 1, name
+    assert counted["payloads_delivered"] == 1
+
+
+async def test_a_frame_sealed_before_this_start_is_dropped(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    link = alice.node._links.best(bob.id)
+    link.send(alice.node._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq - 1, HELLO))
+    await eventually(lambda: bob.node.counters().get("dropped_before_start", 0) == 1)
+
+
+async def test_a_blocked_peer_is_refused_and_told_so(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await bob.keystore.set_blocked(alice.id, blocked=True)
+    with pytest.raises(DialError, match="not admitted"):
+        await alice.node.dial(bob.entry())
+    assert bob.keystore.get(alice.id) is None
+
+
+async def test_an_allow_list_admits_whom_it_names(start_node: StartNode) -> None:
+    alice, carol = await start_node(1), await start_node(3)
+    bob = await start_node(2, policy="allow_list", authorized=(alice.id,))
+    assert await alice.node.dial(bob.entry()) == bob.id
+    with pytest.raises(DialError, match="not admitted"):
+        await carol.node.dial(bob.entry())
+
+
+async def test_trust_on_first_use_refuses_another_id_at_a_known_address(start_node: StartNode) -> None:
+    alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
+    await alice.keystore.pin(bob.entry().address, NodeId(bytes(16)))
+    with pytest.raises(DialError, match="pim forget"):
+        await alice.node.dial(bob.entry())
+
+
+async def test_another_id_than_expected_is_refused(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    with pytest.raises(DialError, match="as expected"):
+        await alice.node.dial(bob.entry(node_id=NodeId(bytes(16))))
+
+
+async def test_a_kept_address_is_dialled_again_after_the_peer_restarts(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    port = bob.node.listen_port
+    with alice.node.subscribe() as events:
+        alice.node.keep_dialling(bob.entry(), configured=True)
+        assert isinstance(await asyncio.wait_for(anext(events), 10), LinkUp)
+        assert await asyncio.wait_for(anext(events), 10) == RouteFound(bob.id)
+        await bob.node.stop()
+        await eventually(lambda: not alice.node.links())
+        again = await start_node(4, port=port)
+        await eventually(lambda: [link.peer for link in alice.node.links()] == [again.id])
+
+
+async def test_hanging_up_is_final_until_dialled_again(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    with bob.node.subscribe() as events:
+        assert await alice.node.hang_up(bob.id)
+        async for event in events:
+            if isinstance(event, LinkDown):
+                assert "removed" in event.reason
+                break
+    assert not await alice.node.hang_up(bob.id)
+
+
+async def test_an_address_where_nobody_listens_is_named(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    entry = bob.entry()
+    await bob.node.stop()
+    with pytest.raises(DialError, match=entry.address):
+        await alice.node.dial(entry)
+
+
+async def test_two_nodes_that_dial_each_other_end_with_one_link(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    results = [alice.node.dial(bob.entry()), bob.node.dial(alice.entry())]
+    async with asyncio.TaskGroup() as group:
+        for dial in results:
+            group.create_task(dial)
+    await eventually(lambda: len(alice.node._links) == len(bob.node._links) == 1)
+    assert alice.node._links.best(bob.id).dialled is not bob.node._links.best(alice.id).dialled
