@@ -306,6 +306,7 @@ class Keystore:
             first_seen_ms=now if held is None else held.first_seen_ms,
             last_seen_ms=now,
         )
+        self._forgotten.remove(card.node_id)
         self._put(peer, PeerInfoSource.DIRECT if direct else PeerInfoSource.ROUTED)
 
     def _store_import(self, node_id: NodeId, x25519_pub: bytes, name: str, held: KnownPeer | None) -> None:
@@ -331,7 +332,6 @@ class Keystore:
 
     def _put(self, peer: KnownPeer, via: PeerInfoSource) -> None:
         self._identities.put(peer.node_id, peer)
-        self._forgotten.remove(peer.node_id)
         self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
 
     def _drop(self, node_id: NodeId) -> None:

@@ -344,6 +344,20 @@ async def test_an_import_brings_a_forgotten_peer_back_with_its_old_card(keystore
     assert keystore.learn(alice.card(5), direct=False) is Learned.NEW
 
 
+async def test_forgetting_an_import_does_not_bring_back_the_card_forgotten_before_it(
+    path: Path, clock: ManualClock, alice: Person
+) -> None:
+    async with Keystore.open(path, clock) as keystore:
+        keystore.learn(alice.card(5), direct=False)
+        await keystore.forget(alice.id)
+        await keystore.import_identity(alice.id, alice.key, "al")
+        await keystore.forget(alice.id)
+        assert keystore.learn(alice.card(5), direct=False) is Learned.FORGOTTEN
+        assert keystore.learn(alice.card(6), direct=False) is Learned.NEW
+    with contextlib.closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("SELECT count(*) FROM forgotten").fetchone() == (0,)
+
+
 # --- this node's own numbers
 
 

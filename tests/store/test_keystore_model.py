@@ -61,7 +61,7 @@ class Model:
             self.cards[who] = (max(seq, held_seq), key, met or direct)
             if seq <= held_seq:
                 return
-        elif not direct and seq <= self.forgotten.get(who, -1):
+        elif who not in self.imports and not direct and seq <= self.forgotten.get(who, -1):
             return
         self.cards.setdefault(who, (seq, key, direct))
         self.imports.pop(who, None)
@@ -76,7 +76,6 @@ class Model:
             return
         self.imports[who] = key
         self.contacts.add(who)
-        self.forgotten.pop(who, None)
         self.seen(who, key, "imported", PeerInfoSource.ROUTED)
 
     def forget(self, who: int) -> None:

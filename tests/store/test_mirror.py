@@ -1,13 +1,16 @@
 """Memory and disk say the same, also after a transaction failed."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pimd.store.database import Database
+from pimd.store import database_file
+from pimd.store.database import Database, DatabaseError
 from pimd.store.mirror import Mirror, MirrorTable, TableSql
 
 SCHEMA = ("CREATE TABLE words (word TEXT PRIMARY KEY, meaning TEXT NOT NULL);\n",)
@@ -121,3 +124,20 @@ async def test_when_the_later_change_fails_too_memory_goes_back_to_what_is_on_di
         with pytest.raises(ValueError, match="cannot be written"):
             await words.mirror.durable()
     assert dict(words.table) == {"kept": "before"}
+
+
+async def test_a_transaction_that_could_not_even_begin_is_undone_and_the_next_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_file, "BUSY_TIMEOUT_S", 0.05)
+    async with Database.open(tmp_path / "words.db", SCHEMA) as database:
+        words = Words(database)
+        with contextlib.closing(sqlite3.connect(tmp_path / "words.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            words.table.put("new", "1")
+            with pytest.raises(DatabaseError, match="locked"):
+                await words.mirror.durable()
+        assert dict(words.table) == {}
+        words.table.put("new", "2")
+        await words.mirror.durable()
+        assert await words.on_disk() == {"new": "2"}
