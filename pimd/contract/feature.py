@@ -1,7 +1,7 @@
 """A feature: RPC methods and a plugin, declared as one value."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pimd.contract.methods import NoParams, Params, mark_of
 from pimd.contract.plugin import DaemonPlugin
-from pimd.contract.services import Provided, ServiceKey, Services
+from pimd.contract.services import Provided, ServiceKey
 
 FEATURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -32,8 +32,8 @@ class EventStream:
     """What `subscribe` takes, such as a filter."""
     accepts: Callable[[Any, Any], bool] | None = None
     """Called with (subscribe params, payload) for each event; None lets all through."""
-    replay: Callable[[Services], Sequence[BaseModel]] | None = None
-    """Past payloads that a new subscription gets first, oldest first, in paced chunks."""
+    history: int = 0
+    """How many past events the daemon keeps; a new subscription gets them first, oldest first, in paced chunks."""
     stamped: bool = True
     """Whether `at` is added to each notification."""
 

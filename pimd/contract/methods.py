@@ -14,9 +14,12 @@ DEFAULT_TIMEOUT_S = 30.0
 
 
 class Params(BaseModel):
-    """Base of parameter models; by position the fields stand in their order; unknown members are ignored."""
+    """Base of parameter models; by position the fields stand in their order; unknown members are ignored.
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    Types are strict: "1" and true are no integers.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 class NoParams(Params):
