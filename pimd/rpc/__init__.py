@@ -1,0 +1,1 @@
+"""One method table behind three doors: a Unix socket, HTTP and WebSocket."""

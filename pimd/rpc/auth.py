@@ -1,0 +1,56 @@
+"""The bearer token of the HTTP and WebSocket doors."""
+
+import hmac
+import secrets
+from collections import deque
+from pathlib import Path
+
+from pimd.clock import Clock
+from pimd.contract import RateLimited, Unauthorized
+from pimd.rpc.limits import WRONG_TOKENS_PER_MINUTE
+from pimd.store.secret_file import SecretFileError, create_secret_file, read_secret_file
+
+TOKEN_NAME = "rpc.token"  # noqa: S105 - the name of the file, not its content
+TOKEN_DIGITS = 64
+MINUTE_S = 60.0
+
+
+def load_or_create_token(path: Path) -> str:
+    """Return the 64 hex digits in `path`, made at first start; `SecretFileError` for a file that holds anything else."""
+    create_secret_file(path, secrets.token_hex(TOKEN_DIGITS // 2).encode() + b"\n")
+    token = read_secret_file(path, TOKEN_DIGITS + 1).decode(errors="replace").removesuffix("\n")
+    if len(token) != TOKEN_DIGITS or not set(token) <= set("0123456789abcdef"):
+        raise SecretFileError(
+            path, f"does not hold {TOKEN_DIGITS} hexadecimal digits; delete it and start again for a new one"
+        )
+    return token
+
+
+class TokenAuth:
+    """Compares in constant time; wrong guesses are counted over all callers, a right one always gets in."""
+
+    def __init__(self, token: str, clock: Clock) -> None:
+        self._token = token.encode()
+        self._clock = clock
+        self._wrong: deque[float] = deque(maxlen=WRONG_TOKENS_PER_MINUTE)
+
+    def __repr__(self) -> str:
+        return "TokenAuth(...)"
+
+    def check(self, token: str | None) -> None:
+        """Return for the right token; `Unauthorized` for none or a wrong one, `RateLimited` after ten wrong ones a minute."""
+        if token is None:
+            raise Unauthorized(
+                "a token is needed: send `Authorization: Bearer` and the content of <data_dir>/rpc.token"
+            )
+        if hmac.compare_digest(token.encode(errors="surrogateescape"), self._token):
+            return
+        now = self._clock.now()
+        if len(self._wrong) == WRONG_TOKENS_PER_MINUTE and now - self._wrong[0] < MINUTE_S:
+            wait = max(1, round(MINUTE_S - (now - self._wrong[0])))
+            raise RateLimited(
+                f"too many wrong tokens; try again in {wait} s with the content of <data_dir>/rpc.token",
+                {"retry_after_s": wait},
+            )
+        self._wrong.append(now)
+        raise Unauthorized("the token is wrong: it must be the content of <data_dir>/rpc.token of this daemon")

@@ -1,0 +1,43 @@
+"""What the method table knows of whoever is calling."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pimd.rpc.limits import CALLS_PER_CONNECTION
+
+
+class Feed(Protocol):
+    """The notifications of one connection."""
+
+    def subscribe(self, stream: str, params: object) -> str:
+        """Begin a subscription and return its id."""
+
+    def unsubscribe(self, stream: str, subscription_id: str | None) -> None:
+        """End one subscription, or with None all of that stream; unknown ids are no error."""
+
+    def push_all(self) -> None:
+        """Send every stream from now on (push mode)."""
+
+
+@dataclass
+class Connection:
+    """One caller; over HTTP it lives as long as the request."""
+
+    door: Literal["unix", "http", "websocket"]
+    feed: Feed | None = None
+    """None where notifications cannot go."""
+    greeted: bool = True
+    """False until `rpc.hello` succeeded, on a door that demands it."""
+    authenticated: bool = True
+    """False until `rpc.authenticate` succeeded, on a WebSocket that came without a token."""
+    authenticate: Callable[[str], None] | None = None
+    """Checks a token and raises Unauthorized or RateLimited; None on doors without tokens."""
+    push: bool = False
+    calls: int = 0
+    """In flight."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call may start."""
+        return self.calls < CALLS_PER_CONNECTION

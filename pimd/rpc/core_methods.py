@@ -1,0 +1,154 @@
+"""The `rpc.*` methods, and the `subscribe` and `unsubscribe` of each stream."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import ConfigDict
+
+from pimd import __version__
+from pimd.contract import (
+    EventStream,
+    InvalidRequest,
+    NoParams,
+    Overloaded,
+    Params,
+    RateLimited,
+    Result,
+    RpcVersionMismatch,
+    SubscriptionResult,
+    Unauthorized,
+    after_answer,
+)
+from pimd.rpc.connection import Connection
+from pimd.rpc.openrpc import document
+from pimd.rpc.registry import CORE, Method, Registry
+from pimd.rpc.streams import Streams
+
+RPC_VERSION = 1
+PUSH_CLIENT = "pim-ui/"
+"""Clients of this name get every stream pushed without asking."""
+
+
+class HelloParams(Params):
+    """Who calls, and how it wants its notifications."""
+
+    client: str = ""
+    rpc_version: int | None = None
+    push: bool = False
+
+
+class Hello(Result):
+    """What answers."""
+
+    daemon: str
+    rpc_version: int
+    features: list[str]
+
+
+class AuthenticateParams(Params):
+    """The content of `<data_dir>/rpc.token`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    token: str
+
+
+class Authenticated(Result):
+    """The answer to a right token."""
+
+    authenticated: bool
+
+
+class UnsubscribeParams(Params):
+    """Without an id all subscriptions of the stream on this connection end."""
+
+    subscription_id: str | None = None
+
+
+def rpc_methods(registry: Registry, features: Callable[[], Sequence[str]]) -> list[Method]:
+    """Return the methods that describe the table and open it; `features` names those that run."""
+
+    async def hello(connection: Connection, params: HelloParams) -> Hello:
+        if params.rpc_version not in (None, RPC_VERSION):
+            raise RpcVersionMismatch(f"this daemon speaks rpc_version {RPC_VERSION}, not {params.rpc_version}")
+        connection.greeted = True
+        feed = connection.feed
+        if feed is not None and (params.push or params.client.startswith(PUSH_CLIENT)):
+            connection.push = True
+            after_answer(feed.push_all)
+        return Hello(daemon=f"pimd/{__version__}", rpc_version=RPC_VERSION, features=list(features()))
+
+    async def authenticate(connection: Connection, params: AuthenticateParams) -> Authenticated:
+        if connection.authenticate is not None:
+            connection.authenticate(params.token)
+            connection.authenticated = True
+        return Authenticated(authenticated=True)
+
+    async def discover(_: Connection, __: NoParams) -> dict[str, Any]:
+        return document(registry)
+
+    async def names(_: Connection, __: NoParams) -> list[str]:
+        return registry.names()
+
+    return [
+        Method(
+            "rpc.hello",
+            CORE,
+            hello,
+            "Open a connection.\n\nOn the Unix socket nothing else is answered before it succeeded. With `push` every "
+            "stream is sent without subscribing.",
+            Hello,
+            HelloParams,
+            (RpcVersionMismatch,),
+        ),
+        Method(
+            "rpc.authenticate",
+            CORE,
+            authenticate,
+            "Prove a WebSocket that could not send a header.\n\nThe first message, within 10 s.",
+            Authenticated,
+            AuthenticateParams,
+            (Unauthorized, RateLimited),
+        ),
+        Method("rpc.discover", CORE, discover, "Describe every method that is here, as OpenRPC 1.3.", dict[str, Any]),
+        Method("rpc.methods", CORE, names, "List the names of all methods.", list[str]),
+    ]
+
+
+def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[Method]:
+    """Return `<namespace>.subscribe` and `.unsubscribe`; the stream is added to `streams`."""
+    streams.add(stream)
+    namespace = stream.name.removesuffix(".event")
+
+    async def subscribe(connection: Connection, params: Params) -> SubscriptionResult:
+        if connection.feed is None:
+            raise InvalidRequest(
+                f"{namespace}.subscribe needs a connection that stays: use the Unix socket, or the WebSocket at /ws"
+            )
+        return SubscriptionResult(subscription_id=connection.feed.subscribe(stream.name, params))
+
+    async def unsubscribe(connection: Connection, params: UnsubscribeParams) -> None:
+        if connection.feed is not None and not connection.push:
+            connection.feed.unsubscribe(stream.name, params.subscription_id)
+
+    return [
+        Method(
+            f"{namespace}.subscribe",
+            feature,
+            subscribe,
+            f"Receive `{stream.name}` notifications on this connection.\n\nOne that cannot keep up gets one of the kind "
+            "`lagged`, with `missed` and `next_seq`, and goes on from there.",
+            SubscriptionResult,
+            stream.params,
+            (InvalidRequest, Overloaded),
+        ),
+        Method(
+            f"{namespace}.unsubscribe",
+            feature,
+            unsubscribe,
+            f"Stop receiving `{stream.name}`.\n\nWithout an id all subscriptions of this connection to it end; ending "
+            "one twice is no error.",
+            None,
+            UnsubscribeParams,
+        ),
+    ]

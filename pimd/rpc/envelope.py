@@ -1,0 +1,161 @@
+"""Request objects out of bytes and answers into text (JSON-RPC 2.0, sections 4 to 6)."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jsonrpcserver.sentinels import NOID
+
+from pimd.rpc.limits import BATCH_LIMIT
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+INTERNAL_ERROR: Final = -32603
+
+
+@dataclass(frozen=True)
+class Request:
+    """One well-formed request object; `id` is NOID for a notification."""
+
+    method: str
+    params: list[Any] | dict[str, Any]
+    id: Any
+
+    @property
+    def is_notification(self) -> bool:
+        """Never answered."""
+        return self.id is NOID
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error answer that is known without calling anything."""
+
+    code: int
+    message: str
+    data: Any = None
+    id: Any = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The members in order, good and bad."""
+
+    members: tuple[Request | Fault, ...]
+
+
+class _Repeated(dict[str, Any]):
+    """A JSON object in which a member stood twice."""
+
+
+def parse(raw: bytes | str) -> Request | Batch | Fault:
+    """Read one message; everything that is wrong with it is a `Fault`, nothing raises."""
+    try:
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        value = _decode(text)
+    except UnicodeDecodeError:
+        return Fault(PARSE_ERROR, "Parse error: the message is not UTF-8")
+    except RecursionError:
+        return Fault(PARSE_ERROR, "Parse error: the message is nested too deeply")
+    except ValueError as error:
+        return Fault(PARSE_ERROR, f"Parse error: {error}")
+    if not isinstance(value, list):
+        return _request(value)
+    if not value:
+        return Fault(INVALID_REQUEST, "Invalid Request: the batch is empty")
+    if len(value) > BATCH_LIMIT:
+        return Fault(
+            INVALID_REQUEST,
+            f"Invalid Request: a batch has at most {BATCH_LIMIT} members, this one {len(value)}; split it",
+            {"limit": BATCH_LIMIT},
+        )
+    return Batch(tuple(_request(member) for member in value))
+
+
+def _decode(text: str) -> Any:
+    value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+    if "\\ud" in text or "\\uD" in text:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else _Repeated(members)
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a string holds half of a surrogate pair") from None
+
+
+def _request(value: Any) -> Request | Fault:
+    if not isinstance(value, dict):
+        return Fault(INVALID_REQUEST, "Invalid Request: a request is a JSON object")
+    id_ = value.get("id", NOID)
+    if isinstance(id_, bool) or not (id_ is NOID or id_ is None or isinstance(id_, str | int | float)):
+        return Fault(INVALID_REQUEST, "Invalid Request: `id` is a string, a number or null")
+    answer_to = None if id_ is NOID else id_
+    if isinstance(value, _Repeated):
+        return Fault(INVALID_REQUEST, "Invalid Request: a member stands twice in the request object", id=answer_to)
+    if value.get("jsonrpc") != "2.0":
+        return Fault(INVALID_REQUEST, 'Invalid Request: `jsonrpc` must be "2.0"', id=answer_to)
+    method = value.get("method")
+    if not isinstance(method, str):
+        return Fault(INVALID_REQUEST, "Invalid Request: `method` must be a string", id=answer_to)
+    # Null stands for "no parameters": clients of typed languages send it.
+    params = value.get("params") if value.get("params") is not None else {}
+    if not isinstance(params, list | dict):
+        return Fault(INVALID_REQUEST, "Invalid Request: `params` must be an object or an array", id=answer_to)
+    return Request(method, params, id_)
+
+
+def success(id_: Any, result: Any) -> str:
+    """Write an answer; a result that JSON cannot hold raises ValueError, TypeError or RecursionError."""
+    text = json.dumps({"jsonrpc": "2.0", "result": result, "id": id_}, allow_nan=False)
+    if "\\ud" in text:
+        _refuse_lone_surrogates(result)
+    return text
+
+
+def failure(fault: Fault) -> str:
+    """Write an error answer; `data` that JSON cannot hold is left out."""
+    error: dict[str, Any] = {"code": fault.code, "message": fault.message}
+    if fault.data is not None:
+        error["data"] = fault.data
+    try:
+        return _error(fault.id, error)
+    except (ValueError, TypeError, RecursionError):
+        return _error(fault.id, {"code": fault.code, "message": ascii(fault.message)})
+
+
+def _error(id_: Any, error: dict[str, Any]) -> str:
+    text = json.dumps({"jsonrpc": "2.0", "error": error, "id": id_}, allow_nan=False)
+    if "\\ud" in text:
+        _refuse_lone_surrogates(error)
+    return text
+
+
+def batch_text(answers: Sequence[str]) -> str:
+    """Join the answers of a batch."""
+    return "[" + ", ".join(answers) + "]"
+
+
+def notification(method: str, params: dict[str, Any]) -> str:
+    """Write a notification."""
+    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params}, allow_nan=False)

@@ -1,0 +1,88 @@
+"""The notifications of one connection: its subscriptions, and the one task that writes them."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+from pimd.contract import Overloaded
+from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS_PER_CONNECTION
+from pimd.rpc.streams import Stream, Streams, Subscriber
+
+Send = Callable[[str], Awaitable[None]]
+"""Writes one message and returns once the connection can take more."""
+
+REPLAY_PAUSE_S = 0.1
+
+
+class ConnectionFeed:
+    """Implements `connection.Feed`; `run` writes until cancelled, `close` ends all subscriptions."""
+
+    def __init__(self, streams: Streams, send: Send) -> None:
+        self._streams = streams
+        self._send = send
+        self._wake = asyncio.Event()
+        self._subscribers: dict[str, Subscriber] = {}
+        self._pushed: dict[str, Subscriber] = {}
+        self._stop_pushing: Callable[[], None] | None = None
+
+    def subscribe(self, stream: str, params: object) -> str:
+        """Begin a subscription; in push mode only an id is handed out. `Overloaded` over the limit."""
+        id_ = secrets.token_hex(8)
+        if self._stop_pushing is None:
+            if len(self._subscribers) >= SUBSCRIPTIONS_PER_CONNECTION:
+                raise Overloaded(f"a connection has at most {SUBSCRIPTIONS_PER_CONNECTION} subscriptions; end some")
+            self._subscribers[id_] = self._streams.get(stream).attach(id_, params, self._wake.set)
+        return id_
+
+    def unsubscribe(self, stream: str, subscription_id: str | None) -> None:
+        """End one, or all of a stream."""
+        for id_, subscriber in list(self._subscribers.items()):
+            if subscriber.stream == stream and subscription_id in (None, id_):
+                del self._subscribers[id_]
+                self._streams.get(stream).detach(subscriber)
+
+    def push_all(self) -> None:
+        """Enter push mode; doing so twice is no error."""
+        if self._stop_pushing is None:
+            self._stop_pushing = self._streams.push_to(self._push)
+
+    def close(self) -> None:
+        """End everything."""
+        if self._stop_pushing is not None:
+            self._stop_pushing()
+        for subscriber in (*self._subscribers.values(), *self._pushed.values()):
+            self._streams.get(subscriber.stream).detach(subscriber)
+        self._subscribers.clear()
+        self._pushed.clear()
+
+    async def run(self) -> None:
+        """Write what waits, one of each subscription in turn."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            wrote = await self._write_round()
+            while wrote:
+                wrote = await self._write_round()
+
+    async def _write_round(self) -> bool:
+        """Write up to a second's worth of push mode, or a replay's portion, and make the pause that belongs to it."""
+        wrote = replayed = 0
+        for subscriber in (*self._subscribers.values(), *self._pushed.values()):
+            replaying = subscriber.is_replaying
+            for _ in range(PUSHED_PER_SECOND if replaying else 1):
+                if self._stop_pushing is not None and wrote >= PUSHED_PER_SECOND:
+                    break
+                text = subscriber.next_text()
+                if text is None:
+                    break
+                await self._send(text)
+                wrote += 1
+                replayed += replaying
+        if self._stop_pushing is not None:
+            await asyncio.sleep(wrote / PUSHED_PER_SECOND)
+        elif replayed:
+            await asyncio.sleep(REPLAY_PAUSE_S)
+        return wrote > 0
+
+    def _push(self, stream: Stream) -> None:
+        self._pushed[stream.declared.name] = stream.attach(None, None, self._wake.set)

@@ -1,0 +1,69 @@
+"""The method table as an OpenRPC 1.3 document (https://spec.open-rpc.org)."""
+
+import inspect
+from typing import Any
+
+from pimd import __version__
+from pimd.contract import RpcError
+from pimd.rpc.registry import Method, Registry
+
+REFERENCES = "#/components/schemas/{model}"
+
+
+def document(registry: Registry) -> dict[str, Any]:
+    """Describe exactly the methods that are there now."""
+    schemas: dict[str, Any] = {}
+    methods = [_method(method, schemas) for method in registry]
+    return {
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "pimd",
+            "version": __version__,
+            "description": "An encrypted mesh of nearby machines. Each method names the feature that brings it in `x-feature`.",
+            "license": {"name": "MIT"},
+        },
+        "methods": methods,
+        "components": {"schemas": dict(sorted(schemas.items()))},
+    }
+
+
+def _method(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
+    summary, _, description = method.doc.partition("\n\n")
+    described: dict[str, Any] = {
+        "name": method.name,
+        "summary": " ".join(summary.split()),
+        "params": _params(method, schemas),
+        "result": {
+            "name": "result",
+            "schema": _hoisted(
+                method.result_adapter.json_schema(mode="serialization", ref_template=REFERENCES), schemas
+            ),
+        },
+        "x-feature": method.feature,
+    }
+    if description:
+        described["description"] = description
+    if method.errors:
+        described["errors"] = [_error(error) for error in method.errors]
+    return described
+
+
+def _params(method: Method, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    schema = _hoisted(method.params.model_json_schema(ref_template=REFERENCES), schemas)
+    required = schema.get("required", [])
+    return [
+        {"name": name, "required": name in required, "schema": member}
+        for name, member in schema.get("properties", {}).items()
+    ]
+
+
+def _error(error: type[RpcError]) -> dict[str, Any]:
+    return {"code": error.code, "message": (inspect.getdoc(error) or error.__name__).split("\n")[0]}
+
+
+def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Move the definitions to the shared place; ValueError when two models of one name differ."""
+    for name, definition in schema.pop("$defs", {}).items():
+        if schemas.setdefault(name, definition) != definition:
+            raise ValueError(f"two different models are called {name}; rename one")
+    return schema

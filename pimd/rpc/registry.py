@@ -1,0 +1,101 @@
+"""The method table: what a name means right now, and why a missing one is missing."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
+
+from pimd.contract import NoParams, Params, RpcError, mark_of
+from pimd.contract.methods import DEFAULT_TIMEOUT_S
+from pimd.rpc.connection import Connection
+
+CORE = "core"
+"""Stands for a feature's name where the daemon itself owns a method."""
+
+Call = Callable[[Connection, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One callable name."""
+
+    name: str
+    feature: str
+    call: Call
+    doc: str
+    result: Any
+    """The annotation of what it returns; `result_adapter` writes it as JSON."""
+    params: type[Params] = NoParams
+    errors: tuple[type[RpcError], ...] = ()
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+    @cached_property
+    def result_adapter(self) -> TypeAdapter[Any]:
+        """Built at the first call: the schemas of methods nobody calls cost nothing."""
+        return TypeAdapter(self.result)
+
+
+def method_of(function: Callable[..., Any], feature: str, context: Callable[[], object] | None = None) -> Method:
+    """Read a marked function: bound, taking `(params)`, or plain, taking `(context, params)` with what `context()` returns.
+
+    TypeError when the annotations are not a `Params` model and a result.
+    """
+    mark = mark_of(function)
+    if mark is None:
+        raise TypeError(f"{function!r} is not marked with @rpc")
+    arguments = list(inspect.signature(function).parameters.values())
+    hints = get_type_hints(function, include_extras=True)
+    wanted = 1 if context is None else 2
+    params = hints.get(arguments[-1].name) if len(arguments) == wanted else None
+    if not (isinstance(params, type) and issubclass(params, Params)) or "return" not in hints:
+        taken = "(params)" if context is None else "(context, params)"
+        raise TypeError(
+            f"{feature}: {mark.name} must take {taken}, with params a subclass of Params, and name its result"
+        )
+    if not inspect.iscoroutinefunction(function):
+        raise TypeError(f"{feature}: {mark.name} must be an async function")
+    if context is None:
+        call: Call = lambda _connection, given: function(given)  # noqa: E731
+    else:
+        call = lambda _connection, given: function(context(), given)  # noqa: E731
+    doc = inspect.getdoc(function) or ""
+    return Method(mark.name, feature, call, doc, hints["return"], params, mark.errors, mark.timeout_s)
+
+
+class Registry:
+    """Methods by name; features come and go at run time."""
+
+    def __init__(self, explain_absent: Callable[[str], dict[str, Any]]) -> None:
+        self.explain_absent = explain_absent
+        """Returns `feature`, `state` and `hint` for the name of a method that is not here."""
+        self._methods: dict[str, Method] = {}
+
+    def add(self, methods: Iterable[Method]) -> None:
+        """Enter them all, or raise ValueError naming the clash and enter none."""
+        added = {method.name: method for method in methods}
+        for name, method in added.items():
+            if name in self._methods:
+                raise ValueError(f"method {name} of {method.feature} is there already")
+        self._methods.update(added)
+
+    def remove(self, feature: str) -> None:
+        """Take out all methods of one feature."""
+        self._methods = {name: method for name, method in self._methods.items() if method.feature != feature}
+
+    def get(self, name: str) -> Method | None:
+        """Return a method by its full name."""
+        return self._methods.get(name)
+
+    def names(self) -> list[str]:
+        """All names in alphabetical order."""
+        return sorted(self._methods)
+
+    def names_of(self, feature: str) -> list[str]:
+        """The names that one feature brought, in alphabetical order."""
+        return sorted(name for name, method in self._methods.items() if method.feature == feature)
+
+    def __iter__(self) -> Iterator[Method]:
+        return iter(self._methods[name] for name in self.names())

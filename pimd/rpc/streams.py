@@ -1,0 +1,176 @@
+"""Notification streams: numbered once, written once, queued for each subscriber within its own limit."""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from pimd.clock import Clock
+from pimd.contract import EventStream, rfc3339
+from pimd.rpc.limits import WAITING_BYTES, WAITING_EVENTS
+
+log = logging.getLogger("pimd.rpc")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One published payload; `head` is the notification up to where the subscription's id goes."""
+
+    seq: int
+    payload: BaseModel
+    head: str
+
+
+class Subscriber:
+    """What waits for one subscription of one connection."""
+
+    def __init__(
+        self, stream: str, id_: str | None, accepts: Callable[[BaseModel], bool], wake: Callable[[], None]
+    ) -> None:
+        self.stream = stream
+        self.id = id_
+        """None in push mode."""
+        self.waiting: deque[Event] = deque()
+        self.replay: deque[Event] = deque()
+        self.missed = 0
+        self._accepts = accepts
+        self._bytes = 0
+        self._wake = wake
+
+    def offer(self, event: Event) -> None:
+        """Queue what the subscriber wants to see; over its limit all that waits is dropped and counted."""
+        if not self._accepts(event.payload):
+            return
+        if len(self.waiting) >= WAITING_EVENTS or self._bytes + len(event.head) > WAITING_BYTES:
+            self.missed += len(self.waiting)
+            self.waiting.clear()
+            self._bytes = 0
+        self.waiting.append(event)
+        self._bytes += len(event.head)
+        self._wake()
+
+    def begin_with(self, history: Iterable[Event]) -> None:
+        """Put past events before everything that is to come."""
+        self.replay.extend(event for event in history if self._accepts(event.payload))
+        self._wake()
+
+    @property
+    def is_replaying(self) -> bool:
+        """Past events still wait."""
+        return bool(self.replay)
+
+    def next_text(self) -> str | None:
+        """Take the next notification, a lag marker where events were dropped; None when nothing waits."""
+        if self.replay:
+            return self._text(self.replay.popleft())
+        if self.missed and self.waiting:
+            missed, self.missed = self.missed, 0
+            text = self._lag_marker(missed)
+            if text is not None:
+                return text
+        if not self.waiting:
+            return None
+        event = self.waiting.popleft()
+        self._bytes -= len(event.head)
+        return self._text(event)
+
+    def _text(self, event: Event) -> str:
+        if self.id is None:
+            return event.head + "}}"
+        comma = "" if event.head.endswith("{") else ", "
+        return f'{event.head}{comma}"subscription": "{self.id}", "seq": {event.seq}}}}}'
+
+    def _lag_marker(self, missed: int) -> str | None:
+        if self.id is None:
+            log.warning("a client in push mode is too slow: %d notifications of %s were dropped", missed, self.stream)
+            return None
+        next_seq = self.waiting[0].seq
+        params = {"kind": "lagged", "missed": missed, "next_seq": next_seq, "subscription": self.id}
+        return json.dumps({"jsonrpc": "2.0", "method": self.stream, "params": params})
+
+
+class Stream:
+    """One declared stream: its numbering, its history, its subscribers."""
+
+    def __init__(self, declared: EventStream, clock: Clock) -> None:
+        self.declared = declared
+        self.seq = 0
+        self._history: deque[Event] = deque(maxlen=declared.history)
+        self._clock = clock
+        self._subscribers: list[Subscriber] = []
+
+    def publish(self, payload: BaseModel) -> None:
+        """Number the payload and queue it for all; with nobody there it is not even written."""
+        self.seq += 1
+        if not self._subscribers and not self.declared.history:
+            return
+        event = Event(self.seq, payload, self._head(payload))
+        if self.declared.history:
+            self._history.append(event)
+        for subscriber in tuple(self._subscribers):
+            subscriber.offer(event)
+
+    def attach(self, id_: str | None, params: Any, wake: Callable[[], None]) -> Subscriber:
+        """Begin a subscription, with the history first."""
+        accepts = self.declared.accepts
+        subscriber = Subscriber(
+            self.declared.name,
+            id_,
+            (lambda payload: accepts(params, payload)) if accepts is not None and params is not None else _all,
+            wake,
+        )
+        subscriber.begin_with(self._history)
+        self._subscribers.append(subscriber)
+        return subscriber
+
+    def detach(self, subscriber: Subscriber) -> None:
+        """End a subscription; unknown ones are ignored."""
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+
+    def _head(self, payload: BaseModel) -> str:
+        params = payload.model_dump(mode="json")
+        if self.declared.stamped:
+            params["at"] = rfc3339(self._clock.unix_ms())
+        text = json.dumps({"jsonrpc": "2.0", "method": self.declared.name, "params": params}, allow_nan=False)
+        return text[:-2]
+
+
+def _all(_: BaseModel) -> bool:
+    return True
+
+
+class Streams:
+    """All streams of all running features."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._streams: dict[str, Stream] = {}
+        self._push_all: list[Callable[[Stream], None]] = []
+
+    def add(self, declared: EventStream) -> None:
+        """Offer a stream; one that was there before goes on counting. Connections in push mode get it at once."""
+        stream = self._streams.get(declared.name)
+        if stream is None:
+            stream = self._streams[declared.name] = Stream(declared, self._clock)
+            for attach in tuple(self._push_all):
+                attach(stream)
+
+    def get(self, name: str) -> Stream:
+        """Return a stream that was added."""
+        return self._streams[name]
+
+    def publish(self, name: str, payload: BaseModel) -> None:
+        """Queue a notification; never waits."""
+        self._streams[name].publish(payload)
+
+    def push_to(self, attach: Callable[[Stream], None]) -> Callable[[], None]:
+        """Call `attach` with every stream, now and to come; the returned function ends that."""
+        for stream in tuple(self._streams.values()):
+            attach(stream)
+        self._push_all.append(attach)
+        return lambda: self._push_all.remove(attach)
