@@ -36,7 +36,11 @@ class Answer:
     def sent(self) -> None:
         """Run what waited for the answer to be handed over."""
         for callback in self.after:
-            callback()
+            try:
+                callback()
+            # The dispatch seam: this is a feature's code, and its failure ends here.
+            except Exception:
+                log.exception("what a feature does after an answer failed")
 
 
 class Dispatch:

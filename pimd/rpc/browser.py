@@ -1,0 +1,53 @@
+"""What a web page may do with the HTTP port: nothing, unless its origin was allowed."""
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or literal address means this machine."""
+    name = host.removeprefix("[").removesuffix("]")
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class BrowserRules:
+    """Refuses by Origin, Host and Sec-Fetch-Site, before anything of a request is parsed."""
+
+    def __init__(self, allowed_origins: Collection[str], allowed_hosts: Collection[str]) -> None:
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in allowed_origins)
+        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+
+    def refusal(self, headers: Mapping[str, str]) -> str | None:
+        """Return why a request must not be served, or None."""
+        origin = headers.get("Origin")
+        if origin is not None and not self.allows(origin):
+            return "web pages of this origin may not call; add it to [rpc] allowed_origins if they should"
+        if not self._host_is_ours(headers.get("Host", "")):
+            return "this host name is not served; add it to [rpc] allowed_hosts if it should be"
+        if origin is None and headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+            return "other web sites may not call; add their origin to [rpc] allowed_origins if they should"
+        return None
+
+    def allows(self, origin: str) -> bool:
+        """Tell whether an origin was allowed; `null` never is."""
+        return origin.lower().rstrip("/") in self._origins
+
+    def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the CORS headers of an answer; none unless the origin is allowed."""
+        origin = headers.get("Origin")
+        if origin is None or not self.allows(origin):
+            return {}
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+    def _host_is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or name in self._hosts or host.lower() in self._hosts

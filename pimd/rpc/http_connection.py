@@ -1,0 +1,118 @@
+"""aiohttp's connection with the limits it lacks: how many, how many bytes unread, how long one message may take."""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from pimd.rpc.envelope import Fault, failure
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_S, OverLimit, Reading
+
+log = logging.getLogger("pimd.rpc")
+
+OVERLOADED = -32005
+KEEPALIVE_S = 75.0
+HEAD = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}"
+
+
+class BoundedConnection(web.RequestHandler):
+    """Counts what a client sends until a handler calls `consumed`."""
+
+    def __init__(self, manager: "BoundedServer", loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=KEEPALIVE_S,
+            access_log=None,  # type: ignore[arg-type] # None is how aiohttp is told to write none
+            auto_decompress=False,
+            lingering_time=0.0,
+        )
+        self._reading = manager.reading
+        self._entered = False
+        self._unread = 0
+        self._serving = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self.unread_limit: int | None = None
+        """Bytes of one message beyond which the connection is cut; None leaves that to the handler."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Serve, or refuse one connection too many."""
+        self._entered = self._reading.enter()
+        if self._entered:
+            super().connection_made(transport)
+            self._arm()
+        elif isinstance(transport, asyncio.Transport):
+            body = failure(Fault(OVERLOADED, f"all {CONNECTION_LIMIT} connections are taken; try again later"))
+            transport.write(HEAD.format(len(body), body).encode())
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Account for the bytes, then let aiohttp have them."""
+        if not self._entered:
+            return
+        if data:
+            try:
+                self._reading.take(len(data))
+            except OverLimit:
+                self.cut("the daemon holds too many unfinished messages")
+                return
+            self._unread += len(data)
+            if self.unread_limit is not None and self._unread > self.unread_limit:
+                self.cut("a message is too long")
+                return
+            self._arm()
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give back what was held."""
+        if self._entered:
+            self.consumed()
+            self._reading.leave()
+            self._entered = False
+            super().connection_lost(exc)
+
+    def consumed(self) -> None:
+        """A whole message was read."""
+        self._reading.give_back(self._unread)
+        self._unread = 0
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def serve(self, *, serving: bool) -> None:
+        """Whether a call runs; the next message may wait that long."""
+        self._serving = serving
+
+    def cut(self, reason: str) -> None:
+        """End the connection without an answer."""
+        log.debug("an HTTP connection was cut: %s", reason)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Malformed HTTP is the client's affair; our own handlers log for themselves."""
+        log.debug("an HTTP request could not be served: %s", args[:1], exc_info=kw.get("exc_info"))
+
+    def _arm(self) -> None:
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(MESSAGE_S, self._late)
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._serving:
+            self._arm()
+        else:
+            self.cut(f"a message was not finished within {MESSAGE_S:g} s")
+
+
+class BoundedServer(web.Server):
+    """Makes bounded connections."""
+
+    def __init__(self, handler: Any, reading: Reading) -> None:
+        super().__init__(handler)
+        self.reading = reading
+
+    def __call__(self) -> web.RequestHandler:
+        """Make one."""
+        return BoundedConnection(self, asyncio.get_running_loop())

@@ -1,0 +1,78 @@
+"""The three doors together: started last, stopped first."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pimd.clock import Clock
+from pimd.rpc.auth import TokenAuth
+from pimd.rpc.core_methods import rpc_methods
+from pimd.rpc.dispatch import Dispatch
+from pimd.rpc.http import HttpConfig, HttpDoor
+from pimd.rpc.limits import GRACE_S, Reading
+from pimd.rpc.openrpc import document
+from pimd.rpc.registry import Registry
+from pimd.rpc.streams import Streams
+from pimd.rpc.unix import UnixDoor
+
+POLL_S = 0.01
+
+
+@dataclass(frozen=True)
+class RpcConfig:
+    """Which doors there are; None closes one."""
+
+    unix_socket: Path | None
+    http: HttpConfig | None
+
+
+class RpcServer:
+    """One method table, its streams, and the doors to them."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        explain_absent: Callable[[str], dict[str, Any]],
+        running_features: Callable[[], Sequence[str]],
+    ) -> None:
+        self.registry = Registry(explain_absent)
+        self.streams = Streams(clock)
+        self.dispatch = Dispatch(self.registry)
+        self.reading = Reading()
+        self.unix: UnixDoor | None = None
+        self.http: HttpDoor | None = None
+        self._clock = clock
+        self.registry.add(rpc_methods(self.registry, running_features))
+
+    async def start(self, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
+        """Open the doors; `SocketInUse` or OSError when one cannot be, with none left open."""
+        if config.http is not None:
+            auth = TokenAuth(token, self._clock)
+            self.http = HttpDoor(
+                config.http, auth, self.dispatch, self.streams, self.reading, lambda: document(self.registry)
+            )
+            await self.http.start()
+        if config.unix_socket is not None:
+            self.unix = UnixDoor(config.unix_socket, self.dispatch, self.streams, self.reading)
+            try:
+                await self.unix.start(group)
+            except BaseException:
+                await self.stop()
+                raise
+
+    async def stop(self) -> None:
+        """Accept nothing more, give calls in flight 300 ms, close."""
+        if self.unix is not None:
+            self.unix.stop_accepting()
+        if self.http is not None:
+            self.http.stop_accepting()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GRACE_S
+        while self.dispatch.calls and loop.time() < until:
+            await asyncio.sleep(POLL_S)
+        if self.unix is not None:
+            self.unix.abort()
+        if self.http is not None:
+            await self.http.abort()

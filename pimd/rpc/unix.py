@@ -1,0 +1,228 @@
+"""The Unix socket door: newline-delimited JSON-RPC, `rpc.hello` first."""
+
+import asyncio
+import logging
+from collections import deque
+from pathlib import Path
+
+from pimd.rpc import envelope, unix_socket
+from pimd.rpc.connection import Connection
+from pimd.rpc.dispatch import OVERLOADED, Dispatch
+from pimd.rpc.envelope import INVALID_REQUEST, Fault
+from pimd.rpc.feed import ConnectionFeed
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, MESSAGE_S, OverLimit, Reading
+from pimd.rpc.lines import Lines, LineTooLong
+from pimd.rpc.streams import Streams
+
+log = logging.getLogger("pimd.rpc")
+
+
+class UnixDoor:
+    """Accepts on one socket; what its connections start runs in the group given to `start`."""
+
+    def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, reading: Reading) -> None:
+        self.path = path
+        self.dispatch = dispatch
+        self.streams = streams
+        self.reading = reading
+        self.group: asyncio.TaskGroup | None = None
+        self.connections: set[UnixConnection] = set()
+        self._server: asyncio.Server | None = None
+        self._inode = 0
+
+    async def start(self, group: asyncio.TaskGroup) -> None:
+        """Bind and accept; `SocketInUse` when the path cannot be had."""
+        self.group = group
+        bound = unix_socket.bind(self.path)
+        self._inode = self.path.lstat().st_ino
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: UnixConnection(self), sock=bound)
+
+    def stop_accepting(self) -> None:
+        """Take the socket away and close every connection without a call in flight."""
+        if self._server is not None:
+            self._server.close()
+            unix_socket.unlink_if_ours(self.path, self._inode)
+        for connection in tuple(self.connections):
+            connection.finish()
+
+    def abort(self) -> None:
+        """Close what is left."""
+        for connection in tuple(self.connections):
+            connection.close()
+
+
+class UnixConnection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, door: UnixDoor) -> None:
+        self._door = door
+        self._feed = ConnectionFeed(door.streams, self._send)
+        self._connection = Connection("unix", self._feed, greeted=False)
+        self._lines = Lines()
+        self._waiting: deque[bytes] = deque()
+        self._held = 0
+        self._calls = 0
+        self._transport: asyncio.Transport | None = None
+        self._entered = False
+        self._finishing = False
+        self._out: list[str] = []
+        self._writable = asyncio.Event()
+        self._readable = asyncio.Event()
+        self._writable.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve, or refuse one connection too many."""
+        if not isinstance(transport, asyncio.Transport) or self._door.group is None:
+            raise TypeError(f"a stream transport was expected, not {transport!r}")
+        self._transport = transport
+        self._entered = self._door.reading.enter()
+        if not self._entered:
+            self._fail(OVERLOADED, f"all {CONNECTION_LIMIT} connections are taken; close some, or try again later")
+            return
+        self._door.connections.add(self)
+        self._tasks = [
+            self._door.group.create_task(self._serve(), name="unix connection"),
+            self._door.group.create_task(self._feed.run(), name="unix notifications"),
+        ]
+
+    def data_received(self, data: bytes) -> None:
+        """Queue whole lines."""
+        if not self._entered or self._transport is None or self._transport.is_closing():
+            return
+        try:
+            self._door.reading.take(len(data))
+            self._held += len(data)
+            before = len(self._lines) + len(data)
+            lines = self._lines.feed(data)
+        except OverLimit:
+            self._fail(OVERLOADED, "the daemon holds too many unfinished messages; try again later")
+            return
+        except LineTooLong:
+            self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE_LIMIT} bytes; this one is longer")
+            return
+        self._give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
+        self._watch_deadline(complete=bool(lines))
+        if lines:
+            self._waiting.extend(lines)
+            self._transport.pause_reading()
+            self._readable.set()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked, then close: `nc` and scripts half-close."""
+        self._finishing = True
+        self._readable.set()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let calls run to their end; nobody will read the answers."""
+        del exc
+        self._transport = None
+        self._feed.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._give_back(self._held)
+        self._writable.set()
+        if self._entered:
+            self._door.connections.discard(self)
+            self._door.reading.leave()
+
+    def pause_writing(self) -> None:
+        """The client does not read: stop reading from it, too."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._writable.set()
+
+    # --- stopping
+
+    def finish(self) -> None:
+        """Answer what is in flight, then close."""
+        self._finishing = True
+        self._readable.set()
+        self._close_if_done()
+
+    def close(self) -> None:
+        """Write what is queued, then close."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- inside
+
+    async def _serve(self) -> None:
+        while not self._finishing or self._waiting:
+            await self._readable.wait()
+            while self._waiting:
+                await self._writable.wait()
+                self._start_call(self._waiting.popleft())
+                # Calls that need not wait are over before the next line is read: order, and no false overload.
+                await asyncio.sleep(0)
+            self._readable.clear()
+            if self._transport is not None and not self._finishing:
+                self._transport.resume_reading()
+        self._close_if_done()
+
+    def _start_call(self, line: bytes) -> None:
+        if self._door.group is None:
+            return
+        self._calls += 1
+        self._door.group.create_task(self._answer(line), name="unix call")
+
+    async def _answer(self, line: bytes) -> None:
+        try:
+            answer = await self._door.dispatch.answer(line, self._connection)
+            if answer.text is not None:
+                self._write(answer.text)
+            answer.sent()
+        finally:
+            self._calls -= 1
+            self._give_back(len(line))
+            self._close_if_done()
+
+    async def _send(self, text: str) -> None:
+        self._write(text)
+        await self._writable.wait()
+
+    def _write(self, text: str) -> None:
+        """Collect what one turn of the loop writes: one system call instead of many."""
+        if not self._out:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._out.append(text)
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if out and self._transport is not None and not self._transport.is_closing():
+            out.append("")
+            self._transport.write("\n".join(out).encode())
+
+    def _close_if_done(self) -> None:
+        if self._finishing and not self._calls and not self._waiting:
+            self.close()
+
+    def _fail(self, code: int, message: str) -> None:
+        self._write(envelope.failure(Fault(code, message)))
+        self.close()
+
+    def _give_back(self, size: int) -> None:
+        size = min(size, self._held)
+        self._held -= size
+        self._door.reading.give_back(size)
+
+    def _watch_deadline(self, *, complete: bool) -> None:
+        """One timer while a line is unfinished, started anew by each line that ends."""
+        if self._deadline is not None and (complete or not len(self._lines)):
+            self._deadline.cancel()
+            self._deadline = None
+        if self._deadline is None and len(self._lines):
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(
+                MESSAGE_S, self._fail, INVALID_REQUEST, f"a line must be finished within {MESSAGE_S:g} s"
+            )

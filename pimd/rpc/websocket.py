@@ -1,0 +1,135 @@
+"""The WebSocket door: one JSON-RPC message a text frame, and notifications."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from pimd.rpc import envelope
+from pimd.rpc.connection import Connection
+from pimd.rpc.dispatch import UNAUTHORIZED, Dispatch
+from pimd.rpc.envelope import INVALID_REQUEST, Fault
+from pimd.rpc.feed import ConnectionFeed
+from pimd.rpc.http_connection import BoundedConnection
+from pimd.rpc.limits import CALLS_PER_CONNECTION, FIRST_MESSAGE_LIMIT, MESSAGE_S
+from pimd.rpc.streams import Streams
+
+FRAME_OVERHEAD = 64
+"""Bytes of frame headers and pings that come on top of a first message."""
+UNSENT_LIMIT = 2 * CALLS_PER_CONNECTION
+"""Answers that may wait for a client to read before no more of its calls are taken."""
+
+
+class WebSocketSession:
+    """One client."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        carrier: BoundedConnection,
+        dispatch: Dispatch,
+        streams: Streams,
+        check_token: Callable[[str], None],
+        *,
+        authenticated: bool,
+    ) -> None:
+        self._socket = socket
+        self._carrier = carrier
+        self._dispatch = dispatch
+        self._feed = ConnectionFeed(streams, self._send)
+        self._connection = Connection("websocket", self._feed, authenticated=authenticated, authenticate=check_token)
+        self._slots = asyncio.Semaphore(UNSENT_LIMIT)
+        self._running = 0
+        self._finishing = False
+
+    async def run(self) -> None:
+        """Serve until either side closes."""
+        self._carrier.consumed()
+        try:
+            if not self._connection.authenticated and not await self._authenticate():
+                return
+            async with asyncio.TaskGroup() as tasks:
+                feed = tasks.create_task(self._feed.run(), name="websocket notifications")
+                await self._read(tasks)
+                feed.cancel()
+        except* ConnectionError:
+            pass  # it went away while we wrote
+        finally:
+            self._feed.close()
+
+    def finish(self) -> None:
+        """Close when no call is in flight."""
+        self._finishing = True
+        if not self._running:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close now."""
+        if self._carrier.transport is not None:
+            self._carrier.transport.close()
+
+    async def _authenticate(self) -> bool:
+        self._carrier.unread_limit = FIRST_MESSAGE_LIMIT + FRAME_OVERHEAD
+        try:
+            async with asyncio.timeout(MESSAGE_S):
+                message = await self._receive()
+                while message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
+                    message = await self._receive()
+        except TimeoutError:
+            text = f"no rpc.authenticate came within {MESSAGE_S:g} s"
+            await self._refuse(Fault(UNAUTHORIZED, text))
+            return False
+        if message.type is not WSMsgType.TEXT or len(message.data) > FIRST_MESSAGE_LIMIT:
+            await self._refuse(Fault(UNAUTHORIZED, "the first message must be rpc.authenticate with the token"))
+            return False
+        answer = await self._dispatch.answer(message.data, self._connection)
+        if answer.text is not None:
+            await self._socket.send_str(answer.text)
+        if not self._connection.authenticated:
+            await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"not authenticated")
+            return False
+        self._carrier.unread_limit = None
+        return True
+
+    async def _read(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            message = await self._receive()
+            if message.type is WSMsgType.TEXT:
+                await self._slots.acquire()
+                self._running += 1
+                tasks.create_task(self._answer(message.data), name="websocket call")
+                await asyncio.sleep(0)  # as on the Unix socket: quick calls end before the next is read
+            elif message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await self._send(envelope.failure(Fault(INVALID_REQUEST, "send JSON in text frames, not binary ones")))
+            elif message.type is not WSMsgType.PONG:
+                return
+
+    async def _receive(self) -> WSMessage:
+        message = await self._socket.receive()
+        self._carrier.consumed()
+        return message
+
+    async def _answer(self, text: str) -> None:
+        try:
+            answer = await self._dispatch.answer(text, self._connection)
+            if answer.text is not None:
+                await self._send(answer.text)
+            answer.sent()
+        finally:
+            self._running -= 1
+            self._slots.release()
+            if self._finishing and not self._running:
+                self.abort()
+
+    async def _send(self, text: str) -> None:
+        try:
+            await self._socket.send_str(text)
+        except (ConnectionError, RuntimeError):
+            return  # closed meanwhile; the reader sees it, too
+
+    async def _refuse(self, fault: Fault) -> None:
+        await self._send(envelope.failure(fault))
+        await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"not authenticated")
