@@ -1,5 +1,6 @@
 """From one message to one answer, around jsonrpcserver, one request object at a time."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ class Dispatch:
     def __init__(self, registry: Registry) -> None:
         self.calls = 0
         """In flight, over all connections."""
+        self.idle = asyncio.Event()
+        """Set while no call is in flight."""
+        self.idle.set()
         self._registry = registry
         self._handlers: dict[str, tuple[Method, Handler]] = {}
 
@@ -60,6 +64,7 @@ class Dispatch:
         if self.calls >= CALLS_IN_ALL or not connection.has_room:
             return self._overloaded(message)
         self.calls += 1
+        self.idle.clear()
         connection.calls += 1
         callbacks: list[Callable[[], None]] = []
         token = after_answer_callbacks.set(callbacks)
@@ -68,6 +73,8 @@ class Dispatch:
         finally:
             after_answer_callbacks.reset(token)
             self.calls -= 1
+            if not self.calls:
+                self.idle.set()
             connection.calls -= 1
 
     async def _answer_parsed(self, message: Request | Batch, connection: Connection) -> str | None:

@@ -1,6 +1,7 @@
 """The three doors together: started last, stopped first."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,6 @@ from pimd.rpc.openrpc import document
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
 from pimd.rpc.unix import UnixDoor
-
-POLL_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,9 @@ class RpcServer:
             self.unix.stop_accepting()
         if self.http is not None:
             self.http.stop_accepting()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + GRACE_S
-        while self.dispatch.calls and loop.time() < until:
-            await asyncio.sleep(POLL_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await self.dispatch.idle.wait()
         if self.unix is not None:
             self.unix.abort()
         if self.http is not None:
