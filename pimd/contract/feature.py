@@ -72,10 +72,16 @@ class Feature:
             if stream.name.removesuffix(".event") not in self.namespaces or not stream.name.endswith(".event"):
                 raise ValueError(f"feature {self.name}: stream {stream.name} is not <one of its namespaces>.event")
 
+    def plugin_functions(self) -> tuple[Callable[..., Any], ...]:
+        """The `@rpc` methods of the plugin class and its bases, unbound, in order of definition."""
+        found = (
+            {name: f for base in reversed(self.plugin.__mro__) for name, f in vars(base).items()} if self.plugin else {}
+        )
+        return tuple(f for f in found.values() if callable(f) and mark_of(f))
+
     def marked_functions(self) -> tuple[Callable[..., Any], ...]:
-        """The plugin class's `@rpc` methods (unbound) and the plain ones, in order of definition."""
-        own = [f for f in vars(self.plugin).values() if callable(f)] if self.plugin else []
-        return tuple(f for f in (*own, *self.methods) if mark_of(f))
+        """Those of the plugin class, then the plain ones."""
+        return (*self.plugin_functions(), *self.methods)
 
     def marked_names(self) -> tuple[str, ...]:
         """The method names without the subscription ones."""

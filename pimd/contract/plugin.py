@@ -23,7 +23,7 @@ class Spawn(Protocol):
     def __call__(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` until it ends or the plugin is shut down.
 
-        What it raises is logged and counted as a failure of this plugin; it never reaches another.
+        What it raises is logged and ends this plugin (state `failed`, until it is enabled again), and nothing else.
         """
 
 

@@ -1,0 +1,46 @@
+"""Why a method is not here, for the -32601 that a caller gets."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pimd.assembly.known import KnownFeature
+from pimd.contract import FeatureRow
+
+
+def explain_absent(
+    method: str,
+    known: Mapping[str, KnownFeature],
+    rows: Sequence[FeatureRow],
+    names: Callable[[], Sequence[str]],
+) -> dict[str, Any]:
+    """Return `feature`, `state` and `hint`; the feature is null when none that is known would bring such a method."""
+    namespace = method.split(".", maxsplit=1)[0]
+    for row in rows:
+        owned = known[row.name].namespaces if row.name in known else (row.name,)
+        if namespace in owned and row.state != "running":
+            return {"feature": row.name, "state": row.state, "hint": _hint(method, row)}
+    near = difflib.get_close_matches(method, names(), 1, 0.6)
+    hint = f"did you mean {near[0]}?" if near else "rpc.methods lists what there is"
+    return {"feature": None, "state": "unknown", "hint": f"there is no method {_shown(method)}; {hint}"}
+
+
+SHOWN = 64
+
+
+def _shown(method: str) -> str:
+    return ascii(method if len(method) <= SHOWN else method[:SHOWN] + "...")
+
+
+def _hint(method: str, row: FeatureRow) -> str:
+    what = f"{_shown(method)} belongs to the feature {row.name}, "
+    again = f'features.enable {{"name": "{row.name}"}}'
+    match row.state:
+        case "not_built":
+            return what + f"which this build was made without; build or install one with PIMD_FEATURES=...,{row.name}"
+        case "disabled":
+            return what + f"which is off: {row.reason}; {again} turns it on"
+        case "quarantined":
+            return what + f"which is quarantined: {row.reason}; {again} starts it again"
+        case _:
+            return what + f"which failed: {row.reason}; {again} tries again"

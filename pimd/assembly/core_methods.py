@@ -1,0 +1,122 @@
+"""The `features.*` and `daemon.*` methods, which every assembly has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pimd import __version__
+from pimd.assembly.assembly import Assembly
+from pimd.assembly.choice import AssemblyError
+from pimd.clock import Clock
+from pimd.contract import (
+    ConfigSaveRejected,
+    FeatureRow,
+    InvalidParams,
+    NodeIdHex,
+    NoParams,
+    Params,
+    Result,
+    after_answer,
+    rpc,
+)
+from pimd.ids import NodeId
+from pimd.rpc.registry import CORE, Method, method_of
+from pimd.store.config_file import ConfigFile
+
+
+class FeatureParams(Params):
+    """Which feature, and whether the configuration file is to say so, too."""
+
+    name: str
+    persist: bool = False
+
+
+class DaemonInfo(Result):
+    """What runs here."""
+
+    name: str
+    version: str
+    node_id: NodeIdHex
+    data_dir: str
+    uptime_s: int
+    features: list[str]
+
+
+@dataclass(frozen=True)
+class About:
+    """What `daemon.info` tells."""
+
+    name: str
+    node_id: NodeId
+    data_dir: Path
+
+
+class CoreMethods:
+    """The methods of the daemon itself."""
+
+    def __init__(
+        self, about: About, assembly: Assembly, config: ConfigFile, clock: Clock, shut_down: Callable[[], None]
+    ) -> None:
+        self._about = about
+        self._assembly = assembly
+        self._config = config
+        self._clock = clock
+        self._shut_down = shut_down
+        self._started = clock.now()
+
+    def methods(self) -> list[Method]:
+        """Their registrations."""
+        own = (self.list_features, self.enable, self.disable, self.info, self.shutdown)
+        return [method_of(function, CORE) for function in own]
+
+    @rpc("features.list")
+    async def list_features(self, _: NoParams) -> list[FeatureRow]:
+        """List every known feature, built or not, with its state and the reason for it."""
+        return self._assembly.rows()
+
+    @rpc("features.enable", errors=(InvalidParams, ConfigSaveRejected))
+    async def enable(self, params: FeatureParams) -> FeatureRow:
+        """Start a feature without a restart.
+
+        Also starts one anew that failed or is quarantined. With `persist` the configuration file lists it from now on.
+        """
+        return await self._switch(params, on=True)
+
+    @rpc("features.disable", errors=(InvalidParams, ConfigSaveRejected))
+    async def disable(self, params: FeatureParams) -> FeatureRow:
+        """Stop a feature without a restart; its methods answer -32601 from now on.
+
+        Refused while another running feature needs it. With `persist` the configuration file says so, too.
+        """
+        return await self._switch(params, on=False)
+
+    @rpc("daemon.info")
+    async def info(self, _: NoParams) -> DaemonInfo:
+        """Tell who this daemon is and what runs in it."""
+        return DaemonInfo(
+            name=self._about.name,
+            version=__version__,
+            node_id=self._about.node_id,
+            data_dir=str(self._about.data_dir),
+            uptime_s=int(self._clock.now() - self._started),
+            features=self._assembly.running(),
+        )
+
+    @rpc("daemon.shutdown")
+    async def shutdown(self, _: NoParams) -> None:
+        """Stop the daemon as SIGTERM does, once this is answered."""
+        after_answer(self._shut_down)
+
+    async def _switch(self, params: FeatureParams, *, on: bool) -> FeatureRow:
+        try:
+            row = await (self._assembly.enable if on else self._assembly.disable)(params.name)
+        except AssemblyError as error:
+            raise InvalidParams(str(error), {"feature": params.name}) from None
+        if params.persist:
+            try:
+                await self._config.set_feature(params.name, enabled=on)
+            except OSError as error:
+                raise ConfigSaveRejected(
+                    f"{params.name} is {row.state}, but the configuration file was not changed: {error}"
+                ) from error
+        return row
