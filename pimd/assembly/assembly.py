@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ValidationError
 
@@ -92,12 +92,15 @@ class _NoPlugin(DaemonPlugin):
 
 
 class Plan:
-    """Which features are known and chosen, before anything runs; making one imports the chosen ones."""
+    """Which features are known and chosen, before anything runs; making one imports the chosen ones.
 
-    def __init__(self, choice: FeatureChoice) -> None:
-        """Raise `AssemblyError` for whatever cannot be put together."""
-        self.known: dict[str, KnownFeature] = known_features()
-        candidates = [*builtin_candidates(self.known), *installed_candidates()]
+    Raises `AssemblyError` for whatever cannot be put together.
+    """
+
+    def __init__(
+        self, choice: FeatureChoice, known: Mapping[str, KnownFeature], candidates: Sequence[Candidate]
+    ) -> None:
+        self.known = known
         for name, owners in _twice(candidates).items():
             log.warning("feature %s is brought by %s; the first is used", name, " and by ".join(owners))
         self.choices = choose(self.known, candidates, choice.enabled, choice.disabled)
@@ -110,6 +113,12 @@ class Plan:
         self.tables = choice.tables
         for feature in self.order:
             self.settings_of(feature)
+
+    @classmethod
+    def of_this_build(cls, choice: FeatureChoice) -> Self:
+        """Plan with the features of this build and of installed distributions."""
+        known = known_features()
+        return cls(choice, known, [*builtin_candidates(known), *installed_candidates()])
 
     def settings_of(self, feature: Feature) -> BaseModel:
         """Validate `[features.<name>]`; `AssemblyError` with one line for the first wrong key."""

@@ -1,9 +1,11 @@
 """The last log records, for `logs.subscribe`."""
 
+import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pimd.contract import LogRecord, rfc3339
 from pimd.events import Subscription, Topic
@@ -27,13 +29,14 @@ def level_word(level: int) -> Level:
 
 
 class LogRing(logging.Handler):
-    """Keeps the last 2048 records; implements `contract.LogRing`. Call from the event loop's thread only through `bind`."""
+    """Keeps the last 2048 records; implements `contract.LogRing`. Made inside the event loop; any thread may log."""
 
     def __init__(self) -> None:
         super().__init__()
         self._records: deque[LogRecord] = deque(maxlen=RING_SIZE)
         self._topic: Topic[LogRecord] = Topic()
-        self._from_other_threads: Any = None
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
 
     def records(self) -> Sequence[LogRecord]:
         """Oldest first."""
@@ -55,5 +58,11 @@ class LogRing(logging.Handler):
             source=record.name,
             message=text[:TEXT_LIMIT],
         )
+        if threading.get_ident() == self._thread:
+            self._keep(kept)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._keep, kept)
+
+    def _keep(self, kept: LogRecord) -> None:
         self._records.append(kept)
         self._topic.publish(kept)

@@ -1,0 +1,88 @@
+"""Assemblies of features made up on the spot, on a real node, keystore and data directory."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
+from pimd.assembly.choice import Candidate
+from pimd.assembly.known import KnownFeature
+from pimd.assembly.log_ring import LogRing
+from pimd.clock import SystemClock
+from pimd.contract import CancellationToken, Feature
+from pimd.ids import NodeId
+from pimd.mesh.node import Node, NodeConfig
+from pimd.mesh.policy import Policy
+from pimd.net.network import TcpNetwork
+from pimd.proto.frames import PluginPayload
+from pimd.proto.identity import Identity
+from pimd.proto.opening import LinkConfig
+from pimd.rpc.connection import Connection
+from pimd.rpc.server import RpcServer
+from pimd.store.data_dir import hold_data_dir
+from pimd.store.keystore import Keystore
+
+
+@dataclass
+class Assembled:
+    """A running assembly and what it stands on."""
+
+    assembly: Assembly
+    core: Core
+    rpc: RpcServer
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
+        answer = await self.rpc.dispatch.answer(json.dumps(request), Connection("http"))
+        answer.sent()
+        assert answer.text is not None
+        return json.loads(answer.text)
+
+    def deliver(self, kind: str, body: bytes = b"", src: int = 7) -> None:
+        self.core.node.payloads.deliver(NodeId(bytes([src]) * 16), PluginPayload(kind, body))
+
+    def row(self, name: str) -> Any:
+        return self.assembly.row(name)
+
+
+Assemble = Callable[..., Awaitable[Assembled]]
+
+
+@pytest.fixture
+async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            *features: Feature, known: Mapping[str, KnownFeature] | None = None, **choice: Any
+        ) -> Assembled:
+            clock = SystemClock()
+            data_dir = stack.enter_context(hold_data_dir(tmp_path / "data"))
+            keystore = await stack.enter_async_context(Keystore.open(tmp_path / "peers.db", clock))
+            identity = Identity.from_seed(bytes(range(32)))
+            policy = Policy("allow_all", (), keystore.is_blocked, keystore.pinned)
+            node = Node(
+                NodeConfig("test", "127.0.0.1", 0, LinkConfig()), identity, keystore, policy, TcpNetwork(), clock
+            )
+            candidates = [Candidate(f.name, "1", "test", lambda f=f: f) for f in features]  # type: ignore[misc]
+            plan = Plan(FeatureChoice(**choice), known or {}, candidates)
+            rpc = RpcServer(clock, lambda name: assembly.explain_absent(name), list)  # noqa: PLW0108 - made on the next line
+            assembly = Assembly(plan, rpc.registry, rpc.streams)
+            config: Any = None  # no feature of these tests takes it
+            core = Core(node, keystore, identity, data_dir, config, LogRing(), clock, CancellationToken())
+            stack.push_async_callback(assembly.stop)
+            await assembly.start(core)
+            return Assembled(assembly, core, rpc)
+
+        yield start
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until the condition holds; the test's own timeout ends it otherwise."""
+    while not condition():
+        await asyncio.sleep(0)
