@@ -1,0 +1,205 @@
+"""From a TOML text to settings: every problem with file, line and key, every doubt as a warning."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from pimd.settings.lines import line_of
+from pimd.settings.model import ENV_PREFIX, RADIO_SECTIONS, Settings, from_sources
+from pimd.settings.sections import is_loopback
+
+UNUSED = (
+    "transport.max_reconnect_attempts",
+    "transport.peer_cleanup",
+    "routing.max_hops",
+    "routing.algorithm",
+    "routing.route_expiry_s",
+    "routing.dns_servers",
+    "security.trust_store_file",
+    "messaging.peer_cleanup",
+    "messaging.broadcast.peer_cleanup",
+    "discovery.shared_key",
+)
+"""Keys of other programs with the same file; they change nothing here."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong; `path` is the dotted key."""
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+    path: str | None = None
+    source: str | None = None
+    """The file's name, or `environment`."""
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.source or "configuration", self.line) if part is not None)
+        return ": ".join(part for part in (where, self.path, self.message) if part)
+
+
+class SettingsError(Exception):
+    """The configuration is wrong; `problems` are all there are."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings, and what deserves a line in the log."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+
+
+def load(text: str, path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Read the file's text and the environment; `SettingsError` with all problems."""
+    source = str(path) if path is not None else "configuration"
+    table = _table(text, source)
+    try:
+        # Strictly, as JSON: the text "9100" is no port, while in the environment everything is text.
+        Settings.model_validate_json(to_json(table, serialize_unknown=True), strict=True)
+    except ValidationError as error:
+        raise SettingsError(_problems(error, text, source)) from None
+    try:
+        settings = from_sources(table, environ)
+    except ValidationError as error:
+        raise SettingsError(_problems(error, text, "environment")) from None
+    wrong = list(_contradictions(settings, text, source))
+    if wrong:
+        raise SettingsError(wrong)
+    return Loaded(settings, (*_warnings(table, settings, text, source), *_environment_warnings(environ)))
+
+
+def _table(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([_syntax(str(error), text, source)]) from None
+    except RecursionError:
+        raise SettingsError([Problem("is nested too deeply", source=source)]) from None
+
+
+def _syntax(message: str, text: str, source: str) -> Problem:
+    what, _, where = message.partition(" (at ")
+    if where.startswith("line "):
+        line, column = (int(part.split()[-1]) for part in where.rstrip(")").split(","))
+        return Problem(f"not TOML: {what}", line, column, source=source)
+    return Problem(f"not TOML: {what}", max(1, len(text.splitlines())), source=source)
+
+
+def _contradictions(settings: Settings, text: str, source: str) -> Iterator[Problem]:
+    """What only the file and the environment together show."""
+    mesh, rpc = settings.mesh, settings.rpc
+    if mesh.mode == "private" and not (mesh.passphrase and mesh.passphrase.get_secret_value()):
+        line = line_of(text, ["mesh", "mode"])
+        yield Problem('mode = "private" needs a passphrase', line, None, "mesh.passphrase", source)
+    if rpc.http_enabled and not rpc.allow_remote and not is_loopback(rpc.http_host):
+        yield Problem(
+            f"{rpc.http_host} is reachable from other machines; use 127.0.0.1, or set allow_remote = true to allow that",
+            line_of(text, ["rpc", "http_host"]),
+            None,
+            "rpc.http_host",
+            source,
+        )
+
+
+def _problems(error: ValidationError, text: str, source: str) -> list[Problem]:
+    problems = []
+    for found in error.errors(include_url=False, include_context=False, include_input=False):
+        location = found["loc"]
+        message = found["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        line = line_of(text, location) if source != "environment" else None
+        path = ".".join(map(str, location))
+        if source == "environment":
+            path = ENV_PREFIX + "__".join(str(part).upper() for part in location)
+        problems.append(Problem("is missing" if message == "Field required" else message, line, None, path, source))
+    return problems
+
+
+def _warnings(table: Mapping[str, Any], settings: Settings, text: str, source: str) -> Iterator[str]:
+    for name in RADIO_SECTIONS:
+        if name in table:
+            yield f"{source}:{line_of(text, [name])}: [{name}] is not used: pimd drives no radio hardware"
+    for dotted in UNUSED:
+        parts = dotted.split(".")
+        if _present(table, parts):
+            yield f"{source}:{line_of(text, parts)}: {dotted} is not used by pimd"
+    for index, peer in enumerate(settings.peers):
+        if peer.mechanism == "bluetooth":
+            yield f"{source}:{line_of(text, ['peers', index])}: the bluetooth peer {peer.ip} is not used: pimd links over tcp"
+    for path, near in _unknown(table, settings, ()):
+        hint = f"; did you mean {near}?" if near else ""
+        yield f"{source}:{line_of(text, path)}: unknown key {'.'.join(map(str, path))} is ignored{hint}"
+
+
+def _present(table: Any, path: list[str]) -> bool:
+    for part in path:
+        if not isinstance(table, dict) or part not in table:
+            return False
+        table = table[part]
+    return True
+
+
+def _unknown(
+    table: Any, model: BaseModel, at: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str | None]]:
+    """Yield the path of each key that no field takes, with the nearest one that is known."""
+    fields = type(model).model_fields
+    for key, value in table.items():
+        path = (*at, key)
+        if key in fields:
+            inner = getattr(model, key)
+            if isinstance(inner, BaseModel) and isinstance(value, dict):
+                yield from _unknown(value, inner, path)
+            elif key == "peers":
+                for index, one in enumerate(value):
+                    yield from _unknown(one, inner[index], (key, index))
+        elif not (path[0] in RADIO_SECTIONS or (at == ("features",) and isinstance(value, dict))):
+            near = difflib.get_close_matches(key, fields, 1)
+            yield path, ".".join(map(str, (*at, near[0]))) if near else None
+
+
+def _environment_warnings(environ: Mapping[str, str]) -> Iterator[str]:
+    sections = Settings.model_fields
+    for name in sorted(environ):
+        if not name.startswith(ENV_PREFIX):
+            continue
+        if name == "PIMD_FEATURES":
+            yield "PIMD_FEATURES is a build variable and ignored here; at run time it is PIMD_FEATURES__ENABLED"
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        model = sections[section].annotation if section in sections else None
+        fields = getattr(model, "model_fields", {})
+        top = key.partition("__")[0]
+        if model is None or (top not in fields and section != "features"):
+            known = [
+                f"{ENV_PREFIX}{s}__{k}".upper()
+                for s, f in sections.items()
+                for k in getattr(f.annotation, "model_fields", {})
+            ]
+            near = difflib.get_close_matches(name, known, 1)
+            yield f"the environment variable {name} is ignored: no such setting" + (
+                f"; did you mean {near[0]}?" if near else ""
+            )
+
+
+def disabled_features(settings: Settings) -> dict[str, str]:
+    """Return the features that are off, each with the line that says so."""
+    reasons = {
+        name: f"[features.{name}] enabled = false"
+        for name, table in settings.features.tables.items()
+        if table.get("enabled") in (False, "false", "False", "0")
+    }
+    if not settings.discovery.enabled:
+        reasons["discovery"] = "[discovery] enabled = false"
+    return {**reasons, **dict.fromkeys(settings.features.disabled, "listed in [features] disabled")}

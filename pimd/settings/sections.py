@@ -1,0 +1,267 @@
+"""The sections of the configuration file, both generations, as types."""
+
+import ipaddress
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from pimd.ids import NodeId
+
+NAME_LIMIT = 64
+"""Bytes of UTF-8 of a node's name, as on its card (link.md section 3.2)."""
+
+
+def _listed(value: Any) -> Any:
+    """Take a list as it is; from the environment JSON or a comma list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _usable_name(value: str) -> str:
+    if not value or len(value.encode()) > NAME_LIMIT or not value.isprintable():
+        raise ValueError(f"must be 1 to {NAME_LIMIT} bytes of printable text")
+    return value
+
+
+def _node_id(value: str) -> str:
+    return str(NodeId.parse(value))
+
+
+Strings = Annotated[list[str], BeforeValidator(_listed)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[int, Field(ge=1)]
+NodeIdText = Annotated[str, AfterValidator(_node_id)]
+
+
+class Section(BaseModel):
+    """A table; keys it does not know are kept, for the warning that names them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class PeerCleanup(Section):
+    """When stale entries of a table go; accepted without effect."""
+
+    enabled: bool
+    max_unreachable_lifetime_s: Count
+    cleanup_interval_s: Count
+
+
+class NodeSection(Section):
+    """`[node]`."""
+
+    name: Annotated[str, AfterValidator(_usable_name)] | None = None
+    """Announced to peers; the host name when absent."""
+    data_dir: Path | None = None
+
+
+class InterfaceSection(Section):
+    """`[interface]`: shown by `status`; there is no data plane yet."""
+
+    name: str = "pim0"
+    mtu: Annotated[int, Field(ge=68, le=65535)] = 1400
+    mesh_ip: str = "auto"
+    mesh_ipv6: str | None = None
+    mesh_ipv4_prefix: str | None = None
+    mesh_ipv6_prefix: str | None = None
+
+    @field_validator("mesh_ip")
+    @classmethod
+    def _auto_or_cidr(cls, value: str) -> str:
+        if value != "auto":
+            ipaddress.IPv4Interface(value)
+        return value
+
+
+class DiscoverySection(Section):
+    """`[discovery]`: finding others on the local network."""
+
+    enabled: bool = True
+    port: Port = 9101
+    broadcast_interval_ms: Count = 5000
+    peer_timeout_ms: Count = 30000
+    connect_relays: bool = True
+    connect_gateways: bool = True
+    shared_key: SecretStr | None = None
+
+
+class KdfSection(Section):
+    """`[mesh.kdf]`: the cost of Argon2id; all members must agree."""
+
+    m_cost_kib: Annotated[int, Field(ge=8, le=4 * 2**20)] = 65536
+    t_cost: Annotated[int, Field(ge=1, le=1000)] = 3
+    p_cost: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_validator(mode="after")
+    def _enough_memory(self) -> Self:
+        if self.m_cost_kib < 8 * self.p_cost:
+            raise ValueError("m_cost_kib must be at least 8 times p_cost")
+        return self
+
+
+class MeshSection(Section):
+    """`[mesh]`: open to everybody, or private to those who know the passphrase."""
+
+    mode: Literal["open", "private"] = "open"
+    passphrase: SecretStr | None = None
+    mesh_id: str | None = None
+    kdf: KdfSection = KdfSection()
+
+
+class TransportSection(Section):
+    """`[transport]`: where peers reach this node, and how it reaches them."""
+
+    type: Literal["tcp"] = "tcp"
+    listen_host: str = "::"
+    """`::` is every address of both families."""
+    listen_port: Port = 9100
+    max_reconnect_attempts: Count = 20
+    connect_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 3000
+    peer_cleanup: PeerCleanup | None = None
+
+
+class RoutingSection(Section):
+    """`[routing]`: accepted without effect."""
+
+    max_hops: Annotated[int, Field(ge=1, le=255)] = 10
+    algorithm: str = "distance-vector"
+    route_expiry_s: Count = 300
+    dns_servers: list[str] = []
+
+
+class GatewaySection(Section):
+    """`[gateway]`: no effect until there is a data plane."""
+
+    enabled: bool = False
+    nat_interface: str = "eth0"
+    max_connections: Count = 200
+
+
+class RelaySection(Section):
+    """`[relay]`: whether this node forwards for others."""
+
+    enabled: bool = True
+
+
+class SecuritySection(Section):
+    """`[security]`: the node's key, and who may link."""
+
+    key_file: Path | None = None
+    """`<data_dir>/node.key` when absent."""
+    require_encryption: bool = True
+    authorization_policy: Literal["allow_all", "allow_list", "trust_on_first_use"] = "allow_all"
+    authorized_peers: Annotated[list[NodeIdText], BeforeValidator(_listed)] = []
+    trust_store_file: Path | None = None
+
+    @field_validator("require_encryption")
+    @classmethod
+    def _always_encrypted(cls, value: bool) -> bool:  # noqa: FBT001 - pydantic's signature
+        if not value:
+            raise ValueError("must be true: pimd has no unencrypted links")
+        return value
+
+
+class BroadcastSection(Section):
+    """`[messaging.broadcast]`: how often this node's card is sent again."""
+
+    outgoing_interval_s: Annotated[int, Field(ge=30)] | None = None
+    watch_incoming: bool = True
+    min_peer_interval_s: Seconds = 60
+    peer_cleanup: PeerCleanup | None = None
+
+
+class MessagingSection(Section):
+    """`[messaging]`."""
+
+    broadcast: BroadcastSection = BroadcastSection()
+    peer_cleanup: PeerCleanup | None = None
+
+
+class RpcSection(Section):
+    """`[rpc]`: the doors for programs."""
+
+    http_enabled: bool = True
+    http_host: str = "127.0.0.1"
+    http_port: Port = 9102
+    unix_enabled: bool = True
+    unix_socket: Path | None = None
+    allow_remote: bool = False
+    allowed_origins: Strings = []
+    allowed_hosts: Strings = []
+
+
+class LogSection(Section):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warn", "error"] = "info"
+
+
+class FeaturesSection(Section):
+    """`[features]`; a table `[features.<name>]` belongs to that feature, which checks it itself."""
+
+    enabled: Annotated[list[str], BeforeValidator(_listed)] | None = None
+    """None: all that are present and on by default."""
+    disabled: Strings = []
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """`[features.<name>]` by name."""
+        return {name: table for name, table in (self.model_extra or {}).items() if isinstance(table, dict)}
+
+
+class PeerSection(Section):
+    """`[[peers]]`: one address to keep linked."""
+
+    mechanism: Literal["tcp", "bluetooth"]
+    address: str | None = None
+    """`host:port`, for tcp."""
+    ip: str | None = None
+    """For bluetooth, which this program does not speak."""
+    node_id: NodeIdText | None = None
+    label: str = ""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.mechanism == "bluetooth":
+            ipaddress.ip_address(self.ip or "")
+        elif self.address is None:
+            raise ValueError('a peer of mechanism "tcp" needs address = "host:port"')
+        else:
+            split_address(self.address)
+        return self
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Take `host:port` or `[v6]:port` apart; ValueError says what is wrong."""
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not bare or (":" in bare and bare == host):
+        raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port")')
+    if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 2**16:
+        raise ValueError(f"address {text!r}: the port must be 1 to 65535")
+    return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host means this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
