@@ -165,6 +165,10 @@ class Node:
         """Tell whether frames for `node_id` have a next hop; the keystore evicts others first."""
         return node_id in self._routed
 
+    def is_configured(self, node_id: NodeId) -> bool:
+        """Tell whether the configuration names this node, or it was met at a configured address."""
+        return self._dialler.is_configured(node_id)
+
     def counters(self) -> Mapping[str, int]:
         """Every counter that ever moved."""
         return self.tally.snapshot()

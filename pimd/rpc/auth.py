@@ -10,7 +10,6 @@ from pimd.contract import RateLimited, Unauthorized
 from pimd.rpc.limits import WRONG_TOKENS_PER_MINUTE
 from pimd.store.secret_file import SecretFileError, create_secret_file, read_secret_file
 
-TOKEN_NAME = "rpc.token"  # noqa: S105 - the name of the file, not its content
 TOKEN_DIGITS = 64
 MINUTE_S = 60.0
 

@@ -1,0 +1,255 @@
+"""The composition root: build a daemon from its settings, run it, unwind it."""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pimd import __version__, paths
+from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
+from pimd.assembly.core_methods import About, CoreMethods
+from pimd.assembly.log_ring import LogRing
+from pimd.assembly.watchdog import Watchdog
+from pimd.clock import Clock, SystemClock
+from pimd.contract import CancellationToken
+from pimd.ids import NodeId
+from pimd.mesh.node import Node, NodeConfig
+from pimd.mesh.policy import Policy
+from pimd.net.network import Network, TcpNetwork
+from pimd.proto.cards import NAME_LIMIT
+from pimd.proto.identity import Identity
+from pimd.proto.mesh_secret import derive
+from pimd.proto.opening import LinkConfig
+from pimd.rpc.auth import load_or_create_token
+from pimd.rpc.http import HttpConfig
+from pimd.rpc.server import RpcConfig, RpcServer
+from pimd.settings import Settings, disabled_features
+from pimd.store.config_file import ConfigFile
+from pimd.store.data_dir import hold_data_dir
+from pimd.store.keystore import Keystore
+from pimd.store.node_key import load_or_create_seed
+from pimd.store.secret_file import create_secret_file
+from pimd.store.task_scope import task_scope
+
+log = logging.getLogger("pimd")
+
+KEY_NAME = "node.key"
+PEERS_NAME = "peers.db"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything about this start that is not in the configuration file."""
+
+    config_path: Path | None
+    data_dir: Path
+    environ: Mapping[str, str]
+    pid_file: Path | None = None
+    clock: Clock | None = None
+    network: Network | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a running daemon tells whoever started it."""
+
+    name: str
+    node_id: str
+    data_dir: Path
+    mesh_address: str
+    unix_socket: Path | None
+    http_url: str | None
+    features: tuple[str, ...]
+
+
+class StartError(Exception):
+    """The daemon cannot start; the text says why and what to do."""
+
+
+async def run(
+    settings: Settings,
+    config: ConfigFile,
+    around: Surroundings,
+    stop: asyncio.Event,
+    ready: Callable[[Started], None],
+) -> None:
+    """Run one daemon until `stop` is set; `ready` is called when every door is open.
+
+    Raises `StartError`, or one of the errors of the parts, whose texts are for people, when it cannot start.
+    """
+    clock = around.clock or SystemClock()
+    plan = Plan.of_this_build(feature_choice(settings))
+    async with AsyncExitStack() as stack:
+        ring = stack.enter_context(_attached(LogRing()))
+        data_dir = stack.enter_context(hold_data_dir(around.data_dir))
+        key_file = settings.security.key_file or data_dir.path / KEY_NAME
+        identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, around.environ)))
+        token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
+        keystore = await stack.enter_async_context(Keystore.open(data_dir.path / PEERS_NAME, clock))
+        node = await _node(settings, identity, keystore, around.network or TcpNetwork(), clock)
+        keystore.has_route = node.has_route
+        keystore.is_configured = node.is_configured
+        assembly, rpc = _assembly(plan, clock)
+        core = Core(node, keystore, identity, data_dir, config, ring, clock, CancellationToken())
+        about = About(node_name(settings), identity.node_id, data_dir.path)
+        rpc.registry.add(CoreMethods(about, assembly, config, clock, stop.set).methods())
+        stack.enter_context(Watchdog(assembly.feature_of_module))
+        # Parts are unwound in reverse order, also when one does not start; the tasks that are left go last.
+        group = await stack.enter_async_context(_stopping_tasks())
+        parts = await stack.enter_async_context(AsyncExitStack())
+        await _start_mesh(core, assembly, settings, parts, group)
+        parts.push_async_callback(rpc.stop)
+        await _open_doors(rpc, rpc_config(settings, around), token, group)
+        started = _started(settings, core, rpc, assembly)
+        _announce(started, around.pid_file, parts)
+        ready(started)
+        await stop.wait()
+        log.info("stopping")
+
+
+async def _start_mesh(
+    core: Core, assembly: Assembly, settings: Settings, parts: AsyncExitStack, group: asyncio.TaskGroup
+) -> None:
+    """Start the features, then listen; down it goes: cancel, features, links."""
+    parts.push_async_callback(core.node.stop)
+    parts.push_async_callback(assembly.stop)
+    parts.callback(core.cancel.cancel)
+    await assembly.start(core)
+    try:
+        await core.node.start(group)
+    except OSError as error:
+        where = f"{settings.transport.listen_host}:{settings.transport.listen_port}"
+        raise StartError(
+            f"cannot listen for peers on {where}: {error.strerror or error}; "
+            "another pimd may run there; set [transport] listen_port to another port"
+        ) from error
+
+
+async def _open_doors(rpc: RpcServer, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
+    try:
+        await rpc.start(config, token, group)
+    except OSError as error:
+        where = f"{config.http.host}:{config.http.port}" if config.http is not None else "the Unix socket"
+        raise StartError(
+            f"cannot listen for programs on {where}: {error.strerror or error}; "
+            "another pimd may run there; set [rpc] http_port to another port, or http_enabled = false"
+        ) from error
+
+
+def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) -> None:
+    """Write where the doors are, for `pim` to find; the lock, not this file, says whether a daemon runs."""
+    runtime = started.data_dir / paths.RUNTIME_NAME
+    content = {
+        "pid": os.getpid(),
+        "unix_socket": None if started.unix_socket is None else str(started.unix_socket),
+        "http_url": started.http_url,
+    }
+    _remove(runtime)
+    parts.callback(_remove, runtime)
+    create_secret_file(runtime, json.dumps(content).encode() + b"\n")
+    if pid_file is not None:
+        parts.callback(_remove, pid_file)
+        pid_file.write_text(f"{os.getpid()}\n")
+
+
+def feature_choice(settings: Settings) -> FeatureChoice:
+    """What the configuration says about features."""
+    return FeatureChoice(settings.features.enabled, disabled_features(settings), settings.features.tables)
+
+
+def node_name(settings: Settings) -> str:
+    """The configured name, else the host's, cut to what a card can carry."""
+    name = settings.node.name or socket.gethostname() or "pimd"
+    return name.encode()[:NAME_LIMIT].decode(errors="ignore")
+
+
+def rpc_config(settings: Settings, around: Surroundings) -> RpcConfig:
+    """Which doors are open, and where."""
+    rpc = settings.rpc
+    unix = paths.rpc_socket(around.environ, rpc.unix_socket, around.data_dir) if rpc.unix_enabled else None
+    http = HttpConfig(rpc.http_host, rpc.http_port, tuple(rpc.allowed_origins), tuple(rpc.allowed_hosts))
+    return RpcConfig(unix, http if rpc.http_enabled else None)
+
+
+def _assembly(plan: Plan, clock: Clock) -> tuple[Assembly, RpcServer]:
+    rpc = RpcServer(
+        clock,
+        lambda name: assembly.explain_absent(name),  # noqa: PLW0108 - made on the next line
+        lambda: assembly.running(),  # noqa: PLW0108
+    )
+    assembly = Assembly(plan, rpc.registry, rpc.streams)
+    return assembly, rpc
+
+
+async def _node(settings: Settings, identity: Identity, keystore: Keystore, network: Network, clock: Clock) -> Node:
+    security = settings.security
+    policy = Policy(
+        security.authorization_policy,
+        [NodeId.parse(text) for text in security.authorized_peers],
+        keystore.is_blocked,
+        keystore.pinned,
+    )
+    link = LinkConfig(psk=await _psk(settings), agent=f"pimd/{__version__}")
+    transport = settings.transport
+    config = NodeConfig(
+        node_name(settings), transport.listen_host, transport.listen_port, link, transport.connect_timeout_ms / 1000
+    )
+    return Node(config, identity, keystore, policy, network, clock)
+
+
+async def _psk(settings: Settings) -> bytes | None:
+    mesh = settings.mesh
+    if mesh.mode == "open" or mesh.passphrase is None:
+        return None
+    secret = mesh.passphrase.get_secret_value()
+    # Argon2id takes a tenth of a second or more, and lets other threads run.
+    derived = await asyncio.to_thread(
+        derive, secret, mesh.mesh_id, mesh.kdf.m_cost_kib, mesh.kdf.t_cost, mesh.kdf.p_cost
+    )
+    log.info("private mesh, fingerprint %s", derived.fingerprint)
+    return derived.handshake_key
+
+
+def _started(settings: Settings, core: Core, rpc: RpcServer, assembly: Assembly) -> Started:
+    return Started(
+        name=node_name(settings),
+        node_id=str(core.identity.node_id),
+        data_dir=core.data_dir.path,
+        mesh_address=core.node.listen_address,
+        unix_socket=rpc.unix.path if rpc.unix is not None else None,
+        http_url=rpc.http.url if rpc.http is not None else None,
+        features=tuple(assembly.running()),
+    )
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _attached(ring: LogRing) -> Iterator[LogRing]:
+    root = logging.getLogger()
+    root.addHandler(ring)
+    try:
+        yield ring
+    finally:
+        root.removeHandler(ring)
+
+
+class _Stopped(Exception):  # noqa: N818 - a signal to the TaskGroup, not an error
+    """Ends what still runs in the daemon's TaskGroup after the orderly part of the stop."""
+
+
+@asynccontextmanager
+async def _stopping_tasks() -> AsyncIterator[asyncio.TaskGroup]:
+    try:
+        async with task_scope() as group:
+            yield group
+            raise _Stopped  # noqa: TRY301 - the TaskGroup must see it
+    except _Stopped:
+        return

@@ -1,0 +1,123 @@
+"""From a command line to a running daemon: find the files, say what is wrong, say what is up."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pimd import __version__, paths
+from pimd.app import Started, StartError, Surroundings, feature_choice, node_name, run
+from pimd.assembly.assembly import Plan
+from pimd.assembly.choice import AssemblyError
+from pimd.assembly.known import known_features
+from pimd.rpc.unix_socket import SocketInUse
+from pimd.settings import Loaded, SettingsError, load
+from pimd.store.config_file import ConfigFile
+from pimd.store.data_dir import DataDirError
+from pimd.store.database_errors import DatabaseError
+from pimd.store.secret_file import SecretFileError
+
+log = logging.getLogger("pimd")
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_WRONG_CONFIG = 2
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line and the environment say."""
+
+    config: Path | None
+    data_dir: Path | None
+    pid_file: Path | None
+    environ: Mapping[str, str]
+
+
+def version(_: Arguments) -> str:
+    """One line: the version and the features of this build."""
+    built = [row.name for row in known_features().values() if row.built]
+    return f"pimd {__version__} (features: {', '.join(built) or 'none'})"
+
+
+def check_config(arguments: Arguments) -> int:
+    """Print every problem of the configuration, or that there is none."""
+    path = paths.config_file(arguments.config, arguments.environ)
+    try:
+        loaded = _load(path, arguments)
+        Plan.of_this_build(feature_choice(loaded.settings))
+    except (SettingsError, AssemblyError, StartError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a program for people
+        return EXIT_WRONG_CONFIG
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+    print(f"{path or 'no configuration file, the defaults'}: good")  # noqa: T201
+    return EXIT_OK
+
+
+async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
+    """Run until `stop`; one readable line on standard error when that ends otherwise."""
+    path = paths.config_file(arguments.config, arguments.environ)
+    try:
+        loaded = _load(path, arguments)
+        _log_to_stderr(loaded.settings.log.level)
+        for warning in loaded.warnings:
+            log.warning("%s", warning)
+        settings = loaded.settings
+        data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
+        around = Surroundings(path, data_dir, arguments.environ, arguments.pid_file)
+        config = ConfigFile(path, paths.user_config_file(arguments.environ), settings, node_name(settings))
+        await run(settings, config, around, stop, _tell)
+    except SettingsError as error:
+        return _failed(str(error), EXIT_WRONG_CONFIG)
+    except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
+        return _failed(f"pimd: {error}", EXIT_FAILED)
+    # A crash in a task of the core came the whole orderly way down to here.
+    except Exception as error:
+        log.exception("the daemon crashed")
+        return _failed(
+            f"pimd: crashed: {type(error).__name__}: {error}; this is a bug, the log has the cause", EXIT_FAILED
+        )
+    return EXIT_OK
+
+
+def _load(path: Path | None, arguments: Arguments) -> Loaded:
+    if path is None:
+        return load("", None, arguments.environ)
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise StartError(f"{path}: no such configuration file; without one, the defaults are used") from None
+    except UnicodeDecodeError:
+        raise StartError(f"{path}: the configuration file is not UTF-8 text") from None
+    except OSError as error:
+        raise StartError(f"{path}: the configuration file cannot be read: {error.strerror}") from error
+    return load(text, path, arguments.environ)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=LEVELS[level], format=LOG_FORMAT)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _failed(text: str, code: int) -> int:
+    print(text, file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _tell(started: Started) -> None:
+    """Who it is, where it listens, what to type next: five lines."""
+    doors = [str(door) for door in (started.unix_socket, started.http_url) if door is not None]
+    lines = (
+        f"pimd {__version__}: this is {started.name}, node {started.node_id}",
+        f"  peers reach it at  {started.mesh_address}",
+        f"  programs reach it at  {' and '.join(doors) or 'no door: all of [rpc] is off'}",
+        f"  data is in  {started.data_dir}  features: {', '.join(started.features) or 'none'}",
+        "  next:  pim status   or, to link with another machine:  pim add ITS-ADDRESS:9100",
+    )
+    print(*lines, sep="\n", flush=True)  # noqa: T201

@@ -1,0 +1,179 @@
+"""The configuration file: read, checked, edited with its comments and order kept, replaced atomically."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import AoT, Table
+
+from pimd.contract import ConfigProblem, ConfigText, PeerEntry
+from pimd.ids import NodeId
+from pimd.settings import Settings, SettingsError, load
+from pimd.store.secret_file import sync_directory
+
+NEW_FILE = "# Written by pimd; docs/configuration.md explains every key.\n"
+BACKUP_SUFFIX = ".bak"
+
+
+class ConfigFile:
+    """Implements `contract.Config`; edits raise OSError when the file cannot be written, with nothing changed."""
+
+    def __init__(self, path: Path | None, create_at: Path, settings: Settings, name: str) -> None:
+        self._path = path
+        self._create_at = create_at
+        self._settings = settings
+        self._name = name
+        self._turn = asyncio.Lock()
+
+    def read(self) -> ConfigText:
+        """The file as it is now."""
+        try:
+            text = self._path.read_text() if self._path is not None else ""
+            modified_ms = int(self._path.stat().st_mtime * 1000) if self._path is not None else 0
+        except FileNotFoundError:
+            text, modified_ms = "", 0
+        return ConfigText(text, self._path, modified_ms, hashlib.sha256(text.encode()).hexdigest())
+
+    def peers(self) -> Sequence[PeerEntry]:
+        """The `[[peers]]` that were in force at the start."""
+        return [
+            PeerEntry(
+                peer.address or peer.ip or "",
+                NodeId.parse(peer.node_id) if peer.node_id is not None else None,
+                peer.label,
+                peer.mechanism,
+            )
+            for peer in self._settings.peers
+        ]
+
+    def mesh_cidr(self) -> str:
+        """The configured address, or an empty string."""
+        configured = self._settings.interface.mesh_ip
+        return "" if configured == "auto" else configured
+
+    def interface(self) -> tuple[str, int]:
+        """Name and MTU."""
+        return self._settings.interface.name, self._settings.interface.mtu
+
+    def node_name(self) -> str:
+        """What this node announces."""
+        return self._name
+
+    def validate(self, text: str) -> Sequence[ConfigProblem]:
+        """Everything wrong with `text`."""
+        try:
+            load(text, self._path, {})
+        except SettingsError as error:
+            return [ConfigProblem(message=p.message, line=p.line, column=p.column, path=p.path) for p in error.problems]
+        return []
+
+    async def add_peer(self, entry: PeerEntry) -> None:
+        """Append a `[[peers]]` table."""
+
+        def edit(document: tomlkit.TOMLDocument) -> bool:
+            table = tomlkit.table()
+            table["mechanism"] = entry.mechanism
+            table["address"] = entry.address
+            if entry.node_id is not None:
+                table["node_id"] = str(entry.node_id)
+            if entry.label:
+                table["label"] = entry.label
+            peers = document.get("peers")
+            if not isinstance(peers, AoT):
+                peers = document["peers"] = tomlkit.aot()
+            peers.append(table)
+            return True
+
+        await self._edit(edit)
+
+    async def remove_peer(self, address: str) -> bool:
+        """Take out every `[[peers]]` table with that address."""
+
+        def edit(document: tomlkit.TOMLDocument) -> bool:
+            peers = document.get("peers")
+            if not isinstance(peers, AoT):
+                return False
+            going = [index for index, peer in enumerate(peers) if peer.get("address") == address]
+            for index in reversed(going):
+                del peers[index]
+            if not peers:
+                del document["peers"]
+            return bool(going)
+
+        return await self._edit(edit)
+
+    async def set_feature(self, name: str, *, enabled: bool) -> None:
+        """Make `[features]` say that a feature is on, or off."""
+
+        def edit(document: tomlkit.TOMLDocument) -> bool:
+            features = document.setdefault("features", tomlkit.table())
+            for key, belongs in (("enabled", enabled), ("disabled", not enabled)):
+                _set_member(features, key, name, belongs=belongs)
+            table = features.get(name)
+            if isinstance(table, Table) and "enabled" in table:
+                table["enabled"] = enabled
+            return True
+
+        await self._edit(edit)
+
+    async def save(self, text: str) -> Path:
+        """Replace the whole file."""
+        async with self._turn:
+            return await asyncio.to_thread(self._replace, text)
+
+    async def _edit(self, edit: Any) -> bool:
+        async with self._turn:
+            return await asyncio.to_thread(self._edited, edit)
+
+    def _edited(self, edit: Any) -> bool:
+        document = tomlkit.parse(self.read().text or NEW_FILE)
+        changed = bool(edit(document))
+        if changed:
+            text = tomlkit.dumps(document)
+            load(text, self._path, {})  # never write what would not load
+            self._replace(text)
+        return changed
+
+    def _replace(self, text: str) -> Path:
+        path = self._path or self._create_at
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        if path.exists():
+            _write(path.with_name(path.name + BACKUP_SUFFIX), path.read_bytes(), mode)
+        _write(path, text.encode(), mode)
+        self._path = path
+        return path
+
+
+def _set_member(features: Any, key: str, name: str, *, belongs: bool) -> None:
+    """Put a name into a list, or take it out; an absent `enabled` means all, and stays absent."""
+    members = features.get(key)
+    if members is None:
+        if belongs and key == "disabled":
+            features[key] = [name]
+    elif belongs and name not in members:
+        members.append(name)
+    elif not belongs and name in members:
+        members.remove(name)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file so that a crash leaves the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(descriptor, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
