@@ -1,0 +1,155 @@
+"""Methods about whom this node links with."""
+
+from pimd.contract import (
+    CONFIG,
+    KEYSTORE,
+    MESH,
+    ConfigSaveRejected,
+    DialError,
+    DialInfo,
+    InvalidParams,
+    InvalidPeerAddress,
+    NodeIdHex,
+    NoParams,
+    NotSupported,
+    PeerAlreadyExists,
+    PeerEntry,
+    PeerNotFound,
+    PeerSummary,
+    PluginContext,
+    rpc,
+)
+from pimd.ids import NodeId
+from pimd_features.peers.models import Added, AddStaticParams, Discovered, ListParams, PairParams, RemoveParams
+from pimd_features.peers.plugin import refuse_other_mechanisms
+from pimd_features.peers.rows import Rows
+
+ADDRESS_LIMIT = 280
+"""Characters: a host name has at most 253."""
+
+
+def checked_address(text: str) -> str:
+    """Return `host:port` as given, or raise `InvalidPeerAddress` saying what is wrong."""
+    host, colon, port = text.strip().rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not bare or len(text) > ADDRESS_LIMIT or (":" in bare and not bracketed) or not bare.isprintable():
+        raise InvalidPeerAddress("the address must be host:port, such as 192.168.1.7:9100 or [fe80::1]:9100")
+    if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and 0 < int(port) < 2**16):
+        raise InvalidPeerAddress("the port in the address must be 1 to 65535; pimd's own is 9100 as a rule")
+    return text.strip()
+
+
+def entry_id(address: str) -> str:
+    """Name a `[[peers]]` entry in `peers.remove`."""
+    return f"tcp:{address}"
+
+
+@rpc("peers.list")
+async def list_peers(ctx: PluginContext, params: ListParams) -> list[PeerSummary]:
+    """List linked peers, nodes with a route, and configured peers that are down.
+
+    A configured peer shows once its id is known. With `all` the identities without a route are listed too, as failed.
+    """
+    rows = Rows(ctx)
+    return rows.everybody() if params.all else rows.reachable()
+
+
+@rpc("peers.add_static", errors=(InvalidPeerAddress, PeerAlreadyExists, NotSupported, ConfigSaveRejected))
+async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
+    """Write an address into the configuration file and keep it linked from now on."""
+    refuse_other_mechanisms(params.mechanism)
+    address = checked_address(params.address)
+    mesh = ctx.services[MESH]
+    if any(dial.configured and dial.entry.address == address for dial in mesh.dials()):
+        raise PeerAlreadyExists(f"{address} is configured already; peers.remove takes it out")
+    await _configure(ctx, PeerEntry(address, label=params.label or ""))
+    return Added(node_id=ctx.services[KEYSTORE].pinned(address), config_entry_id=entry_id(address))
+
+
+async def _configure(ctx: PluginContext, entry: PeerEntry) -> None:
+    try:
+        await ctx.services[CONFIG].add_peer(entry)
+    except OSError as error:
+        raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
+    ctx.services[MESH].keep_dialling(entry, configured=True)
+
+
+@rpc("peers.remove", errors=(PeerNotFound, InvalidParams, ConfigSaveRejected))
+async def remove(ctx: PluginContext, params: RemoveParams) -> None:
+    """Take a peer out of the configuration file, hang up, and do not dial it again.
+
+    Also hangs up on a linked peer that is not configured; `peers.pair` or a restart brings it back.
+    """
+    mesh = ctx.services[MESH]
+    if params.node_id is None and params.config_entry_id is None:
+        raise InvalidParams("one of node_id and config_entry_id is needed")
+    going = [dial for dial in mesh.dials() if _is_meant(dial, params)]
+    peers = {dial.node_id for dial in going if dial.node_id is not None}
+    if params.node_id is not None:
+        peers.add(params.node_id)
+    for dial in going:
+        await _unconfigure(ctx, dial.entry.address)
+    hung_up = [await mesh.hang_up(peer) for peer in peers]
+    if not going and not any(hung_up):
+        what = params.config_entry_id or params.node_id
+        raise PeerNotFound(f"{what} is neither configured nor linked; peers.list shows what is")
+
+
+def _is_meant(dial: DialInfo, params: RemoveParams) -> bool:
+    by_entry = params.config_entry_id is not None and entry_id(dial.entry.address) == params.config_entry_id
+    return by_entry or (params.node_id is not None and dial.node_id == params.node_id)
+
+
+async def _unconfigure(ctx: PluginContext, address: str) -> None:
+    try:
+        await ctx.services[CONFIG].remove_peer(address)
+    except OSError as error:
+        raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
+    ctx.services[MESH].stop_dialling(address)
+    await ctx.services[KEYSTORE].unpin(address=address)
+
+
+@rpc("peers.discovered")
+async def discovered(_: PluginContext, __: NoParams) -> list[Discovered]:
+    """List the nodes that announce themselves on the local network; none without the feature `discovery`."""
+    return []
+
+
+@rpc("peers.pair", errors=(InvalidPeerAddress, InvalidParams, NotSupported, PeerAlreadyExists, ConfigSaveRejected))
+async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
+    """Link with a node now; with `persist` also write it into the configuration file.
+
+    Takes an address; an id alone does only for a node that is linked, or dialled, already.
+    """
+    refuse_other_mechanisms(params.mechanism)
+    entry = _entry_of(ctx, params)
+    try:
+        node_id: NodeIdHex = await ctx.services[MESH].dial(entry)
+    except DialError as error:
+        raise InvalidPeerAddress(str(error)) from None
+    if params.label is not None:
+        await ctx.services[KEYSTORE].set_label(node_id, params.label)
+    configured = any(d.configured and d.entry.address == entry.address for d in ctx.services[MESH].dials())
+    if params.trust == "persist" and not configured:
+        await _configure(ctx, entry)
+    return Rows(ctx).summary(node_id)
+
+
+def _entry_of(ctx: PluginContext, params: PairParams) -> PeerEntry:
+    if params.address is not None:
+        return PeerEntry(checked_address(params.address), params.node_id, params.label or "")
+    if params.node_id is None:
+        raise InvalidParams("one of address and node_id is needed")
+    found = _address_of(ctx, params.node_id)
+    if found is None:
+        raise NotSupported(
+            f"no address of {params.node_id} is known: nobody looks for nodes here without the feature discovery; "
+            "give the address as host:port"
+        )
+    return PeerEntry(found, params.node_id, params.label or "")
+
+
+def _address_of(ctx: PluginContext, node_id: NodeId) -> str | None:
+    dials = (dial.entry.address for dial in ctx.services[MESH].dials() if dial.node_id == node_id)
+    return next(dials, None)

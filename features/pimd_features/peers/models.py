@@ -1,0 +1,134 @@
+"""What `peers.*` takes, answers and announces."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pimd.contract import NodeIdHex, Params, PeerSummary, Result, X25519Hex
+
+LABEL_LIMIT = 128
+Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+Mechanism = Literal["tcp", "bluetooth", "wifi_direct"]
+
+
+class ListParams(Params):
+    """What to list."""
+
+    all: bool = False
+    """Identities without a route, too."""
+
+
+class PeerParams(Params):
+    """One peer."""
+
+    node_id: NodeIdHex
+
+
+class Peer(PeerSummary):
+    """One row, and what the keystore knows besides."""
+
+    known: Literal["imported", "direct", "signed"]
+    contact: bool
+    blocked: bool
+
+
+class LabelParams(PeerParams):
+    """A name given by the user; null takes it away."""
+
+    label: Label | None
+
+
+class ForgetParams(PeerParams):
+    """Whom to forget, and how thoroughly."""
+
+    also_delete_messages: bool = False
+
+
+class Forgot(Result):
+    """What went."""
+
+    forgot_identity: bool
+    deleted_messages: int
+    deleted_conversation: bool
+
+
+class AddStaticParams(Params):
+    """An address to keep linked from now on."""
+
+    address: str
+    mechanism: Mechanism = "tcp"
+    label: Label | None = None
+
+
+class Added(Result):
+    """The new entry."""
+
+    node_id: NodeIdHex | None = Field(description="Known when this address was met before.")
+    config_entry_id: str
+
+
+class RemoveParams(Params):
+    """One of the two."""
+
+    node_id: NodeIdHex | None = None
+    config_entry_id: str | None = None
+
+
+class PairParams(Params):
+    """Whom to link with, for this run or for good."""
+
+    trust: Literal["once", "persist"]
+    node_id: NodeIdHex | None = None
+    address: str | None = None
+    mechanism: Mechanism = "tcp"
+    label: Label | None = None
+
+
+class ImportParams(PeerParams):
+    """A key that the user brings."""
+
+    x25519_pubkey: X25519Hex
+    friendly_name: Annotated[str, Field(max_length=64)] = ""
+
+
+class Imported(Result):
+    """What became of it."""
+
+    node_id: NodeIdHex
+    node_id_short: str
+    imported: bool
+
+
+class ExportParams(Params):
+    """Whose identity; one's own without an id."""
+
+    node_id: NodeIdHex | None = None
+
+
+class Exported(Result):
+    """An identity to give to others."""
+
+    node_id: NodeIdHex
+    x25519_pubkey: X25519Hex
+    name: str
+    card: str | None = Field(description="The signed card in hexadecimal; null for an imported key.")
+    text: str = Field(description="The same as a block of text to paste.")
+
+
+class Discovered(Result):
+    """A node announced on the local network."""
+
+    node_id: NodeIdHex | None
+    address: str
+    mechanism: Literal["broadcast", "bluetooth", "wifi_direct"]
+    first_seen_s: int
+    last_seen_s: int
+    label_announced: str | None
+
+
+class PeerChanged(Result):
+    """`connected`, `disconnected` and `state_changed` are per node: replacing a link is silent."""
+
+    kind: Literal["connected", "disconnected", "state_changed"]
+    peer: PeerSummary
+    reason: str = ""

@@ -1,0 +1,64 @@
+"""Keeps `[[peers]]` linked, and tells who comes and goes."""
+
+from typing import ClassVar
+
+from pimd.contract import (
+    CONFIG,
+    MESH,
+    PUBLISH,
+    DaemonPlugin,
+    Lagged,
+    LinkDown,
+    LinkUp,
+    MeshEvent,
+    NotSupported,
+    PluginContext,
+    Publish,
+    RouteFound,
+    RouteLost,
+    Subscription,
+)
+from pimd_features.peers.models import PeerChanged
+from pimd_features.peers.rows import Rows
+
+STREAM = "peers.event"
+
+
+class PeersPlugin(DaemonPlugin):
+    """Dials what the configuration names; provides the rows of peers to other features."""
+
+    name: ClassVar[str] = "peers"
+    rows: Rows
+
+    async def start(self, ctx: PluginContext) -> None:
+        """Begin to dial and to tell."""
+        self.rows = Rows(ctx)
+        mesh = ctx.services[MESH]
+        for entry in ctx.services[CONFIG].peers():
+            if entry.mechanism == "tcp":
+                mesh.keep_dialling(entry, configured=True)
+        ctx.spawn("events", self._tell(mesh.subscribe(), ctx.services[PUBLISH]))
+
+    async def _tell(self, events: Subscription[MeshEvent], publish: Publish) -> None:
+        with events:
+            async for event in events:
+                change = None if isinstance(event, Lagged) else self._change(event)
+                if change is not None:
+                    publish(STREAM, change)
+
+    def _change(self, event: MeshEvent) -> PeerChanged | None:
+        match event:
+            case LinkUp(link):
+                return PeerChanged(kind="connected", peer=self.rows.summary(link.peer))
+            case LinkDown(peer, reason):
+                return PeerChanged(kind="disconnected", peer=self.rows.summary(peer), reason=reason)
+            case RouteFound(destination) | RouteLost(destination):
+                row = self.rows.summary(destination)
+                # A neighbour's own route comes and goes with its link, which was told already.
+                return None if row.state == "active" else PeerChanged(kind="state_changed", peer=row)
+
+
+def refuse_other_mechanisms(mechanism: str) -> None:
+    """`NotSupported` for everything but tcp."""
+    if mechanism != "tcp":
+        raise NotSupported(f"pimd links over tcp only, not over {mechanism}; give an address as host:port")
