@@ -1,0 +1,162 @@
+"""What this node is and whom it sees."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pimd.contract import (
+    CONFIG,
+    MESH,
+    PEER_SUMMARIES,
+    PUBLISH,
+    DaemonPlugin,
+    EventStream,
+    Feature,
+    NodeIdHex,
+    NoParams,
+    PeerSummary,
+    PluginContext,
+    Result,
+    Timestamp,
+    X25519Hex,
+    rfc3339,
+    rpc,
+)
+
+Role = Literal["client", "relay", "gateway"]
+
+
+class Interface(Result):
+    """The mesh interface; never up before there is a data plane."""
+
+    name: str
+    up: bool
+    mtu: int
+
+
+class TcpTransport(Result):
+    """Where peers connect to."""
+
+    port: int
+
+
+class Transports(Result):
+    """The ways peers can reach this node."""
+
+    tcp: TcpTransport
+
+
+class RouteCount(Result):
+    """How many destinations have a route."""
+
+    active: int
+    expired: int
+    selected_gateway: NodeIdHex | None
+
+
+class Stats(Result):
+    """Counters since the start."""
+
+    forwarded_bytes: int
+    forwarded_packets: int
+    dropped: int
+    dropped_reason: str | None = Field(description="What most drops were for.")
+    congestion_drops: int
+    conntrack_size: int
+
+
+class Status(Result):
+    """This node at this moment."""
+
+    node: str
+    node_id: NodeIdHex
+    node_id_short: str
+    x25519_pubkey: X25519Hex
+    mesh_ip: str
+    interface: Interface
+    role: list[Role]
+    transport: Transports
+    peers: list[PeerSummary]
+    routes: RouteCount
+    stats: Stats
+    uptime_s: int
+    route_on: bool
+    started_at: Timestamp
+
+
+class RoleDetail(Result):
+    """What this node does for others."""
+
+    role: list[Role]
+
+
+class StatusChanged(Result):
+    """A change of this node; `role_changed` comes once after the start."""
+
+    kind: Literal["role_changed"] = "role_changed"
+    detail: RoleDetail
+
+
+class StatusPlugin(DaemonPlugin):
+    """Answers `status`."""
+
+    name: ClassVar[str] = "status"
+
+    async def start(self, ctx: PluginContext) -> None:
+        """Note when that was."""
+        self._ctx = ctx
+        self._started = ctx.clock.now()
+        self._started_ms = ctx.clock.unix_ms()
+        self._mesh = ctx.services[MESH]
+        self._config = ctx.services[CONFIG]
+        self._peers = ctx.services[PEER_SUMMARIES]
+        ctx.services[PUBLISH]("status.event", StatusChanged(detail=RoleDetail(role=self._role())))
+
+    @rpc("status")
+    async def status(self, _: NoParams) -> Status:
+        """Tell what this node is, whom it sees, and how it does."""
+        own = self._ctx.identity
+        name, mtu = self._config.interface()
+        return Status(
+            node=self._config.node_name(),
+            node_id=own.node_id,
+            node_id_short=own.node_id.abbreviated,
+            x25519_pubkey=own.x25519_pub.hex(),
+            mesh_ip=self._config.mesh_cidr(),
+            interface=Interface(name=name, up=False, mtu=mtu),
+            role=self._role(),
+            transport=Transports(tcp=TcpTransport(port=self._mesh.listen_port)),
+            peers=list(self._peers.neighbours()),
+            routes=RouteCount(active=len(self._mesh.routes()), expired=0, selected_gateway=None),
+            stats=self._stats(),
+            uptime_s=int(self._ctx.clock.now() - self._started),
+            route_on=False,
+            started_at=rfc3339(self._started_ms),
+        )
+
+    def _role(self) -> list[Role]:
+        return ["client", "relay"] if self._mesh.relays else ["client"]
+
+    def _stats(self) -> Stats:
+        counters = self._mesh.counters()
+        drops = {name: count for name, count in counters.items() if name.startswith("dropped_")}
+        most = max(drops, key=drops.__getitem__) if drops else None
+        return Stats(
+            forwarded_bytes=counters.get("forwarded_bytes", 0),
+            forwarded_packets=counters.get("forwarded_frames", 0),
+            dropped=sum(drops.values()),
+            dropped_reason=most.removeprefix("dropped_") if most else None,
+            congestion_drops=counters.get("dropped_outbox_full", 0),
+            conntrack_size=0,
+        )
+
+
+FEATURE = Feature(
+    name="status",
+    summary="What this node is and whom it sees.",
+    namespaces=("status",),
+    plugin=StatusPlugin,
+    events=(EventStream("status.event", StatusChanged, history=1),),
+    requires=("peers",),
+    uses=(MESH, CONFIG, PUBLISH),
+)
