@@ -105,7 +105,7 @@ async def import_identity(ctx: PluginContext, params: ImportParams) -> Imported:
                 "existing_x25519_pubkey": conflict.existing.hex(),
             },
         ) from None
-    return Imported(node_id=params.node_id, node_id_short=params.node_id.abbreviated, imported=new)
+    return Imported(node_id=params.node_id, node_id_short=params.node_id.short, imported=new)
 
 
 @rpc("peers.export_identity", errors=(PeerNotFound,))

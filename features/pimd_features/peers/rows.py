@@ -77,7 +77,7 @@ class Rows:
         hops = 1 if link is not None else route.hops if route is not None else 0
         return PeerSummary(
             node_id=node_id,
-            node_id_short=node_id.abbreviated,
+            node_id_short=node_id.short,
             label=self._keystore.labels().get(node_id) or configured or None,
             mesh_ip=self._config.mesh_cidr(),
             transport="relay" if link is None and route is not None else "tcp",

@@ -120,7 +120,7 @@ class StatusPlugin(DaemonPlugin):
         return Status(
             node=self._config.node_name(),
             node_id=own.node_id,
-            node_id_short=own.node_id.abbreviated,
+            node_id_short=own.node_id.short,
             x25519_pubkey=own.x25519_pub.hex(),
             mesh_ip=self._config.mesh_cidr(),
             interface=Interface(name=name, up=False, mtu=mtu),

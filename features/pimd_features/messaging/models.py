@@ -1,0 +1,168 @@
+"""What `messages.*` takes, answers and announces."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pimd.contract import FeatureSettings, MessageIdHex, NodeIdHex, Params, Result, X25519Hex
+
+DAY_S = 24 * 3600
+EXPIRES_S = 14 * DAY_S
+EXPIRES_LIMIT_S = 28 * DAY_S
+PAGE = 100
+PAGE_LIMIT = 500
+PREVIEW_LIMIT = 80
+
+Direction = Literal["sent", "received"]
+Status = Literal["pending", "sent", "delivered", "read", "failed"]
+
+
+class MessagingSettings(FeatureSettings):
+    """`[features.messaging]`."""
+
+    accept: Literal["everyone", "contacts"] = "everyone"
+
+
+class MessageRecord(Result):
+    """One message."""
+
+    id: MessageIdHex
+    peer_node_id: NodeIdHex
+    direction: Direction
+    body: str
+    timestamp_ms: int = Field(description="The sender's clock, but never later than the arrival.")
+    status: Status
+    failure_reason: str | None
+    delivered_at_ms: int | None
+    read_at_ms: int | None
+
+
+class ConversationSummary(Result):
+    """One row of the list of conversations."""
+
+    peer_node_id: NodeIdHex
+    peer_node_id_short: str
+    name: str = Field(description="The label given here, else what the peer calls itself, else the short id.")
+    last_message_preview: str | None = Field(max_length=PREVIEW_LIMIT)
+    last_message_ts_ms: int | None
+    unread_count: int = Field(ge=0)
+    is_connected: bool = Field(description="Whether there is a route right now.")
+    x25519_pubkey: X25519Hex | None
+
+
+class Conversations(Result):
+    """Newest first."""
+
+    conversations: list[ConversationSummary]
+
+
+class HistoryParams(Params):
+    """A page that ends before a moment; `before_id` breaks ties within that millisecond."""
+
+    peer_node_id: NodeIdHex
+    before_ts_ms: int | None = None
+    before_id: MessageIdHex | None = None
+    limit: int | None = None
+    """Clamped to 1..500; 100 when absent."""
+
+
+class History(Result):
+    """Newest first."""
+
+    messages: list[MessageRecord]
+    has_more: bool
+
+
+class SendParams(Params):
+    """A text to a peer."""
+
+    peer_node_id: NodeIdHex
+    body: str
+    expires_s: Annotated[int, Field(ge=1, le=EXPIRES_LIMIT_S)] = EXPIRES_S
+    """How long to try."""
+
+
+class Sent(Result):
+    """It is on disk and will be sent."""
+
+    id: MessageIdHex
+    timestamp_ms: int
+    status: Status
+
+
+class MarkReadParams(Params):
+    """All messages of a peer up to a moment."""
+
+    peer_node_id: NodeIdHex
+    up_to_ts_ms: int
+
+
+class Unread(Result):
+    """What is left unread."""
+
+    unread_count: int
+
+
+class ConversationParams(Params):
+    """One conversation."""
+
+    peer_node_id: NodeIdHex
+
+
+class DeletedConversation(Result):
+    """What went."""
+
+    deleted_messages: int
+    deleted_conversation: bool
+
+
+class DeletedAll(Result):
+    """What went."""
+
+    deleted_messages: int
+    deleted_conversations: int
+
+
+class MessageReceived(Result):
+    """A message came and is on disk."""
+
+    kind: Literal["message_received"] = "message_received"
+    message: MessageRecord
+    conversation: ConversationSummary
+
+
+class MessageStatus(Result):
+    """A message that was sent from here got further, or failed."""
+
+    kind: Literal["message_status"] = "message_status"
+    message_id: MessageIdHex
+    peer_node_id: NodeIdHex
+    new_status: Status
+    at_ms: int
+
+
+class PeerSeen(Result):
+    """A peer's identity was learned, or with `x25519_known` false forgotten."""
+
+    kind: Literal["peer_seen"] = "peer_seen"
+    peer_node_id: NodeIdHex
+    name: str
+    x25519_known: bool
+    via: Literal["direct", "routed"]
+
+
+class HistoryCleared(Result):
+    """Messages were deleted."""
+
+    kind: Literal["history_cleared"] = "history_cleared"
+    peer_node_id: NodeIdHex | None
+    scope: Literal["peer", "all"]
+    deleted_messages: int
+
+
+MessagesEvent = MessageReceived | MessageStatus | PeerSeen | HistoryCleared
+
+
+def preview(body: str) -> str:
+    """The first 80 characters on one line."""
+    return " ".join(body.splitlines())[:PREVIEW_LIMIT]

@@ -1,0 +1,282 @@
+"""Messages on disk: what a method of this class returned for survives SIGKILL."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+
+from pimd.ids import MessageId, NodeId
+from pimd.store.database import Database
+from pimd_features.messaging.models import MessageRecord, Status, preview
+
+DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
+"""How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
+
+RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "delivered": 3, "read": 4}
+"""A status only ever rises; failed is the lowest, because truth wins over a guess."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message that was not acknowledged yet."""
+
+    peer: NodeId
+    id: MessageId
+    timestamp_ms: int
+    expires_ms: int
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The ciphertext that is sent again and again, and the key it was made for."""
+
+    timestamp_ms: int
+    body: str
+    sealed_for: bytes
+    ciphertext: bytes
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is kept for each peer beside the messages."""
+
+    peer: NodeId
+    unread: int
+    last_preview: str | None
+    last_ts_ms: int | None
+    received: int
+    received_bytes: int
+
+
+def _record(row: sqlite3.Row) -> MessageRecord:
+    return MessageRecord(
+        id=MessageId(row["id"]),
+        peer_node_id=NodeId(row["peer"]),
+        direction=row["direction"],
+        body=row["body"],
+        timestamp_ms=row["timestamp_ms"],
+        status=row["status"],
+        failure_reason=row["failure_reason"],
+        delivered_at_ms=row["delivered_at_ms"],
+        read_at_ms=row["read_at_ms"],
+    )
+
+
+class MessageStore:
+    """The statements; every method that changes something is one transaction. All raise `DatabaseError`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- sent messages
+
+    async def add_sent(self, message: Outgoing, body: str, sealed_for: bytes, ciphertext: bytes) -> None:
+        """Store as pending."""
+
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_ms, sealed_for, ciphertext)"
+                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?)",
+                (message.peer, message.id, body, message.timestamp_ms, message.expires_ms, sealed_for, ciphertext),
+            )
+            await _count(connection, message.peer, body, message.timestamp_ms)
+
+        await self._database.write("store a message to send", work)
+
+    async def waiting(self) -> list[Outgoing]:
+        """All that were not acknowledged and have not failed, in order of time."""
+        rows = await self._database.read(
+            "SELECT peer, id, timestamp_ms, expires_ms FROM messages"
+            " WHERE direction = 'sent' AND status IN ('pending', 'sent') ORDER BY timestamp_ms"
+        )
+        return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_ms"]) for r in rows]
+
+    async def sealed(self, message: Outgoing) -> Sealed | None:
+        """What to send; None when the message was deleted meanwhile."""
+        rows = await self._database.read(
+            "SELECT timestamp_ms, body, sealed_for, ciphertext FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'",
+            (message.peer, message.id),
+        )
+        return Sealed(*rows[0]) if rows else None
+
+    async def seal_again(self, message: Outgoing, sealed_for: bytes, ciphertext: bytes) -> None:
+        """Replace the ciphertext: the peer turned out to have another key than the imported one."""
+
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                "UPDATE messages SET sealed_for = ?, ciphertext = ? WHERE peer = ? AND id = ? AND direction = 'sent'",
+                (sealed_for, ciphertext, message.peer, message.id),
+            )
+
+        await self._database.write("seal a message again", work)
+
+    async def raise_status(
+        self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
+    ) -> list[MessageId]:
+        """Bring messages sent to `peer` to a higher status; return those that changed."""
+
+        async def work(connection: aiosqlite.Connection) -> list[MessageId]:
+            return [id_ for id_ in ids if await _raise(connection, peer, id_, status, now_ms)]
+
+        return await self._database.write(f"mark messages {status}", work)
+
+    async def fail(self, message: Outgoing, reason: str) -> bool:
+        """Give up; False when it was acknowledged or deleted meanwhile."""
+
+        async def work(connection: aiosqlite.Connection) -> bool:
+            done = await connection.execute(
+                "UPDATE messages SET status = 'failed', failure_reason = ?"
+                " WHERE peer = ? AND id = ? AND direction = 'sent' AND status IN ('pending', 'sent')",
+                (reason, message.peer, message.id),
+            )
+            return done.rowcount > 0
+
+        return await self._database.write("mark a message failed", work)
+
+    # --- received messages
+
+    async def is_known(self, peer: NodeId, id_: MessageId) -> bool:
+        """Whether it was received before, also if it was deleted since."""
+        rows = await self._database.read(
+            "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2 AND direction = 'received'"
+            " UNION ALL SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2",
+            (peer, id_),
+        )
+        return bool(rows)
+
+    async def add_received(self, message: MessageRecord) -> bool:
+        """Store; False when a copy is there already."""
+
+        async def work(connection: aiosqlite.Connection) -> bool:
+            done = await connection.execute(
+                "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
+                " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
+                " WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2)",
+                (message.peer_node_id, message.id, message.body, message.timestamp_ms, message.delivered_at_ms),
+            )
+            if done.rowcount > 0:
+                await _count(connection, message.peer_node_id, message.body, message.timestamp_ms, received=True)
+            return done.rowcount > 0
+
+        return await self._database.write("store a received message", work)
+
+    async def mark_read(self, peer: NodeId, up_to_ts_ms: int, now_ms: int, receipts_until_ms: int) -> list[MessageId]:
+        """Mark received messages read and remember to say so; return their ids."""
+
+        async def work(connection: aiosqlite.Connection) -> list[MessageId]:
+            rows = await connection.execute_fetchall(
+                "UPDATE messages SET status = 'read', read_at_ms = ? WHERE peer = ? AND direction = 'received'"
+                " AND status = 'delivered' AND timestamp_ms <= ? RETURNING id",
+                (now_ms, peer, up_to_ts_ms),
+            )
+            ids = [MessageId(row[0]) for row in rows]
+            await connection.executemany(
+                "INSERT OR REPLACE INTO read_receipts VALUES (?, ?, ?)", [(peer, id_, receipts_until_ms) for id_ in ids]
+            )
+            await connection.execute("UPDATE conversations SET unread = unread - ? WHERE peer = ?", (len(ids), peer))
+            return ids
+
+        return await self._database.write("mark messages read", work)
+
+    async def read_receipts(self, peer: NodeId, now_ms: int) -> list[MessageId]:
+        """Messages of `peer` whose reading is still to be repeated."""
+        rows = await self._database.read(
+            "SELECT id FROM read_receipts WHERE peer = ? AND until_ms > ? ORDER BY until_ms", (peer, now_ms)
+        )
+        return [MessageId(row["id"]) for row in rows]
+
+    # --- conversations
+
+    async def conversations(self) -> list[Conversation]:
+        """Newest first."""
+        rows = await self._database.read("SELECT * FROM conversations ORDER BY last_ts_ms DESC, peer")
+        return [Conversation(NodeId(row[0]), *row[1:]) for row in rows]
+
+    async def conversation(self, peer: NodeId) -> Conversation | None:
+        """One of them."""
+        rows = await self._database.read("SELECT * FROM conversations WHERE peer = ?", (peer,))
+        return Conversation(NodeId(rows[0][0]), *rows[0][1:]) if rows else None
+
+    async def history(
+        self, peer: NodeId, before_ts_ms: int | None, before_id: MessageId | None, limit: int
+    ) -> tuple[list[MessageRecord], bool]:
+        """A page, newest first, and whether there is more; without `before_id` no millisecond is split."""
+        ts = before_ts_ms if before_ts_ms is not None else 2**62
+        rows = await self._database.read(
+            "SELECT * FROM messages WHERE peer = ?1 AND (timestamp_ms < ?2 OR (timestamp_ms = ?2 AND id < ?3))"
+            " ORDER BY timestamp_ms DESC, id DESC LIMIT ?4",
+            (peer, ts, before_id or b"", limit + 1),
+        )
+        has_more = len(rows) > limit
+        page = rows[:limit]
+        if has_more and before_id is None and page[-1]["timestamp_ms"] == rows[limit]["timestamp_ms"]:
+            return await self._whole_millisecond(peer, page)
+        return [_record(row) for row in page], has_more
+
+    async def _whole_millisecond(self, peer: NodeId, page: list[sqlite3.Row]) -> tuple[list[MessageRecord], bool]:
+        last = page[-1]
+        rest = await self._database.read(
+            "SELECT * FROM messages WHERE peer = ? AND timestamp_ms = ? AND id < ? ORDER BY id DESC",
+            (peer, last["timestamp_ms"], last["id"]),
+        )
+        older = await self._database.read(
+            "SELECT 1 FROM messages WHERE peer = ? AND timestamp_ms < ? LIMIT 1", (peer, last["timestamp_ms"])
+        )
+        return [_record(row) for row in (*page, *rest)], bool(older)
+
+    async def delete(self, peer: NodeId | None, now_ms: int) -> tuple[int, int]:
+        """Delete one conversation, or with None all; return how many messages and conversations went."""
+        where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
+        also = "AND" if where else "WHERE"
+
+        async def work(connection: aiosqlite.Connection) -> tuple[int, int]:
+            await connection.execute(
+                f"INSERT OR REPLACE INTO deleted SELECT peer, id, ? FROM messages {where} {also} direction = 'received'",  # noqa: S608 - two constants
+                (now_ms, *which),
+            )
+            messages = await connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
+            conversations = await connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
+            await connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608
+            return messages.rowcount, conversations.rowcount
+
+        return await self._database.write("delete messages", work)
+
+    async def forget_old(self, now_ms: int) -> None:
+        """Drop marks of deletion after 30 days, and receipts that are not to be repeated any more."""
+
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.execute("DELETE FROM deleted WHERE deleted_ms < ?", (now_ms - DELETED_KEPT_MS,))
+            await connection.execute("DELETE FROM read_receipts WHERE until_ms < ?", (now_ms,))
+
+        await self._database.write("forget old marks", work)
+
+
+async def _count(
+    connection: aiosqlite.Connection, peer: NodeId, body: str, timestamp_ms: int, *, received: bool = False
+) -> None:
+    """Bring the conversation's row up to date with one more message."""
+    await connection.execute(
+        "INSERT INTO conversations VALUES (?1, ?2, ?3, ?4, ?2, ?5) ON CONFLICT (peer) DO UPDATE SET"
+        " unread = unread + ?2, received = received + ?2, received_bytes = received_bytes + ?5,"
+        " last_preview = CASE WHEN ?4 >= last_ts_ms THEN ?3 ELSE last_preview END, last_ts_ms = max(last_ts_ms, ?4)",
+        (peer, int(received), preview(body), timestamp_ms, len(body.encode()) if received else 0),
+    )
+
+
+async def _raise(connection: aiosqlite.Connection, peer: NodeId, id_: MessageId, status: Status, now_ms: int) -> bool:
+    rows = list(
+        await connection.execute_fetchall(
+            "SELECT status FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'", (peer, id_)
+        )
+    )
+    if not rows or RANK[rows[0][0]] >= RANK[status] or (rows[0][0] == "failed" and RANK[status] < RANK["delivered"]):
+        return False
+    delivered = now_ms if RANK[status] >= RANK["delivered"] else None
+    read = now_ms if status == "read" else None
+    await connection.execute(
+        "UPDATE messages SET status = ?, failure_reason = NULL, delivered_at_ms = coalesce(delivered_at_ms, ?),"
+        " read_at_ms = ? WHERE peer = ? AND id = ? AND direction = 'sent'",
+        (status, delivered, read, peer, id_),
+    )
+    return True

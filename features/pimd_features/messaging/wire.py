@@ -1,0 +1,65 @@
+"""The two payloads that travel: a message and an acknowledgement."""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from pimd.ids import MessageId
+
+MSG_KIND = "messaging.msg"
+ACK_KIND = "messaging.ack"
+BODY_LIMIT = 8192
+"""Bytes of UTF-8 of one message."""
+
+_MSG = struct.Struct(">16sQ")
+_ACK = struct.Struct(">16sB")
+
+
+class AckKind(IntEnum):
+    """What happened to the message."""
+
+    DELIVERED = 1
+    READ = 2
+
+
+@dataclass(frozen=True)
+class Msg:
+    """A message on its way; the ciphertext is ECIES to the recipient."""
+
+    message_id: MessageId
+    timestamp_ms: int
+    ciphertext: bytes
+
+    def encode(self) -> bytes:
+        """`message_id 16 | timestamp_ms u64 | ciphertext`."""
+        return _MSG.pack(self.message_id, self.timestamp_ms) + self.ciphertext
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """ValueError when it is cut short."""
+        if len(body) < _MSG.size:
+            raise ValueError("the message is cut short")
+        message_id, timestamp_ms = _MSG.unpack_from(body)
+        return cls(MessageId(message_id), timestamp_ms, body[_MSG.size :])
+
+
+@dataclass(frozen=True)
+class Ack:
+    """What became of a message."""
+
+    message_id: MessageId
+    kind: int
+    """An `AckKind`; others are ignored."""
+
+    def encode(self) -> bytes:
+        """`message_id 16 | kind u8`."""
+        return _ACK.pack(self.message_id, self.kind)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """ValueError when the length is wrong."""
+        if len(body) != _ACK.size:
+            raise ValueError("an acknowledgement has 17 bytes")
+        message_id, kind = _ACK.unpack(body)
+        return cls(MessageId(message_id), kind)
