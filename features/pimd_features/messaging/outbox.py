@@ -1,0 +1,156 @@
+"""When to send what: a window for each peer, retries that back off, and an end. Pure bookkeeping, no I/O."""
+
+import heapq
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pimd.ids import MessageId, NodeId
+from pimd_features.messaging.store import Outgoing
+
+FIRST_RETRY_S = 5.0
+LAST_RETRY_S = 600.0
+JITTER = 0.25
+WINDOW = 32
+"""Messages of one peer on their way at once; a receiver queues 64 of one source."""
+SLOT_S = 5.0
+"""How long a message that is not acknowledged keeps its place in the window."""
+
+Key = tuple[NodeId, MessageId]
+
+
+@dataclass
+class _Entry:
+    """One unacknowledged message."""
+
+    message: Outgoing
+    attempts: int = 0
+    in_flight: bool = False
+    round: int = 0
+    """Tells timers of an earlier attempt from the current one."""
+
+
+@dataclass
+class _Peer:
+    """All unacknowledged messages to one peer."""
+
+    entries: dict[MessageId, _Entry] = field(default_factory=dict)
+    ready: OrderedDict[MessageId, None] = field(default_factory=OrderedDict)
+    in_flight: int = 0
+
+
+class Outbox:
+    """Messages that wait for their acknowledgement; times are monotonic seconds, expiry is in Unix milliseconds."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._peers: dict[NodeId, _Peer] = {}
+        self._timers: list[tuple[float, int, str, Key, int]] = []
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return sum(len(peer.entries) for peer in self._peers.values())
+
+    def add(self, message: Outgoing) -> None:
+        """Queue behind what waits for that peer."""
+        peer = self._peers.setdefault(message.peer, _Peer())
+        peer.entries[message.id] = _Entry(message)
+        peer.ready[message.id] = None
+
+    def remove(self, peer_id: NodeId, id_: MessageId) -> None:
+        """Acknowledged, failed or deleted; unknown ones are ignored."""
+        peer = self._peers.get(peer_id)
+        entry = peer.entries.pop(id_, None) if peer is not None else None
+        if peer is None or entry is None:
+            return
+        peer.ready.pop(id_, None)
+        peer.in_flight -= entry.in_flight
+        if not peer.entries:
+            del self._peers[peer_id]
+
+    def remove_all(self, peer_id: NodeId | None) -> None:
+        """Forget one peer's messages, or with None all."""
+        if peer_id is None:
+            self._peers.clear()
+        else:
+            self._peers.pop(peer_id, None)
+
+    def peers(self) -> list[NodeId]:
+        """Those with something ready to be sent."""
+        return [peer_id for peer_id, peer in self._peers.items() if peer.ready]
+
+    def appeared(self, peer_id: NodeId, *, anew: bool) -> None:
+        """A route or card came up: send what waits at once; `anew` also what is on its way, which the break may have lost."""
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            return
+        for id_, entry in peer.entries.items():
+            if entry.in_flight and not anew:
+                continue
+            self._land(peer, entry)
+            entry.attempts = 0
+            entry.round += 1
+            peer.ready[id_] = None
+
+    def take(self, peer_id: NodeId) -> Outgoing | None:
+        """Return the next message to send now, if the window has room."""
+        peer = self._peers.get(peer_id)
+        if peer is None or not peer.ready or peer.in_flight >= WINDOW:
+            return None
+        id_, _ = peer.ready.popitem(last=False)
+        return peer.entries[id_].message
+
+    def put_back(self, message: Outgoing) -> None:
+        """It could not be sent: no route or no card; `appeared` brings it on."""
+        peer = self._peers.get(message.peer)
+        if peer is not None and message.id in peer.entries:
+            peer.ready[message.id] = None
+            peer.ready.move_to_end(message.id, last=False)
+
+    def sent(self, message: Outgoing, now: float) -> None:
+        """It was handed to a next hop: wait for the acknowledgement, then send again."""
+        peer = self._peers.get(message.peer)
+        entry = peer.entries.get(message.id) if peer is not None else None
+        if peer is None or entry is None:
+            return
+        delay = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(entry.attempts, 10))
+        delay *= 1 - JITTER + 2 * JITTER * self._random()
+        entry.attempts += 1
+        entry.round += 1
+        if not entry.in_flight:
+            entry.in_flight = True
+            peer.in_flight += 1
+        key = (message.peer, message.id)
+        self._set_timer(now + min(delay, SLOT_S), "land", key, entry.round)
+        self._set_timer(now + delay, "retry", key, entry.round)
+
+    def deadline(self) -> float | None:
+        """When `tick` has something to do next."""
+        return self._timers[0][0] if self._timers else None
+
+    def tick(self, now: float) -> None:
+        """Run due timers: places in windows become free, messages become ready again."""
+        while self._timers and self._timers[0][0] <= now:
+            _, _, what, (peer_id, id_), round_ = heapq.heappop(self._timers)
+            peer = self._peers.get(peer_id)
+            entry = peer.entries.get(id_) if peer is not None else None
+            if peer is None or entry is None or entry.round != round_:
+                continue
+            self._land(peer, entry)
+            if what == "retry":
+                peer.ready[id_] = None
+
+    def expired(self, now_ms: int) -> Iterator[Outgoing]:
+        """All whose time is over."""
+        for peer in list(self._peers.values()):
+            for entry in list(peer.entries.values()):
+                if entry.message.expires_ms <= now_ms:
+                    yield entry.message
+
+    def _land(self, peer: _Peer, entry: _Entry) -> None:
+        peer.in_flight -= entry.in_flight
+        entry.in_flight = False
+
+    def _set_timer(self, when: float, what: str, key: Key, round_: int) -> None:
+        heapq.heappush(self._timers, (when, next(self._order), what, key, round_))

@@ -1,0 +1,271 @@
+"""The messaging plugin: puts storage, sending and receiving together behind `messages.*`."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from pimd.contract import (
+    KEYSTORE,
+    MESH,
+    PUBLISH,
+    DaemonPlugin,
+    Erased,
+    InvalidParams,
+    Lagged,
+    MeshEvent,
+    MessageBodyTooLarge,
+    MessagePeerUnknown,
+    NoParams,
+    PeerDirectoryEvent,
+    PluginContext,
+    RouteFound,
+    Seen,
+    StorageError,
+    Subscription,
+    after_answer,
+    rpc,
+)
+from pimd.ids import MessageId, NodeId
+from pimd.store.database import Database, DatabaseError
+from pimd_features.messaging import models
+from pimd_features.messaging.outbox import Outbox
+from pimd_features.messaging.receiving import Receiver
+from pimd_features.messaging.schema import MIGRATIONS
+from pimd_features.messaging.sending import Sender, seal
+from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
+from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND, Ack, AckKind
+
+DATABASE_NAME = "messages.db"
+STREAM = "messages.event"
+RECEIPTS_FOR_MS = 24 * 3600 * 1000
+HOUSEKEEPING_S = 3600.0
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    """Turn trouble with the disk into -32062."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise StorageError(f"the message store could not do it, nothing was changed: {error}") from error
+
+
+class MessagingPlugin(DaemonPlugin):
+    """End-to-end encrypted messages between people."""
+
+    name: ClassVar[str] = "messaging"
+    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACK_KIND)
+
+    def __init__(self) -> None:
+        self._database: Database | None = None
+        self._last_ts_ms = 0
+
+    # --- DaemonPlugin
+
+    async def start(self, ctx: PluginContext) -> None:
+        """Open the store and take up what was not acknowledged."""
+        self._ctx = ctx
+        self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
+        self._database = await Database.start(ctx.data_dir / DATABASE_NAME, MIGRATIONS, ctx.spawn, clock=ctx.clock)
+        self._store = MessageStore(self._database)
+        self._outbox = Outbox(random.random)
+        for message in await self._store.waiting():
+            self._outbox.add(message)
+        self._sender = Sender(ctx, self._store, self._outbox, self._status_changed)
+        settings = models.MessagingSettings.model_validate(ctx.settings.model_dump())
+        self._receiver = Receiver(ctx, settings, self._store, self._sender, self._tell_received)
+        ctx.spawn("sender", self._sender.run())
+        ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
+        ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
+        ctx.spawn("housekeeping", self._keep_house())
+
+    async def shutdown(self) -> None:
+        """Commit and close."""
+        if self._database is not None:
+            await self._database.close()
+
+    async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
+        """Take a message or an acknowledgement."""
+        try:
+            if kind == MSG_KIND:
+                await self._receiver.take(src, body)
+            else:
+                await self._take_ack(src, body)
+        except DatabaseError as error:
+            # Not acknowledged, so the sender tries again; a full disk is no reason for quarantine.
+            self._ctx.log.error("a payload of %s was not taken: %s", src.abbreviated, error)
+
+    async def erase(self, peer: NodeId) -> Erased:
+        """Delete a conversation because the user asked for it (`PEER_DATA`)."""
+        with _storage():
+            deleted = await self._delete(peer)
+        return Erased(deleted.deleted_messages, deleted.deleted_conversation)
+
+    # --- methods
+
+    @rpc("messages.send", errors=(MessagePeerUnknown, MessageBodyTooLarge, InvalidParams, StorageError))
+    async def send(self, params: models.SendParams) -> models.Sent:
+        """Send a text to a peer, now or when it can be reached.
+
+        Answered once the message is on disk; from then on it is sent, over restarts, until the peer has it or it expires.
+        The peer becomes a contact.
+        """
+        size = len(params.body.encode(errors="surrogatepass"))
+        if not size:
+            raise InvalidParams(f"parameter body: must have 1 to {BODY_LIMIT} bytes of UTF-8, this one is empty")
+        if size > BODY_LIMIT:
+            raise MessageBodyTooLarge(f"a message has at most {BODY_LIMIT} bytes of UTF-8, this one {size}; split it")
+        peer = params.peer_node_id
+        known = self._keystore.get(peer)
+        if known is None:
+            raise MessagePeerUnknown(
+                f"nothing is known of {peer}: link with it (peers.add_static), or bring its key (peers.import_identity)"
+            )
+        timestamp_ms = self._next_timestamp()
+        message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, timestamp_ms + 1000 * params.expires_s)
+        with _storage():
+            await self._store.add_sent(message, params.body, known.x25519_pub, seal(known.x25519_pub, params.body))
+            if not known.contact:
+                await self._keystore.set_contact(peer, contact=True)
+        self._outbox.add(message)
+        after_answer(self._sender.wake)
+        return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
+
+    @rpc("messages.history", errors=(StorageError,))
+    async def history(self, params: models.HistoryParams) -> models.History:
+        """Return a page of a conversation, newest first.
+
+        For the next page pass the timestamp and id of the last one; pages are stable while new messages arrive. Without
+        `before_id` a page never splits a millisecond, so it may hold more than `limit`.
+        """
+        limit = min(max(params.limit if params.limit is not None else models.PAGE, 1), models.PAGE_LIMIT)
+        with _storage():
+            page, more = await self._store.history(params.peer_node_id, params.before_ts_ms, params.before_id, limit)
+        return models.History(messages=page, has_more=more)
+
+    @rpc("messages.list_conversations", errors=(StorageError,))
+    async def list_conversations(self, _: NoParams) -> models.Conversations:
+        """List all conversations, the one with the newest message first."""
+        with _storage():
+            found = await self._store.conversations()
+        routed = {route.destination for route in self._mesh.routes()}
+        return models.Conversations(conversations=[self._summary(one, routed) for one in found])
+
+    @rpc("messages.mark_read", errors=(StorageError,))
+    async def mark_read(self, params: models.MarkReadParams) -> models.Unread:
+        """Mark what a peer wrote up to a moment as read, and tell the peer."""
+        now_ms = self._ctx.clock.unix_ms()
+        with _storage():
+            ids = await self._store.mark_read(params.peer_node_id, params.up_to_ts_ms, now_ms, now_ms + RECEIPTS_FOR_MS)
+            left = await self._store.conversation(params.peer_node_id)
+        if ids:
+            self._ctx.spawn("read receipts", self._repeat_receipts(params.peer_node_id))
+        return models.Unread(unread_count=left.unread if left is not None else 0)
+
+    @rpc("messages.delete_conversation", errors=(StorageError,))
+    async def delete_conversation(self, params: models.ConversationParams) -> models.DeletedConversation:
+        """Delete all messages with a peer here; what was not sent yet is not sent."""
+        with _storage():
+            return await self._delete(params.peer_node_id)
+
+    @rpc("messages.delete_all", errors=(StorageError,))
+    async def delete_all(self, _: NoParams) -> models.DeletedAll:
+        """Delete all messages with everybody here; what was not sent yet is not sent."""
+        with _storage():
+            messages, conversations = await self._store.delete(None, self._ctx.clock.unix_ms())
+        self._outbox.remove_all(None)
+        cleared = models.HistoryCleared(peer_node_id=None, scope="all", deleted_messages=messages)
+        after_answer(lambda: self._publish(STREAM, cleared))
+        return models.DeletedAll(deleted_messages=messages, deleted_conversations=conversations)
+
+    # --- inside
+
+    def _next_timestamp(self) -> int:
+        """Later than every one before, so that one's own messages stay in the order they were sent."""
+        self._last_ts_ms = max(self._ctx.clock.unix_ms(), self._last_ts_ms + 1)
+        return self._last_ts_ms
+
+    async def _delete(self, peer: NodeId) -> models.DeletedConversation:
+        messages, conversations = await self._store.delete(peer, self._ctx.clock.unix_ms())
+        self._outbox.remove_all(peer)
+        if messages or conversations:
+            cleared = models.HistoryCleared(peer_node_id=peer, scope="peer", deleted_messages=messages)
+            after_answer(lambda: self._publish(STREAM, cleared))
+        return models.DeletedConversation(deleted_messages=messages, deleted_conversation=conversations > 0)
+
+    async def _take_ack(self, src: NodeId, body: bytes) -> None:
+        try:
+            ack = Ack.decode(body)
+            kind = AckKind(ack.kind)
+        except ValueError:
+            return  # a kind of a later version, or rubbish
+        status: models.Status = "delivered" if kind is AckKind.DELIVERED else "read"
+        await self._sender.note(src, [ack.message_id], status)
+        self._outbox.remove(src, ack.message_id)
+        self._sender.wake()
+
+    def _status_changed(self, peer: NodeId, id_: MessageId, status: models.Status) -> None:
+        now_ms = self._ctx.clock.unix_ms()
+        self._publish(STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms))
+
+    async def _tell_received(self, record: models.MessageRecord) -> None:
+        conversation = await self._store.conversation(record.peer_node_id)
+        if conversation is None:
+            return  # deleted in the same moment
+        routed = {route.destination for route in self._mesh.routes()}
+        summary = self._summary(conversation, routed)
+        self._publish(STREAM, models.MessageReceived(message=record, conversation=summary))
+
+    def _summary(self, one: Conversation, routed: set[NodeId]) -> models.ConversationSummary:
+        known = self._keystore.get(one.peer)
+        label = self._keystore.labels().get(one.peer)
+        return models.ConversationSummary(
+            peer_node_id=one.peer,
+            peer_node_id_short=one.peer.short,
+            name=label or (known.name if known is not None else "") or one.peer.short,
+            last_message_preview=one.last_preview,
+            last_message_ts_ms=one.last_ts_ms,
+            unread_count=one.unread,
+            is_connected=one.peer in routed,
+            x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
+        )
+
+    async def _follow_routes(self, events: Subscription[MeshEvent]) -> None:
+        with events:
+            async for event in events:
+                if isinstance(event, Lagged):
+                    for route in self._mesh.routes():
+                        self._sender.appeared(route.destination, anew=True)
+                elif isinstance(event, RouteFound):
+                    self._sender.appeared(event.destination, anew=True)
+                    self._ctx.spawn("read receipts", self._repeat_receipts(event.destination))
+
+    async def _repeat_receipts(self, peer: NodeId) -> None:
+        try:
+            await self._sender.send_receipts(peer)
+        except DatabaseError as error:
+            self._ctx.log.error("read receipts for %s were not sent: %s", peer.abbreviated, error)
+
+    async def _follow_peers(self, events: Subscription[PeerDirectoryEvent]) -> None:
+        with events:
+            async for event in events:
+                if isinstance(event, Lagged):
+                    continue
+                if isinstance(event, Seen):
+                    self._sender.appeared(event.node_id, anew=False)
+                    seen = models.PeerSeen(
+                        peer_node_id=event.node_id, name=event.name, x25519_known=True, via=event.via.value
+                    )
+                else:
+                    seen = models.PeerSeen(peer_node_id=event.node_id, name="", x25519_known=False, via="direct")
+                self._publish(STREAM, seen)
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self._store.forget_old(self._ctx.clock.unix_ms())
+            except DatabaseError as error:
+                self._ctx.log.error("old marks were not removed: %s", error)
+            await self._ctx.clock.sleep(HOUSEKEEPING_S)

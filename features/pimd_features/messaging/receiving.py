@@ -1,0 +1,98 @@
+"""What arrives: stored first, acknowledged then; strangers within limits."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pimd.contract import KEYSTORE, PluginContext
+from pimd.ids import NodeId
+from pimd.proto.ecies import EciesError
+from pimd_features.messaging.models import MessageRecord, MessagingSettings
+from pimd_features.messaging.sending import Sender
+from pimd_features.messaging.store import MessageStore
+from pimd_features.messaging.wire import BODY_LIMIT, AckKind, Msg
+
+STRANGER_MESSAGES = 50
+STRANGER_BYTES = 256 * 1024
+STRANGERS_MESSAGES = 1000
+STRANGERS_BYTES = 16 * 1024 * 1024
+"""What people who are no contacts may leave here: each of them, and all together."""
+
+
+class Receiver:
+    """Takes `messaging.msg` payloads; `received` is called for each that is new, after it is on disk."""
+
+    def __init__(
+        self,
+        ctx: PluginContext,
+        settings: MessagingSettings,
+        store: MessageStore,
+        sender: Sender,
+        received: Callable[[MessageRecord], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._ctx = ctx
+        self._settings = settings
+        self._store = store
+        self._sender = sender
+        self._received = received
+        self._keystore = ctx.services[KEYSTORE]
+        self.refused = 0
+        """Messages of strangers beyond their limits."""
+
+    async def take(self, src: NodeId, body: bytes) -> None:
+        """Store, acknowledge, tell; what cannot be read is dropped. Raises `DatabaseError`, and then nothing was acknowledged."""
+        try:
+            msg = Msg.decode(body)
+        except ValueError as error:
+            self._ctx.log.debug("a message of %s was dropped: %s", src.abbreviated, error)
+            return
+        if await self._store.is_known(src, msg.message_id):
+            await self._sender.acknowledge(src, msg.message_id, AckKind.DELIVERED)
+            return
+        text = self._opened(src, msg)
+        if text is None or not await self._is_welcome(src, text):
+            return
+        now_ms = self._ctx.clock.unix_ms()
+        record = MessageRecord(
+            id=msg.message_id,
+            peer_node_id=src,
+            direction="received",
+            body=text,
+            timestamp_ms=min(msg.timestamp_ms, now_ms),
+            status="delivered",
+            failure_reason=None,
+            delivered_at_ms=now_ms,
+            read_at_ms=None,
+        )
+        if await self._store.add_received(record):
+            await self._received(record)
+        await self._sender.acknowledge(src, msg.message_id, AckKind.DELIVERED)
+
+    def _opened(self, src: NodeId, msg: Msg) -> str | None:
+        try:
+            plain = self._ctx.identity.open_sealed(msg.ciphertext)
+            return plain.decode() if 1 <= len(plain) <= BODY_LIMIT else None
+        except (EciesError, ValueError) as error:
+            # Nothing is logged of the content; a UnicodeDecodeError would hold it.
+            self._ctx.log.debug("a message of %s was dropped: %s", src.abbreviated, type(error).__name__)
+            return None
+
+    async def _is_welcome(self, src: NodeId, text: str) -> bool:
+        known = self._keystore.get(src)
+        if known is not None and known.contact:
+            return True
+        if self._settings.accept == "everyone" and await self._has_room(src, len(text.encode())):
+            return True
+        self.refused += 1
+        self._ctx.log.debug("a message of the stranger %s was refused", src.abbreviated)
+        return False
+
+    async def _has_room(self, src: NodeId, size: int) -> bool:
+        contacts = {known.node_id for known in self._keystore.list() if known.contact}
+        strangers = [c for c in await self._store.conversations() if c.peer not in contacts]
+        own = [c for c in strangers if c.peer == src]
+        return (
+            sum(c.received for c in own) < STRANGER_MESSAGES
+            and sum(c.received_bytes for c in own) + size <= STRANGER_BYTES
+            and sum(c.received for c in strangers) < STRANGERS_MESSAGES
+            and sum(c.received_bytes for c in strangers) + size <= STRANGERS_BYTES
+        )

@@ -1,0 +1,150 @@
+"""Carries the outbox out: sends, notes what was sent, gives up what expired."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from pimd.contract import (
+    KEYSTORE,
+    MESH,
+    PluginContext,
+    PluginPayload,
+)
+from pimd.ids import MessageId, NodeId
+from pimd.proto import ecies
+from pimd.store.database import DatabaseError
+from pimd_features.messaging.models import Status
+from pimd_features.messaging.outbox import Outbox
+from pimd_features.messaging.store import MessageStore, Outgoing
+from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
+
+EXPIRY_CHECK_S = 60.0
+RECEIPTS_AT_ONCE = 32
+RECEIPTS_PAUSE_S = 0.2
+"""Read receipts are not acknowledged, so they are sent slowly enough for the receiver's queue."""
+TROUBLE_PAUSE_S = 5.0
+
+
+def seal(x25519_pub: bytes, body: str) -> bytes:
+    """Encrypt a body to a peer's key."""
+    return ecies.seal(x25519_pub, body.encode(), os.urandom(32), os.urandom(12))
+
+
+class Sender:
+    """One task sends for all peers; `wake` makes it look again."""
+
+    def __init__(
+        self,
+        ctx: PluginContext,
+        store: MessageStore,
+        outbox: Outbox,
+        changed: Callable[[NodeId, MessageId, Status], None],
+    ) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._outbox = outbox
+        self._changed = changed
+        self._keystore = ctx.services[KEYSTORE]
+        self._mesh = ctx.services[MESH]
+        self._wake = asyncio.Event()
+        self._last_expiry_check = ctx.clock.now() - EXPIRY_CHECK_S
+
+    def wake(self) -> None:
+        """Something is ready, or time passed."""
+        self._wake.set()
+
+    def appeared(self, peer: NodeId, *, anew: bool) -> None:
+        """A peer can be reached, perhaps again."""
+        self._outbox.appeared(peer, anew=anew)
+        self.wake()
+
+    async def run(self) -> None:
+        """Send until cancelled; trouble with the disk is logged and tried again."""
+        while True:
+            try:
+                await self._send_what_is_ready()
+                await self._give_up_expired()
+                pause = None
+            except DatabaseError as error:
+                self._ctx.log.error("messages wait: %s", error)
+                pause = TROUBLE_PAUSE_S
+            await self._until_next(pause)
+
+    async def _until_next(self, pause: float | None) -> None:
+        clock = self._ctx.clock
+        deadline = min(
+            clock.now() + (EXPIRY_CHECK_S if pause is None else pause), self._outbox.deadline() or float("inf")
+        )
+        timer = clock.call_at(deadline, self.wake)
+        await self._wake.wait()
+        self._wake.clear()
+        timer.cancel()
+
+    async def _send_what_is_ready(self) -> None:
+        self._outbox.tick(self._ctx.clock.now())
+        routed = {route.destination for route in self._mesh.routes()}
+        for peer in self._outbox.peers():
+            if peer not in routed:
+                continue
+            handed_over: list[MessageId] = []
+            while (message := self._outbox.take(peer)) is not None:
+                if not await self._hand_over(message):
+                    break
+                handed_over.append(message.id)
+            if handed_over:
+                await self.note(peer, handed_over, "sent")
+
+    async def _hand_over(self, message: Outgoing) -> bool:
+        """Send one; False when the peer cannot be reached now."""
+        try:
+            frame = await self._frame(message)
+        except DatabaseError:
+            self._outbox.put_back(message)
+            raise
+        if frame is None:
+            self._outbox.remove(message.peer, message.id)  # deleted meanwhile
+            return True
+        if not await self._ctx.control.send_routed(message.peer, frame):
+            self._outbox.put_back(message)
+            return False
+        self._outbox.sent(message, self._ctx.clock.now())
+        return True
+
+    async def _frame(self, message: Outgoing) -> PluginPayload | None:
+        sealed = await self._store.sealed(message)
+        if sealed is None:
+            return None
+        ciphertext = sealed.ciphertext
+        known = self._keystore.get(message.peer)
+        if known is not None and known.x25519_pub != sealed.sealed_for:
+            ciphertext = seal(known.x25519_pub, sealed.body)
+            await self._store.seal_again(message, known.x25519_pub, ciphertext)
+        return PluginPayload(MSG_KIND, Msg(message.id, sealed.timestamp_ms, ciphertext).encode())
+
+    async def note(self, peer: NodeId, ids: list[MessageId], status: Status) -> None:
+        """Store that messages got further, and tell."""
+        for id_ in await self._store.raise_status(peer, ids, status, self._ctx.clock.unix_ms()):
+            self._changed(peer, id_, status)
+
+    async def _give_up_expired(self) -> None:
+        now = self._ctx.clock.now()
+        if now - self._last_expiry_check < EXPIRY_CHECK_S:
+            return
+        self._last_expiry_check = now
+        for message in self._outbox.expired(self._ctx.clock.unix_ms()):
+            if await self._store.fail(message, "expired"):
+                self._changed(message.peer, message.id, "failed")
+            self._outbox.remove(message.peer, message.id)
+
+    async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind) -> None:
+        """Tell a sender what became of its message, best effort."""
+        await self._ctx.control.send_routed(peer, PluginPayload(ACK_KIND, Ack(id_, kind).encode()))
+
+    async def send_receipts(self, peer: NodeId) -> None:
+        """Repeat all read receipts that are still to be repeated."""
+        ids = await self._store.read_receipts(peer, self._ctx.clock.unix_ms())
+        for start in range(0, len(ids), RECEIPTS_AT_ONCE):
+            if start:
+                await self._ctx.clock.sleep(RECEIPTS_PAUSE_S)
+            for id_ in ids[start : start + RECEIPTS_AT_ONCE]:
+                await self.acknowledge(peer, id_, AckKind.READ)
