@@ -1,0 +1,152 @@
+"""One function for each command of `pim`."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from pimd.cli.connection import Connection, call
+from pimd.cli.errors import UsageError
+from pimd.cli.names import resolve, self_given, shown
+from pimd.cli.text import moment, span, table, visible
+
+DEFAULT_PORT = 9100
+
+
+def say(options: argparse.Namespace, result: Any, text: str) -> None:
+    """Print JSON for programs or `text` for people."""
+    print(json.dumps(result) if options.json else text, flush=True)
+
+
+def status(connection: Connection, options: argparse.Namespace) -> None:
+    """This node, and whom it sees."""
+    found = call(connection, "status")
+    up = [peer for peer in found["peers"] if peer["state"] in ("active", "relayed")]
+    lines = [
+        f"{visible(found['node'])}  {found['node_id']}",
+        f"up {span(found['uptime_s'])}, peers reach it on tcp port {found['transport']['tcp']['port']}",
+        f"{len(up)} of {len(found['peers'])} peers reachable, {found['routes']['active']} routes",
+    ]
+    if found["peers"]:
+        lines.append(_peer_table(connection, found["peers"]))
+    else:
+        lines.append("nobody yet; link with another machine: pim add ITS-ADDRESS:9100")
+    say(options, found, "\n".join(lines))
+
+
+def peers(connection: Connection, options: argparse.Namespace) -> None:
+    """Whom this node knows."""
+    rows = call(connection, "peers.list", {"all": True})
+    text = _peer_table(connection, rows) if rows else "nobody yet; link with another machine: pim add ITS-ADDRESS:9100"
+    say(options, rows, text)
+
+
+def _peer_table(connection: Connection, rows: list[dict[str, Any]]) -> str:
+    names = self_given(connection, rows)
+    return table(
+        ("ID", "NAME", "STATE", "HOPS", "RTT", "SEEN"),
+        [
+            (
+                row["node_id"],
+                shown(row, names),
+                row["state"],
+                str(row["route_hops"]) if row["route_hops"] else "-",
+                "-" if row["latency_ms"] is None else f"{row['latency_ms']} ms",
+                f"{span(row['last_seen_s'])} ago",
+            )
+            for row in rows
+        ],
+    )
+
+
+def add(connection: Connection, options: argparse.Namespace) -> None:
+    """Keep an address linked."""
+    address = with_port(options.address)
+    params = {"address": address}
+    if options.label is not None:
+        params["label"] = options.label
+    result = call(connection, "peers.add_static", params)
+    say(
+        options,
+        result,
+        f"{visible(address)} is in the configuration and is dialled from now on; `pim peers` shows it",
+    )
+
+
+def with_port(address: str) -> str:
+    """Add pimd's own port where none is given."""
+    if ":" not in address:
+        return f"{address}:{DEFAULT_PORT}"
+    if address.startswith("[") and address.endswith("]"):
+        return f"{address}:{DEFAULT_PORT}"
+    if address.count(":") > 1 and not address.startswith("["):
+        return f"[{address}]:{DEFAULT_PORT}"
+    return address
+
+
+def forget(connection: Connection, options: argparse.Namespace) -> None:
+    """Forget a peer's identity."""
+    node_id = resolve(connection, options.who)
+    params = {"node_id": node_id, "also_delete_messages": options.delete_messages}
+    result = call(connection, "peers.forget", params)
+    text = f"{node_id} is forgotten" if result["forgot_identity"] else f"nothing was known of {node_id}"
+    if options.delete_messages:
+        text += f"; {result['deleted_messages']} messages deleted"
+    say(options, result, text)
+
+
+def send(connection: Connection, options: argparse.Namespace) -> None:
+    """Send a text."""
+    text = sys.stdin.read().removesuffix("\n") if options.text == "-" else options.text
+    node_id = resolve(connection, options.who)
+    result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text})
+    say(options, result, f"on its way to {node_id} (message {result['id']})")
+
+
+def call_method(connection: Connection, options: argparse.Namespace) -> None:
+    """Call any method."""
+    try:
+        params = None if options.params is None else json.loads(options.params)
+    except ValueError as error:
+        raise UsageError(f"the parameters are not JSON: {error}") from None
+    if not isinstance(params, dict | list | None):
+        raise UsageError("the parameters must be a JSON object or array")
+    result = call(connection, options.method, params)
+    say(options, result, json.dumps(result, indent=2))
+
+
+def features(connection: Connection, options: argparse.Namespace) -> None:
+    """What this daemon is made of."""
+    rows = call(connection, "features.list")
+    text = table(
+        ("FEATURE", "STATE", "VERSION", "ORIGIN", "METHODS", "REASON"),
+        [
+            (
+                visible(row["name"]),
+                row["state"],
+                visible(row["version"]),
+                visible(row["origin"]),
+                str(len(row["methods"])),
+                visible(row["reason"]),
+            )
+            for row in rows
+        ],
+    )
+    say(options, rows, text)
+
+
+def conversation_table(rows: list[dict[str, Any]]) -> str:
+    """One line a conversation."""
+    return table(
+        ("ID", "NAME", "UNREAD", "LAST", "MESSAGE"),
+        [
+            (
+                row["peer_node_id"],
+                visible(row["name"]),
+                str(row["unread_count"]),
+                moment(row["last_message_ts_ms"]),
+                visible(row["last_message_preview"] or ""),
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,35 @@
+"""What can go wrong between a terminal and the daemon, each with its exit code."""
+
+from typing import Any
+
+EXIT_OK = 0
+EXIT_ANSWERED = 1
+EXIT_USAGE = 2
+EXIT_NO_DAEMON = 3
+EXIT_INTERRUPTED = 130
+
+
+class PimError(Exception):
+    """Ends the program with a line for people and `code`."""
+
+    code = EXIT_ANSWERED
+
+
+class AnsweredError(PimError):
+    """The daemon answered with an error."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(f"{error.get('message', 'no reason given')} (error {error.get('code')})")
+        self.error = error
+
+
+class UsageError(PimError):
+    """The command line asks for something that cannot be."""
+
+    code = EXIT_USAGE
+
+
+class NoDaemonError(PimError):
+    """Nobody answers."""
+
+    code = EXIT_NO_DAEMON

@@ -1,0 +1,136 @@
+"""`pim inbox`: conversations, one of them, and new messages as they come."""
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pimd.cli.commands import conversation_table, say
+from pimd.cli.connection import Connection, UnixConnection, call
+from pimd.cli.errors import NoDaemonError
+from pimd.cli.names import resolve
+from pimd.cli.text import moment, visible
+
+SHOWN = 50
+REMEMBERED = 10_000
+RECONNECT_S = 1.0
+
+Connect = Callable[[], Connection]
+
+
+def inbox(connect: Connect, options: argparse.Namespace) -> None:
+    """List conversations, or print one; with `--follow` go on printing what comes."""
+    connection = connect()
+    peer = resolve(connection, options.who) if options.who is not None else None
+    if options.follow:
+        _Follower(connect, options, peer).run(connection)
+    elif peer is not None:
+        _print_conversation(connection, options, peer)
+    else:
+        rows = call(connection, "messages.list_conversations")["conversations"]
+        say(options, rows, conversation_table(rows) if rows else "no messages yet; `pim send NAME-OR-ID TEXT` begins")
+
+
+def _print_conversation(connection: Connection, options: argparse.Namespace, peer: str) -> None:
+    messages = _history(connection, peer)
+    text = "\n".join(_line(message, None) for message in messages) or f"no messages with {peer}"
+    say(options, messages, text)
+    _mark_read(connection, options, messages)
+
+
+def _history(connection: Connection, peer: str) -> list[dict[str, Any]]:
+    page = call(connection, "messages.history", {"peer_node_id": peer, "limit": SHOWN})["messages"]
+    return list(reversed(page))
+
+
+def _mark_read(connection: Connection, options: argparse.Namespace, messages: list[dict[str, Any]]) -> None:
+    unread = [m for m in messages if m["direction"] == "received" and m["status"] == "delivered"]
+    if unread and not options.keep_unread:
+        newest = max(message["timestamp_ms"] for message in unread)
+        params = {"peer_node_id": unread[0]["peer_node_id"], "up_to_ts_ms": newest}
+        call(connection, "messages.mark_read", params)
+
+
+def _line(message: dict[str, Any], name: str | None) -> str:
+    who = "me" if message["direction"] == "sent" else visible(name or message["peer_node_id"][:8])
+    state = f" [{message['status']}]" if message["direction"] == "sent" else ""
+    body = "\n    ".join(visible(line) for line in message["body"].split("\n"))
+    return f"{moment(message['timestamp_ms'])}  {who}: {body}{state}"
+
+
+class _Follower:
+    """Prints each received message once, over reconnections."""
+
+    def __init__(self, connect: Connect, options: argparse.Namespace, peer: str | None) -> None:
+        self._connect = connect
+        self._options = options
+        self._peer = peer
+        self._printed: deque[str] = deque(maxlen=REMEMBERED)
+        self._known: set[str] = set()
+
+    def run(self, connection: Connection) -> None:
+        """Follow until interrupted."""
+        while True:
+            if not isinstance(connection, UnixConnection):
+                raise NoDaemonError("--follow needs the daemon's Unix socket; say where it is with --socket")
+            try:
+                self._follow(connection)
+            except NoDaemonError as error:
+                print(f"{error}; waiting for it to come back", file=sys.stderr, flush=True)
+                connection.close()
+                connection = self._wait()
+
+    def _wait(self) -> Connection:
+        while True:
+            time.sleep(RECONNECT_S)
+            try:
+                return self._connect()
+            except NoDaemonError:
+                continue
+
+    def _follow(self, connection: UnixConnection) -> None:
+        # Subscribed first and read then: what comes in between is seen twice and printed once.
+        call(connection, "messages.subscribe")
+        self._catch_up(connection)
+        while True:
+            params = connection.notification().get("params", {})
+            if params.get("kind") == "lagged":
+                self._catch_up(connection)
+            elif params.get("kind") == "message_received":
+                self._print(connection, params["message"], params["conversation"]["name"])
+
+    def _catch_up(self, connection: UnixConnection) -> None:
+        """Print what is unread, oldest first."""
+        rows = call(connection, "messages.list_conversations")["conversations"]
+        missed = [
+            (message, row["name"])
+            for row in rows
+            if row["unread_count"] and self._peer in (None, row["peer_node_id"])
+            for message in self._unread(connection, row["peer_node_id"], row["unread_count"])
+        ]
+        for message, name in sorted(missed, key=lambda one: (one[0]["timestamp_ms"], one[0]["id"])):
+            self._print(connection, message, name)
+
+    def _unread(self, connection: UnixConnection, peer: str, count: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        params: dict[str, Any] = {"peer_node_id": peer, "limit": 500}
+        while True:
+            page = call(connection, "messages.history", params)
+            found += [m for m in page["messages"] if m["direction"] == "received" and m["status"] == "delivered"]
+            if not page["has_more"] or len(found) >= count:
+                return found
+            last = page["messages"][-1]
+            params |= {"before_ts_ms": last["timestamp_ms"], "before_id": last["id"]}
+
+    def _print(self, connection: UnixConnection, message: dict[str, Any], name: str) -> None:
+        if self._peer not in (None, message["peer_node_id"]) or message["id"] in self._known:
+            return
+        if len(self._printed) == REMEMBERED:
+            self._known.discard(self._printed[0])
+        self._printed.append(message["id"])
+        self._known.add(message["id"])
+        print(json.dumps(message) if self._options.json else _line(message, name), flush=True)
+        _mark_read(connection, self._options, [message])

@@ -1,0 +1,61 @@
+"""Whom a NAME-OR-ID on the command line means."""
+
+import re
+from typing import Any
+
+from pimd.cli.connection import Connection, call, call_many
+from pimd.cli.errors import PimError
+from pimd.cli.text import visible
+
+ID = re.compile(r"[0-9a-fA-F]{32}")
+ID_PREFIX = re.compile(r"[0-9a-fA-F]{8,31}")
+
+
+def resolve(connection: Connection, wanted: str) -> str:
+    """Return a node id: a full id as it is, a label of ours, a name only one peer gave itself, or the start of an id.
+
+    `PimError` with the candidates when that is not exactly one.
+    """
+    if ID.fullmatch(wanted):
+        return wanted.lower()
+    rows = call(connection, "peers.list", {"all": True})
+    labelled = [row["node_id"] for row in rows if row["label"] == wanted]
+    if labelled:
+        return _only(labelled, wanted, rows, {})
+    names = self_given(connection, rows)
+    named = [row["node_id"] for row in rows if names.get(row["node_id"]) == wanted]
+    if named:
+        return _only(named, wanted, rows, names)
+    if ID_PREFIX.fullmatch(wanted):
+        starting = [row["node_id"] for row in rows if row["node_id"].startswith(wanted.lower())]
+        if starting:
+            return _only(starting, wanted, rows, names)
+    raise PimError(
+        f"nobody here is called {visible(wanted)!r}; `pim peers` lists whom this node knows{_known(rows, names)}"
+    )
+
+
+def self_given(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Ask what peers call themselves."""
+    ids = [row["node_id"] for row in rows if row["x25519_pubkey"] is not None]
+    exported = call_many(connection, [("peers.export_identity", {"node_id": id_}) for id_ in ids])
+    return {id_: one["name"] for id_, one in zip(ids, exported, strict=True) if one is not None}
+
+
+def shown(row: dict[str, Any], names: dict[str, str]) -> str:
+    """A label as it is, a name that a peer gave itself in quotes, else nothing."""
+    if row["label"]:
+        return visible(row["label"])
+    given = names.get(row["node_id"])
+    return f'"{visible(given)}"' if given else "-"
+
+
+def _only(ids: list[str], wanted: str, rows: list[dict[str, Any]], names: dict[str, str]) -> str:
+    if len(ids) == 1:
+        return ids[0]
+    lines = "".join(f"\n  {row['node_id']}  {shown(row, names)}" for row in rows if row["node_id"] in ids)
+    raise PimError(f"{visible(wanted)!r} can mean several peers; give an id, or label one with peers.label:{lines}")
+
+
+def _known(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
+    return "".join(f"\n  {row['node_id']}  {shown(row, names)}" for row in rows[:10])

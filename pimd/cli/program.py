@@ -1,0 +1,100 @@
+"""The command line of `pim`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pimd import __version__
+from pimd.cli import commands
+from pimd.cli.connection import Connection, connect
+from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, AnsweredError, PimError
+from pimd.cli.inbox import inbox
+from pimd.cli.text import visible
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program `pim`; returns 0, 1 (answered with an error), 2 (usage) or 3 (no daemon)."""
+    # Not as defaults of the parser: a flag before the command would be overwritten by the command's default.
+    options = argparse.Namespace(data_dir=None, socket=None, url=None, token_file=None, json=False)
+    _parser().parse_args(argv, options)
+    try:
+        _run(options)
+    except PimError as error:
+        if options.json and isinstance(error, AnsweredError):
+            print(json.dumps({"error": error.error}))
+        # What the daemon says may quote strangers; the line breaks are ours.
+        print("pim: " + "\n".join(visible(line) for line in str(error).split("\n")), file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader had enough; the interpreter's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK
+
+
+def _run(options: argparse.Namespace) -> None:
+    def connected() -> Connection:
+        return connect(os.environ, options.data_dir, options.socket, options.url, options.token_file)
+
+    if options.command is inbox:
+        inbox(connected, options)
+        return
+    connection = connected()
+    try:
+        options.command(connection, options)
+    finally:
+        connection.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    for flag, kind, text in (
+        ("--data-dir", Path, "the daemon's data directory"),
+        ("--socket", Path, "the daemon's Unix socket"),
+        ("--url", str, "the daemon's http:// address, with /rpc"),
+        ("--token-file", Path, "the token for --url; <data-dir>/rpc.token by default"),
+    ):
+        common.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+    parser = argparse.ArgumentParser(
+        prog="pim",
+        description="Talks to the pimd daemon of this machine.",
+        epilog="A NAME is a label given here, or what a peer calls itself when only one does.",
+        parents=[common],
+    )
+    parser.add_argument("--version", action="version", version=f"pim {__version__}")
+    _add_commands(parser.add_subparsers(metavar="COMMAND", required=True), common)
+    return parser
+
+
+def _add_commands(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        made = subparsers.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(command=run)
+        return made
+
+    command("status", commands.status, "show this node and whom it sees")
+    command("peers", commands.peers, "list whom this node knows")
+    add = command("add", commands.add, "link with another machine, now and after every restart")
+    add.add_argument("address", metavar="ADDRESS", help="host:port; the port is 9100 as a rule")
+    add.add_argument("--label", help="what to call it")
+    forget = command("forget", commands.forget, "forget a peer's identity, label and pin")
+    forget.add_argument("who", metavar="NAME-OR-ID")
+    forget.add_argument("--delete-messages", action="store_true", help="delete the conversation, too")
+    send = command("send", commands.send, "send a text to a peer")
+    send.add_argument("who", metavar="NAME-OR-ID")
+    send.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
+    read = command("inbox", inbox, "list conversations, or read one")
+    read.add_argument("who", metavar="NAME-OR-ID", nargs="?")
+    read.add_argument("-f", "--follow", action="store_true", help="print unread and new messages as they come")
+    read.add_argument("--keep-unread", action="store_true", help="do not mark what is shown as read")
+    call = command("call", commands.call_method, "call any JSON-RPC method; `pim call rpc.methods` lists them")
+    call.add_argument("method", metavar="METHOD")
+    call.add_argument("params", metavar="JSON", nargs="?", help="an object or array")
+    command("features", commands.features, "list features, and why one is off")
