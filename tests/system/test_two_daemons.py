@@ -1,0 +1,169 @@
+"""From nothing to the first message, and through every kind of death."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import MakeDaemon
+from tests.system.daemon import Daemon, Failed
+
+
+def test_a_message_goes_there_and_its_receipts_come_back(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    with alice.socket() as at_alice, bob.socket() as at_bob:
+        at_alice.call("messages.subscribe")
+        at_bob.call("messages.subscribe")
+        sent = alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "grüß dich"})
+        assert sent["status"] == "pending"
+        received = at_bob.wait_for("message_received")
+        assert received["message"]["body"] == "grüß dich"
+        assert received["message"]["id"] == sent["id"]
+        assert received["conversation"]["is_connected"] is True
+        while at_alice.wait_for("message_status")["new_status"] != "delivered":
+            pass
+        at_bob.call("messages.mark_read", {"peer_node_id": alice.node_id, "up_to_ts_ms": sent["timestamp_ms"]})
+        assert at_alice.wait_for("message_status")["new_status"] == "read"
+
+
+def test_kill_9_right_after_the_answer_loses_nothing(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    bob_id = bob.node_id
+    port = bob.mesh_port
+    bob.kill()
+    bodies = [f"message {n}" for n in range(20)]
+    for body in bodies:
+        alice.call("messages.send", {"peer_node_id": bob_id, "body": body})
+    alice.kill()
+    bob.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(port)
+    bob.start()
+    with bob.socket() as at_bob:
+        at_bob.call("messages.subscribe")
+        alice.start()  # links by itself, and the queue drains
+        got = [at_bob.wait_for("message_received")["message"]["body"] for _ in bodies]
+    assert sorted(got) == sorted(bodies)
+
+
+def test_a_receiver_killed_right_after_it_acknowledged_has_the_message(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    alice_id = alice.node_id
+    with alice.socket() as at_alice:
+        at_alice.call("messages.subscribe")
+        alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "keep this"})
+        while at_alice.wait_for("message_status")["new_status"] != "delivered":
+            pass
+        bob.kill()
+    bob.start()
+    history = bob.call("messages.history", {"peer_node_id": alice_id})
+    assert [message["body"] for message in history["messages"]] == ["keep this"]
+
+
+def test_inbox_follow_shows_a_message_sent_with_curl_headers(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "pimd.cli", "--data-dir", str(bob.data_dir), "--json", "inbox", "--follow"],
+        env=bob.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert follower.stdout is not None
+        alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "one"})
+        alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "two"})
+        assert [json.loads(follower.stdout.readline())["body"] for _ in range(2)] == ["one", "two"]
+    finally:
+        follower.terminate()
+        follower.wait()
+        assert follower.stdout is not None
+        follower.stdout.close()
+
+
+def test_sigterm_ends_it_cleanly_within_a_second(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    with bob.socket() as at_bob:
+        at_bob.call("peers.subscribe")
+        began = time.monotonic()
+        assert alice.kill(signal.SIGTERM) == 0
+        # A promise of the product, and a generous one: the stop itself takes a tenth of this.
+        assert time.monotonic() - began < 1.0
+        assert "shutdown" in at_bob.wait_for("disconnected")["reason"]
+    assert not (alice.data_dir / "daemon.json").exists()
+    assert not (alice.home / "alice.sock").exists()
+
+
+def test_daemon_shutdown_answers_and_then_stops(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    assert alice.call("daemon.shutdown") is None
+    assert alice.process is not None
+    assert alice.process.wait(timeout=10) == 0
+    assert alice.process.stdout is not None
+    alice.process.stdout.close()
+    alice.process = None
+
+
+def test_the_banner_says_who_where_and_what_next_in_five_lines(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    who, mesh, rpc, data, following = alice.banner
+    assert "alice" in who
+    assert alice.node_id in who
+    assert f":{alice.mesh_port}" in mesh
+    assert alice.runtime["unix_socket"] in rpc
+    assert alice.runtime["http_url"] in rpc
+    assert str(alice.data_dir) in data
+    assert "pim status" in following
+    assert "pim add" in following
+
+
+def test_files_are_private(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    for name in ("node.key", "rpc.token", "peers.db", "lock", "daemon.json", "plugins/messaging/messages.db"):
+        assert (alice.data_dir / name).stat().st_mode & 0o777 == 0o600, name
+    assert alice.data_dir.stat().st_mode & 0o777 == 0o700
+    assert Path(alice.runtime["unix_socket"]).stat().st_mode & 0o777 == 0o660
+
+
+def test_a_second_daemon_on_the_directory_is_told_the_pid(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    assert alice.process is not None
+    second = Daemon(alice.home, "alice", environ={"PIM_RPC_SOCKET": str(alice.home / "other.sock")})
+    with pytest.raises(Failed, match=f"process {alice.process.pid}"):
+        second.start()
+    assert alice.call("daemon.info")["name"] == "alice"
+
+
+def test_a_second_daemon_on_the_socket_is_told_the_pid(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    assert alice.process is not None
+    bob = daemon("bob", PIM_RPC_SOCKET=alice.environ["PIM_RPC_SOCKET"])
+    with pytest.raises(Failed, match=rf"already running \(pid {alice.process.pid}\)"):
+        bob.start()
+    assert alice.call("daemon.info")["name"] == "alice"
+
+
+def test_positional_arguments_name_config_and_pid_file(daemon: MakeDaemon) -> None:
+    alice = daemon()
+    pid_file = alice.home / "pid"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pimd", str(alice.config), str(pid_file)],
+        env={**alice.environ, "PIM_DATA_DIR": str(alice.data_dir)},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+    try:
+        assert process.stdout is not None
+        for _ in range(5):
+            assert process.stdout.readline()
+        assert pid_file.read_text() == f"{process.pid}\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        assert not pid_file.exists()
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
