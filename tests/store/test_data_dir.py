@@ -51,7 +51,7 @@ def test_the_lock_file_holds_the_process_id(tmp_path: Path) -> None:
 
 
 def test_a_second_daemon_is_told_the_process_id_of_the_first_and_gets_in_once_that_is_killed(tmp_path: Path) -> None:
-    first = subprocess.Popen(  # noqa: S603
+    first = subprocess.Popen(
         [sys.executable, "-c", HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert first.stdout is not None

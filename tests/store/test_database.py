@@ -401,5 +401,5 @@ try:
 except asyncio.CancelledError:
     print("cancelled")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603, ASYNC221
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)  # noqa: ASYNC221
     assert (done.stdout, done.stderr) == ("cancelled\n", "")

@@ -33,7 +33,7 @@ asyncio.run(main(pathlib.Path(sys.argv[1]), int(sys.argv[2])))
 
 def acknowledged_until_killed(path: Path, first: int, lines: int) -> list[int]:
     """Read that many lines, kill the writer, and return all that it had printed."""
-    writer = subprocess.Popen([sys.executable, "-c", PROGRAM, path, str(first)], stdout=subprocess.PIPE)  # noqa: S603
+    writer = subprocess.Popen([sys.executable, "-c", PROGRAM, path, str(first)], stdout=subprocess.PIPE)
     assert writer.stdout is not None
     with writer, writer.stdout as output:
         seen = [output.readline() for _ in range(lines)]

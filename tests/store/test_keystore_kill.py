@@ -40,7 +40,7 @@ asyncio.run(main(pathlib.Path(sys.argv[1])))
 
 
 def printed_until_killed(path: Path, lines: int) -> list[list[str]]:
-    writer = subprocess.Popen([sys.executable, "-c", PROGRAM, path], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    writer = subprocess.Popen([sys.executable, "-c", PROGRAM, path], stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     with writer, writer.stdout as output:
         seen = [output.readline() for _ in range(lines)]
