@@ -36,7 +36,8 @@ def inbox(connect: Connect, options: argparse.Namespace) -> None:
 
 def _print_conversation(connection: Connection, options: argparse.Namespace, peer: str) -> None:
     messages = _history(connection, peer)
-    text = "\n".join(_line(message, None) for message in messages) or f"no messages with {peer}"
+    name = None if options.who == peer else options.who
+    text = "\n".join(_line(message, name) for message in messages) or f"no messages with {peer}"
     say(options, messages, text)
     _mark_read(connection, options, messages)
 
