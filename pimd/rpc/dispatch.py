@@ -14,7 +14,7 @@ from oslash.either import Left
 from pimd.contract.methods import after_answer_callbacks
 from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
-from pimd.rpc.envelope import INVALID_REQUEST, Batch, Fault, Request
+from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Batch, Fault, Request
 from pimd.rpc.invoke import Handler, handler, internal_error
 from pimd.rpc.limits import CALLS_IN_ALL
 from pimd.rpc.registry import Method, Registry
@@ -70,6 +70,10 @@ class Dispatch:
         token = after_answer_callbacks.set(callbacks)
         try:
             return Answer(await self._answer_parsed(message, connection), callbacks)
+        # The dispatch seam: a mistake of ours in answering one message must not end the daemon.
+        except Exception:
+            log.exception("a message could not be answered")
+            return Answer(envelope.failure(Fault(INTERNAL_ERROR, "the daemon could not answer; its log has the cause")))
         finally:
             after_answer_callbacks.reset(token)
             self.calls -= 1
@@ -88,8 +92,10 @@ class Dispatch:
         if isinstance(request, Fault):
             return envelope.failure(request)
         refusal = self._refusal(request, connection)
-        text = envelope.failure(refusal) if refusal is not None else await self._run(request, connection)
-        return None if request.is_notification else text
+        outcome = refusal if refusal is not None else await self._run(request, connection)
+        if request.is_notification:
+            return None
+        return envelope.failure(outcome) if isinstance(outcome, Fault) else outcome
 
     def _refusal(self, request: Request, connection: Connection) -> Fault | None:
         if not connection.authenticated and request.method != "rpc.authenticate":
@@ -109,18 +115,19 @@ class Dispatch:
             return Fault(METHOD_NOT_FOUND, f"Method not found: {why['hint']}", why, request.id)
         return None
 
-    async def _run(self, request: Request, connection: Connection) -> str:
+    async def _run(self, request: Request, connection: Connection) -> str | Fault:
         run = self._handler(request.method)
         library_request = LibraryRequest(request.method, request.params, request.id)
         _, outcome = await dispatch_request({request.method: run}, connection, library_request)
         if not isinstance(outcome, Left):
             try:
-                return envelope.success(request.id, outcome._value.result)  # noqa: SLF001 - oslash has no other way
+                id_ = None if request.is_notification else request.id
+                return envelope.success(id_, outcome._value.result)  # noqa: SLF001 - oslash has no other way
             except (ValueError, TypeError, RecursionError) as error:
                 outcome = internal_error(request.method, error)
         fault = outcome._error  # noqa: SLF001 - see above
         data = None if fault.data is NODATA else fault.data
-        return envelope.failure(Fault(fault.code, fault.message, data, request.id))
+        return Fault(fault.code, fault.message, data, request.id)
 
     def _handler(self, name: str) -> Handler:
         method = self._registry.get(name)
