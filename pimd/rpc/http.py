@@ -29,11 +29,16 @@ class Refused(Exception):  # noqa: N818 - a refusal
     """Becomes an HTTP status with a JSON-RPC error body."""
 
     def __init__(
-        self, status: int, message: str, code: int = INVALID_REQUEST, headers: dict[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        code: int = INVALID_REQUEST,
+        headers: dict[str, str] | None = None,
+        data: object = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.code = code
+        self.fault = Fault(code, message, data)
         self.headers = headers or {}
 
 
@@ -115,7 +120,7 @@ class HttpDoor:
         try:
             response = await self._routed(request)
         except Refused as refused:
-            response = _json(failure(Fault(refused.code, str(refused))), refused.status, refused.headers)
+            response = _json(failure(refused.fault), refused.status, refused.headers)
             if not request.can_read_body:
                 _connection(request).consumed()
             else:
@@ -210,7 +215,8 @@ class HttpDoor:
         try:
             self._auth.check(token.strip() if scheme.lower() == "bearer" else None)
         except RateLimited as error:
-            raise Refused(429, error.message, error.code, {"Retry-After": str(error.data["retry_after_s"])}) from None
+            headers = {"Retry-After": str(error.data["retry_after_s"])}
+            raise Refused(429, error.message, error.code, headers, error.data) from None
         except RpcError as error:
             raise Refused(401, error.message, error.code, {"WWW-Authenticate": 'Bearer realm="pimd"'}) from None
 

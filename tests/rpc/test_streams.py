@@ -1,0 +1,223 @@
+"""Subscriptions: numbered, filtered, replayed, never at the cost of others; push mode."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from pimd.rpc import streams
+from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS_PER_CONNECTION, WAITING_EVENTS
+from tests.rpc.conftest import Connect, World
+
+
+async def next_event(client: Any) -> dict[str, Any]:
+    while True:
+        received = await client.receive()
+        if "method" in received:
+            return dict(received["params"]) | {"method": received["method"]}
+
+
+async def test_events_carry_kind_time_subscription_and_number(world: World, connect: Connect) -> None:
+    client = await connect("unix")
+    id_ = (await client.call("test.subscribe"))["result"]["subscription_id"]
+    world.tick(7)
+    event = await next_event(client)
+    assert event.pop("at").endswith("Z")
+    assert event == {"method": "test.event", "kind": "tick", "n": 7, "subscription": id_, "seq": 1}
+    world.tick(8)
+    assert (await next_event(client))["seq"] == 2
+
+
+async def test_the_history_comes_first_then_what_is_new(world: World, connect: Connect) -> None:
+    for n in range(8):
+        world.tick(n)
+    client = await connect("unix")
+    await client.call("test.subscribe")
+    world.tick(8)
+    events = [await next_event(client) for _ in range(6)]
+    assert [event["n"] for event in events] == [3, 4, 5, 6, 7, 8]
+    assert [event["seq"] for event in events] == [4, 5, 6, 7, 8, 9]
+
+
+async def test_a_filter_leaves_gaps_in_the_numbers(world: World, connect: Connect) -> None:
+    client = await connect("unix")
+    await client.call("few.subscribe", {"value": 2})
+    for n in (1, 2, 3, 2):
+        world.server.streams.publish("few.event", type_of_event(n))
+    assert [(await next_event(client))["seq"] for _ in range(2)] == [2, 4]
+
+
+def type_of_event(n: int) -> Any:
+    from tests.rpc.conftest import Ticked
+
+    return Ticked(kind="few", n=n)
+
+
+async def test_a_slow_subscriber_is_told_once_what_it_missed_and_costs_nobody_anything(
+    world: World, connect: Connect
+) -> None:
+    slow, quick = await connect("unix"), await connect("unix")
+    await slow.call("test.subscribe")
+    await quick.call("test.subscribe")
+    total = WAITING_EVENTS + 50
+    for n in range(total):  # no turn of the loop in between: nothing can be written meanwhile
+        world.tick(n)
+    first = await next_event(slow)
+    assert first["kind"] == "lagged"
+    assert first["missed"] == WAITING_EVENTS
+    assert first["next_seq"] == WAITING_EVENTS + 1
+    rest = [await next_event(slow) for _ in range(50)]
+    assert [event["seq"] for event in rest] == list(range(WAITING_EVENTS + 1, total + 1))
+    world.tick(-1)
+    assert (await next_event(slow))["n"] == -1
+
+
+async def test_bytes_are_limited_as_well(world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "WAITING_BYTES", 1000)
+    client = await connect("unix")
+    await client.call("test.subscribe")
+    for n in range(20):
+        world.tick(n, kind="x" * 100)
+    assert (await next_event(client))["kind"] == "lagged"
+
+
+async def test_unsubscribing_ends_one_or_all_and_twice_is_no_error(world: World, connect: Connect) -> None:
+    client = await connect("unix")
+    ids = [(await client.call("test.subscribe"))["result"]["subscription_id"] for _ in range(3)]
+    for params in ({"subscription_id": ids[0]}, {"subscription_id": ids[0]}, {"subscription_id": "unknown"}):
+        assert (await client.call("test.unsubscribe", params))["result"] is None
+    world.tick(1)
+    assert {(await next_event(client))["subscription"] for _ in range(2)} == set(ids[1:])
+    await client.call("test.unsubscribe", None)
+    world.tick(2)
+    client.send('{"jsonrpc":"2.0","id":"end","method":"get_data"}')
+    assert (await client.receive())["id"] == "end"
+
+
+async def test_closing_the_connection_ends_its_subscriptions(world: World, connect: Connect) -> None:
+    client = await connect("unix")
+    await client.call("test.subscribe")
+    stream = world.server.streams.get("test.event")
+    assert len(stream._subscribers) == 1
+    await client.close()
+    while stream._subscribers:
+        await asyncio.sleep(0)
+
+
+async def test_a_connection_has_so_many_subscriptions_and_no_more(connect: Connect) -> None:
+    client = await connect("unix")
+    for _ in range(SUBSCRIPTIONS_PER_CONNECTION):
+        await client.call("test.subscribe")
+    assert (await client.call("test.subscribe"))["error"]["code"] == -32005
+
+
+async def test_what_waits_for_the_answer_comes_after_it(world: World, connect: Connect) -> None:
+    client = await connect("unix")
+    await client.call("test.subscribe")
+    client.send('{"jsonrpc":"2.0","id":1,"method":"eventful"}')
+    assert (await client.receive())["result"] == "answered"
+    assert (await next_event(client))["n"] == 1
+
+
+async def test_notifications_come_over_websocket(world: World, connect: Connect) -> None:
+    client = await connect("websocket")
+    assert "result" in await client.exchange('{"jsonrpc":"2.0","id":1,"method":"test.subscribe"}')
+    world.tick(5)
+    assert (await next_event(client))["n"] == 5
+
+
+# --- push mode
+
+
+@pytest.mark.parametrize("params", [{"push": True}, {"client": "pim-ui/0.1.3"}])
+async def test_push_mode_sends_every_stream_after_hello(world: World, connect: Connect, params: dict[str, Any]) -> None:
+    world.tick(1)
+    client = await connect("unix", greet=False)
+    await client.call("rpc.hello", params)
+    event = await next_event(client)
+    assert event["n"] == 1
+    assert "subscription" not in event
+    assert "seq" not in event
+    assert "subscription_id" in (await client.call("test.subscribe"))["result"]
+    assert (await client.call("test.unsubscribe"))["result"] is None
+    world.tick(2)
+    assert (await next_event(client))["n"] == 2
+    world.server.streams.publish("few.event", type_of_event(3))
+    assert (await next_event(client))["method"] == "few.event"
+    client.send('{"jsonrpc":"2.0","id":"end","method":"get_data"}')
+    assert (await client.receive())["id"] == "end"
+
+
+async def test_push_mode_is_paced(world: World, connect: Connect) -> None:
+    client = await connect("unix", greet=False)
+    await client.call("rpc.hello", {"push": True})
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for n in range(PUSHED_PER_SECOND // 4):
+        world.tick(n)
+    for _ in range(PUSHED_PER_SECOND // 4):
+        await next_event(client)
+    # Not a judgement of speed: it must not be quicker than the limit allows.
+    assert loop.time() - began >= 0.2
+
+
+async def test_push_mode_has_no_lag_marker_but_a_line_in_the_log(
+    world: World, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await connect("unix", greet=False)
+    await client.call("rpc.hello", {"push": True})
+    for n in range(WAITING_EVENTS + 3):
+        world.tick(n)
+    assert [(await next_event(client))["n"] for _ in range(3)] == [WAITING_EVENTS + n for n in range(3)]
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert str(WAITING_EVENTS) in warnings[0].getMessage()
+
+
+# --- WebSocket without a header
+
+
+async def test_the_first_message_must_authenticate(connect: Connect) -> None:
+    client = await connect("websocket", token=False)
+    await client.socket.send_str('{"jsonrpc":"2.0","id":1,"method":"get_data"}')
+    assert (await client.receive())["error"]["code"] == -32003
+    assert (await client.socket.receive()).type.name in ("CLOSE", "CLOSED")
+
+
+async def test_a_right_token_opens_the_websocket_and_a_wrong_one_closes_it(connect: Connect) -> None:
+    from tests.rpc.conftest import TOKEN
+
+    def authenticate(token: str) -> str:
+        return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "rpc.authenticate", "params": {"token": token}})
+
+    good = await connect("websocket", token=False)
+    await good.socket.send_str(authenticate(TOKEN))
+    assert (await good.receive())["result"] == {"authenticated": True}
+    assert (await good.exchange('{"jsonrpc":"2.0","id":2,"method":"get_data"}'))["result"] == ["hello", 5]
+    bad = await connect("websocket", token=False)
+    await bad.socket.send_str(authenticate("0" * 64))
+    error = (await bad.receive())["error"]
+    assert error["code"] == -32003
+    assert "0" * 64 not in json.dumps(error)
+    assert (await bad.socket.receive()).type.name in ("CLOSE", "CLOSED")
+
+
+async def test_an_unproven_websocket_may_send_4_kib(connect: Connect) -> None:
+    client = await connect("websocket", token=False)
+    await client.socket.send_str("x" * 5000)
+    assert (await client.socket.receive()).type.name in ("CLOSE", "CLOSED", "ERROR")
+
+
+async def test_an_unproven_websocket_has_10_seconds(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pimd.rpc.websocket.MESSAGE_S", 0.01)
+    client = await connect("websocket", token=False)
+    assert (await client.receive())["error"]["code"] == -32003
+
+
+async def test_binary_frames_are_refused_and_the_connection_goes_on(connect: Connect) -> None:
+    client = await connect("websocket")
+    await client.socket.send_bytes(b"{}")
+    assert (await client.receive())["error"]["code"] == -32600
+    assert (await client.exchange('{"jsonrpc":"2.0","id":2,"method":"get_data"}'))["result"] == ["hello", 5]
