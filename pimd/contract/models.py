@@ -49,6 +49,11 @@ def rfc3339(unix_ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _is_none(value: object) -> bool:
+    """Leaves a member out of the JSON, where clients expect it absent and not null."""
+    return value is None
+
+
 class PeerSummary(Result):
     """One row of `peers.list` and of `status.peers`."""
 
@@ -76,9 +81,11 @@ class ConfigProblem(Result):
     """One thing wrong with a configuration text."""
 
     message: str
-    line: int | None = Field(default=None, ge=1)
-    column: int | None = Field(default=None, ge=1)
-    path: str | None = Field(default=None, description="Dotted key, such as `transport.listen_port`.")
+    line: int | None = Field(default=None, ge=1, exclude_if=_is_none)
+    column: int | None = Field(default=None, ge=1, exclude_if=_is_none)
+    path: str | None = Field(
+        default=None, exclude_if=_is_none, description="Dotted key, such as `transport.listen_port`."
+    )
 
 
 class LogRecord(Result):
@@ -88,8 +95,8 @@ class LogRecord(Result):
     level: Literal["trace", "debug", "info", "warn", "error"]
     source: str = Field(description="Dotted name of the part that wrote it.")
     message: str
-    peer_id: NodeIdHex | None = None
-    fields: dict[str, Any] | None = None
+    peer_id: NodeIdHex | None = Field(default=None, exclude_if=_is_none)
+    fields: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
 
 
 class FeatureRow(Result):

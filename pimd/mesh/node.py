@@ -161,6 +161,10 @@ class Node:
         """Every address being kept linked."""
         return self._dialler.infos()
 
+    def is_linked(self, node_id: NodeId) -> bool:
+        """Tell whether a link with that peer is up."""
+        return self._links.best(node_id) is not None
+
     def has_route(self, node_id: NodeId) -> bool:
         """Tell whether frames for `node_id` have a next hop; the keystore evicts others first."""
         return node_id in self._routed

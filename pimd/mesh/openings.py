@@ -33,6 +33,9 @@ class Admission(Protocol):
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link."""
 
+    def is_linked(self, node_id: NodeId) -> bool:
+        """Tell whether a link with that peer is up."""
+
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Take out a link that was up."""
 
@@ -104,6 +107,8 @@ class Openings:
             driver.accept()
             return
         reason, link.refusal = refusal
+        if reason is GoodbyeReason.DUPLICATE:
+            link.tell_outcome(None)  # linked already: whoever dialled has what it wanted
         self._node.tally.count("links_refused")
         log.log(
             logging.DEBUG if reason is GoodbyeReason.DUPLICATE else logging.WARNING,
@@ -128,6 +133,7 @@ class Openings:
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
         """Remember why the peer leaves, for whoever dialled it."""
+        self._links[driver].goodbye = reason
         self._links[driver].refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
 
     def closed(self, driver: LinkDriver, detail: str) -> None:
@@ -139,7 +145,8 @@ class Openings:
         else:
             self._node.tally.count("openings_failed")
             log.debug("opening with %s failed: %s", driver.address, detail)
-        link.tell_outcome(link.refusal or detail)
+        said_duplicate = link.goodbye is GoodbyeReason.DUPLICATE and self._node.is_linked(link.peer_id)
+        link.tell_outcome(None if said_duplicate else link.refusal or detail)
 
     # --- inside
 

@@ -21,6 +21,7 @@ class PeerLink:
         self.is_up = False
         self.up_since = now
         self.refusal: str | None = None
+        self.goodbye: GoodbyeReason | None = None
         self.on_outcome: Callable[[str | None], None] | None = None
         self._peer_id: NodeId | None = None
 
