@@ -117,7 +117,12 @@ def _problems(error: ValidationError, text: str, source: str) -> list[Problem]:
     problems = []
     for found in error.errors(include_url=False, include_context=False, include_input=False):
         location = found["loc"]
-        message = found["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        message = (
+            found["msg"]
+            .removeprefix("Value error, ")
+            .replace("Input should be", "must be")
+            .replace("an object", "a table")
+        )
         line = line_of(text, location) if source != "environment" else None
         path = ".".join(map(str, location))
         if source == "environment":

@@ -1,6 +1,7 @@
 """The configuration file: read, checked, edited with its comments and order kept, replaced atomically."""
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
 from pimd.contract import ConfigProblem, ConfigText, PeerEntry
@@ -130,13 +132,16 @@ class ConfigFile:
             return await asyncio.to_thread(self._edited, edit)
 
     def _edited(self, edit: Any) -> bool:
-        document = tomlkit.parse(self.read().text or NEW_FILE)
-        changed = bool(edit(document))
-        if changed:
+        try:
+            document = tomlkit.parse(self.read().text or NEW_FILE)
+            if not edit(document):
+                return False
             text = tomlkit.dumps(document)
             load(text, self._path, {})  # never write what would not load
-            self._replace(text)
-        return changed
+        except (SettingsError, TOMLKitError) as error:
+            raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
+        self._replace(text)
+        return True
 
     def _replace(self, text: str) -> Path:
         path = self._path or self._create_at

@@ -1,0 +1,122 @@
+"""The configuration file is edited as a careful person would."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pimd.contract import PeerEntry
+from pimd.ids import NodeId
+from pimd.settings import Settings, load
+from pimd.store.config_file import ConfigFile
+
+TEXT = """# my node
+[node]
+name = "kitchen" # the old laptop
+
+[[peers]]
+mechanism = "tcp"
+address = "a:1" # first
+
+[features]
+disabled = ["logs"]
+"""
+
+
+def made(path: Path, text: str | None = TEXT) -> ConfigFile:
+    if text is not None:
+        path.write_text(text)
+    settings = load(text or "", path, {}).settings
+    return ConfigFile(path if text is not None else None, path, settings, "kitchen")
+
+
+async def test_a_peer_is_added_and_removed_and_everything_else_stays(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    node_id = NodeId(bytes(range(16)))
+    await config.add_peer(PeerEntry("b:2", node_id, "bob"))
+    text = path.read_text()
+    assert text.startswith('# my node\n[node]\nname = "kitchen" # the old laptop\n')
+    assert "# first" in text
+    peers = load(text, path, {}).settings.peers
+    assert [(peer.address, peer.node_id, peer.label) for peer in peers] == [
+        ("a:1", None, ""),
+        ("b:2", str(node_id), "bob"),
+    ]
+    assert (tmp_path / "pim.toml.bak").read_text() == TEXT
+    assert await config.remove_peer("b:2") is True
+    assert await config.remove_peer("b:2") is False
+    assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1"]
+
+
+async def test_without_a_file_the_users_is_made_private(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "pim.toml"
+    config = made(path, None)
+    assert config.read().path is None
+    await config.add_peer(PeerEntry("b:2"))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert config.read().path == path
+    assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["b:2"]
+
+
+async def test_the_mode_of_a_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    path.chmod(0o640)
+    await config.remove_peer("a:1")
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert "peers" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "enabled", "expected"),
+    [
+        ("", "x", False, {"enabled": None, "disabled": ["x"]}),
+        ("", "x", True, {"enabled": None, "disabled": []}),
+        ('[features]\nenabled = ["a"]\n', "x", True, {"enabled": ["a", "x"], "disabled": []}),
+        ('[features]\nenabled = ["a", "x"]\n', "x", False, {"enabled": ["a"], "disabled": ["x"]}),
+        ('[features]\ndisabled = ["x", "y"]\n', "x", True, {"enabled": None, "disabled": ["y"]}),
+    ],
+)
+async def test_a_feature_is_switched(tmp_path: Path, text: str, name: str, enabled: bool, expected: object) -> None:  # noqa: FBT001
+    path = tmp_path / "pim.toml"
+    await made(path, text).set_feature(name, enabled=enabled)
+    found = load(path.read_text(), path, {}).settings.features
+    assert {"enabled": found.enabled, "disabled": found.disabled} == expected
+
+
+async def test_a_file_that_was_broken_meanwhile_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    path.write_text("[node\n")
+    with pytest.raises(OSError, match="does not load"):
+        await config.add_peer(PeerEntry("b:2"))
+    assert path.read_text() == "[node\n"
+
+
+async def test_a_directory_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    (tmp_path / "pim.toml.bak").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        await config.add_peer(PeerEntry("b:2"))
+    assert path.read_text() == TEXT
+    assert sorted(os.listdir(tmp_path)) == ["pim.toml", "pim.toml.bak"]
+
+
+async def test_validate_tells_every_problem(tmp_path: Path) -> None:
+    config = made(tmp_path / "pim.toml")
+    assert config.validate(TEXT) == []
+    (first, second) = config.validate('[transport]\nlisten_port = "x"\n[relay]\nenabled = 3\n')
+    assert (first.line, first.path) == (2, "transport.listen_port")
+    assert (second.line, second.path) == (4, "relay.enabled")
+
+
+async def test_what_features_read_of_it(tmp_path: Path) -> None:
+    config = made(tmp_path / "pim.toml")
+    assert [entry.address for entry in config.peers()] == ["a:1"]
+    assert config.node_name() == "kitchen"
+    assert config.mesh_cidr() == ""
+    assert config.interface() == ("pim0", 1400)
+    assert config.read().text == TEXT
+    assert Settings().interface.mtu == 1400
