@@ -1,0 +1,215 @@
+"""Messaging plugins on real stores and real keys, joined by a network that the test rules."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from pimd.assembly.services import PluginIdentity
+from pimd.clock import ManualClock
+from pimd.contract import (
+    KEYSTORE,
+    MESH,
+    PUBLISH,
+    CancellationToken,
+    PluginContext,
+    PluginPayload,
+    RouteFound,
+    RouteInfo,
+    RouteLost,
+    ServiceKey,
+)
+from pimd.events import Subscription, Topic
+from pimd.ids import NodeId
+from pimd.proto.cards import issue, parse
+from pimd.proto.identity import Identity
+from pimd.store.keystore import Keystore
+from pimd_features.messaging import FEATURE
+from pimd_features.messaging.models import MessageRecord, MessagingSettings, SendParams
+from pimd_features.messaging.plugin import MessagingPlugin
+
+
+class Air:
+    """Carries payloads between nodes; loses, doubles and disorders them as told."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = random.Random(seed)
+        self.loss = 0.0
+        self.double = 0.0
+        self.waiting: list[tuple[NodeId, NodeId, PluginPayload]] = []
+        self.nodes: dict[NodeId, Party] = {}
+
+    def send(self, src: NodeId, dst: NodeId, payload: PluginPayload) -> None:
+        copies = 1 + (self.random.random() < self.double)
+        for _ in range(copies):
+            if self.random.random() >= self.loss:
+                self.waiting.append((src, dst, payload))
+
+    async def deliver(self) -> int:
+        """Hand over what is on its way, in any order."""
+        now, self.waiting = self.waiting, []
+        self.random.shuffle(now)
+        for src, dst, payload in now:
+            party = self.nodes.get(dst)
+            if party is not None and party.plugin is not None:
+                await party.plugin.handle_payload(src, payload.kind, payload.body)
+        return len(now)
+
+
+class AirMesh:
+    """The part of `Mesh` that messaging uses."""
+
+    def __init__(self) -> None:
+        self.routed: set[NodeId] = set()
+        self.topic: Topic[Any] = Topic()
+
+    def routes(self) -> list[RouteInfo]:
+        return [RouteInfo(peer, peer, 256, 1, 0.0) for peer in sorted(self.routed)]
+
+    def subscribe(self) -> Subscription[Any]:
+        return self.topic.subscribe()
+
+    def connect(self, peer: NodeId) -> None:
+        self.routed.add(peer)
+        self.topic.publish(RouteFound(peer))
+
+    def disconnect(self, peer: NodeId) -> None:
+        self.routed.discard(peer)
+        self.topic.publish(RouteLost(peer))
+
+
+@dataclass
+class Party:
+    """One node: its key and keystore stay, its plugin can be killed and started again."""
+
+    name: str
+    identity: Identity
+    keystore: Keystore
+    air: Air
+    clock: ManualClock
+    directory: Path
+    group: asyncio.TaskGroup
+    mesh: AirMesh = field(default_factory=AirMesh)
+    plugin: MessagingPlugin | None = None
+    events: list[BaseModel] = field(default_factory=list)
+    settings: MessagingSettings = field(default_factory=MessagingSettings)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def id(self) -> NodeId:
+        return self.identity.node_id
+
+    @property
+    def running(self) -> MessagingPlugin:
+        assert self.plugin is not None
+        return self.plugin
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its store has jobs."""
+        database = self.plugin._database if self.plugin is not None else None
+        return database is not None and (bool(database._waiting) or database._turn.locked())
+
+    def __getitem__(self, key: ServiceKey[Any]) -> Any:
+        return {MESH: self.mesh, KEYSTORE: self.keystore, PUBLISH: lambda _, event: self.events.append(event)}[key]
+
+    async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
+        raise AssertionError("messages are always sealed")
+
+    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> bool:
+        known = self.keystore.get(dst)
+        if dst not in self.mesh.routed or known is None or known.card is None:
+            return False
+        self.air.send(self.id, dst, frame)
+        return True
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(self.group.create_task(work, name=f"{self.name}: {name}"))
+
+    async def start(self) -> None:
+        self.mesh.topic = Topic()
+        context: Any = PluginContext(
+            peers=self.keystore,
+            control=self,
+            identity=PluginIdentity(FEATURE, self.identity),
+            data_dir=self.directory,
+            cancel=CancellationToken(),
+            clock=self.clock,
+            settings=self.settings,
+            log=logging.getLogger("test"),
+            services=self,  # type: ignore[arg-type] # the two methods it needs
+            spawn=self.spawn,
+        )
+        self.plugin = MessagingPlugin()
+        await self.plugin.start(context)
+
+    async def kill(self) -> None:
+        """End it without a word; the store keeps what it had acknowledged."""
+        if self.plugin is None:
+            return
+        plugin, self.plugin = self.plugin, None
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            if "database" not in task.get_name():
+                task.cancel()
+        await plugin.shutdown()
+        await asyncio.wait(tasks)
+
+    def learn(self, other: "Party", *, contact: bool = False) -> None:
+        card = parse(issue(other.identity, 1, 0, other.name).raw)
+        self.keystore.learn(card, direct=True)
+
+    async def say(self, other: "Party", body: str, **more: Any) -> Any:
+        return await self.running.send(SendParams(peer_node_id=other.id, body=body, **more))
+
+    async def messages(self, other: "Party") -> list[MessageRecord]:
+        page, _ = await self.running._store.history(other.id, None, None, 10_000)
+        return page
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]  # type: ignore[attr-defined]
+
+
+async def settle(air: Air) -> None:
+    """Run until nothing moves: no store is at work, no task has anything to do, nothing is on its way."""
+    quiet = 0
+    while quiet < 20:
+        await asyncio.sleep(0.001)
+        delivered = await air.deliver()
+        quiet = 0 if delivered or any(party.is_busy for party in air.nodes.values()) else quiet + 1
+
+
+MakeParty = Callable[..., Awaitable[Party]]
+
+
+@pytest.fixture
+async def party(tmp_path: Path) -> AsyncIterator[MakeParty]:
+    async with AsyncExitStack() as stack:
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        air, clock = Air(), ManualClock()
+        made: list[Party] = []
+
+        async def make(name: str, **settings: Any) -> Party:
+            directory = tmp_path / name
+            directory.mkdir()
+            keystore = await stack.enter_async_context(Keystore.open(directory / "peers.db", clock))
+            identity = Identity.from_seed(name.encode().ljust(32, b"\0"))
+            one = Party(name, identity, keystore, air, clock, directory, group, settings=MessagingSettings(**settings))
+            air.nodes[one.id] = one
+            for other in made:
+                one.learn(other)
+                other.learn(one)
+            made.append(one)
+            await one.start()
+            return one
+
+        yield make
+        for one in made:
+            await one.kill()

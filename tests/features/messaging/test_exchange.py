@@ -1,0 +1,334 @@
+"""Messages between plugins over a bad network, through restarts and liars."""
+
+from typing import Any
+
+import pytest
+
+from pimd.contract import InvalidParams, MessageBodyTooLarge, MessagePeerUnknown, NoParams, PluginPayload
+from pimd.ids import MessageId, NodeId
+from pimd_features.messaging import receiving
+from pimd_features.messaging.models import (
+    EXPIRES_S,
+    ConversationParams,
+    HistoryParams,
+    MarkReadParams,
+    SendParams,
+)
+from pimd_features.messaging.sending import seal
+from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, Msg
+from tests.features.messaging.conftest import MakeParty, Party, settle
+
+
+async def pair(party: MakeParty, **settings: Any) -> tuple[Party, Party]:
+    alice, bob = await party("alice"), await party("bob", **settings)
+    connect(alice, bob)
+    return alice, bob
+
+
+def connect(one: Party, other: Party) -> None:
+    one.mesh.connect(other.id)
+    other.mesh.connect(one.id)
+
+
+def disconnect(one: Party, other: Party) -> None:
+    one.mesh.disconnect(other.id)
+    other.mesh.disconnect(one.id)
+
+
+async def test_a_message_is_stored_then_acknowledged_then_read(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    sent = await alice.say(bob, "hello")
+    assert sent.status == "pending"
+    await settle(alice.air)
+    (at_bob,) = await bob.messages(alice)
+    assert (at_bob.id, at_bob.body, at_bob.direction, at_bob.status) == (sent.id, "hello", "received", "delivered")
+    (at_alice,) = await alice.messages(bob)
+    assert at_alice.status == "delivered"
+    left = await bob.running.mark_read(MarkReadParams(peer_node_id=alice.id, up_to_ts_ms=2**60))
+    assert left.unread_count == 0
+    await settle(alice.air)
+    (at_alice,) = await alice.messages(bob)
+    assert at_alice.status == "read"
+    statuses = [event.new_status for event in alice.events if event.kind == "message_status"]  # type: ignore[attr-defined]
+    assert statuses == ["sent", "delivered", "read"]
+    assert bob.kinds().count("message_received") == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_over_a_bad_network_with_restarts_every_message_arrives_once(party: MakeParty, seed: int) -> None:
+    alice, bob = await pair(party)
+    await bob.keystore.set_contact(alice.id, contact=True)
+    air = alice.air
+    air.random.seed(seed)
+    air.loss, air.double = 0.3, 0.3
+    bodies = [f"message {n}" for n in range(60)]
+    for n, body in enumerate(bodies):
+        alice.clock.advance(0.01)  # faster than that, and arrival times decide the order
+        await alice.say(bob, body)
+        if n % 20 == 10:
+            await settle(air)
+            victim = air.random.choice([alice, bob])
+            await victim.kill()
+            await victim.start()
+            disconnect(alice, bob)
+            connect(alice, bob)
+    for _ in range(40):
+        await settle(air)
+        alice.clock.advance(40.0)
+    await settle(air)
+    received = await bob.messages(alice)
+    assert sorted(message.body for message in received) == sorted(bodies)
+    assert bob.kinds().count("message_received") <= len(bodies)
+    assert [message.body for message in reversed(received)] == bodies  # in the order they were sent
+    assert {message.status for message in await alice.messages(bob)} == {"delivered"}
+    assert len(alice.running._outbox) == 0
+
+
+async def test_without_a_route_it_waits_and_goes_at_once_when_there_is_one(party: MakeParty) -> None:
+    alice, bob = await party("alice"), await party("bob")
+    await alice.say(bob, "later")
+    await settle(alice.air)
+    assert await bob.messages(alice) == []
+    (waiting,) = await alice.messages(bob)
+    assert waiting.status == "pending"
+    connect(alice, bob)
+    await settle(alice.air)
+    assert len(await bob.messages(alice)) == 1
+
+
+async def test_what_was_lost_in_a_break_is_sent_again_when_the_route_returns(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    alice.air.loss = 1.0
+    await alice.say(bob, "lost")
+    await settle(alice.air)
+    alice.air.loss = 0.0
+    disconnect(alice, bob)
+    connect(alice, bob)
+    await settle(alice.air)
+    assert [message.body for message in await bob.messages(alice)] == ["lost"]
+
+
+async def test_it_expires_and_an_acknowledgement_after_that_is_believed(party: MakeParty) -> None:
+    alice, bob = await party("alice"), await party("bob")
+    sent = await alice.say(bob, "too late", expires_s=60)
+    alice.clock.advance(70.0)
+    await settle(alice.air)
+    alice.clock.advance(61.0)
+    await settle(alice.air)
+    (message,) = await alice.messages(bob)
+    assert (message.status, message.failure_reason) == ("failed", "expired")
+    await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
+    (message,) = await alice.messages(bob)
+    assert (message.status, message.failure_reason) == ("delivered", None)
+
+
+async def test_the_default_is_14_days(party: MakeParty) -> None:
+    alice, bob = await party("alice"), await party("bob")
+    await alice.say(bob, "x")
+    (waiting,) = await alice.running._store.waiting()
+    assert waiting.expires_ms - waiting.timestamp_ms == EXPIRES_S * 1000 == 14 * 24 * 3600 * 1000
+
+
+async def test_a_state_never_goes_back_and_only_the_recipient_is_believed(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    eve = await party("eve")
+    disconnect(alice, bob)
+    sent = await alice.say(bob, "secret")
+    for liar, kind in ((eve, 1), (eve, 2), (bob, 3), (bob, 0), (bob, 255)):
+        await alice.running.handle_payload(liar.id, ACK_KIND, Ack(sent.id, kind).encode())
+    assert (await alice.messages(bob))[0].status == "pending"
+    await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 2).encode())
+    await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
+    message = (await alice.messages(bob))[0]
+    assert message.status == "read"
+    assert message.delivered_at_ms is not None
+
+
+async def test_duplicates_are_acknowledged_again_and_not_shown_again_also_when_deleted(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    id_ = MessageId(bytes(16))
+    body = Msg(id_, 1, seal(bob.identity.x25519_pub, "once")).encode()
+    for _ in range(3):
+        await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    assert len([1 for _, dst, payload in bob.air.waiting if dst == alice.id and payload.kind == ACK_KIND]) == 3
+    assert len(await bob.messages(alice)) == 1
+    await bob.running.delete_conversation(ConversationParams(peer_node_id=alice.id))
+    bob.air.waiting.clear()
+    await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    assert await bob.messages(alice) == []
+    assert len(bob.air.waiting) == 1
+    bob.clock.advance(31 * 24 * 3600.0)
+    await bob.running._store.forget_old(bob.clock.unix_ms())
+    await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    assert len(await bob.messages(alice)) == 1
+
+
+async def test_a_message_from_the_future_is_dated_at_its_arrival(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    sealed = seal(bob.identity.x25519_pub, "x")
+    for n, timestamp in enumerate((2**63, 5)):
+        await bob.running.handle_payload(
+            alice.id, MSG_KIND, Msg(MessageId(bytes([n]) * 16), timestamp, sealed).encode()
+        )
+    assert sorted(message.timestamp_ms for message in await bob.messages(alice)) == [5, bob.clock.unix_ms()]
+
+
+async def test_what_cannot_be_read_is_dropped_and_not_acknowledged(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    key, id_ = bob.identity.x25519_pub, MessageId(bytes(16))
+    sealed = seal(key, "x")
+    bad = [
+        b"",
+        bytes(23),
+        Msg(id_, 1, b"").encode(),
+        Msg(id_, 1, sealed[:-1]).encode(),
+        Msg(id_, 1, seal(alice.identity.x25519_pub, "x")).encode(),
+        Msg(id_, 1, seal(key, "")).encode(),
+        Msg(id_, 1, seal(key, "x" * 8193)).encode(),
+    ]
+    for body in bad:
+        await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    for body in (b"", bytes(16), bytes(18)):
+        await bob.running.handle_payload(alice.id, ACK_KIND, body)
+    assert await bob.messages(alice) == []
+    assert bob.air.waiting == []
+
+
+async def test_a_key_learned_later_seals_what_waits_anew(party: MakeParty) -> None:
+    alice = await party("alice")
+    bob = await party("bob")
+    await alice.keystore.forget(bob.id)
+    await alice.keystore.import_identity(bob.id, bytes(31) + b"\x09", "wrong key")
+    await alice.say(bob, "for your real key")
+    alice.learn(bob)
+    connect(alice, bob)
+    await settle(alice.air)
+    assert [message.body for message in await bob.messages(alice)] == ["for your real key"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"), [("", InvalidParams), ("x" * 8193, MessageBodyTooLarge), ("ü" * 4097, MessageBodyTooLarge)]
+)
+async def test_a_body_has_1_to_8192_bytes(party: MakeParty, body: str, error: type[Exception]) -> None:
+    alice, bob = await pair(party)
+    with pytest.raises(error, match="8192"):
+        await alice.say(bob, body)
+    assert await alice.messages(bob) == []
+    await alice.say(bob, "ü" * 4096)
+
+
+async def test_a_stranger_cannot_be_written_to(party: MakeParty) -> None:
+    alice = await party("alice")
+    with pytest.raises(MessagePeerUnknown):
+        await alice.running.send(SendParams(peer_node_id=NodeId(bytes(16)), body="x"))
+
+
+async def test_writing_to_somebody_makes_a_contact(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    await alice.say(bob, "x")
+    known = alice.keystore.get(bob.id)
+    assert known is not None
+    assert known.contact
+
+
+async def flood(bob: Party, src: Party, count: int, body: str, start: int = 0) -> int:
+    """Send messages of a stranger; return how many were acknowledged."""
+    bob.air.waiting.clear()
+    for n in range(start, start + count):
+        id_ = MessageId(n.to_bytes(8) + src.id[:8])
+        await bob.running.handle_payload(src.id, MSG_KIND, Msg(id_, n, seal(bob.identity.x25519_pub, body)).encode())
+    return len(bob.air.waiting)
+
+
+async def test_a_stranger_leaves_so_many_messages_and_no_more(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    assert await flood(bob, alice, 60, "x") == 50
+    assert len(await bob.messages(alice)) == 50
+    assert bob.running._receiver.refused == 10
+    await bob.say(alice, "who are you?")  # answered: no stranger any more
+    assert await flood(bob, alice, 10, "x", start=50) >= 10
+
+
+async def test_a_stranger_leaves_so_many_bytes_and_no_more(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    assert await flood(bob, alice, 40, "x" * 8192) == 32
+
+
+async def test_all_strangers_together_are_limited(party: MakeParty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "STRANGERS_MESSAGES", 70)
+    alice, bob = await pair(party)
+    eve = await party("eve")
+    connect(bob, eve)
+    assert await flood(bob, alice, 60, "x") == 50
+    assert await flood(bob, eve, 60, "x") == 20
+    monkeypatch.setattr(receiving, "STRANGERS_MESSAGES", 10_000)
+    monkeypatch.setattr(receiving, "STRANGERS_BYTES", 100)
+    assert await flood(bob, eve, 60, "x" * 8, start=60) == 3
+
+
+async def test_contacts_only(party: MakeParty) -> None:
+    alice, bob = await pair(party, accept="contacts")
+    assert await flood(bob, alice, 3, "x") == 0
+    await bob.keystore.set_contact(alice.id, contact=True)
+    assert await flood(bob, alice, 3, "x") == 3
+
+
+async def test_read_receipts_are_repeated_for_a_day(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    await alice.say(bob, "x")
+    await settle(alice.air)
+    alice.air.loss = 1.0
+    await bob.running.mark_read(MarkReadParams(peer_node_id=alice.id, up_to_ts_ms=2**60))
+    await settle(alice.air)
+    alice.air.loss = 0.0
+    disconnect(alice, bob)
+    connect(alice, bob)
+    await settle(alice.air)
+    assert (await alice.messages(bob))[0].status == "read"
+    bob.clock.advance(25 * 3600.0)
+    assert await bob.running._store.read_receipts(alice.id, bob.clock.unix_ms()) == []
+
+
+async def test_deleting_ends_what_waits_and_tells(party: MakeParty) -> None:
+    alice, bob = await party("alice"), await party("bob")
+    await alice.say(bob, "never mind")
+    erased = await alice.running.erase(bob.id)
+    assert (erased.messages, erased.conversation) == (1, True)
+    connect(alice, bob)
+    await settle(alice.air)
+    assert await bob.messages(alice) == []
+    assert "history_cleared" in alice.kinds()
+    await alice.say(bob, "again")
+    deleted = await alice.running.delete_all(NoParams())
+    assert (deleted.deleted_messages, deleted.deleted_conversations) == (1, 1)
+
+
+async def test_conversations_are_newest_first_with_unread_and_preview(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    eve = await party("eve")
+    await alice.say(bob, "a\nb" + "c" * 200)
+    alice.clock.advance(1.0)
+    await alice.running.handle_payload(
+        eve.id, MSG_KIND, Msg(MessageId(bytes(16)), 2**60, seal(alice.identity.x25519_pub, "hi")).encode()
+    )
+    first, second = (await alice.running.list_conversations(NoParams())).conversations
+    assert (first.name, first.unread_count, first.is_connected, first.last_message_preview) == ("eve", 1, False, "hi")
+    assert (second.name, second.unread_count, second.is_connected) == ("bob", 0, True)
+    assert second.last_message_preview == "a b" + "c" * 77
+    await alice.keystore.set_label(eve.id, "Eve!")
+    assert (await alice.running.list_conversations(NoParams())).conversations[0].name == "Eve!"
+
+
+async def test_history_limits_are_clamped(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    for n in range(3):
+        await alice.say(bob, str(n))
+    page = await alice.running.history(HistoryParams(peer_node_id=bob.id, limit=0))
+    assert ([message.body for message in page.messages], page.has_more) == (["2"], True)
+    assert len((await alice.running.history(HistoryParams(peer_node_id=bob.id, limit=10**9))).messages) == 3
+
+
+async def test_an_unknown_kind_of_payload_harms_nobody(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    await bob.running.handle_payload(alice.id, "messaging.other", b"x")
+    assert PluginPayload("messaging.msg", b"").kind in bob.running.payload_kinds

@@ -1,0 +1,110 @@
+"""Pages of history under any data, and wire formats against the published vectors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pimd.ids import MessageId, NodeId
+from pimd.store.database import Database
+from pimd.store.task_scope import task_scope
+from pimd_features.messaging.models import MessageRecord, preview
+from pimd_features.messaging.schema import MIGRATIONS
+from pimd_features.messaging.store import MessageStore
+from pimd_features.messaging.wire import Ack, AckKind, Msg
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "pim_link_v2.json").read_text())
+PEER = NodeId(bytes(range(16)))
+
+
+def test_messages_match_the_vectors() -> None:
+    vector = VECTORS["messaging_msg"]
+    msg = Msg(MessageId.parse(vector["message_id"]), vector["timestamp_ms"], bytes.fromhex(vector["ciphertext"]))
+    assert msg.encode().hex() == vector["body"]
+    assert Msg.decode(bytes.fromhex(vector["body"])) == msg
+
+
+@pytest.mark.parametrize("vector", VECTORS["messaging_ack"])
+def test_acknowledgements_match_the_vectors(vector: dict[str, Any]) -> None:
+    ack = Ack(MessageId.parse(vector["message_id"]), AckKind(vector["kind"]))
+    assert ack.encode().hex() == vector["body"]
+    assert Ack.decode(bytes.fromhex(vector["body"])) == ack
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_decode_or_raise_value_error(body: bytes) -> None:
+    for kind in (Msg, Ack):
+        try:
+            decoded = kind.decode(body)
+        except ValueError:
+            continue
+        assert decoded.encode() == body
+
+
+@given(st.text(max_size=300))
+def test_previews_are_one_short_line(text: str) -> None:
+    assert len(preview(text)) <= 80
+    assert "\n" not in preview(text)
+
+
+def record(n: int, timestamp_ms: int) -> MessageRecord:
+    return MessageRecord(
+        id=MessageId(n.to_bytes(16)),
+        peer_node_id=PEER,
+        direction="received",
+        body=str(n),
+        timestamp_ms=timestamp_ms,
+        status="delivered",
+        failure_reason=None,
+        delivered_at_ms=timestamp_ms,
+        read_at_ms=None,
+    )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    times=st.lists(st.integers(0, 8), max_size=30),
+    later=st.lists(st.integers(9, 12), max_size=5),
+    limit=st.integers(1, 7),
+    by_id=st.booleans(),
+)
+async def test_pages_are_complete_ordered_and_stable(
+    tmp_path_factory: pytest.TempPathFactory,
+    times: list[int],
+    later: list[int],
+    limit: int,
+    by_id: bool,  # noqa: FBT001
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "messages.db"
+    async with task_scope() as tasks:
+        database = await Database.start(path, MIGRATIONS, lambda name, work: _spawn(tasks, name, work))
+        store = MessageStore(database)
+        for n, time in enumerate(times):
+            assert await store.add_received(record(n, time))
+        found: list[MessageRecord] = []
+        before_ts, before_id, more = None, None, True
+        while more:
+            page, more = await store.history(PEER, before_ts, before_id, limit)
+            if not by_id:  # no page splits a millisecond
+                assert not more or len({m.timestamp_ms for m in page} & {m.timestamp_ms for m in found}) == 0
+            found += page
+            if not page:
+                break
+            before_ts, before_id = page[-1].timestamp_ms, page[-1].id if by_id else None
+            for n, time in enumerate(later):  # new arrivals between pages
+                await store.add_received(record(1000 + n, time))
+        expected = sorted(((time, n.to_bytes(16)) for n, time in enumerate(times)), reverse=True)
+        assert [(m.timestamp_ms, bytes(m.id)) for m in found] == expected
+        conversation = await store.conversation(PEER)
+        if times:
+            assert conversation is not None
+            assert conversation.unread == conversation.received
+            assert conversation.last_ts_ms == max([*times, *later] if found and later else times)
+        await database.close()
+
+
+def _spawn(tasks: Any, name: str, work: Any) -> None:
+    tasks.create_task(work, name=name)
