@@ -50,12 +50,13 @@ class Daemon:
             "PIM_RPC_SOCKET": str(home / f"{name}.sock"),
             **(environ or {}),
         }
+        self.executable = sys.executable
         self.process: subprocess.Popen[str] | None = None
         self.banner: list[str] = []
 
     def start(self, *arguments: str) -> "Daemon":
         """Return once it says that it is up; `Failed` when it ends instead."""
-        command = [sys.executable, "-m", "pimd", "--config", str(self.config), "--data-dir", str(self.data_dir)]
+        command = [self.executable, "-m", "pimd", "--config", str(self.config), "--data-dir", str(self.data_dir)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*command, *arguments], env=self.environ, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self.home
