@@ -40,6 +40,7 @@ log = logging.getLogger("pimd")
 
 KEY_NAME = "node.key"
 PEERS_NAME = "peers.db"
+SHORT_PASSPHRASE = 12
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ async def run(
         identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, around.environ)))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
         keystore = await stack.enter_async_context(Keystore.open(data_dir.path / PEERS_NAME, clock))
-        node = await _node(settings, identity, keystore, around.network or TcpNetwork(), clock)
+        psk = await _psk(settings, around.environ)
+        node = _node(settings, psk, identity, keystore, around.network or TcpNetwork(), clock)
         keystore.has_route = node.has_route
         keystore.is_configured = node.is_configured
         assembly, rpc = _assembly(plan, clock)
@@ -186,7 +188,9 @@ def _assembly(plan: Plan, clock: Clock) -> tuple[Assembly, RpcServer]:
     return assembly, rpc
 
 
-async def _node(settings: Settings, identity: Identity, keystore: Keystore, network: Network, clock: Clock) -> Node:
+def _node(
+    settings: Settings, psk: bytes | None, identity: Identity, keystore: Keystore, network: Network, clock: Clock
+) -> Node:
     security = settings.security
     policy = Policy(
         security.authorization_policy,
@@ -194,7 +198,7 @@ async def _node(settings: Settings, identity: Identity, keystore: Keystore, netw
         keystore.is_blocked,
         keystore.pinned,
     )
-    link = LinkConfig(psk=await _psk(settings), agent=f"pimd/{__version__}")
+    link = LinkConfig(psk=psk, agent=f"pimd/{__version__}")
     transport = settings.transport
     config = NodeConfig(
         node_name(settings), transport.listen_host, transport.listen_port, link, transport.connect_timeout_ms / 1000
@@ -202,17 +206,32 @@ async def _node(settings: Settings, identity: Identity, keystore: Keystore, netw
     return Node(config, identity, keystore, policy, network, clock)
 
 
-async def _psk(settings: Settings) -> bytes | None:
+async def _psk(settings: Settings, environ: Mapping[str, str]) -> bytes | None:
     mesh = settings.mesh
-    if mesh.mode == "open" or mesh.passphrase is None:
+    if mesh.mode == "open":
         return None
-    secret = mesh.passphrase.get_secret_value()
+    passphrase = _passphrase(settings, environ)
+    if len(passphrase) < SHORT_PASSPHRASE:
+        log.warning("the mesh passphrase is shorter than %d characters: it can be guessed offline", SHORT_PASSPHRASE)
     # Argon2id takes a tenth of a second or more, and lets other threads run.
-    derived = await asyncio.to_thread(
-        derive, secret, mesh.mesh_id, mesh.kdf.m_cost_kib, mesh.kdf.t_cost, mesh.kdf.p_cost
-    )
+    kdf = mesh.kdf
+    derived = await asyncio.to_thread(derive, passphrase, mesh.mesh_id, kdf.m_cost_kib, kdf.t_cost, kdf.p_cost)
     log.info("private mesh, fingerprint %s", derived.fingerprint)
     return derived.handshake_key
+
+
+def _passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
+    mesh = settings.mesh
+    if mesh.passphrase is not None and mesh.passphrase.get_secret_value():
+        return mesh.passphrase.get_secret_value()
+    path = paths.expand(mesh.passphrase_file or Path(), environ)
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"[mesh] passphrase_file {path} cannot be read: {type(error).__name__}") from error
+    if not lines or not lines[0]:
+        raise StartError(f"[mesh] passphrase_file {path} is empty; its first line must be the passphrase")
+    return lines[0]
 
 
 def _started(settings: Settings, core: Core, rpc: RpcServer, assembly: Assembly) -> Started:

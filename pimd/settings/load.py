@@ -100,9 +100,12 @@ def _syntax(message: str, text: str, source: str) -> Problem:
 def _contradictions(settings: Settings, text: str, source: str) -> Iterator[Problem]:
     """What only the file and the environment together show."""
     mesh, rpc = settings.mesh, settings.rpc
-    if mesh.mode == "private" and not (mesh.passphrase and mesh.passphrase.get_secret_value()):
+    has_passphrase = bool(mesh.passphrase and mesh.passphrase.get_secret_value())
+    if mesh.mode == "private" and not has_passphrase and mesh.passphrase_file is None:
         line = line_of(text, ["mesh", "mode"])
-        yield Problem('mode = "private" needs a passphrase', line, None, "mesh.passphrase", source)
+        yield Problem(
+            'mode = "private" needs a passphrase, or a passphrase_file', line, None, "mesh.passphrase", source
+        )
     if rpc.http_enabled and not rpc.allow_remote and not is_loopback(rpc.http_host):
         yield Problem(
             f"{rpc.http_host} is reachable from other machines; use 127.0.0.1, or set allow_remote = true to allow that",

@@ -119,6 +119,8 @@ class MeshSection(Section):
 
     mode: Literal["open", "private"] = "open"
     passphrase: SecretStr | None = None
+    passphrase_file: Path | None = None
+    """Its first line, instead of `passphrase`."""
     mesh_id: str | None = None
     kdf: KdfSection = KdfSection()
 
