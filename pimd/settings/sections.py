@@ -254,6 +254,8 @@ def split_address(text: str) -> tuple[str, int]:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not bare or (":" in bare and bare == host):
         raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port")')
+    if bare != host:
+        ipaddress.IPv6Address(bare)
     if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 2**16:
         raise ValueError(f"address {text!r}: the port must be 1 to 65535")
     return bare, int(port)

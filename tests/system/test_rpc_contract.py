@@ -60,7 +60,22 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
         ("messages.send", {"peer_node_id": bob.node_id, "body": "x" * 8193}, -32061),
         ("messages.send", {"peer_node_id": bob.node_id, "body": ""}, -32602),
         ("messages.send", {"peer_node_id": "xyz", "body": "x"}, -32602),
-        ("peers.add_static", {"address": "nonsense"}, -32012),
+        *(
+            ("peers.add_static", {"address": address}, -32012)
+            for address in (
+                "nonsense",
+                "a:b:1",
+                "[a:b:c]:1",
+                "[host]:1",
+                "::1:9100",
+                "a:0",
+                "a:65536",
+                "a:x",
+                ":1",
+                "",
+                "a\u0000:1",
+            )
+        ),
         ("peers.add_static", {"address": f"127.0.0.1:{bob.mesh_port}"}, -32011),
         ("peers.add_static", {"address": "a:1", "mechanism": "bluetooth"}, -32002),
         ("peers.remove", {"node_id": SOMEBODY}, -32010),

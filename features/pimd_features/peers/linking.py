@@ -1,5 +1,7 @@
 """Methods about whom this node links with."""
 
+import ipaddress
+
 from pimd.contract import (
     CONFIG,
     KEYSTORE,
@@ -33,11 +35,20 @@ def checked_address(text: str) -> str:
     host, colon, port = text.strip().rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not bare or len(text) > ADDRESS_LIMIT or (":" in bare and not bracketed) or not bare.isprintable():
+    v6_as_it_should = bracketed == (":" in bare) and (not bracketed or _is_ipv6(bare))
+    if not colon or not bare or len(text) > ADDRESS_LIMIT or not v6_as_it_should or not bare.isprintable():
         raise InvalidPeerAddress("the address must be host:port, such as 192.168.1.7:9100 or [fe80::1]:9100")
     if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and 0 < int(port) < 2**16):
         raise InvalidPeerAddress("the port in the address must be 1 to 65535; pimd's own is 9100 as a rule")
     return text.strip()
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def entry_id(address: str) -> str:

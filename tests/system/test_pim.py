@@ -1,0 +1,187 @@
+"""`pim` as a user types it, against running daemons."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import MakeDaemon
+from tests.system.daemon import Daemon
+
+
+def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    bob_id = bob.node_id
+    for command, words in (
+        (["status"], [alice.node_id, "1 of 1 peers", bob_id, '"bob"']),
+        (["peers"], [bob_id, "active"]),
+        (["features"], ["messaging", "running", "built-in"]),
+        (["call", "rpc.methods"], ["messages.send"]),
+        (["send", "bob", "hello"], [bob_id]),
+        (["send", bob_id[:8], "-"], [bob_id]),
+        (["inbox"], ["bob"]),
+        (["inbox", "bob"], ["me: hello", "me: from a pipe"]),
+    ):
+        done = alice.pim(*command, stdin="from a pipe\n")
+        assert (done.returncode, done.stderr) == (0, ""), done
+        for word in words:
+            assert word in done.stdout, (command, done.stdout)
+        as_json = alice.pim("--json", *command, stdin="from a pipe\n")
+        json.loads(as_json.stdout)
+
+
+def test_reading_marks_read_unless_told_not_to(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    with bob.socket() as client:
+        client.call("messages.subscribe")
+        alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "x\x1b[31m\u202e"})
+        client.wait_for("message_received")
+    assert "x\\x1b[31m\\u202e" in bob.pim("inbox", "alice", "--keep-unread").stdout
+    assert json.loads(bob.pim("inbox", "--json").stdout)[0]["unread_count"] == 1
+    bob.pim("inbox", "alice")
+    assert json.loads(bob.pim("inbox", "--json").stdout)[0]["unread_count"] == 0
+
+
+def test_labels_and_forgetting(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    bob_id = bob.node_id
+    alice.call("peers.label", {"node_id": bob_id, "label": "Bobby"})
+    alice.pim("send", "Bobby", "hello")
+    done = alice.pim("forget", "Bobby", "--delete-messages")
+    assert f"{bob_id} is forgotten; 1 messages deleted" in done.stdout
+    assert alice.pim("send", "Bobby", "hello").returncode == 1
+
+
+def test_exit_codes_and_what_they_say(daemon: MakeDaemon, tmp_path: Path) -> None:
+    alice = daemon().start()
+    for code, arguments, words in (
+        (1, ["send", "nobody", "x"], "nobody here is called 'nobody'"),
+        (1, ["call", "no.such"], "-32601"),
+        (1, ["add", "a:b:c"], "-32012"),
+        (2, ["nonsense"], "invalid choice"),
+        (2, [], "required"),
+        (2, ["call", "status", "{"], "not JSON"),
+        (2, ["call", "status", "3"], "object or array"),
+        (3, ["--socket", str(tmp_path / "none"), "status"], "start one with `pimd`"),
+        (3, ["--url", "http://127.0.0.1:1/rpc", "status"], "start one with `pimd`"),
+        (
+            3,
+            ["--token-file", str(tmp_path / "none"), "--url", "http://127.0.0.1:1/rpc", "status"],
+            "token cannot be read",
+        ),
+    ):
+        done = alice.pim(*arguments)
+        assert done.returncode == code, (arguments, done)
+        assert words in done.stderr, (arguments, done)
+        assert "Traceback" not in done.stderr
+    error = alice.pim("--json", "call", "no.such")
+    assert json.loads(error.stdout)["error"]["code"] == -32601
+    alice.kill(signal.SIGTERM)
+    gone = alice.pim("status")
+    assert (gone.returncode, gone.stdout) == (3, "")
+    assert "no daemon answers" in gone.stderr
+
+
+def test_it_finds_the_token_and_the_http_door_by_itself(daemon: MakeDaemon) -> None:
+    alice = daemon(config="[rpc]\nunix_enabled = false\n").start()
+    assert alice.node_id in alice.pim("status").stdout
+    follow = alice.pim("inbox", "--follow")
+    assert follow.returncode == 3
+    assert "Unix socket" in follow.stderr
+
+
+def test_it_finds_a_socket_that_the_configuration_moved(daemon: MakeDaemon, tmp_path: Path) -> None:
+    alice = daemon(config=f'[rpc]\nunix_socket = "{tmp_path}/moved/pim.sock"\n')
+    del alice.environ["PIM_RPC_SOCKET"]
+    alice.start()
+    assert alice.node_id in alice.pim("status").stdout
+
+
+def test_following_survives_a_restart_of_the_daemon(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    bob.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(bob.mesh_port)
+    bob_id = bob.node_id
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "pimd.cli", "--data-dir", str(bob.data_dir), "--json", "inbox", "--follow"],
+        env=bob.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert follower.stdout is not None
+        assert follower.stderr is not None
+        alice.call("messages.send", {"peer_node_id": bob_id, "body": "before"})
+        assert json.loads(follower.stdout.readline())["body"] == "before"
+        bob.kill()
+        assert "waiting for it to come back" in follower.stderr.readline()
+        alice.call("messages.send", {"peer_node_id": bob_id, "body": "meanwhile"})
+        bob.start()
+        assert json.loads(follower.stdout.readline())["body"] == "meanwhile"
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(timeout=10) == 130
+    finally:
+        follower.kill()
+        follower.communicate()
+
+
+def test_a_reader_that_had_enough_is_no_error(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    command = f"{sys.executable} -m pimd.cli --data-dir {alice.data_dir} call rpc.discover | head -c 10"
+    done = subprocess.run(["bash", "-c", command], env=alice.environ, capture_output=True, text=True, check=False)
+    assert (len(done.stdout), done.stderr) == (10, "")
+
+
+def test_version_and_help_need_no_daemon(tmp_path: Path) -> None:
+    for argument in ("--version", "--help"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pimd.cli", argument],
+            env={**os.environ, "HOME": str(tmp_path), "COLUMNS": "100"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_client_imports_nothing_of_the_daemon() -> None:
+    script = "import sys; import pimd.cli; print([m for m in sys.modules if m.startswith('pimd.') or m == 'aiohttp'])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not [name for name in eval(done.stdout) if not name.startswith(("pimd.cli", "pimd.paths"))]  # noqa: S307
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "words"),
+    [
+        ("", 0, "good"),
+        ('[transport]\nlisten_port = "x"\n[relay]\nenabled = 1\n', 2, "transport.listen_port"),
+        ("[node\n", 2, "not TOML"),
+        ('[features]\ndisabled = ["peers"]\n', 2, "status -> peers"),
+        ("[features.messaging]\naccept = 1\n", 2, "features.messaging.accept"),
+        ("[transport]\nlisten_prot = 1\n", 0, "did you mean transport.listen_port"),
+    ],
+)
+def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) -> None:
+    alice = daemon(config=config)
+    done = subprocess.run(
+        [sys.executable, "-m", "pimd", "--config", str(alice.config), "--check-config"],
+        env=alice.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done
+    assert words in done.stdout + done.stderr
+    assert not alice.data_dir.exists()
+
+
+def test_a_wrong_configuration_stops_the_start_with_a_line_for_each_problem(daemon: MakeDaemon) -> None:
+    alice = daemon(config='[transport]\nlisten_port = "x"\n[relay]\nenabled = 1\n')
+    with pytest.raises(Exception, match="exit 2") as failed:
+        alice.start()
+    lines = str(failed.value).removeprefix("exit 2: ").splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["transport.listen_port", "relay.enabled"]
