@@ -9,6 +9,7 @@ from pimd.contract import CORE_KEYS, Feature, PluginPayload, ServiceKey
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
 from pimd.proto import ecies
+from pimd.proto.control import check_payload
 from pimd.proto.identity import Identity
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class PluginSender:
     def _check(self, frame: PluginPayload) -> None:
         if frame.kind not in self._kinds:
             raise ValueError(f"feature {self._name} did not claim the payload kind {frame.kind!r}")
+        check_payload(frame)
 
 
 class PluginIdentity:

@@ -1,0 +1,151 @@
+"""Which features run, in what order, and what is said of the others."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pimd.assembly.absent import explain_absent
+from pimd.assembly.assembly import FeatureChoice, Plan
+from pimd.assembly.choice import AssemblyError, Candidate, start_order
+from pimd.assembly.known import KnownFeature
+from pimd.contract import Feature, FeatureSettings
+from tests.assembly.conftest import Assemble
+
+
+def candidate(feature: Feature, origin: str = "built-in") -> Candidate:
+    return Candidate(feature.name, "1", origin, lambda: feature)
+
+
+def order(*features: Feature) -> list[str]:
+    return [feature.name for feature in start_order({feature.name: feature for feature in features}, {})]
+
+
+def known(name: str, *, built: bool = True, namespaces: tuple[str, ...] = ()) -> dict[str, KnownFeature]:
+    return {name: KnownFeature(name, "x", namespaces, (), built)}
+
+
+def plan(*features: Feature, table: Mapping[str, KnownFeature] | None = None, **choice: object) -> Plan:
+    return Plan(FeatureChoice(**choice), table or {}, [candidate(one) for one in features])  # type: ignore[arg-type]
+
+
+A = Feature("a", "x", ("a",))
+B = Feature("b", "x", ("b",), requires=("a",))
+C = Feature("c", "x", ("c",), requires=("b",))
+
+
+def test_what_is_required_starts_first_and_else_the_order_stays() -> None:
+    assert order(C, B, A) == ["a", "b", "c"]
+    assert order(Feature("z", "x"), B, A, Feature("y", "x")) == ["z", "a", "b", "y"]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ((B,), "b -> a: b cannot run without a"),
+        ((C, B), "c -> b -> a|b -> a"),
+        ((Feature("a", "x", requires=("b",)), Feature("b", "x", requires=("a",))), "circle: .*a.*b"),
+        ((Feature("a", "x", ("n",)), Feature("b", "x", ("n",))), "namespace n is claimed by a and b"),
+        ((Feature("a", "x", ("rpc",)),), "namespace rpc is claimed by the daemon and a"),
+    ],
+)
+def test_what_cannot_be_names_the_chain(features: tuple[Feature, ...], message: str) -> None:
+    with pytest.raises(AssemblyError, match=message):
+        order(*features)
+
+
+def test_the_reason_of_an_absent_requirement_is_told() -> None:
+    with pytest.raises(AssemblyError, match=r"b -> a: .*disabled: because"):
+        plan(A, B, disabled={"a": "because"})
+
+
+def test_what_is_disabled_is_not_even_loaded() -> None:
+    def load() -> Feature:
+        raise AssertionError("loaded")
+
+    made = Plan(FeatureChoice(disabled={"a": "no"}), {}, [Candidate("a", "1", "x", load)])
+    assert [(one.name, one.state, one.reason) for one in made.choices] == [("a", "disabled", "no")]
+    made = Plan(FeatureChoice(enabled=[]), {}, [Candidate("a", "1", "x", load)])
+    assert made.choices[0].state == "disabled"
+
+
+def test_disabled_is_taken_off_last() -> None:
+    made = plan(A, B, enabled=["a", "b"], disabled={"b": "no"})
+    assert [feature.name for feature in made.order] == ["a"]
+
+
+def test_a_feature_off_by_default_runs_when_it_is_listed() -> None:
+    shy = Feature("shy", "x", default_enabled=False)
+    assert plan(shy).order == []
+    assert plan(shy).choices[0].state == "disabled"
+    assert [feature.name for feature in plan(shy, enabled=["shy"]).order] == ["shy"]
+
+
+def test_enabling_what_nobody_has_says_what_there_is() -> None:
+    with pytest.raises(AssemblyError, match=r"did you mean alpha\?"):
+        plan(Feature("alpha", "x"), enabled=["alhpa"])
+    with pytest.raises(AssemblyError, match="known are alpha"):
+        plan(Feature("alpha", "x"), enabled=["zzz"])
+    with pytest.raises(AssemblyError, match="made without a"):
+        plan(B, table=known("a", built=False), enabled=["a"])
+
+
+def test_two_that_bring_one_name_are_named_and_the_first_is_used(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = Feature("a", "first"), Feature("a", "second")
+    made = Plan(FeatureChoice(), {}, [candidate(first), candidate(second, "other")])
+    assert made.order == [first]
+    assert "a is brought by built-in and by other" in caplog.text
+
+
+class Table(FeatureSettings):
+    """Settings of a feature."""
+
+    size: int = 3
+
+
+def test_a_features_table_is_checked_when_it_is_planned() -> None:
+    sized = Feature("sized", "x", settings=Table)
+    made = plan(sized, tables={"sized": {"size": 5, "enabled": True}})
+    assert made.settings_of(sized) == Table(size=5)
+    for table, word in (({"size": "many"}, "size"), ({"sise": 1}, "sise")):
+        with pytest.raises(AssemblyError, match=rf"\[features.sized\] features.sized.{word}"):
+            plan(sized, tables={"sized": table})
+
+
+async def test_methods_that_are_not_there_say_why(assemble: Assemble) -> None:
+    table = {**known("gone", built=False, namespaces=("gone", "went")), **known("off", namespaces=("off",))}
+    all_ = await assemble(Feature("off", "x", ("off",)), known=table, disabled={"off": "because"})
+    for method, feature, state, words in (
+        ("gone.x", "gone", "not_built", "PIMD_FEATURES"),
+        ("went", "gone", "not_built", "PIMD_FEATURES"),
+        ("off.y", "off", "disabled", "because"),
+        ("rpc.helo", None, "unknown", "did you mean rpc.hello"),
+        ("x" * 100_000, None, "unknown", "rpc.methods"),
+    ):
+        data = (await all_.call(method))["error"]["data"]
+        assert (data["feature"], data["state"]) == (feature, state)
+        assert words in data["hint"]
+        assert len(data["hint"]) < 300
+
+
+def test_a_method_name_cannot_write_to_the_terminal() -> None:
+    hint = explain_absent("\x1b[2J", {}, [], list)["hint"]
+    assert hint.isprintable()
+
+
+async def test_enabling_and_disabling_follow_the_requirements(assemble: Assemble) -> None:
+    all_ = await assemble(A, B)
+    with pytest.raises(AssemblyError, match="b -> a"):
+        await all_.assembly.disable("a")
+    changes = all_.assembly.subscribe()
+    await all_.assembly.disable("b")
+    await all_.assembly.disable("a")
+    with pytest.raises(AssemblyError, match="b needs a"):
+        await all_.assembly.enable("b")
+    await all_.assembly.enable("a")
+    assert (await all_.assembly.enable("b")).state == "running"
+    with pytest.raises(AssemblyError, match="nobody knows a feature 'zzz'"):
+        await all_.assembly.enable("zzz")
+    seen = []
+    while (row := changes.next_waiting()) is not None:
+        seen.append((getattr(row, "name", None), getattr(row, "state", None)))
+    assert seen == [("b", "disabled"), ("a", "disabled"), ("a", "running"), ("b", "running")]

@@ -1,0 +1,162 @@
+"""What a plugin may reach, and what it may not."""
+
+from typing import Any, ClassVar
+
+import pytest
+
+from pimd.contract import (
+    CONFIG,
+    KEYSTORE,
+    MESH,
+    PEER_DATA,
+    PEER_SUMMARIES,
+    PUBLISH,
+    DaemonPlugin,
+    EventStream,
+    Feature,
+    NoParams,
+    PayloadTooLarge,
+    PluginContext,
+    PluginPayload,
+    Provided,
+    Result,
+    ServiceKey,
+    rpc,
+)
+from pimd.ids import NodeId
+from pimd.proto.identity import verify
+from tests.assembly.conftest import Assemble, Assembled
+
+SOMEBODY = NodeId(bytes(16))
+
+
+class Probe(DaemonPlugin):
+    """Keeps its context for the test."""
+
+    name: ClassVar[str] = "probe"
+    payload_kinds: ClassVar[tuple[str, ...]] = ("probe.x",)
+
+    async def start(self, ctx: PluginContext) -> None:
+        self.ctx = ctx
+
+
+class Happened(Result):
+    """An event."""
+
+    kind: str = "happened"
+
+
+def context(all_: Assembled, name: str = "probe") -> PluginContext:
+    plugin: Any = all_.assembly._running[name].host.plugin
+    found: PluginContext = plugin.ctx
+    return found
+
+
+async def test_only_services_that_were_named_can_be_taken(assemble: Assemble) -> None:
+    ctx = context(await assemble(Feature("probe", "x", plugin=Probe, uses=(MESH, PEER_DATA))))
+    assert ctx.services[MESH].links() == []
+    assert ctx.services.providers(PEER_DATA) == []
+    keys: tuple[ServiceKey[Any], ...] = (KEYSTORE, CONFIG, PUBLISH)
+    for key in keys:
+        with pytest.raises(PermissionError, match="without naming it in `uses`"):
+            ctx.services[key]
+    with pytest.raises(LookupError, match="nobody provides peer_summaries"):
+        ctx.services[PEER_SUMMARIES]
+
+
+async def test_a_service_of_another_feature_needs_to_be_required(assemble: Assemble) -> None:
+    giver = Feature(
+        "giver", "x", plugin=type("Giver", (Probe,), {"name": "giver"}), provides=(Provided(PEER_SUMMARIES),)
+    )
+    stranger = Feature("probe", "x", plugin=Probe)
+    all_ = await assemble(giver, stranger)
+    with pytest.raises(PermissionError, match="takes peer_summaries without requiring giver"):
+        context(all_).services[PEER_SUMMARIES]
+    await all_.assembly.stop()
+
+
+async def test_a_required_feature_gives_its_service(assemble: Assemble) -> None:
+    giver = Feature(
+        "giver", "x", plugin=type("Giver", (Probe,), {"name": "giver"}), provides=(Provided(PEER_SUMMARIES),)
+    )
+    taker = Feature("probe", "x", plugin=Probe, requires=("giver",))
+    all_ = await assemble(taker, giver)
+    given: object = context(all_).services[PEER_SUMMARIES]
+    assert given is all_.assembly._running["giver"].host.plugin
+
+
+async def test_only_claimed_kinds_can_be_sent(assemble: Assemble) -> None:
+    ctx = context(await assemble(Feature("probe", "x", plugin=Probe)))
+    for kind in ("other.x", "probe.y", ""):
+        with pytest.raises(ValueError, match="claim"):
+            await ctx.control.send_routed(SOMEBODY, PluginPayload(kind, b""))
+        with pytest.raises(ValueError, match="claim"):
+            await ctx.control.send_direct(SOMEBODY, PluginPayload(kind, b""))
+    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", b"")) is False
+    await ctx.control.send_direct(SOMEBODY, PluginPayload("probe.x", b""))
+
+
+async def test_a_payload_that_is_too_large_is_refused_before_anything_is_sent(assemble: Assemble) -> None:
+    ctx = context(await assemble(Feature("probe", "x", plugin=Probe)))
+    with pytest.raises(PayloadTooLarge):
+        await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", bytes(60_001)))
+    with pytest.raises(PayloadTooLarge):
+        await ctx.control.send_direct(SOMEBODY, PluginPayload("probe.x", bytes(60_001)))
+    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", bytes(60_000))) is False
+
+
+async def test_the_seed_is_for_those_who_declared_the_need(assemble: Assemble) -> None:
+    needy = Feature("needy", "x", plugin=type("Needy", (Probe,), {"name": "needy"}), needs_signing_seed=True)
+    all_ = await assemble(Feature("probe", "x", plugin=Probe), needy)
+    with pytest.raises(PermissionError, match="needs_signing_seed"):
+        context(all_).identity.signing_seed()
+    assert context(all_, "needy").identity.signing_seed() == bytes(range(32))
+
+
+async def test_signatures_are_bound_to_feature_and_domain(assemble: Assemble) -> None:
+    all_ = await assemble(Feature("probe", "x", plugin=Probe))
+    signature = context(all_).identity.sign("dom", b"message")
+    public = all_.core.identity.ed25519_pub
+    assert verify(public, b"pim-sign-v1\0probe\0dom\0message", signature)
+    assert not verify(public, b"message", signature)
+    with pytest.raises(ValueError, match="NUL"):
+        context(all_).identity.sign("a\0b", b"")
+
+
+async def test_its_directory_is_its_own_and_private(assemble: Assemble) -> None:
+    ctx = context(await assemble(Feature("probe", "x", plugin=Probe)))
+    assert ctx.data_dir.name == "probe"
+    assert ctx.data_dir.stat().st_mode & 0o777 == 0o700
+
+
+async def test_only_declared_streams_can_be_published(assemble: Assemble) -> None:
+    streaming = Feature(
+        "probe", "x", ("probe",), Probe, events=(EventStream("probe.event", Happened),), uses=(PUBLISH,)
+    )
+    publish = context(await assemble(streaming)).services[PUBLISH]
+    publish("probe.event", Happened())
+    with pytest.raises(ValueError, match="did not declare"):
+        publish("peers.event", Happened())
+
+
+async def test_a_plain_function_gets_the_context(assemble: Assemble) -> None:
+    @rpc("probe.where")
+    async def where(ctx: PluginContext, _: NoParams) -> str:
+        """Say where."""
+        return ctx.data_dir.name
+
+    all_ = await assemble(Feature("probe", "x", ("probe",), methods=(where,)))
+    assert (await all_.call("probe.where"))["result"] == "probe"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Feature("Bad", "x"), "lowercase"),
+        (lambda: Feature("a", "x", events=(EventStream("b.event", Happened),)), "not <one of its namespaces>"),
+        (lambda: Feature("a", "x", ("a",), events=(EventStream("a.other", Happened),)), "not <one of its namespaces>"),
+    ],
+)
+def test_a_declaration_that_cannot_be_is_refused_at_once(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
