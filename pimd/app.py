@@ -5,8 +5,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,8 @@ class Surroundings:
     config_path: Path | None
     data_dir: Path
     environ: Mapping[str, str]
+    log_ring: LogRing
+    """Attached by whoever starts the daemon, so that it has what was logged before."""
     pid_file: Path | None = None
     clock: Clock | None = None
     network: Network | None = None
@@ -86,7 +88,6 @@ async def run(
     clock = around.clock or SystemClock()
     plan = Plan.of_this_build(feature_choice(settings))
     async with AsyncExitStack() as stack:
-        ring = stack.enter_context(_attached(LogRing()))
         data_dir = stack.enter_context(hold_data_dir(around.data_dir))
         key_file = settings.security.key_file or data_dir.path / KEY_NAME
         identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, around.environ)))
@@ -97,7 +98,7 @@ async def run(
         keystore.has_route = node.has_route
         keystore.is_configured = node.is_configured
         assembly, rpc = _assembly(plan, clock)
-        core = Core(node, keystore, identity, data_dir, config, ring, clock, CancellationToken())
+        core = Core(node, keystore, identity, data_dir, config, around.log_ring, clock, CancellationToken())
         about = About(node_name(settings), identity.node_id, data_dir.path)
         rpc.registry.add(CoreMethods(about, assembly, config, clock, stop.set).methods())
         stack.enter_context(Watchdog(assembly.feature_of_module))
@@ -248,16 +249,6 @@ def _started(settings: Settings, core: Core, rpc: RpcServer, assembly: Assembly)
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _attached(ring: LogRing) -> Iterator[LogRing]:
-    root = logging.getLogger()
-    root.addHandler(ring)
-    try:
-        yield ring
-    finally:
-        root.removeHandler(ring)
 
 
 class _Stopped(Exception):  # noqa: N818 - a signal to the TaskGroup, not an error

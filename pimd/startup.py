@@ -12,6 +12,7 @@ from pimd.app import Started, StartError, Surroundings, feature_choice, node_nam
 from pimd.assembly.assembly import Plan
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
+from pimd.assembly.log_ring import LogRing
 from pimd.rpc.unix_socket import SocketInUse
 from pimd.settings import Loaded, SettingsError, load
 from pimd.store.config_file import ConfigFile
@@ -62,6 +63,15 @@ def check_config(arguments: Arguments) -> int:
 
 async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
     """Run until `stop`; one readable line on standard error when that ends otherwise."""
+    ring = LogRing()
+    logging.getLogger().addHandler(ring)
+    try:
+        return await _run_daemon(arguments, ring, stop)
+    finally:
+        logging.getLogger().removeHandler(ring)
+
+
+async def _run_daemon(arguments: Arguments, ring: LogRing, stop: asyncio.Event) -> int:
     path = paths.config_file(arguments.config, arguments.environ)
     try:
         loaded = _load(path, arguments)
@@ -70,7 +80,7 @@ async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
             log.warning("%s", warning)
         settings = loaded.settings
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
-        around = Surroundings(path, data_dir, arguments.environ, arguments.pid_file)
+        around = Surroundings(path, data_dir, arguments.environ, ring, arguments.pid_file)
         config = ConfigFile(path, paths.user_config_file(arguments.environ), settings, node_name(settings))
         await run(settings, config, around, stop, _tell)
     except SettingsError as error:
@@ -101,7 +111,10 @@ def _load(path: Path | None, arguments: Arguments) -> Loaded:
 
 
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(stream=sys.stderr, level=LEVELS[level], format=LOG_FORMAT)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(LEVELS[level])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 

@@ -85,7 +85,7 @@ def test_enabling_what_nobody_has_says_what_there_is() -> None:
         plan(Feature("alpha", "x"), enabled=["alhpa"])
     with pytest.raises(AssemblyError, match="known are alpha"):
         plan(Feature("alpha", "x"), enabled=["zzz"])
-    with pytest.raises(AssemblyError, match="made without a"):
+    with pytest.raises(AssemblyError, match="names a, but this build was made without it"):
         plan(B, table=known("a", built=False), enabled=["a"])
 
 

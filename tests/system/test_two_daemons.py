@@ -167,3 +167,69 @@ def test_positional_arguments_name_config_and_pid_file(daemon: MakeDaemon) -> No
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def test_they_link_over_ipv6(daemon: MakeDaemon) -> None:
+    bob = daemon("bob", PIMD_TRANSPORT__LISTEN_HOST="::1").start()
+    alice = daemon("alice").start()
+    with alice.socket() as client:
+        client.call("peers.subscribe")
+        client.call("peers.add_static", {"address": f"[::1]:{bob.mesh_port}"})
+        assert client.wait_for("connected")["peer"]["node_id"] == bob.node_id
+
+
+def test_one_listener_takes_both_families(daemon: MakeDaemon) -> None:
+    bob = daemon("bob", PIMD_TRANSPORT__LISTEN_HOST="::").start()
+    for name, host in (("alice", "127.0.0.1"), ("carol", "[::1]")):
+        one = daemon(name).start()
+        assert one.call("peers.pair", {"trust": "once", "address": f"{host}:{bob.mesh_port}"})["state"] == "active"
+
+
+def test_a_blocked_peer_comes_back_by_itself_when_it_is_unblocked(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    bob_id = bob.node_id
+    with alice.socket() as client:
+        client.call("peers.subscribe")
+        client.call("peers.block", {"node_id": bob_id})
+        client.wait_for("disconnected")
+        assert alice.call("peers.get", {"node_id": bob_id})["blocked"] is True
+        client.call("peers.unblock", {"node_id": bob_id})
+        client.wait_for("connected")
+
+
+def test_a_removed_peer_stays_away_until_it_is_paired(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    with alice.socket() as client:
+        client.call("peers.subscribe")
+        client.call("peers.remove", {"node_id": bob.node_id})
+        client.wait_for("disconnected")
+        assert "peers" not in alice.config.read_text()
+        assert client.call("peers.list") == []
+        address = f"127.0.0.1:{bob.mesh_port}"
+        row = client.call("peers.pair", {"trust": "persist", "address": address, "label": "bob again"})
+        assert (row["state"], row["label"]) == ("active", "bob again")
+        assert address in alice.config.read_text()
+
+
+def test_a_key_that_others_may_read_stops_the_start(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    node_id = alice.node_id
+    alice.kill()
+    (alice.data_dir / "node.key").chmod(0o644)
+    with pytest.raises(Failed, match=r"node\.key") as failed:
+        alice.start()
+    assert failed.value.code == 1
+    (alice.data_dir / "node.key").chmod(0o600)
+    assert alice.start().node_id == node_id
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(daemon: MakeDaemon) -> None:
+    bob = daemon("bob").start()
+    alice = daemon("alice", PIMD_TRANSPORT__LISTEN_PORT=str(bob.mesh_port))
+    with pytest.raises(Failed, match=r"set \[transport\] listen_port") as failed:
+        alice.start()
+    assert len(failed.value.stderr.splitlines()) == 1
+    http = bob.runtime["http_url"].split(":")[2].removesuffix("/rpc")
+    carol = daemon("carol", PIMD_RPC__HTTP_PORT=http)
+    with pytest.raises(Failed, match=r"set \[rpc\] http_port"):
+        carol.start()

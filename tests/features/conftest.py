@@ -1,0 +1,5 @@
+"""Features that are tested through whole daemons take the same fixtures."""
+
+from tests.system.conftest import daemon
+
+__all__ = ["daemon"]

@@ -1,0 +1,237 @@
+"""What a peer, or a stranger, can make a node hold: each limit is reached."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pimd.clock import ManualClock
+from pimd.contract import PluginPayload
+from pimd.ids import NodeId
+from pimd.mesh.cards import (
+    ASKED_LIMIT,
+    CARDS_A_SECOND,
+    CARDS_BURST,
+    IDS_A_SECOND,
+    IDS_BURST,
+    CardExchange,
+    LinkCards,
+    OwnCard,
+)
+from pimd.mesh.counters import Counters
+from pimd.mesh.payloads import QUEUE_BYTES, QUEUE_OF_ONE_SOURCE, QUEUE_PAYLOADS, PayloadDispatch
+from pimd.net.half_open import HALF_OPEN_LIMIT, HALF_OPEN_SOURCE_LIMIT, HalfOpen, source_of
+from pimd.proto.cards import issue
+from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
+from pimd.proto.identity import Identity
+from pimd.store.keystore import Keystore
+
+
+def identity(number: int) -> Identity:
+    return Identity.from_seed(number.to_bytes(32))
+
+
+def node_id(number: int) -> NodeId:
+    return NodeId(number.to_bytes(16))
+
+
+# --- half-open connections
+
+
+def test_one_source_has_16_half_open_connections() -> None:
+    evicted: list[int] = []
+    half_open: HalfOpen[int] = HalfOpen(evicted.append)
+    for number in range(HALF_OPEN_SOURCE_LIMIT + 3):
+        half_open.add(number, "192.0.2.1")
+    assert len(half_open) == HALF_OPEN_SOURCE_LIMIT
+    assert evicted == [0, 1, 2]
+
+
+def test_128_in_all_and_the_busiest_source_pays() -> None:
+    evicted: list[int] = []
+    half_open: HalfOpen[int] = HalfOpen(evicted.append)
+    for number in range(10):
+        half_open.add(number, "192.0.2.1")
+    for number in range(10, HALF_OPEN_LIMIT):
+        half_open.add(number, f"198.51.100.{number}")
+    assert evicted == []
+    half_open.add(1000, "203.0.113.1")
+    assert evicted == [0]
+    assert len(half_open) == HALF_OPEN_LIMIT
+    half_open.discard(1000)
+    half_open.discard(1000)
+    assert len(half_open) == HALF_OPEN_LIMIT - 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+    ],
+)
+def test_what_counts_as_one_source(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    assert (source_of(one) == source_of(other)) is same
+
+
+# --- cards
+
+
+class CardLinkDouble:
+    """Collects what is sent on a link."""
+
+    def __init__(self, peer: NodeId, clock: ManualClock) -> None:
+        self.peer_id = peer
+        self.cards = LinkCards(clock.now())
+        self.sent: list[Any] = []
+        self.answered: list[Any] = []
+
+    def send(self, frame: Any) -> None:
+        self.sent.append(frame)
+
+    def answer(self, frame: Any) -> None:
+        self.answered.append(frame)
+
+
+class Cards:
+    """A card exchange on a real keystore."""
+
+    def __init__(self, keystore: Keystore, clock: ManualClock) -> None:
+        self.clock = clock
+        self.tally = Counters()
+        self.keystore = keystore
+        self.seen: list[int] = []
+        self.own = OwnCard(identity(1), keystore, clock, "me", 0)
+        self.exchange = CardExchange(self.own, keystore, clock, self.tally, self.seen.append)
+        self.link = CardLinkDouble(node_id(9), clock)
+
+    def bring(self, first: int, count: int) -> int:
+        """Let the link bring cards nobody asked for; return how many were learned."""
+        learned = 0
+        for number in range(first, first + count):
+            frame = SignedPeerInfo((issue(identity(number), 1, 0, "x").raw,))
+            learned += len(self.exchange.receive(self.link, frame))
+        return learned
+
+
+@pytest.fixture
+async def cards(tmp_path: Any) -> Any:
+    clock = ManualClock()
+    async with Keystore.open(tmp_path / "peers.db", clock) as keystore:
+        made = Cards(keystore, clock)
+        await made.own.reissue()
+        yield made
+
+
+async def test_new_cards_that_nobody_asked_for_are_limited(cards: Cards) -> None:
+    assert cards.bring(100, CARDS_BURST + 50) == CARDS_BURST
+    assert cards.tally.snapshot()["dropped_cards_over_rate"] == 50
+    cards.clock.advance(1.0)
+    assert cards.bring(2000, CARDS_A_SECOND + 10) == CARDS_A_SECOND
+    assert cards.bring(100, 10) == 0  # old news costs nothing
+    assert cards.tally.snapshot()["dropped_cards_over_rate"] == 60
+
+
+async def test_cards_that_were_asked_for_are_not_counted(cards: Cards) -> None:
+    cards.bring(100, CARDS_BURST)
+    wanted = issue(identity(5000), 1, 0, "x")
+    cards.exchange.ask(cards.link, [wanted.node_id])
+    assert cards.exchange.receive(cards.link, SignedPeerInfo((wanted.raw,))) == [wanted.node_id]
+
+
+async def test_ids_asked_for_are_limited_and_asked_in_portions(cards: Cards) -> None:
+    cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS_BURST + 20)])
+    assert sum(len(frame.ids) for frame in cards.link.sent) == IDS_BURST
+    assert max(len(frame.ids) for frame in cards.link.sent) == PEER_INFO_REQUEST_LIMIT
+    assert cards.tally.snapshot()["dropped_ids_over_rate"] == 20
+    cards.clock.advance(1.0)
+    cards.link.sent.clear()
+    cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS_A_SECOND + 20)])
+    assert sum(len(frame.ids) for frame in cards.link.sent) == IDS_A_SECOND
+
+
+def test_what_was_asked_is_remembered_within_a_limit() -> None:
+    link = LinkCards(0.0)
+    for number in range(ASKED_LIMIT + 10):
+        link.note_asked(node_id(number))
+        link.note_returned(node_id(number), 1)
+    assert len(link.asked) == len(link.returned) == ASKED_LIMIT
+
+
+async def test_a_request_is_answered_with_each_card_once(cards: Cards) -> None:
+    cards.bring(100, 1)
+    held, own = identity(100).node_id, identity(1).node_id
+    cards.exchange.answer(cards.link, PeerInfoRequest((held, own, held, node_id(77))))
+    (answer,) = cards.link.answered
+    assert len(answer.cards) == 2
+
+
+async def test_a_bad_card_is_dropped_and_a_clock_far_ahead_is_logged_once(
+    cards: Cards, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = issue(identity(100), 1, 0, "x").raw
+    assert cards.exchange.receive(cards.link, SignedPeerInfo((good[:-1] + bytes([good[-1] ^ 1]), good))) == [
+        identity(100).node_id
+    ]
+    assert cards.tally.snapshot()["cards_bad"] == 1
+    for ahead in (1, 2):
+        raw = issue(identity(100), cards.clock.unix_ms() + 700_000 + ahead, 0, "x").raw
+        assert cards.exchange.receive(cards.link, SignedPeerInfo((raw,)))
+    assert caplog.text.count("more than 10 minutes ahead") == 1
+
+
+async def test_an_older_card_is_answered_with_the_newer_once(cards: Cards) -> None:
+    newer, older = (issue(identity(100), seq, 0, "x").raw for seq in (5, 4))
+    cards.exchange.receive(cards.link, SignedPeerInfo((newer,)))
+    for _ in range(3):
+        cards.exchange.receive(cards.link, SignedPeerInfo((older,)))
+    assert cards.link.sent == [SignedPeerInfo((newer,))]
+
+
+async def test_ones_own_card_with_a_higher_number_is_taken_as_the_highest(cards: Cards) -> None:
+    seq = cards.own.card.seq + 1000
+    cards.exchange.receive(cards.link, SignedPeerInfo((issue(identity(1), seq, 0, "me").raw,)))
+    assert cards.seen == [seq]
+    assert (await cards.own.reissue(seq)).seq == seq + 1
+
+
+# --- payloads
+
+
+def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> None:
+    tally = Counters()
+    dispatch = PayloadDispatch(tally)
+    queue = dispatch.register("p", ["p.x"])
+    for _ in range(QUEUE_OF_ONE_SOURCE + 5):
+        dispatch.deliver(node_id(1), PluginPayload("p.x", b""))
+    assert len(queue) == QUEUE_OF_ONE_SOURCE
+    for number in range(2, 100):
+        for _ in range(QUEUE_OF_ONE_SOURCE):
+            dispatch.deliver(node_id(number), PluginPayload("p.x", b""))
+    assert len(queue) == QUEUE_PAYLOADS
+    assert queue.clear() == QUEUE_PAYLOADS
+    for number in range(1000):
+        dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
+    assert len(queue) == QUEUE_BYTES // 60_000
+    assert tally.snapshot()["dropped_plugin_queue_full"] > 0
+    dispatch.deliver(node_id(1), PluginPayload("q.x", b""))
+    assert tally.snapshot()["dropped_unclaimed_kind"] == 1
+
+
+async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:
+    dispatch = PayloadDispatch(Counters())
+    queue = dispatch.register("p", ["p.x"])
+    for number in range(QUEUE_OF_ONE_SOURCE):
+        dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
+    assert (await queue.get()).body == b"\0"
+    dispatch.deliver(node_id(1), PluginPayload("p.x", b"last"))
+    bodies = [(await queue.get()).body for _ in range(QUEUE_OF_ONE_SOURCE)]
+    assert bodies[-1] == b"last"
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(queue.get())
+        await asyncio.sleep(0)
+        dispatch.deliver(node_id(2), PluginPayload("p.x", b"woken"))
+    assert waiting.result().body == b"woken"
