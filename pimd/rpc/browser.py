@@ -1,19 +1,9 @@
 """What a web page may do with the HTTP port: nothing, unless its origin was allowed."""
 
-import ipaddress
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or literal address means this machine."""
-    name = host.removeprefix("[").removesuffix("]")
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+from pimd.settings.sections import is_loopback
 
 
 class BrowserRules:
