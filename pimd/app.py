@@ -18,6 +18,7 @@ from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, SystemClock
 from pimd.contract import CancellationToken
 from pimd.ids import NodeId
+from pimd.mesh.cards import REISSUE_S
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import Network, TcpNetwork
@@ -202,7 +203,12 @@ def _node(
     link = LinkConfig(psk=psk, agent=f"pimd/{__version__}")
     transport = settings.transport
     config = NodeConfig(
-        node_name(settings), transport.listen_host, transport.listen_port, link, transport.connect_timeout_ms / 1000
+        node_name(settings),
+        transport.listen_host,
+        transport.listen_port,
+        link,
+        transport.connect_timeout_ms / 1000,
+        reissue_s=min(REISSUE_S, settings.messaging.broadcast.outgoing_interval_s or REISSUE_S),
     )
     return Node(config, identity, keystore, policy, network, clock)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,12 +126,14 @@ def _failed(text: str, code: int) -> int:
 
 def _tell(started: Started) -> None:
     """Who it is, where it listens, what to type next: five lines."""
+    # From a checkout the client is not on the path.
+    pim = "pim" if shutil.which("pim") else str(Path(sys.executable).with_name("pim"))
     doors = [str(door) for door in (started.unix_socket, started.http_url) if door is not None]
     lines = (
         f"pimd {__version__}: this is {started.name}, node {started.node_id}",
         f"  peers reach it at  {started.mesh_address}",
         f"  programs reach it at  {' and '.join(doors) or 'no door: all of [rpc] is off'}",
         f"  data is in  {started.data_dir}  features: {', '.join(started.features) or 'none'}",
-        "  next:  pim status   or, to link with another machine:  pim add ITS-ADDRESS:9100",
+        f"  next:  {pim} status   or, to link with another machine:  {pim} add ITS-ADDRESS",
     )
     print(*lines, sep="\n", flush=True)  # noqa: T201

@@ -17,6 +17,7 @@ from pimd.assembly.choice import (
     choose,
     installed_candidates,
     start_order,
+    unknown_names,
 )
 from pimd.assembly.known import KnownFeature, known_features
 from pimd.assembly.plugin_host import PluginHost
@@ -44,6 +45,7 @@ from pimd.rpc.core_methods import stream_methods
 from pimd.rpc.registry import Method, Registry, method_of
 from pimd.rpc.streams import Streams
 from pimd.store.data_dir import DataDir
+from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.features")
@@ -104,6 +106,8 @@ class Plan:
         for name, owners in _twice(candidates).items():
             log.warning("feature %s is brought by %s; the first is used", name, " and by ".join(owners))
         self.choices = choose(self.known, candidates, choice.enabled, choice.disabled)
+        for doubt in unknown_names([one.name for one in self.choices], choice.disabled, choice.tables):
+            log.warning("%s", doubt)
         loaded = {c.name: c.candidate.load() for c in self.choices if c.state == "chosen" and c.candidate is not None}
         if choice.enabled is None:
             self.choices = [_default(one, loaded) for one in self.choices]
@@ -306,7 +310,8 @@ class Assembly:
         self._running[name] = running
         error = await host.start(context)
         if error is not None:
-            log.error("feature %s did not start", name, exc_info=error)
+            foreseen = isinstance(error, DatabaseError | OSError)
+            log.error("feature %s did not start: %s", name, error, exc_info=None if foreseen else error)
             await self._stop(name)
             raise AssemblyError(f"feature {name} did not start: {type(error).__name__}: {error}")
         if feature.plugin is not None:

@@ -3,7 +3,7 @@
 import difflib
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
@@ -127,6 +127,17 @@ def _absent_but_enabled(name: str, known: Mapping[str, KnownFeature], everything
     near = difflib.get_close_matches(name, list(everything), 1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(everything))}"
     return f"[features] enabled names {name}, which no build and no installed package has; {hint}"
+
+
+def unknown_names(
+    everything: Sequence[str], disabled: Mapping[str, str], tables: Mapping[str, object]
+) -> Iterator[str]:
+    """Yield a line for each name in the configuration that no feature has; `discovery` has a section of its own."""
+    for name in dict.fromkeys([*disabled, *tables]):
+        if name not in everything and name != "discovery":
+            near = difflib.get_close_matches(name, everything, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"the configuration names a feature {name!a}, which nobody has{hint}"
 
 
 def start_order(features: Mapping[str, Feature], absent: Mapping[str, str]) -> list[Feature]:

@@ -65,6 +65,8 @@ class NodeConfig:
     link: LinkConfig
     connect_timeout_s: float = 3.0
     card_flags: int = 0
+    reissue_s: float = REISSUE_S
+    """How often a new card is issued, give or take a tenth."""
 
 
 class Node:
@@ -371,7 +373,7 @@ class Node:
 
     async def _keep_card_fresh(self) -> None:
         while True:
-            delay = REISSUE_S * (1 - REISSUE_JITTER + 2 * REISSUE_JITTER * random.random())  # noqa: S311 - spreads load
+            delay = self._config.reissue_s * (1 - REISSUE_JITTER + 2 * REISSUE_JITTER * random.random())  # noqa: S311 - spreads load
             timer = self._clock.call_at(self._clock.now() + delay, self._reissue_wanted.set)
             await self._reissue_wanted.wait()
             timer.cancel()

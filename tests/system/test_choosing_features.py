@@ -70,3 +70,10 @@ def test_a_choice_that_cannot_be_stops_the_start_with_one_line(daemon: MakeDaemo
 def test_other_ways_to_leave_one_out(daemon: MakeDaemon, table: str) -> None:
     alice = daemon(config=table).start()
     assert "messaging" not in alice.call("daemon.info")["features"]
+
+
+def test_a_feature_that_nobody_has_is_named_with_the_nearest(daemon: MakeDaemon) -> None:
+    alice = daemon(config='[features]\ndisabled = ["mesaging"]\n[features.lgos]\nx = 1\n').start()
+    log = alice.log.read_text()
+    assert "'mesaging', which nobody has; did you mean messaging?" in log
+    assert "'lgos', which nobody has; did you mean logs?" in log

@@ -2,9 +2,11 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -233,3 +235,28 @@ def test_a_port_that_is_taken_is_told_in_one_line(daemon: MakeDaemon) -> None:
     carol = daemon("carol", PIMD_RPC__HTTP_PORT=http)
     with pytest.raises(Failed, match=r"set \[rpc\] http_port"):
         carol.start()
+
+
+@pytest.mark.parametrize("name", ["peers.db", "plugins/messaging/messages.db"])
+def test_a_database_of_a_newer_version_stops_the_start_and_is_left_alone(daemon: MakeDaemon, name: str) -> None:
+    alice = daemon().start()
+    alice.kill(signal.SIGTERM)
+    with closing(sqlite3.connect(alice.data_dir / name)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(Failed, match="newer") as failed:
+        alice.start()
+    assert failed.value.code == 1
+    assert "Traceback" not in failed.value.stderr
+    with closing(sqlite3.connect(alice.data_dir / name)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_damaged_database_is_moved_aside_and_named(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    alice.kill(signal.SIGTERM)
+    path = alice.data_dir / "plugins" / "messaging" / "messages.db"
+    path.write_bytes(b"this is no database" * 1000)
+    alice.start()
+    assert alice.call("messages.list_conversations") == {"conversations": []}
+    (aside,) = (other for other in path.parent.iterdir() if other.read_bytes().startswith(b"this is no database"))
+    assert aside.name in alice.log.read_text()
