@@ -1,0 +1,101 @@
+"""What waits to be sent on a link stays within its limits, and in its order."""
+
+from collections import deque
+
+import pytest
+
+from pimd.ids import NodeId
+from pimd.proto.cards import issue
+from pimd.proto.frames import (
+    MeshData,
+    PeerInfoRequest,
+    PluginPayload,
+    Pong,
+    RouteEntry,
+    Routes,
+    SignedPeerInfo,
+    decode_frame,
+)
+from pimd.proto.identity import Identity
+from pimd.proto.outbox import ANSWERS_LIMIT, ROUTING_LIMIT, UNSENT_LIMIT, Outbox, OutboxOverflow
+
+ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))
+DATA = MeshData(ALICE.node_id, BOB.node_id, 0x60, bytes(60_000))
+
+
+def drained(outbox: Outbox) -> list[object]:
+    found: list[object] = []
+    while (plaintext := outbox.pop()) is not None:
+        found.append(decode_frame(plaintext))
+    return found
+
+
+def card(identity: Identity, seq: int) -> SignedPeerInfo:
+    return SignedPeerInfo((issue(identity, seq, 0, "x").raw,))
+
+
+def test_data_beyond_a_mebibyte_is_dropped_and_counted() -> None:
+    outbox = Outbox()
+    for _ in range(30):
+        outbox.put(DATA)
+        outbox.put(PluginPayload("a.b", bytes(1000)))
+    assert outbox.unsent <= UNSENT_LIMIT
+    assert outbox.dropped > 0
+    kept = len(drained(outbox))
+    assert kept + outbox.dropped == 60
+    assert outbox.unsent == 0
+
+
+def test_answers_go_first_then_cards_then_routes_then_data() -> None:
+    outbox = Outbox()
+    outbox.put(DATA)
+    outbox.put(Routes((RouteEntry(BOB.node_id, 1, 0),), first=False, last=False))
+    outbox.put(card(ALICE, 1))
+    outbox.put_answer(Pong(7))
+    kinds = [type(frame) for frame in drained(outbox)]
+    assert kinds == [Pong, SignedPeerInfo, Routes, MeshData]
+
+
+def test_only_the_newest_card_of_each_origin_waits() -> None:
+    outbox = Outbox()
+    for seq in range(1, 1000):
+        outbox.put(card(ALICE, seq))
+    outbox.put(card(BOB, 1))
+    assert drained(outbox) == [card(ALICE, 999), card(BOB, 1)]
+    assert outbox.unsent == 0
+
+
+def test_a_newer_route_replaces_an_unsent_one() -> None:
+    outbox = Outbox()
+    for metric in range(100):
+        outbox.put(Routes((RouteEntry(BOB.node_id, 1, metric),), first=False, last=False))
+    assert drained(outbox) == [Routes((RouteEntry(BOB.node_id, 1, 99),), first=False, last=False)]
+
+
+def test_a_peer_that_does_not_read_its_answers_loses_the_link() -> None:
+    outbox = Outbox()
+    with pytest.raises(OutboxOverflow):
+        deque(map(outbox.put_answer, map(Pong, range(10**6))), 0)
+    assert ANSWERS_LIMIT - 100 < outbox.unsent <= ANSWERS_LIMIT
+
+
+def test_a_peer_that_does_not_read_routing_loses_the_link() -> None:
+    outbox = Outbox()
+    ids = [NodeId(number.to_bytes(16)) for number in range(100_000)]
+    with pytest.raises(OutboxOverflow):
+        deque((outbox.put(PeerInfoRequest((node_id,))) for node_id in ids), 0)
+    assert outbox.unsent <= ROUTING_LIMIT
+    outbox = Outbox()
+    with pytest.raises(OutboxOverflow):
+        deque((outbox.put(Routes((RouteEntry(node_id, 1, 1),), first=False, last=False)) for node_id in ids), 0)
+    assert outbox.unsent <= ROUTING_LIMIT
+
+
+def test_nothing_is_left_after_clear() -> None:
+    outbox = Outbox()
+    for frame in (DATA, card(ALICE, 1), PeerInfoRequest((BOB.node_id,))):
+        outbox.put(frame)
+    outbox.put_answer(Pong(1))
+    outbox.clear()
+    assert outbox.unsent == 0
+    assert outbox.pop() is None
