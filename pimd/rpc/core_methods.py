@@ -20,7 +20,7 @@ from pimd.contract import (
     after_answer,
 )
 from pimd.rpc.connection import Connection
-from pimd.rpc.openrpc import document
+from pimd.rpc.openrpc import Description
 from pimd.rpc.registry import CORE, Method, Registry
 from pimd.rpc.streams import Streams
 
@@ -65,7 +65,7 @@ class UnsubscribeParams(Params):
     subscription_id: str | None = None
 
 
-def rpc_methods(registry: Registry, features: Callable[[], Sequence[str]]) -> list[Method]:
+def rpc_methods(registry: Registry, describe: Description, features: Callable[[], Sequence[str]]) -> list[Method]:
     """Return the methods that describe the table and open it; `features` names those that run."""
 
     async def hello(connection: Connection, params: HelloParams) -> Hello:
@@ -85,7 +85,7 @@ def rpc_methods(registry: Registry, features: Callable[[], Sequence[str]]) -> li
         return Authenticated(authenticated=True)
 
     async def discover(_: Connection, __: NoParams) -> dict[str, Any]:
-        return document(registry)
+        return describe()
 
     async def names(_: Connection, __: NoParams) -> list[str]:
         return registry.names()

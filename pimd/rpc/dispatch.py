@@ -84,8 +84,12 @@ class Dispatch:
     async def _answer_parsed(self, message: Request | Batch, connection: Connection) -> str | None:
         if isinstance(message, Request):
             return await self._answer_one(message, connection)
-        answers = [await self._answer_one(member, connection) for member in message.members]
-        texts = [text for text in answers if text is not None]
+        texts: list[str] = []
+        for member in message.members:
+            text = await self._answer_one(member, connection)
+            if text is not None:
+                texts.append(text)
+            await asyncio.sleep(0)  # a hundred calls that never wait must not hold up everybody else
         return envelope.batch_text(texts) if texts else None
 
     async def _answer_one(self, request: Request | Fault, connection: Connection) -> str | None:

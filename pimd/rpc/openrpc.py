@@ -10,6 +10,21 @@ from pimd.rpc.registry import Method, Registry
 REFERENCES = "#/components/schemas/{model}"
 
 
+class Description:
+    """The document of a method table, made anew only after it changed."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._made_at = -1
+        self._document: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        """Return it; not to be changed."""
+        if self._made_at != self._registry.changes:
+            self._document, self._made_at = document(self._registry), self._registry.changes
+        return self._document
+
+
 def document(registry: Registry) -> dict[str, Any]:
     """Describe exactly the methods that are there now."""
     schemas: dict[str, Any] = {}

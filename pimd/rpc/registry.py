@@ -71,6 +71,8 @@ class Registry:
     def __init__(self, explain_absent: Callable[[str], dict[str, Any]]) -> None:
         self.explain_absent = explain_absent
         """Returns `feature`, `state` and `hint` for the name of a method that is not here."""
+        self.changes = 0
+        """How often methods came or went."""
         self._methods: dict[str, Method] = {}
 
     def add(self, methods: Iterable[Method]) -> None:
@@ -80,10 +82,12 @@ class Registry:
             if name in self._methods:
                 raise ValueError(f"method {name} of {method.feature} is there already")
         self._methods.update(added)
+        self.changes += 1
 
     def remove(self, feature: str) -> None:
         """Take out all methods of one feature."""
         self._methods = {name: method for name, method in self._methods.items() if method.feature != feature}
+        self.changes += 1
 
     def get(self, name: str) -> Method | None:
         """Return a method by its full name."""

@@ -13,7 +13,7 @@ from pimd.rpc.core_methods import rpc_methods
 from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.http import HttpConfig, HttpDoor
 from pimd.rpc.limits import GRACE_S, Reading
-from pimd.rpc.openrpc import document
+from pimd.rpc.openrpc import Description
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
 from pimd.rpc.unix import UnixDoor
@@ -43,15 +43,14 @@ class RpcServer:
         self.unix: UnixDoor | None = None
         self.http: HttpDoor | None = None
         self._clock = clock
-        self.registry.add(rpc_methods(self.registry, running_features))
+        self._describe = Description(self.registry)
+        self.registry.add(rpc_methods(self.registry, self._describe, running_features))
 
     async def start(self, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
         """Open the doors; `SocketInUse` or OSError when one cannot be, with none left open."""
         if config.http is not None:
             auth = TokenAuth(token, self._clock)
-            self.http = HttpDoor(
-                config.http, auth, self.dispatch, self.streams, self.reading, lambda: document(self.registry)
-            )
+            self.http = HttpDoor(config.http, auth, self.dispatch, self.streams, self.reading, self._describe)
             await self.http.start()
         if config.unix_socket is not None:
             self.unix = UnixDoor(config.unix_socket, self.dispatch, self.streams, self.reading)

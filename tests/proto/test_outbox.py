@@ -83,11 +83,11 @@ def test_a_peer_that_does_not_read_routing_loses_the_link() -> None:
     outbox = Outbox()
     ids = [NodeId(number.to_bytes(16)) for number in range(100_000)]
     with pytest.raises(OutboxOverflow):
-        deque((outbox.put(PeerInfoRequest((node_id,))) for node_id in ids), 0)
+        deque(map(outbox.put, (PeerInfoRequest((node_id,)) for node_id in ids)), 0)
     assert outbox.unsent <= ROUTING_LIMIT
     outbox = Outbox()
     with pytest.raises(OutboxOverflow):
-        deque((outbox.put(Routes((RouteEntry(node_id, 1, 1),), first=False, last=False)) for node_id in ids), 0)
+        deque(map(outbox.put, (Routes((RouteEntry(node_id, 1, 1),), first=False, last=False) for node_id in ids)), 0)
     assert outbox.unsent <= ROUTING_LIMIT
 
 

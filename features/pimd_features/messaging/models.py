@@ -13,6 +13,8 @@ PAGE = 100
 PAGE_LIMIT = 500
 PREVIEW_LIMIT = 80
 
+UnixMs = Annotated[int, Field(ge=0, lt=2**63)]
+"""Unix milliseconds that fit into the store."""
 Direction = Literal["sent", "received"]
 Status = Literal["pending", "sent", "delivered", "read", "failed"]
 
@@ -60,7 +62,7 @@ class HistoryParams(Params):
     """A page that ends before a moment; `before_id` breaks ties within that millisecond."""
 
     peer_node_id: NodeIdHex
-    before_ts_ms: int | None = None
+    before_ts_ms: UnixMs | None = None
     before_id: MessageIdHex | None = None
     limit: int | None = None
     """Clamped to 1..500; 100 when absent."""
@@ -94,7 +96,7 @@ class MarkReadParams(Params):
     """All messages of a peer up to a moment."""
 
     peer_node_id: NodeIdHex
-    up_to_ts_ms: int
+    up_to_ts_ms: UnixMs
 
 
 class Unread(Result):

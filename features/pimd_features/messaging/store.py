@@ -115,6 +115,13 @@ class MessageStore:
         self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
     ) -> list[MessageId]:
         """Bring messages sent to `peer` to a higher status; return those that changed."""
+        # Looked up first: whoever acknowledges what was never sent must not cost us a transaction.
+        known = await self._database.read(
+            f"SELECT id, status FROM messages WHERE peer = ? AND direction = 'sent' AND id IN ({','.join('?' * len(ids))})",  # noqa: S608
+            (peer, *ids),
+        )
+        if not any(RANK[row["status"]] < RANK[status] for row in known):
+            return []
 
         async def work(connection: aiosqlite.Connection) -> list[MessageId]:
             return [id_ for id_ in ids if await _raise(connection, peer, id_, status, now_ms)]
