@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from pimd.rpc.envelope import Fault, failure
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_S, OverLimit, Reading
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_S, Account, OverLimit, Reading
 
 log = logging.getLogger("pimd.rpc")
 
@@ -30,7 +30,7 @@ class BoundedConnection(web.RequestHandler):
         )
         self._reading = manager.reading
         self._entered = False
-        self._unread = 0
+        self._account = Account(manager.reading)
         self._serving = False
         self._deadline: asyncio.TimerHandle | None = None
         self.unread_limit: int | None = None
@@ -43,9 +43,8 @@ class BoundedConnection(web.RequestHandler):
             super().connection_made(transport)
             self._arm()
         elif isinstance(transport, asyncio.Transport):
-            body = failure(Fault(OVERLOADED, f"all {CONNECTION_LIMIT} connections are taken; try again later"))
-            transport.write(HEAD.format(len(body), body).encode())
-            transport.close()
+            self.transport = transport
+            self._refuse(f"all {CONNECTION_LIMIT} connections are taken; try again later")
 
     def data_received(self, data: bytes) -> None:
         """Account for the bytes, then let aiohttp have them."""
@@ -53,12 +52,11 @@ class BoundedConnection(web.RequestHandler):
             return
         if data:
             try:
-                self._reading.take(len(data))
+                self._account.take(len(data))
             except OverLimit:
-                self.cut("the daemon holds too many unfinished messages")
+                self._refuse("the daemon holds too many unfinished messages; try again later")
                 return
-            self._unread += len(data)
-            if self.unread_limit is not None and self._unread > self.unread_limit:
+            if self.unread_limit is not None and self._account.held > self.unread_limit:
                 self.cut("a message is too long")
                 return
             self._arm()
@@ -74,8 +72,7 @@ class BoundedConnection(web.RequestHandler):
 
     def consumed(self) -> None:
         """A whole message was read."""
-        self._reading.give_back(self._unread)
-        self._unread = 0
+        self._account.give_back(self._account.held)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -89,6 +86,13 @@ class BoundedConnection(web.RequestHandler):
         log.debug("an HTTP connection was cut: %s", reason)
         if self.transport is not None:
             self.transport.abort()
+
+    def _refuse(self, reason: str) -> None:
+        """Answer 503 past aiohttp and close."""
+        if self.transport is not None:
+            body = failure(Fault(OVERLOADED, reason))
+            self.transport.write(HEAD.format(len(body), body).encode())
+            self.transport.close()
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Malformed HTTP is the client's affair; our own handlers log for themselves."""

@@ -25,26 +25,20 @@ GRACE_S = 0.3
 """What calls in flight get when the daemon stops."""
 
 
+OWN_BYTES = 64 * 2**10
+"""Of these, what each connection may always hold, so that small calls get through while others hold a lot."""
+
+
 class OverLimit(Exception):  # noqa: N818 - a refusal, not a fault
     """All connections together hold too many unfinished bytes."""
 
 
 class Reading:
-    """Counts the unfinished bytes of all connections, and the connections."""
+    """Counts the connections, and the unfinished bytes that they hold beyond their own."""
 
     def __init__(self) -> None:
-        self.held = 0
+        self.shared = 0
         self.connections = 0
-
-    def take(self, size: int) -> None:
-        """Account for `size` more bytes; `OverLimit` when that is too many, with nothing taken."""
-        if self.held + size > READING_LIMIT:
-            raise OverLimit
-        self.held += size
-
-    def give_back(self, size: int) -> None:
-        """The bytes were used or dropped."""
-        self.held -= size
 
     def enter(self) -> bool:
         """Count one more connection; False when there are too many."""
@@ -56,3 +50,29 @@ class Reading:
     def leave(self) -> None:
         """A counted connection is gone."""
         self.connections -= 1
+
+
+class Account:
+    """The unfinished bytes of one connection."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.held = 0
+        self._reading = reading
+
+    def take(self, size: int) -> None:
+        """Account for `size` more bytes; `OverLimit` when that is too many, with nothing taken."""
+        more = self._beyond_own(self.held + size) - self._beyond_own(self.held)
+        if more and self._reading.shared + more > READING_LIMIT - CONNECTION_LIMIT * OWN_BYTES:
+            raise OverLimit
+        self._reading.shared += more
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """That many bytes, at most all that are held, were used or dropped."""
+        left = max(0, self.held - size)
+        self._reading.shared -= self._beyond_own(self.held) - self._beyond_own(left)
+        self.held = left
+
+    @staticmethod
+    def _beyond_own(held: int) -> int:
+        return max(0, held - OWN_BYTES)

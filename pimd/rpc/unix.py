@@ -10,7 +10,7 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
 from pimd.rpc.feed import ConnectionFeed
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, MESSAGE_S, OverLimit, Reading
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, MESSAGE_S, Account, OverLimit, Reading
 from pimd.rpc.lines import Lines, LineTooLong
 from pimd.rpc.streams import Streams
 
@@ -61,7 +61,7 @@ class UnixConnection(asyncio.Protocol):
         self._connection = Connection("unix", self._feed, greeted=False)
         self._lines = Lines()
         self._waiting: deque[bytes] = deque()
-        self._held = 0
+        self._account = Account(door.reading)
         self._calls = 0
         self._transport: asyncio.Transport | None = None
         self._entered = False
@@ -95,8 +95,7 @@ class UnixConnection(asyncio.Protocol):
         if not self._entered or self._transport is None or self._transport.is_closing():
             return
         try:
-            self._door.reading.take(len(data))
-            self._held += len(data)
+            self._account.take(len(data))
             before = len(self._lines) + len(data)
             lines = self._lines.feed(data)
         except OverLimit:
@@ -105,7 +104,7 @@ class UnixConnection(asyncio.Protocol):
         except LineTooLong:
             self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE_LIMIT} bytes; this one is longer")
             return
-        self._give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
+        self._account.give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
         self._watch_deadline(complete=bool(lines))
         if lines:
             self._waiting.extend(lines)
@@ -127,7 +126,7 @@ class UnixConnection(asyncio.Protocol):
             task.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._give_back(self._held)
+        self._account.give_back(self._account.held)
         self._writable.set()
         if self._entered:
             self._door.connections.discard(self)
@@ -184,7 +183,7 @@ class UnixConnection(asyncio.Protocol):
             answer.sent()
         finally:
             self._calls -= 1
-            self._give_back(len(line))
+            self._account.give_back(len(line))
             self._close_if_done()
 
     async def _send(self, text: str) -> None:
@@ -210,11 +209,6 @@ class UnixConnection(asyncio.Protocol):
     def _fail(self, code: int, message: str) -> None:
         self._write(envelope.failure(Fault(code, message)))
         self.close()
-
-    def _give_back(self, size: int) -> None:
-        size = min(size, self._held)
-        self._held -= size
-        self._door.reading.give_back(size)
 
     def _watch_deadline(self, *, complete: bool) -> None:
         """One timer while a line is unfinished, started anew by each line that ends."""

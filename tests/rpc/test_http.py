@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 
 from pimd.rpc import http_connection
-from pimd.rpc.limits import MESSAGE_LIMIT, READING_LIMIT, OverLimit, Reading
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, OWN_BYTES, READING_LIMIT, Account, OverLimit, Reading
 from tests.rpc.conftest import TOKEN, Connect, World
 
 CALL = '{"jsonrpc": "2.0", "id": 1, "method": "rpc.methods"}'
+SHARED = READING_LIMIT - CONNECTION_LIMIT * OWN_BYTES
 GOOD = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 
@@ -153,7 +154,7 @@ async def test_a_message_that_is_not_finished_in_time_is_cut(
         with contextlib.suppress(ConnectionResetError):
             assert b"200 OK" not in await reader.read()
         writer.close()
-    assert world.server.reading.held == 0
+    assert world.server.reading.shared == 0
 
 
 async def test_too_many_connections_are_told_so(
@@ -168,18 +169,31 @@ async def test_too_many_connections_are_told_so(
 
 async def test_unfinished_messages_over_all_connections_are_limited(world: World, connect: Connect) -> None:
     client = await connect("http")
-    world.server.reading.take(READING_LIMIT - 100)
-    with pytest.raises(aiohttp.ClientError):
-        await ask(client)
-    world.server.reading.give_back(READING_LIMIT - 100)
-    assert (await ask(client))[0] == 200
-    assert world.server.reading.held == 0
+    hog = Account(world.server.reading)
+    hog.take(SHARED + OWN_BYTES)
+    status, _, body = await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES)))
+    assert (status, body["error"]["code"]) == (503, -32005)
+    assert (await ask(client))[0] == 200  # small calls always get through
+    hog.give_back(SHARED)
+    assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES))))[0] == 200
+    hog.give_back(hog.held)
+    assert world.server.reading.shared == 0
 
 
-def test_reading_counts_exactly() -> None:
+def test_accounts_count_exactly() -> None:
     reading = Reading()
-    reading.take(READING_LIMIT)
+    one, other = Account(reading), Account(reading)
+    one.take(OWN_BYTES)
+    assert reading.shared == 0
+    one.take(SHARED)
     with pytest.raises(OverLimit):
-        reading.take(1)
-    reading.give_back(READING_LIMIT)
-    assert reading.held == 0
+        one.take(1)
+    other.take(OWN_BYTES)
+    with pytest.raises(OverLimit):
+        other.take(1)
+    one.give_back(1)
+    other.take(1)
+    one.give_back(10**12)
+    other.give_back(10**12)
+    assert (one.held, other.held, reading.shared) == (0, 0, 0)
+    assert SHARED + CONNECTION_LIMIT * OWN_BYTES == READING_LIMIT == 64 * 2**20
