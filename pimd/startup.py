@@ -26,6 +26,7 @@ log = logging.getLogger("pimd")
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_WRONG_CONFIG = 2
+"""What `--check-config` returns; a start that fails returns 1, whatever the reason."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -85,7 +86,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, stop: asyncio.Event) 
         config = ConfigFile(path, paths.user_config_file(arguments.environ), settings, node_name(settings))
         await run(settings, config, around, stop, _tell)
     except SettingsError as error:
-        return _failed(str(error), EXIT_WRONG_CONFIG)
+        return _failed(str(error), EXIT_FAILED)
     except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
         return _failed(f"pimd: {error}", EXIT_FAILED)
     # A crash in a task of the core came the whole orderly way down to here.

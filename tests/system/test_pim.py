@@ -181,7 +181,7 @@ def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) ->
 
 def test_a_wrong_configuration_stops_the_start_with_a_line_for_each_problem(daemon: MakeDaemon) -> None:
     alice = daemon(config='[transport]\nlisten_port = "x"\n[relay]\nenabled = 1\n')
-    with pytest.raises(Exception, match="exit 2") as failed:
+    with pytest.raises(Exception, match="exit 1") as failed:
         alice.start()
-    lines = str(failed.value).removeprefix("exit 2: ").splitlines()
+    lines = str(failed.value).removeprefix("exit 1: ").splitlines()
     assert [line.split(": ")[1] for line in lines] == ["transport.listen_port", "relay.enabled"]
