@@ -1,4 +1,4 @@
-"""When to dial again (link.md section 4.3)."""
+"""When to dial again (docs/protocol.md)."""
 
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 60.0

@@ -1,4 +1,4 @@
-"""Identity cards: this node's own, and those that neighbours bring (link.md sections 1.1 and 5.6, without the flood)."""
+"""Identity cards: this node's own, and those that neighbours bring (docs/protocol.md, without the flood)."""
 
 import logging
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Keeps addresses linked: dial, wait while linked, dial again with backoff (link.md section 4.3)."""
+"""Keeps addresses linked: dial, wait while linked, dial again with backoff (docs/protocol.md)."""
 
 import asyncio
 import logging

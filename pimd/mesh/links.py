@@ -1,4 +1,4 @@
-"""The links that are up: at most one lasting link a peer (link.md section 2.4), and places kept for friends (section 7)."""
+"""The links that are up: at most one lasting link a peer, and places kept for friends (docs/protocol.md)."""
 
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar

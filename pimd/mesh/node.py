@@ -52,7 +52,7 @@ from pimd.store.keystore import Keystore
 log = logging.getLogger("pimd.mesh")
 
 GOODBYE_FLUSH_S = 0.05
-"""How long a shutdown waits for the Goodbyes to leave (link.md section 4.4)."""
+"""How long a shutdown waits for the Goodbyes to leave (docs/protocol.md)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Who may link (link.md section 2.5)."""
+"""Who may link (docs/protocol.md)."""
 
 from collections.abc import Callable, Collection
 from typing import Literal

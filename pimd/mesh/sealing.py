@@ -1,4 +1,4 @@
-"""End-to-end sealing of routed control frames, with the marks that keep a frame from arriving twice (link.md section 3.3)."""
+"""End-to-end sealing of routed control frames, with the marks that keep a frame from arriving twice (docs/protocol.md)."""
 
 from collections import OrderedDict
 from collections.abc import Callable

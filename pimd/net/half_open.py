@@ -1,4 +1,4 @@
-"""Connections that have proven nothing yet, and how many of them we bear (link.md section 7)."""
+"""Connections that have proven nothing yet, and how many of them we bear (docs/protocol.md)."""
 
 import ipaddress
 from collections import OrderedDict

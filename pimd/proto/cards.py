@@ -1,4 +1,4 @@
-"""Signed PeerInfo, the identity card (link.md section 1.1)."""
+"""Signed PeerInfo, the identity card (docs/protocol.md)."""
 
 import struct
 import unicodedata

@@ -1,4 +1,4 @@
-"""Control frames: `tag u8 | body` (link.md section 3.2)."""
+"""Control frames: `tag u8 | body` (docs/protocol.md)."""
 
 import enum
 import struct

@@ -1,4 +1,4 @@
-"""Encryption of stored bodies to a node's X25519 key (messaging.md): ephemeral X25519, HKDF-SHA256, AES-256-GCM."""
+"""Encryption of stored bodies to a node's X25519 key (docs/protocol.md): ephemeral X25519, HKDF-SHA256, AES-256-GCM."""
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey

@@ -1,4 +1,4 @@
-"""What a record holds: `frame_type u8 | body` (link.md sections 2.2, 3.1, 4.1, 5.1)."""
+"""What a record holds: `frame_type u8 | body` (docs/protocol.md)."""
 
 import struct
 from dataclasses import dataclass

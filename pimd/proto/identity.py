@@ -1,4 +1,4 @@
-"""A node's keys, all derived from one 32-byte seed (link.md section 1)."""
+"""A node's keys, all derived from one 32-byte seed (docs/protocol.md)."""
 
 import hashlib
 from typing import Final
@@ -90,5 +90,5 @@ class Identity:
 
     @property
     def link_proof_signature(self) -> bytes:
-        """Binds the Noise static key to the Ed25519 key (link.md section 2.1)."""
+        """Binds the Noise static key to the Ed25519 key (docs/protocol.md)."""
         return self.sign(LINK_PROOF_DOMAIN + self.x25519_pub)

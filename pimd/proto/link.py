@@ -1,4 +1,4 @@
-"""One link between two nodes, sans-IO (link.md sections 2 and 4): feed it bytes and time, take bytes and events.
+"""One link between two nodes, sans-IO (docs/protocol.md): feed it bytes and time, take bytes and events.
 
 After any call the driver flushes `data_to_send`, half-closes when `wants_half_close`, and sets its timer to `deadline`.
 """

@@ -1,4 +1,4 @@
-"""Keys of a private mesh, stretched from its passphrase (link.md section 6)."""
+"""Keys of a private mesh, stretched from its passphrase (docs/protocol.md)."""
 
 from dataclasses import dataclass, field
 

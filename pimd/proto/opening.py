@@ -1,4 +1,4 @@
-"""The opening of a link: preamble, Noise handshake, identity proofs (link.md section 2.1)."""
+"""The opening of a link: preamble, Noise handshake, identity proofs (docs/protocol.md)."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What waits to be sent on one link, still unencrypted, within the limits of link.md section 7."""
+"""What waits to be sent on one link, still unencrypted, within the limits of docs/protocol.md."""
 
 from collections import OrderedDict, deque
 

@@ -1,4 +1,4 @@
-"""The two directions of an open link: records, their ciphers, and when keys change (link.md sections 2.2 and 2.3)."""
+"""The two directions of an open link: records, their ciphers, and when keys change (docs/protocol.md)."""
 
 import struct
 

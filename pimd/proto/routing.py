@@ -1,4 +1,4 @@
-"""Routes to neighbours: what each link's peer advertises of itself (link.md section 5, for a node that does not relay).
+"""Routes to neighbours: what each link's peer advertises of itself (docs/protocol.md, for a node that does not relay).
 
 A node that does not relay advertises only itself and forwards nothing, so the only routes it can use are those that its
 neighbours advertise of themselves. Entries belong to the link they arrived on and die with it.

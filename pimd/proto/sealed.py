@@ -1,4 +1,4 @@
-"""Routed control frames, sealed end to end with crypto_box (link.md section 3.3)."""
+"""Routed control frames, sealed end to end with crypto_box (docs/protocol.md)."""
 
 import struct
 from collections import OrderedDict

@@ -19,7 +19,7 @@ from pydantic import (
 from pimd.ids import NodeId
 
 NAME_LIMIT = 64
-"""Bytes of UTF-8 of a node's name, as on its card (link.md section 3.2)."""
+"""Bytes of UTF-8 of a node's name, as on its card (docs/protocol.md)."""
 
 
 def _listed(value: Any) -> Any:

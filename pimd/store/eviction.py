@@ -1,4 +1,4 @@
-"""Who has to leave a full keystore (link.md section 7)."""
+"""Who has to leave a full keystore (docs/protocol.md)."""
 
 import heapq
 from collections import Counter, deque

@@ -27,7 +27,7 @@ from pimd.store.task_scope import task_scope
 log = logging.getLogger(__name__)
 
 IDENTITY_LIMIT = 100_000
-"""Identities kept; contacts, configured and direct peers are never evicted for others (link.md section 7)."""
+"""Identities kept; contacts, configured and direct peers are never evicted for others (docs/protocol.md)."""
 _HIGHEST_SEQ = "highest_seq"
 
 

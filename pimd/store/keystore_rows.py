@@ -45,7 +45,7 @@ class Note:
 
 
 def card_ed25519(card: bytes) -> bytes:
-    """Return the Ed25519 key inside a card (link.md section 1.1)."""
+    """Return the Ed25519 key inside a card (docs/protocol.md)."""
     return card[1 : 1 + KEY_SIZE]
 
 

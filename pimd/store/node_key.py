@@ -1,4 +1,4 @@
-"""The seed that the node's whole identity is made from (link.md section 1)."""
+"""The seed that the node's whole identity is made from (docs/protocol.md)."""
 
 import os
 from collections.abc import Callable

@@ -38,7 +38,7 @@ operations = st.one_of(
 
 @dataclass
 class Model:
-    """The rules of link.md 1.1 and rpc.md, each written down as simply as it can be."""
+    """The rules of the keystore, each written down as simply as it can be."""
 
     people: list[Person]
     cards: dict[int, tuple[int, bytes, bool]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ PREAMBLES = {"ChaChaPoly": b"PIM\x02", "AESGCM": b"PIM\x12"}
 
 
 class ForeignLink:
-    """Speaks link.md section 2.1 with `noiseprotocol`; every step can be done wrong."""
+    """Speaks docs/protocol.md with `noiseprotocol`; every step can be done wrong."""
 
     def __init__(self, port: int, *, psk: bytes | None = None, cipher: str = "AESGCM", seed: int = 1) -> None:
         self.signing = SigningKey(bytes([seed]) * 32)
