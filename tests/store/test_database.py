@@ -285,7 +285,9 @@ async def test_a_cancelled_block_closes_its_file_and_releases_its_thread(path: P
         task = group.create_task(block())
         await inside.wait()
         task.cancel()
-    assert not opened[0]._connection._thread.is_alive()
+    thread = opened[0]._connection._thread
+    await asyncio.to_thread(thread.join, 10)  # it was told to end; its last instructions may still be running
+    assert not thread.is_alive()
     assert not path.with_name("notes.db-wal").exists()
 
 
