@@ -90,6 +90,7 @@ async def test_a_frame_sealed_before_this_start_is_dropped(start_node: StartNode
     link = alice.node._links.best(bob.id)
     link.send(alice.node._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq - 1, HELLO))
     await eventually(lambda: bob.node.counters().get("dropped_before_start", 0) == 1)
+    assert "payloads_opened" not in bob.node.counters()
 
 
 async def test_a_blocked_peer_is_refused_and_told_so(start_node: StartNode) -> None:

@@ -87,6 +87,10 @@ class Daemon:
         return str(self.call("daemon.info")["node_id"])
 
     @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def memory(self) -> int:
         assert self.process is not None
         return int(psutil.Process(self.process.pid).memory_info().rss)

@@ -121,6 +121,7 @@ def first_answer(connection: socket.socket, data: bytes) -> bytes:
 @given(data=st.binary(max_size=2000))
 def test_any_bytes(target: Daemon, door: Callable[[Daemon], socket.socket], data: bytes) -> None:
     throw(door(target), data)
+    assert target.is_running
 
 
 @EXAMPLES
@@ -128,6 +129,7 @@ def test_any_bytes(target: Daemon, door: Callable[[Daemon], socket.socket], data
 def test_any_bytes_after_a_good_start_on_the_mesh_port(target: Daemon, data: bytes, cipher: bytes) -> None:
     start = b"PIM" + cipher + struct.pack(">H", 32) + os.urandom(32)
     throw(mesh(target), start + data)
+    assert target.is_running
 
 
 @EXAMPLES
@@ -144,6 +146,7 @@ def test_any_frames_of_an_authenticated_stranger(target: Daemon, plaintexts: lis
     except (BrokenPipeError, ConnectionResetError):
         pass
     link.close()
+    assert target.is_running
 
 
 @EXAMPLES
@@ -156,7 +159,7 @@ def test_any_json_on_the_unix_socket_is_answered_by_json(
 ) -> None:
     answer = throw(unix(target), b"\n".join([*hello, *messages, b""]))
     for line in answer.splitlines():
-        json.loads(line)
+        assert json.loads(line)
 
 
 @EXAMPLES
