@@ -208,6 +208,7 @@ def _node(
         transport.listen_port,
         link,
         transport.connect_timeout_ms / 1000,
+        relays=settings.relay.enabled,
         reissue_s=min(REISSUE_S, settings.messaging.broadcast.outgoing_interval_s or REISSUE_S),
     )
     return Node(config, identity, keystore, policy, network, clock)

@@ -24,6 +24,11 @@ IDS_BURST = 1000
 """NodeIds asked for on one link."""
 ASKED_LIMIT = 4096
 """Ids remembered as asked for on one link."""
+HAS_LIMIT = 8192
+"""Origins remembered of one link, so that no card goes back where it came from."""
+SEQ_REQUESTS_A_SECOND = 20
+SEQ_REQUESTS_BURST = 1000
+"""Taken from one link."""
 REISSUE_S = 300.0
 REISSUE_JITTER = 0.1
 AHEAD_MS = 600_000
@@ -54,6 +59,16 @@ class LinkCards:
         self.requests = TokenBucket(IDS_A_SECOND, IDS_BURST, now)
         self.asked: OrderedDict[NodeId, None] = OrderedDict()
         self.returned: OrderedDict[NodeId, int] = OrderedDict()
+        self.has: OrderedDict[NodeId, int] = OrderedDict()
+        """The newest card of each origin that the peer is known to have."""
+        self.seq_requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, now)
+
+    def note_has(self, node_id: NodeId, seq: int) -> None:
+        """The peer sent this card, or was sent it; forgetting that costs one card too many."""
+        self.has[node_id] = max(seq, self.has.get(node_id, -1))
+        self.has.move_to_end(node_id)
+        if len(self.has) > HAS_LIMIT:
+            self.has.popitem(last=False)
 
     def note_asked(self, node_id: NodeId) -> None:
         """Remember that the link was asked for a card, so that the answer is not counted against it."""
@@ -120,9 +135,9 @@ class CardExchange:
         """Send this node's card, the first frame on every link."""
         link.send(SignedPeerInfo((self._own.card.raw,)))
 
-    def receive(self, link: CardLink, frame: SignedPeerInfo) -> list[NodeId]:
-        """Learn the valid cards and return whose were new."""
-        return [node_id for raw in frame.cards if (node_id := self._receive_one(link, raw)) is not None]
+    def receive(self, link: CardLink, frame: SignedPeerInfo) -> list[Card]:
+        """Learn the valid cards and return those that were new."""
+        return [card for raw in frame.cards if (card := self._receive_one(link, raw)) is not None]
 
     def answer(self, link: CardLink, request: PeerInfoRequest) -> None:
         """Send the cards held of the ids asked for, each once; unknown ids are passed over."""
@@ -146,7 +161,7 @@ class CardExchange:
         known = self._keystore.get(node_id)
         return known.card if known is not None else None
 
-    def _receive_one(self, link: CardLink, raw: bytes) -> NodeId | None:
+    def _receive_one(self, link: CardLink, raw: bytes) -> Card | None:
         try:
             card = parse(raw)
         except BadCard:
@@ -155,6 +170,7 @@ class CardExchange:
         if card.node_id == self._own.card.node_id:
             self._own_came_back(card)
             return None
+        link.cards.note_has(card.node_id, card.seq)
         if not self._within_rate(link, card):
             self._counters.count("dropped_cards_over_rate")
             return None
@@ -168,12 +184,12 @@ class CardExchange:
             return True
         return card.node_id == link.peer_id or link.cards.unasked.take(self._clock.now())
 
-    def _learn(self, link: CardLink, card: Card) -> NodeId | None:
+    def _learn(self, link: CardLink, card: Card) -> Card | None:
         learned = self._keystore.learn(card, direct=card.node_id == link.peer_id, brought_by=link.peer_id)
         if learned is Learned.NEW:
             self._counters.count("cards_learned")
             self._log_if_ahead(card)
-            return card.node_id
+            return card
         if learned is Learned.OTHER_KEYS:
             self._counters.count("cards_of_other_keys")
         elif learned is Learned.OLD:

@@ -5,9 +5,9 @@ import logging
 import os
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pimd.clock import Clock
+from pimd.clock import Clock, TimerHandle
 from pimd.contract import (
     DialInfo,
     LinkDown,
@@ -24,6 +24,7 @@ from pimd.ids import NodeId
 from pimd.mesh.cards import REISSUE_JITTER, REISSUE_S, CardExchange, OwnCard
 from pimd.mesh.counters import Counters
 from pimd.mesh.dialler import Dialler
+from pimd.mesh.flood import CardFlood
 from pimd.mesh.links import LinkTable
 from pimd.mesh.openings import Openings
 from pimd.mesh.payloads import PayloadDispatch
@@ -32,6 +33,8 @@ from pimd.mesh.policy import Policy
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
 from pimd.net.driver import format_address
 from pimd.net.network import Listener, Network
+from pimd.proto.babel import Babel
+from pimd.proto.cards import RELAYS
 from pimd.proto.frames import (
     FLAG_CONTROL,
     FLAG_SEALED,
@@ -41,11 +44,11 @@ from pimd.proto.frames import (
     PeerInfoRequest,
     PluginPayload,
     Routes,
+    SeqRequest,
     SignedPeerInfo,
 )
 from pimd.proto.identity import Identity
 from pimd.proto.opening import LinkConfig, LinkPeer
-from pimd.proto.routing import NeighbourRouting
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
 from pimd.store.keystore import Keystore
 
@@ -64,7 +67,8 @@ class NodeConfig:
     listen_port: int
     link: LinkConfig
     connect_timeout_s: float = 3.0
-    card_flags: int = 0
+    relays: bool = True
+    """Whether this node forwards for others."""
     reissue_s: float = REISSUE_S
     """How often a new card is issued, give or take a tenth."""
 
@@ -91,9 +95,12 @@ class Node:
         self._clock = clock
         self._events: Topic[MeshEvent] = Topic()
         self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock)
-        self._routing: NeighbourRouting[PeerLink] = NeighbourRouting(identity.node_id)
-        self._routed: frozenset[NodeId] = frozenset()
-        self._own = OwnCard(identity, keystore, clock, config.name, config.card_flags)
+        self._routing: Babel[PeerLink] = Babel(
+            identity.node_id, keystore.learned_seq, random.random, clock.now(), relays=config.relays
+        )
+        self._routing_timer: TimerHandle | None = None
+        self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
+        self._flood = CardFlood(clock, self._links.carrying)
         self._cards = CardExchange(self._own, keystore, clock, self.tally, self._own_seq_seen)
         self._openings = Openings(self, identity, config.link, clock)
         self._dialler = Dialler(self.dial, self._linked_since, clock, random.random)
@@ -109,6 +116,7 @@ class Node:
         """Issue a card, bind, and begin to dial; OSError when the port cannot be bound."""
         card = await self._own.reissue()
         self._sealed = SealedFrames(self._identity, card.seq, os.urandom)
+        self._routing.own_card(card.seq, self._clock.now())
         self._listener = await self._network.listen(
             self._config.listen_host, self._config.listen_port, self._openings.accept
         )
@@ -119,6 +127,8 @@ class Node:
     async def stop(self) -> None:
         """Say Goodbye on every link, give it 50 ms to leave, close."""
         self._stopping = True
+        if self._routing_timer is not None:
+            self._routing_timer.cancel()
         if self._listener is not None:
             self._listener.close()
         self._dialler.stop()
@@ -145,8 +155,8 @@ class Node:
 
     @property
     def relays(self) -> bool:
-        """This node advertises only itself."""
-        return False
+        """As configured."""
+        return self._config.relays
 
     def links(self) -> Sequence[LinkInfo]:
         """One a peer."""
@@ -156,7 +166,7 @@ class Node:
         """The selected ones."""
         return [
             RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at)
-            for route in self._routing.routes().values()
+            for route in self._routing.table.selected.values()
         ]
 
     def dials(self) -> Sequence[DialInfo]:
@@ -169,7 +179,7 @@ class Node:
 
     def has_route(self, node_id: NodeId) -> bool:
         """Tell whether frames for `node_id` have a next hop; the keystore evicts others first."""
-        return node_id in self._routed
+        return node_id in self._routing.table.selected
 
     def is_configured(self, node_id: NodeId) -> bool:
         """Tell whether the configuration names this node, or it was met at a configured address."""
@@ -213,7 +223,8 @@ class Node:
         links = self._links.carrying()
         for link in links:
             self._cards.greet(link)
-            link.send(self._routing.full_table(self._own.card.seq))
+        self._routing.own_card(self._own.card.seq, self._clock.now())
+        self._pump_routing()
         return len(links)
 
     def own_card(self) -> bytes:
@@ -232,7 +243,7 @@ class Node:
 
     def send_routed(self, dst: NodeId, payload: PluginPayload) -> bool:
         """Seal and hand to the next hop; False without a route or a card of `dst`."""
-        route = self._routing.selected(dst)
+        route = self._routing.table.selected.get(dst)
         known = self._keystore.get(dst)
         if route is None or known is None or known.card is None or self._sealed is None:
             return False
@@ -262,9 +273,9 @@ class Node:
         if not self._links.add(link):
             return
         self.tally.count("links_opened")
-        self._routing.link_up(link, link.peer_id)
         self._cards.greet(link)
-        link.send(self._routing.full_table(self._own.card.seq))
+        self._routing.link_up(link, link.peer_id, self._clock.now())
+        self._pump_routing()
         self._dialler.links_changed()
         if first:
             log.info("linked with %s at %s", link.peer_id.abbreviated, link.driver.address)
@@ -275,8 +286,8 @@ class Node:
         if not self._links.remove(link):
             return
         self.tally.count("links_closed")
-        self._routing.link_down(link)
-        self._routes_changed()
+        self._routing.link_down(link, self._clock.now())
+        self._pump_routing()
         self._dialler.links_changed()
         if self._links.best(link.peer_id) is None:
             log.info("link with %s ended: %s", link.peer_id.abbreviated, detail)
@@ -288,15 +299,17 @@ class Node:
             case MeshData():
                 self._receive_mesh_data(link, frame)
             case SignedPeerInfo():
-                self._cards.receive(link, frame)
+                self._receive_cards(link, frame)
             case PeerInfoRequest():
                 self._cards.answer(link, frame)
             case Routes():
                 self._receive_routes(link, frame)
             case PluginPayload():
                 self._deliver(link.peer_id, frame)
+            case SeqRequest():
+                self._receive_seq_request(link, frame)
             case _:
-                pass  # SeqRequests are for nodes that relay; the link handled the rest
+                pass  # the link handled the rest
 
     # --- inside
 
@@ -314,30 +327,73 @@ class Node:
         known = self._keystore.get(node_id)
         return self._dialler.is_configured(node_id) or (known is not None and known.contact)
 
+    def _receive_cards(self, link: PeerLink, frame: SignedPeerInfo) -> None:
+        now = self._clock.now()
+        for card in self._cards.receive(link, frame):
+            if self._config.relays:
+                self._flood.spread(card, link)
+            self._routing.card_learned(card.node_id, card.seq, now)
+        self._pump_routing()
+
+    def _receive_seq_request(self, link: PeerLink, request: SeqRequest) -> None:
+        if not link.cards.seq_requests.take(self._clock.now()):
+            self.tally.count("dropped_seq_requests_over_rate")
+            return
+        self._routing.seq_request(link, request, self._clock.now())
+        self._pump_routing()
+
     def _receive_routes(self, link: PeerLink, routes: Routes) -> None:
         self._routing.receive(link, routes, self._clock.now())
         if routes.last and not link.full_table_read:
             link.full_table_read = True
             self._links.full_table_arrived(link)
-        self._routes_changed()
+        self._pump_routing()
 
-    def _routes_changed(self) -> None:
-        routed = frozenset(self._routing.routes())
-        before, self._routed = self._routed, routed
-        for destination in routed - before:
-            self._events.publish(RouteFound(destination))
-        for destination in before - routed:
-            self._events.publish(RouteLost(destination))
+    def _pump_routing(self) -> None:
+        """Carry out what the routing core wants done, and set its alarm."""
+        now = self._clock.now()
+        while self._routing.deadline() <= now:
+            self._routing.tick(now)
+        wanted: dict[PeerLink, list[NodeId]] = {}
+        for link, node_id in self._routing.cards_wanted():
+            wanted.setdefault(link, []).append(node_id)
+        for link, node_ids in wanted.items():
+            self._cards.ask(link, node_ids)
+        for link, frame in self._routing.outgoing():
+            link.send(frame)
+        for destination, found in self._routing.changes():
+            self._events.publish(RouteFound(destination) if found else RouteLost(destination))
+        if self._routing.wants_card_above is not None:
+            self._own_seq_seen(self._routing.wants_card_above)
+        if self._routing_timer is not None:
+            self._routing_timer.cancel()
+        if not self._stopping:
+            self._routing_timer = self._clock.call_at(self._routing.deadline(), self._pump_routing)
 
     def _receive_mesh_data(self, link: PeerLink, frame: MeshData) -> None:
         if frame.src == self._identity.node_id:
             self.tally.count("dropped_returned_to_source")
         elif frame.dst != self._identity.node_id:
-            self.tally.count("dropped_not_relayed")
+            self._forward(link, frame)
         elif not (frame.flags & FLAG_CONTROL and frame.flags & FLAG_SEALED):
             self.tally.count("dropped_unsealed")
         else:
             self._receive_sealed(link, frame)
+
+    def _forward(self, link: PeerLink, frame: MeshData) -> None:
+        route = self._routing.table.selected.get(frame.dst)
+        if not self._config.relays:
+            self.tally.count("dropped_not_relayed")
+        elif frame.ttl == 0:
+            self.tally.count("dropped_ttl")
+        elif route is None:
+            self.tally.count("dropped_no_route")
+        elif route.next_hop == link.peer_id:
+            self.tally.count("dropped_back_where_it_came_from")
+        else:
+            self.tally.count("forwarded_frames")
+            self.tally.count("forwarded_bytes", len(frame.payload))
+            route.link.send(replace(frame, ttl=frame.ttl - 1))
 
     def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
         known = self._keystore.get(frame.src)

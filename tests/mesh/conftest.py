@@ -53,12 +53,13 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             policy: PolicyName = "allow_all",
             authorized: tuple[NodeId, ...] = (),
             port: int = 0,
+            relays: bool = True,
         ) -> Running:
             clock = SystemClock()
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock))
             identity = Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
-            config = NodeConfig(f"node-{who}", "127.0.0.1", port, LinkConfig(psk=psk, agent="test/1"))
+            config = NodeConfig(f"node-{who}", "127.0.0.1", port, LinkConfig(psk=psk, agent="test/1"), relays=relays)
             node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
             await node.start(group)
             started.append(node)

@@ -80,7 +80,7 @@ async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: S
         link.send(frame)
     await eventually(lambda: bob.node.counters().get("dropped_unopenable", 0) == 1)
     counted = bob.node.counters()
-    for name in ("replayed", "unsealed", "returned_to_source", "not_relayed", "unknown_source"):
+    for name in ("replayed", "unsealed", "returned_to_source", "no_route", "unknown_source"):
         assert counted[f"dropped_{name}"] == 1, name
     assert counted["payloads_delivered"] == 1
 
