@@ -63,6 +63,8 @@ class Babel(Generic[L]):
         self._random = random
         self._relays = relays
         self._links: dict[L, _Neighbour] = {}
+        self._waiting = 0
+        """Entries set aside, of all links."""
         self._out: list[tuple[L, Frame]] = []
         self._wishes: list[tuple[L, NodeId]] = []
         self._changes: list[tuple[NodeId, bool]] = []
@@ -87,7 +89,9 @@ class Babel(Generic[L]):
 
     def link_down(self, link: L, now: float) -> None:
         """Withdraw what hung on the link."""
-        if self._links.pop(link, None) is not None:
+        neighbour = self._links.pop(link, None)
+        if neighbour is not None:
+            self._waiting -= len(neighbour.aside)
             self._reselect(self.table.drop_link(link), now)
 
     def own_card(self, seq: int, now: float) -> None:
@@ -103,7 +107,7 @@ class Babel(Generic[L]):
         for link, neighbour in self._links.items():
             waiting = neighbour.aside.get(node_id)
             if waiting is not None and waiting.seq <= seq:
-                del neighbour.aside[node_id]
+                self._unset(neighbour, node_id)
                 self._apply(link, neighbour, waiting, now)
 
     def receive(self, link: L, routes: Routes, now: float) -> None:
@@ -184,31 +188,42 @@ class Babel(Generic[L]):
         if entry.metric < LINK_COST and node_id != neighbour.node_id:
             self.dropped += 1
         elif entry.metric == METRIC_RETRACTED:
-            neighbour.aside.pop(node_id, None)
+            self._unset(neighbour, node_id)
             if self.table.drop(link, node_id):
                 self._reselect([node_id], now)
         elif entry.seq > self._card_seq(node_id):
+            self._waiting += node_id not in neighbour.aside
             neighbour.aside[node_id] = entry
+            self._make_room(now)
             self._wishes.append((link, node_id))
             if self._wish_at is None:
                 self._wish_at = now + CARD_WISH_S
         else:
-            neighbour.aside.pop(node_id, None)
+            self._unset(neighbour, node_id)
             self._apply(link, neighbour, entry, now)
 
     def _apply(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
         node_id = entry.destination
         self.table.put(Route(node_id, neighbour.node_id, link, entry.metric, entry.seq, now))
-        if len(self.table) > DESTINATION_LIMIT:
-            self._make_room(now)
+        self._make_room(now)
         self._reselect([node_id], now)
 
+    def _unset(self, neighbour: _Neighbour, node_id: NodeId) -> None:
+        if neighbour.aside.pop(node_id, None) is not None:
+            self._waiting -= 1
+
     def _make_room(self, now: float) -> None:
-        most = max(self._links, key=lambda link: len(self.table.of_link(link)))
-        victim = next(iter(self.table.of_link(most)))
+        """Over the limit, the neighbour with the most entries loses its oldest; those that wait for a card first."""
+        if len(self.table) + self._waiting <= DESTINATION_LIMIT:
+            return
         self.dropped += 1
-        self.table.drop(most, victim)
-        self._reselect([victim], now)
+        most = max(self._links, key=lambda link: self.table.count_of(link) + len(self._links[link].aside))
+        neighbour, victim = self._links[most], self.table.first_of(most)
+        if neighbour.aside:
+            self._unset(neighbour, next(iter(neighbour.aside)))
+        elif victim is not None:
+            self.table.drop(most, victim)
+            self._reselect([victim], now)
 
     def _reselect(self, destinations: Iterable[NodeId], now: float) -> None:
         for node_id in destinations:

@@ -60,6 +60,14 @@ class RouteTable(Generic[L]):
         """Destinations that a link has an entry for."""
         return list(self._of_link.get(link, ()))
 
+    def count_of(self, link: L) -> int:
+        """How many destinations that are."""
+        return len(self._of_link.get(link, ()))
+
+    def first_of(self, link: L) -> NodeId | None:
+        """The destination that a link has had an entry for the longest."""
+        return next(iter(self._of_link.get(link, ())), None)
+
     def put(self, route: Route[L]) -> None:
         """Keep an entry, replacing what its link said before."""
         self._entries.setdefault(route.destination, {})[route.link] = route

@@ -1,0 +1,164 @@
+"""What a neighbour can make the routing core hold, and what a liar cannot do."""
+
+import pytest
+
+from pimd.ids import NodeId
+from pimd.proto import babel
+from pimd.proto.babel import Babel
+from pimd.proto.control import SeqRequest
+from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
+from pimd.proto.seq_requests import FORWARD_PAUSE_S, REMEMBERED_IDS, SeenRequests
+from tests.proto.routing_sim import name
+
+OWN, NEAR, OTHER, FAR = (name(n) for n in (1, 2, 3, 4))
+
+
+def core(cards: dict[NodeId, int] | None = None, *, relays: bool = True) -> Babel[str]:
+    known = cards if cards is not None else {}
+    made: Babel[str] = Babel(OWN, lambda node: known.get(node, 100), lambda: 0.5, 0.0, relays=relays)
+    made.own_card(100, 0.0)
+    made.link_up("near", NEAR, 0.0)
+    made.link_up("other", OTHER, 0.0)
+    made.tick(1.0)
+    made.outgoing()
+    return made
+
+
+def told(*entries: tuple[NodeId, int, int], first: bool = False, last: bool = False) -> Routes:
+    return Routes(tuple(RouteEntry(*entry) for entry in entries), first=first, last=last)
+
+
+def ask(destination: NodeId, seq: int, budget: int, id_: int, *, flood: bool = False) -> SeqRequest:
+    return SeqRequest(destination, seq, budget, flood, id_)
+
+
+def test_entries_that_wait_for_cards_are_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    made.receive("other", told((FAR, 1, 256)), 1.0)
+    for number in range(1000, 2000):
+        made.receive("near", told((name(number), 500, 256)), 1.0)
+    assert len(made.table) + sum(len(one.aside) for one in made._links.values()) == 50
+    assert FAR in made.table.selected
+    assert made.dropped == 951
+    made.link_down("near", 2.0)
+    assert made._waiting == 0
+
+
+def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    made.receive("other", told((FAR, 1, 256)), 1.0)
+    for number in range(100, 200):
+        made.receive("near", told((name(number), 1, 256)), 1.0)
+    assert len(made.table) == 50
+    assert FAR in made.table.selected
+    assert made.dropped == 51
+
+
+def test_an_entry_too_good_to_be_true_is_dropped_and_counted() -> None:
+    made = core()
+    made.receive("near", told((FAR, 1, 0), (OTHER, 1, 255), (NEAR, 1, 0), (OWN, 1, 256)), 1.0)
+    assert list(made.table.selected) == [NEAR]
+    assert made.dropped == 2
+
+
+def test_a_number_that_only_the_destination_can_give_waits_for_its_card() -> None:
+    cards = {FAR: 5}
+    made = core(cards)
+    made.receive("near", told((FAR, 5, 512)), 1.0)
+    made.receive("near", told((FAR, 9, 256)), 1.0)
+    assert made.table.selected[FAR].seq == 5  # what it would replace stays in use
+    assert made.cards_wanted() == [("near", FAR)]
+    made.tick(3.1)
+    assert made.cards_wanted() == [("near", FAR)]
+    cards[FAR] = 9
+    made.card_learned(FAR, 9, 4.0)
+    assert (made.table.selected[FAR].seq, made.table.selected[FAR].metric) == (9, 512)
+    made.tick(9.0)
+    assert made.cards_wanted() == []
+
+
+def test_of_numbers_set_aside_the_last_of_a_link_is_kept() -> None:
+    made = core({FAR: 1})
+    for seq in range(10, 1000):
+        made.receive("near", told((FAR, seq, 256)), 1.0)
+    assert len(made._links["near"].aside) == 1
+
+
+def test_a_full_table_drops_what_it_does_not_repeat_and_a_last_without_a_first_drops_nothing() -> None:
+    made = core()
+    made.receive("near", told((FAR, 1, 256), (NEAR, 1, 0)), 1.0)
+    made.receive("near", told((NEAR, 1, 0), last=True), 1.0)
+    assert FAR in made.table.selected
+    made.receive("near", told((NEAR, 1, 0), first=True), 1.0)
+    made.receive("near", told((FAR, 1, 512)), 1.0)  # in between: counts as repeated
+    made.receive("near", told(last=True), 1.0)
+    assert FAR in made.table.selected
+    made.receive("near", told((NEAR, 1, 0), first=True, last=True), 1.0)
+    assert FAR not in made.table.selected
+
+
+def test_what_is_not_refreshed_expires() -> None:
+    made = core()
+    made.receive("near", told((FAR, 1, 256)), 1.0)
+    made.tick(100.0)
+    assert FAR in made.table.selected
+    made.tick(112.0)
+    assert FAR not in made.table.selected
+
+
+def test_a_route_is_not_told_to_its_next_hop_and_a_loss_is_told_to_all() -> None:
+    made = core()
+    made.receive("near", told((FAR, 1, 256)), 1.0)
+    made.tick(2.0)
+    sent = [(link, frame.entries) for link, frame in made.outgoing() if isinstance(frame, Routes)]
+    assert sent == [("other", (RouteEntry(FAR, 1, 512),))]
+    made.receive("near", told((FAR, 1, METRIC_RETRACTED)), 3.0)
+    retracted = {link for link, frame in made.outgoing() if isinstance(frame, Routes)}
+    assert retracted == {"near", "other"}
+
+
+def test_requests_are_answered_passed_on_once_or_left() -> None:
+    made = core()
+    made.receive("near", told((FAR, 5, 256)), 1.0)
+    made.tick(2.0)
+    made.outgoing()
+    made.seq_request("other", ask(FAR, 5, 255, 1), 2.0)
+    assert made.outgoing() == [("other", told((FAR, 5, 512)))]
+    made.seq_request("other", ask(FAR, 6, 255, 2), 2.0)
+    assert made.outgoing() == [("near", ask(FAR, 6, 254, 2))]
+    made.seq_request("other", ask(FAR, 6, 255, 3), 2.1)  # within 300 ms
+    made.seq_request("near", ask(FAR, 6, 255, 4), 3.0)  # its next hop is the asker
+    made.seq_request("other", ask(FAR, 6, 1, 5), 4.0)  # the budget is used up
+    assert made.outgoing() == []
+    made.seq_request("other", ask(FAR, 6, 9, 6, flood=True), 5.0)
+    assert made.outgoing() == [("near", ask(FAR, 6, 8, 6, flood=True))]
+    made.seq_request("near", ask(FAR, 6, 9, 6, flood=True), 6.0)  # the same flood from elsewhere
+    assert made.outgoing() == []
+
+
+def test_the_destination_issues_a_newer_card_and_never_the_number_asked_for() -> None:
+    made = core()
+    made.seq_request("near", ask(OWN, 100, 255, 1), 2.0)
+    assert made.wants_card_above is None
+    made.seq_request("near", ask(OWN, 2**44 - 1, 255, 2), 2.0)
+    assert made.wants_card_above == 100
+
+
+def test_a_node_that_does_not_relay_passes_nothing_on() -> None:
+    made = core(relays=False)
+    made.receive("near", told((FAR, 5, 256)), 1.0)
+    made.tick(2.0)
+    made.outgoing()
+    made.seq_request("other", ask(FAR, 9, 255, 1, flood=True), 2.0)
+    assert made.outgoing() == []
+
+
+def test_remembered_requests_are_limited() -> None:
+    seen = SeenRequests()
+    for number in range(REMEMBERED_IDS + 100):
+        assert seen.may_pass_on(name(number), number, 1.0, flood=True)
+    assert len(seen._ids) == len(seen._passed_on) == REMEMBERED_IDS
+    assert not seen.may_pass_on(name(REMEMBERED_IDS), 10**9, 1.0 + FORWARD_PAUSE_S / 2, flood=True)
+    assert seen.may_pass_on(name(REMEMBERED_IDS), 10**9, 1.0 + FORWARD_PAUSE_S, flood=True)
