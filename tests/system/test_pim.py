@@ -111,6 +111,8 @@ def test_following_survives_a_restart_of_the_daemon(pair: tuple[Daemon, Daemon])
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that starts the tests in the background lets them ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         assert follower.stdout is not None
