@@ -18,13 +18,12 @@ from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, SystemClock
 from pimd.contract import CancellationToken
 from pimd.ids import NodeId
-from pimd.mesh.cards import REISSUE_S
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import Network, TcpNetwork
 from pimd.proto.cards import NAME_LIMIT
 from pimd.proto.identity import Identity
-from pimd.proto.mesh_secret import derive
+from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.proto.opening import LinkConfig
 from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
@@ -94,8 +93,8 @@ async def run(
         identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, around.environ)))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
         keystore = await stack.enter_async_context(Keystore.open(data_dir.path / PEERS_NAME, clock))
-        psk = await _psk(settings, around.environ)
-        node = _node(settings, psk, identity, keystore, around.network or TcpNetwork(), clock)
+        secret = await _mesh_secret(settings, around.environ)
+        node = _node(settings, secret, identity, keystore, around.network or TcpNetwork(), clock)
         keystore.has_route = node.has_route
         keystore.is_configured = node.is_configured
         assembly, rpc = _assembly(plan, clock)
@@ -191,7 +190,12 @@ def _assembly(plan: Plan, clock: Clock) -> tuple[Assembly, RpcServer]:
 
 
 def _node(
-    settings: Settings, psk: bytes | None, identity: Identity, keystore: Keystore, network: Network, clock: Clock
+    settings: Settings,
+    secret: MeshSecret | None,
+    identity: Identity,
+    keystore: Keystore,
+    network: Network,
+    clock: Clock,
 ) -> Node:
     security = settings.security
     policy = Policy(
@@ -200,6 +204,7 @@ def _node(
         keystore.is_blocked,
         keystore.pinned,
     )
+    psk = secret.handshake_key if secret is not None else None
     link = LinkConfig(psk=psk, agent=f"pimd/{__version__}")
     transport = settings.transport
     config = NodeConfig(
@@ -209,12 +214,14 @@ def _node(
         link,
         transport.connect_timeout_ms / 1000,
         relays=settings.relay.enabled,
-        reissue_s=min(REISSUE_S, settings.messaging.broadcast.outgoing_interval_s or REISSUE_S),
+        broadcast_interval_s=settings.messaging.broadcast.outgoing_interval_s,
+        secret=secret,
+        mesh_id=settings.mesh.mesh_id,
     )
     return Node(config, identity, keystore, policy, network, clock)
 
 
-async def _psk(settings: Settings, environ: Mapping[str, str]) -> bytes | None:
+async def _mesh_secret(settings: Settings, environ: Mapping[str, str]) -> MeshSecret | None:
     mesh = settings.mesh
     if mesh.mode == "open":
         return None
@@ -225,7 +232,7 @@ async def _psk(settings: Settings, environ: Mapping[str, str]) -> bytes | None:
     kdf = mesh.kdf
     derived = await asyncio.to_thread(derive, passphrase, mesh.mesh_id, kdf.m_cost_kib, kdf.t_cost, kdf.p_cost)
     log.info("private mesh, fingerprint %s", derived.fingerprint)
-    return derived.handshake_key
+    return derived
 
 
 def _passphrase(settings: Settings, environ: Mapping[str, str]) -> str:

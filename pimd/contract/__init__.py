@@ -5,15 +5,17 @@ A plugin runs inside the daemon's event loop, uses those through the ports of `P
 `PluginPayload`s of its own kinds and reactions to changes of the peers. RPC methods are no part of the plugin's interface: they are
 marked with `@rpc` and wired into the dispatcher when the daemon is assembled, so that a daemon can be built without a feature.
 
-Read in this order: `feature`, `plugin`, `methods`, `services`, `peers`, `control`, `identity`.
+Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `identity`.
 """
 
 from pimd.contract.cancellation import CancellationToken
 from pimd.contract.control import ControlSender
 from pimd.contract.errors import (
+    BroadcastIntervalTooSmall,
     CallTimeout,
     ConfigSaveRejected,
     ConfigValidationFailed,
+    ConnectFailed,
     InvalidParams,
     InvalidPeerAddress,
     InvalidRequest,
@@ -32,6 +34,21 @@ from pimd.contract.errors import (
 )
 from pimd.contract.feature import EventStream, Feature, FeatureSettings
 from pimd.contract.identity import IdentitySecrets
+from pimd.contract.mesh import (
+    Broadcast,
+    DialError,
+    DialInfo,
+    LinkDown,
+    LinkInfo,
+    LinkUp,
+    Membership,
+    Mesh,
+    MeshEvent,
+    PeerEntry,
+    RouteFound,
+    RouteInfo,
+    RouteLost,
+)
 from pimd.contract.methods import NoParams, Params, Result, RpcError, RpcMark, after_answer, mark_of, rpc
 from pimd.contract.models import (
     ConfigProblem,
@@ -51,6 +68,7 @@ from pimd.contract.services import (
     ASSEMBLY,
     CONFIG,
     CORE_KEYS,
+    DISCOVERY,
     KEYSTORE,
     LOG_RING,
     MESH,
@@ -58,28 +76,21 @@ from pimd.contract.services import (
     PEER_SUMMARIES,
     PUBLISH,
     Assembly,
+    BroadcastConfig,
     Config,
     ConfigText,
-    DialError,
-    DialInfo,
+    DiscoveredNode,
+    Discovery,
+    DiscoveryConfig,
     Erased,
     KeyConflict,
     Keystore,
     KnownPeer,
-    LinkDown,
-    LinkInfo,
-    LinkUp,
     LogRing,
-    Mesh,
-    MeshEvent,
     PeerData,
-    PeerEntry,
     PeerSummaries,
     Provided,
     Publish,
-    RouteFound,
-    RouteInfo,
-    RouteLost,
     ServiceKey,
     Services,
 )
@@ -91,6 +102,7 @@ __all__ = [
     "ASSEMBLY",
     "CONFIG",
     "CORE_KEYS",
+    "DISCOVERY",
     "KEYSTORE",
     "LOG_RING",
     "MESH",
@@ -98,6 +110,9 @@ __all__ = [
     "PEER_SUMMARIES",
     "PUBLISH",
     "Assembly",
+    "Broadcast",
+    "BroadcastConfig",
+    "BroadcastIntervalTooSmall",
     "CallTimeout",
     "CancellationToken",
     "Config",
@@ -105,10 +120,14 @@ __all__ = [
     "ConfigSaveRejected",
     "ConfigText",
     "ConfigValidationFailed",
+    "ConnectFailed",
     "ControlSender",
     "DaemonPlugin",
     "DialError",
     "DialInfo",
+    "DiscoveredNode",
+    "Discovery",
+    "DiscoveryConfig",
     "Erased",
     "EventStream",
     "Feature",
@@ -128,6 +147,7 @@ __all__ = [
     "LinkUp",
     "LogRecord",
     "LogRing",
+    "Membership",
     "Mesh",
     "MeshEvent",
     "MessageBodyTooLarge",

@@ -95,6 +95,18 @@ class PeerIdentityMismatch(RpcError):  # noqa: N818
     code: ClassVar[int] = -32040
 
 
+class BroadcastIntervalTooSmall(RpcError):  # noqa: N818
+    """This node's card would go out more often than every 30 s."""
+
+    code: ClassVar[int] = -32041
+
+
+class ConnectFailed(RpcError):  # noqa: N818
+    """Nobody could be linked with at an address; the message says why."""
+
+    code: ClassVar[int] = -32603
+
+
 class MessagePeerUnknown(RpcError):  # noqa: N818
     """A message to a node never seen nor imported; there is no key to seal to."""
 

@@ -1,7 +1,7 @@
 """Typed keys to what the core, or another feature, provides.
 
 A feature names the keys it takes from the core in `uses`; a service of another feature is reached when that feature stands in
-`requires`. `PEER_DATA` is the one key with any number of providers.
+`requires`. `PEER_DATA` and `DISCOVERY` are keys with any number of providers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from pimd.contract.mesh import Mesh, PeerEntry
 from pimd.contract.models import ConfigProblem, FeatureRow, LogRecord, PeerSummary
 from pimd.events import Subscription
 from pimd.ids import NodeId
@@ -33,154 +34,6 @@ class Services(Protocol):
 
     def providers(self, key: ServiceKey[T]) -> Sequence[T]:
         """Return all running providers of a key that the feature declared in `uses`, in start order; may be empty."""
-
-
-# --- MESH
-
-
-@dataclass(frozen=True)
-class LinkInfo:
-    """One authenticated link that is up."""
-
-    peer: NodeId
-    address: str
-    """`host:port` of the other end's socket."""
-    dialled: bool
-    """True when this side opened the connection."""
-    agent: str
-    """What the peer says it runs, such as `pimd/0.1.0`; a stranger's text."""
-    up_since: float
-    """Monotonic seconds of the daemon's clock."""
-    last_heard: float
-    """Monotonic seconds of the last authenticated record."""
-    rtt_s: float | None
-    """Smoothed round-trip time, None until the first Pong."""
-
-
-@dataclass(frozen=True)
-class RouteInfo:
-    """The selected route to one destination."""
-
-    destination: NodeId
-    next_hop: NodeId
-    metric: int
-    """256 for each hop."""
-    seq: int
-    learned_at: float
-    """Monotonic seconds of the last refresh."""
-
-    @property
-    def hops(self) -> int:
-        """1 for a neighbour."""
-        return max(1, self.metric // 256)
-
-
-@dataclass(frozen=True)
-class PeerEntry:
-    """One `[[peers]]` entry of the configuration, or a peer dialled on request."""
-
-    address: str
-    node_id: NodeId | None = None
-    label: str = ""
-    mechanism: Literal["tcp", "bluetooth"] = "tcp"
-
-
-@dataclass(frozen=True)
-class DialInfo:
-    """What the daemon is doing about one address that it is to keep linked."""
-
-    entry: PeerEntry
-    node_id: NodeId | None
-    """Expected, or met there before."""
-    state: Literal["connecting", "waiting", "up"]
-    configured: bool
-    """From the configuration file, so redialled without end."""
-    last_error: str | None
-
-
-@dataclass(frozen=True)
-class LinkUp:
-    """The first link to a peer is up; a replaced duplicate emits nothing."""
-
-    link: LinkInfo
-
-
-@dataclass(frozen=True)
-class LinkDown:
-    """The last link to a peer is gone."""
-
-    peer: NodeId
-    reason: str
-
-
-@dataclass(frozen=True)
-class RouteFound:
-    """A destination that had no route has one."""
-
-    destination: NodeId
-
-
-@dataclass(frozen=True)
-class RouteLost:
-    """A destination has no route any more."""
-
-    destination: NodeId
-
-
-MeshEvent = LinkUp | LinkDown | RouteFound | RouteLost
-
-
-class DialError(Exception):
-    """A connection could not be opened; the text says to what, why, and what to do."""
-
-
-class Mesh(Protocol):
-    """The links, the routes, and the verbs that change them."""
-
-    @property
-    def listen_address(self) -> str:
-        """`host:port` as bound."""
-
-    @property
-    def listen_port(self) -> int:
-        """The port as bound, also when 0 was configured."""
-
-    @property
-    def relays(self) -> bool:
-        """Whether this node forwards for others."""
-
-    def links(self) -> Sequence[LinkInfo]:
-        """Every link that is up, one a peer."""
-
-    def routes(self) -> Sequence[RouteInfo]:
-        """Every selected route, neighbours included."""
-
-    def dials(self) -> Sequence[DialInfo]:
-        """Every address that is to be kept linked."""
-
-    def counters(self) -> Mapping[str, int]:
-        """Monotonic counters by name, such as `dropped_unsealed`."""
-
-    def subscribe(self) -> Subscription[MeshEvent]:
-        """Receive changes of links and routes from now on."""
-
-    async def dial(self, entry: PeerEntry) -> NodeId:
-        """Open one link now and return who answered; `DialError` otherwise. Nothing is kept."""
-
-    def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
-        """Keep the address linked from now on; an address already kept is replaced."""
-
-    def stop_dialling(self, address: str) -> bool:
-        """Keep the address no longer; False when it was not kept. A link that is up stays."""
-
-    async def hang_up(self, peer: NodeId) -> bool:
-        """Close the links to `peer` with Goodbye 4 and do not redial until asked; False when there was none."""
-
-    async def issue_card(self) -> int:
-        """Issue a new identity card, send it to all neighbours and return how many there are."""
-
-    def own_card(self) -> bytes:
-        """Return the newest signed card of this node."""
 
 
 # --- KEYSTORE
@@ -274,6 +127,28 @@ class ConfigText:
     """Hex digest of the text, for `if_hash`."""
 
 
+@dataclass(frozen=True)
+class BroadcastConfig:
+    """`[messaging.broadcast]` as it is in force."""
+
+    outgoing_interval_s: int | None
+    """A shorter period than the protocol's own for this node's card; None is the protocol's."""
+    watch_incoming: bool
+    """Whether identities that come over other nodes are told of."""
+    min_peer_interval_s: int
+    """One such identity is told of at most this often."""
+
+
+@dataclass(frozen=True)
+class DiscoveryConfig:
+    """`[discovery]` as it was at the start."""
+
+    connect_relays: bool
+    """Dial what is discovered, as far as the policy lets in."""
+    connect_gateways: bool
+    """The same for nodes that are known to be gateways."""
+
+
 class Config(Protocol):
     """The configuration file: read it, check one, change it."""
 
@@ -291,6 +166,15 @@ class Config(Protocol):
 
     def node_name(self) -> str:
         """The name that this node announces."""
+
+    def broadcast(self) -> BroadcastConfig:
+        """How this node's identity goes out, and how much is told of those that come in."""
+
+    async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
+        """Put in force and write into the file; OSError when it cannot be written, with nothing changed."""
+
+    def discovery(self) -> DiscoveryConfig:
+        """What to do with nodes that are discovered."""
 
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Return everything wrong with `text`; empty means it would load."""
@@ -350,6 +234,28 @@ class PeerData(Protocol):
         """Delete it all and count it."""
 
 
+@dataclass(frozen=True)
+class DiscoveredNode:
+    """A node that announces itself nearby."""
+
+    address: str
+    """`host:port` to dial."""
+    node_id: NodeId | None
+    """None while it is anonymous: members of a private mesh do not say who they are before a link proves it."""
+    name: str | None
+    """What it calls itself, a stranger's text; None where it does not say."""
+    first_seen: float
+    """Monotonic seconds of the daemon's clock."""
+    last_seen: float
+
+
+class Discovery(Protocol):
+    """Looks for nodes nearby; `DISCOVERY` may have any number of providers."""
+
+    def nodes(self) -> Sequence[DiscoveredNode]:
+        """Return those that are there now, the longest known first."""
+
+
 class PeerSummaries(Protocol):
     """Rows for `peers.list` and `status`, provided by the feature `peers`."""
 
@@ -375,6 +281,8 @@ LOG_RING: ServiceKey[LogRing] = ServiceKey("log_ring")
 ASSEMBLY: ServiceKey[Assembly] = ServiceKey("assembly")
 PUBLISH: ServiceKey[Publish] = ServiceKey("publish")
 PEER_DATA: ServiceKey[PeerData] = ServiceKey("peer_data")
-"""The one key with any number of providers; read with `services.providers(PEER_DATA)`."""
+"""Any number of providers; read with `services.providers(PEER_DATA)`."""
+DISCOVERY: ServiceKey[Discovery] = ServiceKey("discovery")
+"""Any number of providers; read with `services.providers(DISCOVERY)`."""
 PEER_SUMMARIES: ServiceKey[PeerSummaries] = ServiceKey("peer_summaries")
 CORE_KEYS = frozenset({MESH.name, KEYSTORE.name, CONFIG.name, LOG_RING.name, ASSEMBLY.name, PUBLISH.name})

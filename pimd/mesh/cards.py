@@ -29,8 +29,6 @@ HAS_LIMIT = 8192
 SEQ_REQUESTS_A_SECOND = 20
 SEQ_REQUESTS_BURST = 1000
 """Taken from one link."""
-REISSUE_S = 300.0
-REISSUE_JITTER = 0.1
 AHEAD_MS = 600_000
 """A card dated further ahead of our clock than this is logged once a peer."""
 

@@ -1,18 +1,21 @@
 """One node of the mesh: owns the links and connects them to cards, routes, sealed frames and plugins."""
 
 import asyncio
+import hmac
 import logging
 import os
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pimd.clock import Clock, TimerHandle
 from pimd.contract import (
+    Broadcast,
     DialInfo,
     LinkDown,
     LinkInfo,
     LinkUp,
+    Membership,
     MeshEvent,
     PeerEntry,
     RouteFound,
@@ -21,23 +24,22 @@ from pimd.contract import (
 )
 from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
-from pimd.mesh.cards import REISSUE_JITTER, REISSUE_S, CardExchange, OwnCard
+from pimd.mesh.broadcast import IdentityBroadcast
+from pimd.mesh.cards import CardExchange, OwnCard
 from pimd.mesh.counters import Counters
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
 from pimd.mesh.links import LinkTable
 from pimd.mesh.openings import Openings
-from pimd.mesh.payloads import PayloadDispatch
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
-from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.mesh.routed_frames import RoutedFrames
+from pimd.mesh.sealing import SealedFrames
 from pimd.net.driver import format_address
 from pimd.net.network import Listener, Network
 from pimd.proto.babel import Babel
 from pimd.proto.cards import RELAYS
 from pimd.proto.frames import (
-    FLAG_CONTROL,
-    FLAG_SEALED,
     Frame,
     GoodbyeReason,
     MeshData,
@@ -48,12 +50,15 @@ from pimd.proto.frames import (
     SignedPeerInfo,
 )
 from pimd.proto.identity import Identity
+from pimd.proto.mesh_secret import MeshSecret
 from pimd.proto.opening import LinkConfig, LinkPeer
-from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
+from pimd.proto.route_table import Route
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")
 
+DISCOVERY_TAG_DOMAIN = b"pim-disco-tag-v1"
+DISCOVERY_TAG_SIZE = 16
 GOODBYE_FLUSH_S = 0.05
 """How long a shutdown waits for the Goodbyes to leave (docs/protocol.md)."""
 
@@ -69,8 +74,11 @@ class NodeConfig:
     connect_timeout_s: float = 3.0
     relays: bool = True
     """Whether this node forwards for others."""
-    reissue_s: float = REISSUE_S
-    """How often a new card is issued, give or take a tenth."""
+    broadcast_interval_s: int | None = None
+    """A shorter period than the protocol's own for this node's card."""
+    secret: MeshSecret | None = None
+    """Of a private mesh; None in an open one."""
+    mesh_id: str | None = None
 
 
 class Node:
@@ -86,7 +94,6 @@ class Node:
         clock: Clock,
     ) -> None:
         self.tally = Counters()
-        self.payloads = PayloadDispatch(self.tally)
         self._config = config
         self._identity = identity
         self._keystore = keystore
@@ -101,13 +108,22 @@ class Node:
         self._routing_timer: TimerHandle | None = None
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying)
-        self._cards = CardExchange(self._own, keystore, clock, self.tally, self._own_seq_seen)
+        self._broadcast = IdentityBroadcast(
+            self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
+        )
+        self._cards = CardExchange(self._own, keystore, clock, self.tally, self._broadcast.want_above)
+        self._frames = RoutedFrames(
+            identity.node_id,
+            keystore,
+            self.tally,
+            self._routing.table.selected.get,
+            lambda link, node_id: self._cards.ask(link, [node_id]),
+            relays=config.relays,
+        )
+        self.payloads = self._frames.payloads
         self._openings = Openings(self, identity, config.link, clock)
         self._dialler = Dialler(self.dial, self._linked_since, clock, random.random)
-        self._sealed: SealedFrames | None = None
         self._listener: Listener | None = None
-        self._reissue_wanted = asyncio.Event()
-        self._seq_floor = 0
         self._stopping = False
 
     # --- life
@@ -115,13 +131,13 @@ class Node:
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Issue a card, bind, and begin to dial; OSError when the port cannot be bound."""
         card = await self._own.reissue()
-        self._sealed = SealedFrames(self._identity, card.seq, os.urandom)
+        self._frames.open_with(SealedFrames(self._identity, card.seq, os.urandom))
         self._routing.own_card(card.seq, self._clock.now())
         self._listener = await self._network.listen(
             self._config.listen_host, self._config.listen_port, self._openings.accept
         )
         self._openings.listening_on(self.listen_port)
-        group.create_task(self._keep_card_fresh(), name="card reissue")
+        group.create_task(self._broadcast.run(), name="card reissue")
         self._dialler.start(group)
 
     async def stop(self) -> None:
@@ -158,16 +174,38 @@ class Node:
         """As configured."""
         return self._config.relays
 
+    @property
+    def membership(self) -> Membership:
+        """As configured; the fingerprint is made from the passphrase."""
+        secret = self._config.secret
+        if secret is None:
+            return Membership("open", self._config.mesh_id, None)
+        return Membership("private", self._config.mesh_id, secret.fingerprint)
+
+    def discovery_tag(self, hour: int) -> bytes | None:
+        """HMAC-SHA256 with the discovery key, cut to 16 bytes."""
+        if self._config.secret is None:
+            return None
+        message = DISCOVERY_TAG_DOMAIN + hour.to_bytes(8)
+        return hmac.digest(self._config.secret.discovery_key, message, "sha256")[:DISCOVERY_TAG_SIZE]
+
     def links(self) -> Sequence[LinkInfo]:
         """One a peer."""
         return [link.info() for link in self._links.carrying()]
 
+    def link(self, peer: NodeId) -> LinkInfo | None:
+        """The one that carries the peer's traffic."""
+        link = self._links.best(peer)
+        return link.info() if link is not None else None
+
     def routes(self) -> Sequence[RouteInfo]:
         """The selected ones."""
-        return [
-            RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at)
-            for route in self._routing.table.selected.values()
-        ]
+        return [_route_info(route) for route in self._routing.table.selected.values()]
+
+    def route(self, destination: NodeId) -> RouteInfo | None:
+        """The selected one."""
+        route = self._routing.table.selected.get(destination)
+        return _route_info(route) if route is not None else None
 
     def dials(self) -> Sequence[DialInfo]:
         """Every address being kept linked."""
@@ -217,15 +255,21 @@ class Node:
             link.close(GoodbyeReason.REMOVED)
         return bool(links)
 
-    async def issue_card(self) -> int:
+    def refusal(self, peer: NodeId) -> str | None:
+        """Ask the policy."""
+        return self._policy.refusal(peer, None)
+
+    async def issue_card(self) -> Broadcast:
         """Issue a card and send it to every neighbour."""
-        await self._own.reissue(self._seq_floor)
-        links = self._links.carrying()
-        for link in links:
-            self._cards.greet(link)
-        self._routing.own_card(self._own.card.seq, self._clock.now())
-        self._pump_routing()
-        return len(links)
+        return await self._broadcast.issue()
+
+    def last_broadcast(self) -> Broadcast | None:
+        """The newest one since the start."""
+        return self._broadcast.last
+
+    def set_broadcast_interval(self, seconds: int | None) -> None:
+        """Issue one now, and so often from now on."""
+        self._broadcast.set_interval(seconds)
 
     def own_card(self) -> bytes:
         """The newest signed card."""
@@ -243,14 +287,7 @@ class Node:
 
     def send_routed(self, dst: NodeId, payload: PluginPayload) -> bool:
         """Seal and hand to the next hop; False without a route or a card of `dst`."""
-        route = self._routing.table.selected.get(dst)
-        known = self._keystore.get(dst)
-        if route is None or known is None or known.card is None or self._sealed is None:
-            return False
-        frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
-        self.tally.count("payloads_sealed")
-        route.link.send(frame)
-        return True
+        return self._frames.send(dst, payload)
 
     # --- what the openings report
 
@@ -297,7 +334,7 @@ class Node:
         """Take one frame of an admitted peer."""
         match frame:
             case MeshData():
-                self._receive_mesh_data(link, frame)
+                self._frames.receive(link, frame)
             case SignedPeerInfo():
                 self._receive_cards(link, frame)
             case PeerInfoRequest():
@@ -305,7 +342,7 @@ class Node:
             case Routes():
                 self._receive_routes(link, frame)
             case PluginPayload():
-                self._deliver(link.peer_id, frame)
+                self._frames.deliver(link.peer_id, frame)
             case SeqRequest():
                 self._receive_seq_request(link, frame)
             case _:
@@ -364,75 +401,20 @@ class Node:
         for destination, found in self._routing.changes():
             self._events.publish(RouteFound(destination) if found else RouteLost(destination))
         if self._routing.wants_card_above is not None:
-            self._own_seq_seen(self._routing.wants_card_above)
+            self._broadcast.want_above(self._routing.wants_card_above)
         if self._routing_timer is not None:
             self._routing_timer.cancel()
         if not self._stopping:
             self._routing_timer = self._clock.call_at(self._routing.deadline(), self._pump_routing)
 
-    def _receive_mesh_data(self, link: PeerLink, frame: MeshData) -> None:
-        if frame.src == self._identity.node_id:
-            self.tally.count("dropped_returned_to_source")
-        elif frame.dst != self._identity.node_id:
-            self._forward(link, frame)
-        elif not (frame.flags & FLAG_CONTROL and frame.flags & FLAG_SEALED):
-            self.tally.count("dropped_unsealed")
-        else:
-            self._receive_sealed(link, frame)
+    def _send_own_card(self) -> int:
+        links = self._links.carrying()
+        for link in links:
+            self._cards.greet(link)
+        self._routing.own_card(self._own.card.seq, self._clock.now())
+        self._pump_routing()
+        return len(links)
 
-    def _forward(self, link: PeerLink, frame: MeshData) -> None:
-        route = self._routing.table.selected.get(frame.dst)
-        if not self._config.relays:
-            self.tally.count("dropped_not_relayed")
-        elif frame.ttl == 0:
-            self.tally.count("dropped_ttl")
-        elif route is None:
-            self.tally.count("dropped_no_route")
-        elif route.next_hop == link.peer_id:
-            self.tally.count("dropped_back_where_it_came_from")
-        else:
-            self.tally.count("forwarded_frames")
-            self.tally.count("forwarded_bytes", len(frame.payload))
-            route.link.send(replace(frame, ttl=frame.ttl - 1))
 
-    def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
-        known = self._keystore.get(frame.src)
-        if known is None or known.card is None or self._sealed is None:
-            self.tally.count("dropped_unknown_source")
-            self._cards.ask(link, [frame.src])
-            return
-        try:
-            payload = self._sealed.open(frame, known.x25519_pub)
-        except ReplayedFrame:
-            self.tally.count("dropped_replayed")
-        except FrameBeforeStart:
-            self.tally.count("dropped_before_start")
-        except NotAPayload:
-            self.tally.count("dropped_not_a_payload")
-        except IdsDiffer:
-            self.tally.count("dropped_ids_differ")
-        except SealedFrameError:
-            self.tally.count("dropped_unopenable")
-        else:
-            self.tally.count("payloads_opened")
-            self._deliver(frame.src, payload)
-
-    def _deliver(self, src: NodeId, payload: PluginPayload) -> None:
-        if self._keystore.is_blocked(src):
-            self.tally.count("dropped_blocked")
-            return
-        self.payloads.deliver(src, payload)
-
-    def _own_seq_seen(self, seq: int) -> None:
-        self._seq_floor = max(self._seq_floor, seq)
-        self._reissue_wanted.set()
-
-    async def _keep_card_fresh(self) -> None:
-        while True:
-            delay = self._config.reissue_s * (1 - REISSUE_JITTER + 2 * REISSUE_JITTER * random.random())  # noqa: S311 - spreads load
-            timer = self._clock.call_at(self._clock.now() + delay, self._reissue_wanted.set)
-            await self._reissue_wanted.wait()
-            timer.cancel()
-            self._reissue_wanted.clear()
-            await self.issue_card()
-            await self._clock.sleep(1.0)  # a liar who replays our old state cannot make us issue more than one a second
+def _route_info(route: Route[PeerLink]) -> RouteInfo:
+    return RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at)

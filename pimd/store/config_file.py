@@ -12,7 +12,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
-from pimd.contract import ConfigProblem, ConfigText, PeerEntry
+from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
 from pimd.settings import Settings, SettingsError, load
 from pimd.store.secret_file import sync_directory
@@ -29,6 +29,8 @@ class ConfigFile:
         self._create_at = create_at
         self._settings = settings
         self._name = name
+        sent = settings.messaging.broadcast
+        self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
         self._turn = asyncio.Lock()
 
     def read(self) -> ConfigText:
@@ -64,6 +66,31 @@ class ConfigFile:
     def node_name(self) -> str:
         """What this node announces."""
         return self._name
+
+    def broadcast(self) -> BroadcastConfig:
+        """As configured, or as set since."""
+        return self._broadcast
+
+    async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
+        """Write `[messaging.broadcast]`, then put it in force."""
+
+        def edit(document: tomlkit.TOMLDocument) -> bool:
+            messaging = document.setdefault("messaging", tomlkit.table())
+            table = messaging.setdefault("broadcast", tomlkit.table())
+            for key, value in vars(broadcast).items():
+                if value is None:
+                    table.pop(key, None)
+                elif table.get(key) != value:
+                    table[key] = value
+            return True
+
+        await self._edit(edit)
+        self._broadcast = broadcast
+
+    def discovery(self) -> DiscoveryConfig:
+        """Whom to dial."""
+        configured = self._settings.discovery
+        return DiscoveryConfig(configured.connect_relays, configured.connect_gateways)
 
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Everything wrong with `text`."""

@@ -66,7 +66,7 @@ async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: S
     alice, bob = await linked(start_node)
     bob.node.payloads.register("test", ["test.hello"])
     link = alice.node._links.best(bob.id)
-    sealed = alice.node._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq, HELLO)
+    sealed = alice.node._frames._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq, HELLO)
     foreign = NodeId(bytes(16))
     for frame in (
         sealed,
@@ -88,7 +88,7 @@ async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: S
 async def test_a_frame_sealed_before_this_start_is_dropped(start_node: StartNode) -> None:
     alice, bob = await linked(start_node)
     link = alice.node._links.best(bob.id)
-    link.send(alice.node._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq - 1, HELLO))
+    link.send(alice.node._frames._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq - 1, HELLO))
     await eventually(lambda: bob.node.counters().get("dropped_before_start", 0) == 1)
     assert "payloads_opened" not in bob.node.counters()
 

@@ -150,8 +150,7 @@ class MessagingPlugin(DaemonPlugin):
         """List all conversations, the one with the newest message first."""
         with _storage():
             found = await self._store.conversations()
-        routed = {route.destination for route in self._mesh.routes()}
-        return models.Conversations(conversations=[self._summary(one, routed) for one in found])
+        return models.Conversations(conversations=[self._summary(one) for one in found])
 
     @rpc("messages.mark_read", errors=(StorageError,))
     async def mark_read(self, params: models.MarkReadParams) -> models.Unread:
@@ -214,11 +213,10 @@ class MessagingPlugin(DaemonPlugin):
         conversation = await self._store.conversation(record.peer_node_id)
         if conversation is None:
             return  # deleted in the same moment
-        routed = {route.destination for route in self._mesh.routes()}
-        summary = self._summary(conversation, routed)
+        summary = self._summary(conversation)
         self._publish(STREAM, models.MessageReceived(message=record, conversation=summary))
 
-    def _summary(self, one: Conversation, routed: set[NodeId]) -> models.ConversationSummary:
+    def _summary(self, one: Conversation) -> models.ConversationSummary:
         known = self._keystore.get(one.peer)
         label = self._keystore.labels().get(one.peer)
         return models.ConversationSummary(
@@ -228,7 +226,7 @@ class MessagingPlugin(DaemonPlugin):
             last_message_preview=one.last_preview,
             last_message_ts_ms=one.last_ts_ms,
             unread_count=one.unread,
-            is_connected=one.peer in routed,
+            is_connected=self._mesh.route(one.peer) is not None,
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
         )
 

@@ -82,9 +82,8 @@ class Sender:
 
     async def _send_what_is_ready(self) -> None:
         self._outbox.tick(self._ctx.clock.now())
-        routed = {route.destination for route in self._mesh.routes()}
         for peer in self._outbox.peers():
-            if peer not in routed:
+            if self._mesh.route(peer) is None:
                 continue
             handed_over: list[MessageId] = []
             while (message := self._outbox.take(peer)) is not None:

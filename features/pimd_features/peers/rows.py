@@ -36,8 +36,7 @@ class Rows:
 
     def summary(self, node_id: NodeId) -> PeerSummary:
         """One row, also of a peer that is down."""
-        link = next((link for link in self._mesh.links() if link.peer == node_id), None)
-        route = next((route for route in self._mesh.routes() if route.destination == node_id), None)
+        link, route = self._mesh.link(node_id), self._mesh.route(node_id)
         dial = next((dial for dial in self._mesh.dials() if dial.node_id == node_id), None)
         return self._row(node_id, link=link, route=route, dial=dial)
 

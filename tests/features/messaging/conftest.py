@@ -73,6 +73,9 @@ class AirMesh:
     def routes(self) -> list[RouteInfo]:
         return [RouteInfo(peer, peer, 256, 1, 0.0) for peer in sorted(self.routed)]
 
+    def route(self, peer: NodeId) -> RouteInfo | None:
+        return RouteInfo(peer, peer, 256, 1, 0.0) if peer in self.routed else None
+
     def subscribe(self) -> Subscription[Any]:
         return self.topic.subscribe()
 

@@ -1,0 +1,196 @@
+"""What features see of the mesh: links, routes, dialling, membership, and the verbs that change them (service `MESH`)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pimd.events import Subscription
+from pimd.ids import NodeId
+
+
+@dataclass(frozen=True)
+class LinkInfo:
+    """One authenticated link that is up."""
+
+    peer: NodeId
+    address: str
+    """`host:port` of the other end's socket."""
+    dialled: bool
+    """True when this side opened the connection."""
+    agent: str
+    """What the peer says it runs, such as `pimd/0.1.0`; a stranger's text."""
+    up_since: float
+    """Monotonic seconds of the daemon's clock."""
+    last_heard: float
+    """Monotonic seconds of the last authenticated record."""
+    rtt_s: float | None
+    """Smoothed round-trip time, None until the first Pong."""
+
+
+@dataclass(frozen=True)
+class RouteInfo:
+    """The selected route to one destination."""
+
+    destination: NodeId
+    next_hop: NodeId
+    metric: int
+    """256 for each hop."""
+    seq: int
+    learned_at: float
+    """Monotonic seconds of the last refresh."""
+
+    @property
+    def hops(self) -> int:
+        """1 for a neighbour."""
+        return max(1, self.metric // 256)
+
+
+@dataclass(frozen=True)
+class PeerEntry:
+    """One `[[peers]]` entry of the configuration, or a peer dialled on request."""
+
+    address: str
+    node_id: NodeId | None = None
+    label: str = ""
+    mechanism: Literal["tcp", "bluetooth"] = "tcp"
+
+
+@dataclass(frozen=True)
+class DialInfo:
+    """What the daemon is doing about one address that it is to keep linked."""
+
+    entry: PeerEntry
+    node_id: NodeId | None
+    """Expected, or met there before."""
+    state: Literal["connecting", "waiting", "up"]
+    configured: bool
+    """From the configuration file, so redialled without end."""
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class LinkUp:
+    """The first link to a peer is up; a replaced duplicate emits nothing."""
+
+    link: LinkInfo
+
+
+@dataclass(frozen=True)
+class LinkDown:
+    """The last link to a peer is gone."""
+
+    peer: NodeId
+    reason: str
+
+
+@dataclass(frozen=True)
+class RouteFound:
+    """A destination that had no route has one."""
+
+    destination: NodeId
+
+
+@dataclass(frozen=True)
+class RouteLost:
+    """A destination has no route any more."""
+
+    destination: NodeId
+
+
+MeshEvent = LinkUp | LinkDown | RouteFound | RouteLost
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Which mesh this node belongs to."""
+
+    mode: Literal["open", "private"]
+    mesh_id: str | None
+    """The configured label; in a private mesh also part of what makes its keys."""
+    fingerprint: str | None
+    """16 hexadecimal digits that members compare; None in an open mesh."""
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """One issue of this node's card."""
+
+    at_ms: int
+    """Unix milliseconds."""
+    recipients: int
+    """Neighbours that it was sent to."""
+
+
+class DialError(Exception):
+    """A connection could not be opened; the text says to what, why, and what to do."""
+
+
+class Mesh(Protocol):
+    """The links, the routes, and the verbs that change them."""
+
+    @property
+    def listen_address(self) -> str:
+        """`host:port` as bound."""
+
+    @property
+    def listen_port(self) -> int:
+        """The port as bound, also when 0 was configured."""
+
+    @property
+    def relays(self) -> bool:
+        """Whether this node forwards for others."""
+
+    @property
+    def membership(self) -> Membership:
+        """The mesh that this node is a member of."""
+
+    def discovery_tag(self, hour: int) -> bytes | None:
+        """Return 16 bytes that only members can make or recognise, for hours since 1970; None in an open mesh."""
+
+    def links(self) -> Sequence[LinkInfo]:
+        """Every link that is up, one a peer."""
+
+    def link(self, peer: NodeId) -> LinkInfo | None:
+        """Return the link with one peer."""
+
+    def routes(self) -> Sequence[RouteInfo]:
+        """Every selected route, neighbours included."""
+
+    def route(self, destination: NodeId) -> RouteInfo | None:
+        """Return the selected route to one destination, in constant time."""
+
+    def dials(self) -> Sequence[DialInfo]:
+        """Every address that is to be kept linked."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Monotonic counters by name, such as `dropped_unsealed`."""
+
+    def subscribe(self) -> Subscription[MeshEvent]:
+        """Receive changes of links and routes from now on."""
+
+    async def dial(self, entry: PeerEntry) -> NodeId:
+        """Open one link now and return who answered; `DialError` otherwise. Nothing is kept."""
+
+    def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
+        """Keep the address linked from now on; an address already kept is replaced."""
+
+    def stop_dialling(self, address: str) -> bool:
+        """Keep the address no longer; False when it was not kept. A link that is up stays."""
+
+    async def hang_up(self, peer: NodeId) -> bool:
+        """Close the links to `peer` with Goodbye 4 and do not redial until asked; False when there was none."""
+
+    def refusal(self, peer: NodeId) -> str | None:
+        """Say why the policy would not admit this peer, a block included; None when it would."""
+
+    async def issue_card(self) -> Broadcast:
+        """Issue a new identity card, and send it to all neighbours, from where it spreads over the mesh."""
+
+    def last_broadcast(self) -> Broadcast | None:
+        """Return the newest issue of a card while the mesh was up; None before the first."""
+
+    def set_broadcast_interval(self, seconds: int | None) -> None:
+        """Issue a card at least this often from now on; None leaves the protocol's own period of 300 s."""
+
+    def own_card(self) -> bytes:
+        """Return the newest signed card of this node."""

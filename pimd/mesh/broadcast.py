@@ -1,0 +1,57 @@
+"""Identity broadcast: when this node issues a new card (docs/protocol.md, "The identity card")."""
+
+import asyncio
+from collections.abc import Callable
+
+from pimd.clock import Clock
+from pimd.contract import Broadcast
+from pimd.mesh.cards import OwnCard
+
+REISSUE_S = 300.0
+REISSUE_JITTER = 0.1
+PAUSE_S = 1.0
+"""Between two cards; whoever wants one meanwhile gets it when the second is over."""
+
+
+class IdentityBroadcast:
+    """Issues at least every 300 s, give or take a tenth, and whenever somebody needs a newer number."""
+
+    def __init__(
+        self, own: OwnCard, clock: Clock, random: Callable[[], float], send: Callable[[], int], interval_s: float | None
+    ) -> None:
+        self.last: Broadcast | None = None
+        self._own = own
+        self._clock = clock
+        self._random = random
+        self._send = send
+        self._interval_s = interval_s
+        self._wanted = asyncio.Event()
+        self._floor = 0
+
+    def set_interval(self, seconds: float | None) -> None:
+        """Issue at least this often; None, and more than 300, is every 300 s."""
+        self._interval_s = seconds
+        self._wanted.set()
+
+    def want_above(self, seq: int) -> None:
+        """Issue a card with a higher number than `seq`, soon."""
+        self._floor = max(self._floor, seq)
+        self._wanted.set()
+
+    async def issue(self) -> Broadcast:
+        """Issue one now and send it to every neighbour."""
+        await self._own.reissue(self._floor)
+        self.last = Broadcast(self._clock.unix_ms(), self._send())
+        return self.last
+
+    async def run(self) -> None:
+        """Keep the card fresh until cancelled."""
+        while True:
+            period = min(REISSUE_S, self._interval_s or REISSUE_S)
+            delay = period * (1 - REISSUE_JITTER + 2 * REISSUE_JITTER * self._random())
+            timer = self._clock.call_at(self._clock.now() + delay, self._wanted.set)
+            await self._wanted.wait()
+            timer.cancel()
+            self._wanted.clear()
+            await self.issue()
+            await self._clock.sleep(PAUSE_S)

@@ -1,0 +1,107 @@
+"""Data frames on their way over the mesh: sealed here, passed on, or opened for a plugin (docs/protocol.md, "End to end")."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pimd.ids import NodeId
+from pimd.mesh.counters import Counters
+from pimd.mesh.payloads import PayloadDispatch
+from pimd.mesh.peer_link import PeerLink
+from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.proto.frames import FLAG_CONTROL, FLAG_SEALED, MeshData, PluginPayload
+from pimd.proto.route_table import Route
+from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
+from pimd.store.keystore import Keystore
+
+
+class RoutedFrames:
+    """Every frame is forwarded, delivered, or dropped and counted."""
+
+    def __init__(
+        self,
+        own_id: NodeId,
+        keystore: Keystore,
+        tally: Counters,
+        route_of: Callable[[NodeId], Route[PeerLink] | None],
+        ask_for_card: Callable[[PeerLink, NodeId], None],
+        *,
+        relays: bool,
+    ) -> None:
+        self.payloads = PayloadDispatch(tally)
+        self._own_id = own_id
+        self._keystore = keystore
+        self._tally = tally
+        self._route_of = route_of
+        self._ask_for_card = ask_for_card
+        self._relays = relays
+        self._sealed: SealedFrames | None = None
+
+    def open_with(self, sealed: SealedFrames) -> None:
+        """Seal and open from now on; before the first card of this start nothing can be."""
+        self._sealed = sealed
+
+    def send(self, dst: NodeId, payload: PluginPayload) -> bool:
+        """Seal and hand to the next hop; False without a route or a card of `dst`, `PayloadTooLarge` before that."""
+        route = self._route_of(dst)
+        known = self._keystore.get(dst)
+        if route is None or known is None or known.card is None or self._sealed is None:
+            return False
+        frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
+        self._tally.count("payloads_sealed")
+        route.link.send(frame)
+        return True
+
+    def receive(self, link: PeerLink, frame: MeshData) -> None:
+        """Take a frame that a neighbour sent."""
+        if frame.src == self._own_id:
+            self._tally.count("dropped_returned_to_source")
+        elif frame.dst != self._own_id:
+            self._forward(link, frame)
+        elif not (frame.flags & FLAG_CONTROL and frame.flags & FLAG_SEALED):
+            self._tally.count("dropped_unsealed")
+        else:
+            self._receive_sealed(link, frame)
+
+    def deliver(self, src: NodeId, payload: PluginPayload) -> None:
+        """Hand a payload to its plugin; `src` is proven."""
+        if self._keystore.is_blocked(src):
+            self._tally.count("dropped_blocked")
+            return
+        self.payloads.deliver(src, payload)
+
+    def _forward(self, link: PeerLink, frame: MeshData) -> None:
+        route = self._route_of(frame.dst)
+        if not self._relays:
+            self._tally.count("dropped_not_relayed")
+        elif frame.ttl == 0:
+            self._tally.count("dropped_ttl")
+        elif route is None:
+            self._tally.count("dropped_no_route")
+        elif route.next_hop == link.peer_id:
+            self._tally.count("dropped_back_where_it_came_from")
+        else:
+            self._tally.count("forwarded_frames")
+            self._tally.count("forwarded_bytes", len(frame.payload))
+            route.link.send(replace(frame, ttl=frame.ttl - 1))
+
+    def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
+        known = self._keystore.get(frame.src)
+        if known is None or known.card is None or self._sealed is None:
+            self._tally.count("dropped_unknown_source")
+            self._ask_for_card(link, frame.src)
+            return
+        try:
+            payload = self._sealed.open(frame, known.x25519_pub)
+        except ReplayedFrame:
+            self._tally.count("dropped_replayed")
+        except FrameBeforeStart:
+            self._tally.count("dropped_before_start")
+        except NotAPayload:
+            self._tally.count("dropped_not_a_payload")
+        except IdsDiffer:
+            self._tally.count("dropped_ids_differ")
+        except SealedFrameError:
+            self._tally.count("dropped_unopenable")
+        else:
+            self._tally.count("payloads_opened")
+            self.deliver(frame.src, payload)
