@@ -1,14 +1,20 @@
 """Identity broadcast: when this node issues a new card (docs/protocol.md, "The identity card")."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from pimd.clock import Clock
 from pimd.contract import Broadcast
 from pimd.mesh.cards import OwnCard
+from pimd.proto.cards import SEQ_LIMIT
+from pimd.store.database_errors import DatabaseError
+
+log = logging.getLogger("pimd.mesh")
 
 REISSUE_S = 300.0
 REISSUE_JITTER = 0.1
+TROUBLE_PAUSE_S = 30.0
 PAUSE_S = 1.0
 """Between two cards; whoever wants one meanwhile gets it when the second is over."""
 
@@ -34,13 +40,16 @@ class IdentityBroadcast:
         self._wanted.set()
 
     def want_above(self, seq: int) -> None:
-        """Issue a card with a higher number than `seq`, soon."""
-        self._floor = max(self._floor, seq)
-        self._wanted.set()
+        """Issue a card with a higher number than `seq`, soon; nothing when there is one, or the numbers are used up."""
+        if self._own.card.seq <= seq < SEQ_LIMIT - 1:
+            self._floor = max(self._floor, seq)
+            self._wanted.set()
 
     async def issue(self) -> Broadcast:
-        """Issue one now and send it to every neighbour."""
-        await self._own.reissue(self._floor)
+        """Issue one now and send it to every neighbour; `DatabaseError` when its number cannot be stored first."""
+        card = await self._own.reissue(self._floor)
+        if card.seq > self._floor:
+            self._wanted.clear()  # whoever asked meanwhile has what was asked for
         self.last = Broadcast(self._clock.unix_ms(), self._send())
         return self.last
 
@@ -52,6 +61,9 @@ class IdentityBroadcast:
             timer = self._clock.call_at(self._clock.now() + delay, self._wanted.set)
             await self._wanted.wait()
             timer.cancel()
-            self._wanted.clear()
-            await self.issue()
+            try:
+                await self.issue()
+            except DatabaseError as error:
+                log.error("no new identity card: %s", error)
+                await self._clock.sleep(TROUBLE_PAUSE_S)
             await self._clock.sleep(PAUSE_S)

@@ -9,7 +9,7 @@ from pimd.clock import Clock
 from pimd.ids import NodeId
 from pimd.mesh.counters import Counters
 from pimd.mesh.rate import TokenBucket
-from pimd.proto.cards import SEQ_LIMIT, BadCard, Card, issue, parse
+from pimd.proto.cards import SEQ_LIMIT, BadCard, Card, claims_of, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
 from pimd.store.keystore import Keystore, Learned
@@ -57,16 +57,20 @@ class LinkCards:
         self.requests = TokenBucket(IDS_A_SECOND, IDS_BURST, now)
         self.asked: OrderedDict[NodeId, None] = OrderedDict()
         self.returned: OrderedDict[NodeId, int] = OrderedDict()
-        self.has: OrderedDict[NodeId, int] = OrderedDict()
-        """The newest card of each origin that the peer is known to have."""
+        self.has: dict[NodeId, int] = {}
+        """The newest card of each origin that the peer is known to have, longest unchanged first."""
+        self.greeted = False
+        """Whether the peer's own first card has come; that one is not counted against it."""
         self.seq_requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, now)
 
     def note_has(self, node_id: NodeId, seq: int) -> None:
         """The peer sent this card, or was sent it; forgetting that costs one card too many."""
-        self.has[node_id] = max(seq, self.has.get(node_id, -1))
-        self.has.move_to_end(node_id)
+        if seq <= self.has.get(node_id, -1):
+            return
+        self.has.pop(node_id, None)
+        self.has[node_id] = seq
         if len(self.has) > HAS_LIMIT:
-            self.has.popitem(last=False)
+            del self.has[next(iter(self.has))]
 
     def note_asked(self, node_id: NodeId) -> None:
         """Remember that the link was asked for a card, so that the answer is not counted against it."""
@@ -121,12 +125,15 @@ class CardExchange:
         clock: Clock,
         counters: Counters,
         own_seq_seen: Callable[[int], None],
+        parse_card: Callable[[bytes], Card] = parse,
     ) -> None:
         self._own = own
         self._keystore = keystore
         self._clock = clock
         self._counters = counters
         self._own_seq_seen = own_seq_seen
+        self._parse = parse_card
+        self._lost_state_seq = -1
         self._ahead_logged: OrderedDict[NodeId, None] = OrderedDict()
 
     def greet(self, link: CardLink) -> None:
@@ -160,13 +167,15 @@ class CardExchange:
         return known.card if known is not None else None
 
     def _receive_one(self, link: CardLink, raw: bytes) -> Card | None:
+        if self._is_old_news(link, raw):
+            return None
         try:
-            card = parse(raw)
+            card = self._parse(raw)
         except BadCard:
             self._counters.count("cards_bad")
             return None
         if card.node_id == self._own.card.node_id:
-            self._own_came_back(card)
+            self._own_came_back(link, card)
             return None
         link.cards.note_has(card.node_id, card.seq)
         if not self._within_rate(link, card):
@@ -174,13 +183,31 @@ class CardExchange:
             return None
         return self._learn(link, card)
 
+    def _is_old_news(self, link: CardLink, raw: bytes) -> bool:
+        """Deal with the copies that a flood brings from every side before any signature is checked."""
+        try:
+            node_id, x25519_pub, seq = claims_of(raw)
+        except BadCard:
+            return False
+        held = self._keystore.get(node_id)
+        if held is None or held.card is None or seq > held.seq or x25519_pub != held.x25519_pub:
+            return False
+        link.cards.asked.pop(node_id, None)
+        if raw == held.card:
+            link.cards.note_has(held.node_id, held.seq)
+            self._keystore.met(node_id, direct=node_id == link.peer_id)
+        elif seq < held.seq and link.cards.note_returned(node_id, held.seq):
+            link.send(SignedPeerInfo((held.card,)))
+        return True
+
     def _within_rate(self, link: CardLink, card: Card) -> bool:
         if card.node_id in link.cards.asked:
             del link.cards.asked[card.node_id]
             return True
-        if card.seq <= self._keystore.learned_seq(card.node_id):
+        if card.node_id == link.peer_id and not link.cards.greeted:
+            link.cards.greeted = True
             return True
-        return card.node_id == link.peer_id or link.cards.unasked.take(self._clock.now())
+        return link.cards.unasked.take(self._clock.now())
 
     def _learn(self, link: CardLink, card: Card) -> Card | None:
         learned = self._keystore.learn(card, direct=card.node_id == link.peer_id, brought_by=link.peer_id)
@@ -190,22 +217,18 @@ class CardExchange:
             return card
         if learned is Learned.OTHER_KEYS:
             self._counters.count("cards_of_other_keys")
-        elif learned is Learned.OLD:
-            self._send_newer_back(link, card)
         return None
 
-    def _send_newer_back(self, link: CardLink, old: Card) -> None:
-        held = self._keystore.get(old.node_id)
-        if held is None or held.card is None or held.seq <= old.seq:
-            return
-        if link.cards.note_returned(old.node_id, held.seq):
-            link.send(SignedPeerInfo((held.card,)))
-
-    def _own_came_back(self, card: Card) -> None:
-        if card.seq > self._own.card.seq:
+    def _own_came_back(self, link: CardLink, card: Card) -> None:
+        own = self._own.card
+        if card.seq < own.seq and link.cards.note_returned(own.node_id, own.seq):
+            link.send(SignedPeerInfo((own.raw,)))
+        elif card.seq > max(own.seq, self._lost_state_seq):
+            self._lost_state_seq = card.seq
             log.warning(
                 "a card of this very node with a higher sequence number is about: its state was lost, reissuing"
             )
+        if card.seq > own.seq:
             self._own_seq_seen(card.seq)
 
     def _log_if_ahead(self, card: Card) -> None:

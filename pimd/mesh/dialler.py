@@ -83,6 +83,11 @@ class Dialler:
         """Tell whether a configured entry is, or was once met as, this node."""
         return any(kept.configured and kept.node_id == node_id for kept in self._kept.values())
 
+    def is_configured_at(self, address: str) -> bool:
+        """Tell whether the configuration names this address."""
+        kept = self._kept.get(address)
+        return kept is not None and kept.configured
+
     def links_changed(self) -> None:
         """Let entries whose link went down dial again; called after every change of the links."""
         for kept in self._kept.values():

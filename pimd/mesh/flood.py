@@ -11,7 +11,10 @@ from pimd.proto.frames import SignedPeerInfo
 
 PAUSE_S = 1.0
 """Of one origin a card goes out at most this often; the newest wins, none is lost."""
+GATHER_S = 0.01
+"""How long cards are gathered, to go several to a frame."""
 ORIGINS_REMEMBERED = 8192
+FRAME_BYTES = 48_000
 
 
 class FloodLink(Protocol):
@@ -30,27 +33,52 @@ class CardFlood:
         self._clock = clock
         self._links = links
         self._sent_at: dict[NodeId, float] = {}
-        self._waiting: dict[NodeId, Card] = {}
+        self._gathered: dict[NodeId, Card] = {}
+        self._held_back: dict[NodeId, Card] = {}
+        self._flush_set = False
 
-    def spread(self, card: Card, brought_by: FloodLink) -> None:
-        """Send it on, at once or when the second after the last of its origin is over."""
-        brought_by.cards.note_has(card.node_id, card.seq)
-        now = self._clock.now()
+    def spread(self, card: Card) -> None:
+        """Send it on, with the next ones gathered or when the second after the last of its origin is over."""
         due = self._sent_at.get(card.node_id, float("-inf")) + PAUSE_S
-        if now >= due:
-            self._send(card)
-        elif card.node_id in self._waiting:
-            self._waiting[card.node_id] = card
+        if card.node_id in self._held_back:
+            self._held_back[card.node_id] = card
+        elif self._clock.now() >= due:
+            self._gather(card)
         else:
-            self._waiting[card.node_id] = card
-            self._clock.call_at(due, lambda: self._send(self._waiting.pop(card.node_id)))
+            self._held_back[card.node_id] = card
+            self._clock.call_at(due, lambda: self._gather(self._held_back.pop(card.node_id)))
 
-    def _send(self, card: Card) -> None:
+    def flush(self) -> None:
+        """Send what was gathered, now: routes that need these cards are about to go."""
+        gathered, self._gathered = self._gathered, {}
+        if not gathered:
+            return
+        for link in self._links():
+            self._send(link, [card for card in gathered.values() if link.cards.has.get(card.node_id, -1) < card.seq])
+
+    def _gather(self, card: Card) -> None:
         self._sent_at.pop(card.node_id, None)
         self._sent_at[card.node_id] = self._clock.now()
         while len(self._sent_at) > ORIGINS_REMEMBERED:
             del self._sent_at[next(iter(self._sent_at))]
-        for link in self._links():
-            if link.cards.has.get(card.node_id, -1) < card.seq:
-                link.cards.note_has(card.node_id, card.seq)
-                link.send(SignedPeerInfo((card.raw,)))
+        self._gathered[card.node_id] = card
+        if not self._flush_set:
+            self._flush_set = True
+            self._clock.call_at(self._clock.now() + GATHER_S, self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._flush_set = False
+        self.flush()
+
+    def _send(self, link: FloodLink, cards: list[Card]) -> None:
+        frame: list[bytes] = []
+        size = 0
+        for card in cards:
+            link.cards.note_has(card.node_id, card.seq)
+            if size + len(card.raw) > FRAME_BYTES:
+                link.send(SignedPeerInfo(tuple(frame)))
+                frame, size = [], 0
+            frame.append(card.raw)
+            size += len(card.raw)
+        if frame:
+            link.send(SignedPeerInfo(tuple(frame)))

@@ -5,7 +5,7 @@ import hmac
 import logging
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pimd.clock import Clock, TimerHandle
@@ -35,10 +35,10 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
 from pimd.mesh.sealing import SealedFrames
-from pimd.net.driver import format_address
+from pimd.net.driver import LinkDriver, format_address
 from pimd.net.network import Listener, Network
-from pimd.proto.babel import Babel
-from pimd.proto.cards import RELAYS
+from pimd.proto.babel import Babel, Change
+from pimd.proto.cards import RELAYS, Card, parse
 from pimd.proto.frames import (
     Frame,
     GoodbyeReason,
@@ -84,6 +84,10 @@ class NodeConfig:
 class Node:
     """Implements `contract.Mesh`, and the sending half of `contract.ControlSender` for the assembly."""
 
+    parse_card: Callable[[bytes], Card] = staticmethod(parse)
+    make_link: Callable[[LinkDriver, float, PeerEntry | None], PeerLink] = PeerLink
+    """What simulations replace: to verify each card once for a thousand nodes, and to lie."""
+
     def __init__(
         self,
         config: NodeConfig,
@@ -106,24 +110,28 @@ class Node:
             identity.node_id, keystore.learned_seq, random.random, clock.now(), relays=config.relays
         )
         self._routing_timer: TimerHandle | None = None
+        self._routing_due_at = float("inf")
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying)
         self._broadcast = IdentityBroadcast(
             self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
         )
-        self._cards = CardExchange(self._own, keystore, clock, self.tally, self._broadcast.want_above)
+        self._cards = CardExchange(self._own, keystore, clock, self.tally, self._broadcast.want_above, self.parse_card)
         self._frames = RoutedFrames(
             identity.node_id,
             keystore,
             self.tally,
-            self._routing.table.selected.get,
+            self._next_hop,
             lambda link, node_id: self._cards.ask(link, [node_id]),
             relays=config.relays,
         )
         self.payloads = self._frames.payloads
-        self._openings = Openings(self, identity, config.link, clock)
+        self._openings = Openings(self, identity, config.link, clock, self.make_link)
         self._dialler = Dialler(self.dial, self._linked_since, clock, random.random)
         self._listener: Listener | None = None
+        self._congestion = 0
+        """Frames dropped on links that are gone."""
+        self._pumping = self._pump_again = False
         self._stopping = False
 
     # --- life
@@ -131,7 +139,9 @@ class Node:
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Issue a card, bind, and begin to dial; OSError when the port cannot be bound."""
         card = await self._own.reissue()
-        self._frames.open_with(SealedFrames(self._identity, card.seq, os.urandom))
+        self._frames.open_with(
+            SealedFrames(self._identity, card.seq, os.urandom, lambda: self._own.card.seq, self._broadcast.want_above)
+        )
         self._routing.own_card(card.seq, self._clock.now())
         self._listener = await self._network.listen(
             self._config.listen_host, self._config.listen_port, self._openings.accept
@@ -225,7 +235,11 @@ class Node:
 
     def counters(self) -> Mapping[str, int]:
         """Every counter that ever moved."""
-        return self.tally.snapshot()
+        dropped = {
+            "dropped_congestion": self._congestion + sum(link.driver.link.dropped for link in self._links.all()),
+            "dropped_routes": self._routing.dropped,
+        }
+        return {**self.tally.snapshot(), **self._keystore.counters, **{k: v for k, v in dropped.items() if v}}
 
     def subscribe(self) -> Subscription[MeshEvent]:
         """Receive changes of links and routes."""
@@ -300,12 +314,13 @@ class Node:
             return GoodbyeReason.NOT_ADMITTED, f"{peer.node_id} proved other keys than the ones first seen of it"
         if link.dialled and self._links.dialled_already(peer.node_id):
             return GoodbyeReason.DUPLICATE, "a link opened by this side is up already"
-        if not self._links.has_place_for(friend=link.entry is not None or self._is_friend(peer.node_id)):
-            return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
-        return None
+        return self._no_place(link, peer.node_id)
 
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link: card first, then the full table, then everything else."""
+        if self._no_place(link, link.peer_id) is not None:  # others came up since it was admitted
+            link.close(GoodbyeReason.LIMIT)
+            return
         first = self._links.best(link.peer_id) is None
         if not self._links.add(link):
             return
@@ -323,6 +338,7 @@ class Node:
         if not self._links.remove(link):
             return
         self.tally.count("links_closed")
+        self._congestion += link.driver.link.dropped
         self._routing.link_down(link, self._clock.now())
         self._pump_routing()
         self._dialler.links_changed()
@@ -360,6 +376,19 @@ class Node:
         links = self._links.of(node_id)
         return links[0].up_since if links else None
 
+    def _next_hop(self, destination: NodeId) -> PeerLink | None:
+        """The link for frames to a destination; of two links of one peer the newest carries the traffic."""
+        route = self._routing.table.selected.get(destination)
+        return self._links.best(route.next_hop) if route is not None else None
+
+    def _no_place(self, link: PeerLink, peer: NodeId) -> tuple[GoodbyeReason, str] | None:
+        friend = self._is_friend(peer) or (
+            link.entry is not None and self._dialler.is_configured_at(link.entry.address)
+        )
+        if self._links.has_place_for(friend=friend):
+            return None
+        return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
+
     def _is_friend(self, node_id: NodeId) -> bool:
         known = self._keystore.get(node_id)
         return self._dialler.is_configured(node_id) or (known is not None and known.contact)
@@ -368,7 +397,7 @@ class Node:
         now = self._clock.now()
         for card in self._cards.receive(link, frame):
             if self._config.relays:
-                self._flood.spread(card, link)
+                self._flood.spread(card)
             self._routing.card_learned(card.node_id, card.seq, now)
         self._pump_routing()
 
@@ -380,15 +409,27 @@ class Node:
         self._pump_routing()
 
     def _receive_routes(self, link: PeerLink, routes: Routes) -> None:
-        self._routing.receive(link, routes, self._clock.now())
-        if routes.last and not link.full_table_read:
+        whole = self._routing.receive(link, routes, self._clock.now())
+        if whole and not link.full_table_read:
             link.full_table_read = True
             self._links.full_table_arrived(link)
         self._pump_routing()
 
     def _pump_routing(self) -> None:
-        """Carry out what the routing core wants done, and set its alarm."""
-        now = self._clock.now()
+        """Carry out what the routing core wants done, and set its alarm; what comes up meanwhile goes behind it, in order."""
+        self._pump_again = True
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._pump_again:
+                self._pump_again = False
+                self._pump_routing_once(self._clock.now())
+        finally:
+            self._pumping = False
+        self._set_routing_timer()
+
+    def _pump_routing_once(self, now: float) -> None:
         while self._routing.deadline() <= now:
             self._routing.tick(now)
         wanted: dict[PeerLink, list[NodeId]] = {}
@@ -396,16 +437,37 @@ class Node:
             wanted.setdefault(link, []).append(node_id)
         for link, node_ids in wanted.items():
             self._cards.ask(link, node_ids)
-        for link, frame in self._routing.outgoing():
+        outgoing = self._routing.outgoing()
+        if outgoing:
+            self._flood.flush()
+        for link, frame in outgoing:
             link.send(frame)
-        for destination, found in self._routing.changes():
-            self._events.publish(RouteFound(destination) if found else RouteLost(destination))
-        if self._routing.wants_card_above is not None:
-            self._broadcast.want_above(self._routing.wants_card_above)
+        self._routes_changed(self._routing.changes())
+        above = self._routing.own_card_wanted()
+        if above is not None:
+            self._broadcast.want_above(above)
+
+    def _routes_changed(self, changes: Sequence[Change[PeerLink]]) -> None:
+        """Tell of destinations that found or lost their route; simulations watch every change here."""
+        for change in changes:
+            if change.before is None:
+                self._events.publish(RouteFound(change.destination))
+            elif change.after is None:
+                self._events.publish(RouteLost(change.destination))
+
+    def _routing_due(self) -> None:
+        self._routing_due_at = float("inf")
+        self._pump_routing()
+
+    def _set_routing_timer(self) -> None:
+        """Only an earlier deadline needs a new timer: one that comes too early looks again."""
+        deadline = self._routing.deadline()
+        if self._stopping or deadline >= self._routing_due_at:
+            return
         if self._routing_timer is not None:
             self._routing_timer.cancel()
-        if not self._stopping:
-            self._routing_timer = self._clock.call_at(self._routing.deadline(), self._pump_routing)
+        self._routing_due_at = deadline
+        self._routing_timer = self._clock.call_at(deadline, self._routing_due)
 
     def _send_own_card(self) -> int:
         links = self._links.carrying()

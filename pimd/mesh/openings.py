@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -46,8 +47,16 @@ class Admission(Protocol):
 class Openings:
     """Owner of every driver: half-open ones are limited, admitted ones are handed to the node."""
 
-    def __init__(self, node: Admission, identity: Identity, link_config: LinkConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        node: Admission,
+        identity: Identity,
+        link_config: LinkConfig,
+        clock: Clock,
+        make_link: Callable[[LinkDriver, float, PeerEntry | None], PeerLink],
+    ) -> None:
         self._node = node
+        self._make_link = make_link
         self._identity = identity
         self._link_config = link_config
         self._clock = clock
@@ -122,33 +131,45 @@ class Openings:
         """Hand an admitted link to the node."""
         self._half_open.discard(driver)
         link = self._links[driver]
-        link.is_up = True
+        link.is_up = link.was_up = True
         link.up_since = self._clock.now()
         link.tell_outcome(None)
         self._node.link_up(link)
 
     def frame(self, driver: LinkDriver, frame: Frame) -> None:
-        """Pass on a frame."""
-        self._node.receive(self._links[driver], frame)
+        """Pass on a frame, unless the node let go of the link in the same moment."""
+        link = self._links[driver]
+        if link.is_up:
+            self._node.receive(link, frame)
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
         """Remember why the peer leaves, for whoever dialled it."""
         self._links[driver].goodbye = reason
         self._links[driver].refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
 
+    def leaving(self, driver: LinkDriver, detail: str) -> None:
+        """Take the link from the node at once: what would be sent on it is lost."""
+        self._end(self._links[driver], detail)
+
     def closed(self, driver: LinkDriver, detail: str) -> None:
         """Forget the connection."""
         self._half_open.discard(driver)
         link = self._links.pop(driver)
-        if link.is_up:
-            self._node.link_closed(link, link.refusal or detail)
-        else:
+        if not self._end(link, detail) and not link.was_up:
             self._node.tally.count("openings_failed")
             log.debug("opening with %s failed: %s", driver.address, detail)
         said_duplicate = link.goodbye is GoodbyeReason.DUPLICATE and self._node.is_linked(link.peer_id)
         link.tell_outcome(None if said_duplicate else link.refusal or detail)
 
     # --- inside
+
+    def _end(self, link: PeerLink, detail: str) -> bool:
+        """Take a link that was up from the node, once."""
+        if not link.is_up:
+            return False
+        link.is_up = False
+        self._node.link_closed(link, link.refusal or detail)
+        return True
 
     def _driver(self, role: Role, entry: PeerEntry | None) -> LinkDriver:
         config = self._link_config.expecting(entry.node_id if entry is not None else None)
@@ -158,7 +179,7 @@ class Openings:
             self._clock,
             dialled=role is Role.DIALLER,
         )
-        self._links[driver] = PeerLink(driver, self._clock.now(), entry)
+        self._links[driver] = self._make_link(driver, self._clock.now(), entry)
         return driver
 
     def _evict(self, driver: LinkDriver) -> None:

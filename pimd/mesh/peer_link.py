@@ -19,6 +19,7 @@ class PeerLink:
         self.cards = LinkCards(now)
         self.full_table_read = False
         self.is_up = False
+        self.was_up = False
         self.up_since = now
         self.refusal: str | None = None
         self.goodbye: GoodbyeReason | None = None

@@ -9,7 +9,6 @@ from pimd.mesh.payloads import PayloadDispatch
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
 from pimd.proto.frames import FLAG_CONTROL, FLAG_SEALED, MeshData, PluginPayload
-from pimd.proto.route_table import Route
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
 from pimd.store.keystore import Keystore
 
@@ -22,7 +21,7 @@ class RoutedFrames:
         own_id: NodeId,
         keystore: Keystore,
         tally: Counters,
-        route_of: Callable[[NodeId], Route[PeerLink] | None],
+        next_hop: Callable[[NodeId], PeerLink | None],
         ask_for_card: Callable[[PeerLink, NodeId], None],
         *,
         relays: bool,
@@ -31,7 +30,7 @@ class RoutedFrames:
         self._own_id = own_id
         self._keystore = keystore
         self._tally = tally
-        self._route_of = route_of
+        self._next_hop = next_hop
         self._ask_for_card = ask_for_card
         self._relays = relays
         self._sealed: SealedFrames | None = None
@@ -42,13 +41,13 @@ class RoutedFrames:
 
     def send(self, dst: NodeId, payload: PluginPayload) -> bool:
         """Seal and hand to the next hop; False without a route or a card of `dst`, `PayloadTooLarge` before that."""
-        route = self._route_of(dst)
+        link = self._next_hop(dst)
         known = self._keystore.get(dst)
-        if route is None or known is None or known.card is None or self._sealed is None:
+        if link is None or known is None or known.card is None or self._sealed is None:
             return False
         frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
         self._tally.count("payloads_sealed")
-        route.link.send(frame)
+        link.send(frame)
         return True
 
     def receive(self, link: PeerLink, frame: MeshData) -> None:
@@ -70,19 +69,19 @@ class RoutedFrames:
         self.payloads.deliver(src, payload)
 
     def _forward(self, link: PeerLink, frame: MeshData) -> None:
-        route = self._route_of(frame.dst)
+        onwards = self._next_hop(frame.dst)
         if not self._relays:
             self._tally.count("dropped_not_relayed")
         elif frame.ttl == 0:
             self._tally.count("dropped_ttl")
-        elif route is None:
+        elif onwards is None:
             self._tally.count("dropped_no_route")
-        elif route.next_hop == link.peer_id:
+        elif onwards.peer_id == link.peer_id:
             self._tally.count("dropped_back_where_it_came_from")
         else:
             self._tally.count("forwarded_frames")
             self._tally.count("forwarded_bytes", len(frame.payload))
-            route.link.send(replace(frame, ttl=frame.ttl - 1))
+            onwards.send(replace(frame, ttl=frame.ttl - 1))
 
     def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
         known = self._keystore.get(frame.src)

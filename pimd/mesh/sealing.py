@@ -19,19 +19,31 @@ class ReplayedFrame(Exception):  # noqa: N818 - it is no error of ours
 
 
 class FrameBeforeStart(Exception):  # noqa: N818 - it is no error of ours
-    """The frame was sealed for a card issued before this start, of which no marks are kept."""
+    """The frame was sealed for a card of so long ago, as a rule before this start, that no marks are kept."""
 
 
 class SealedFrames:
     """Seals for others and opens what was sealed for this node."""
 
-    def __init__(self, identity: Identity, start_seq: int, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        start_seq: int,
+        random: Callable[[int], bytes],
+        own_seq: Callable[[], int],
+        want_card_above: Callable[[int], None],
+    ) -> None:
         self._node_id = identity.node_id
         self._sealer = Sealer(identity)
         self._start_seq = start_seq
+        self._oldest_seq = start_seq
+        """Frames sealed for an older card of this node are dropped: no marks are kept of them."""
         self._random = random
+        self._own_seq = own_seq
+        self._want_card_above = want_card_above
         self._counters: dict[NodeId, int] = {}
-        self._windows: OrderedDict[NodeId, ReplayWindow] = OrderedDict()
+        self._windows: OrderedDict[NodeId, tuple[ReplayWindow, int]] = OrderedDict()
+        """With the newest own card that a frame of that source was sealed for."""
 
     def seal(self, dst: NodeId, dst_x25519: bytes, dst_seq: int, payload: PluginPayload) -> MeshData:
         """Seal with the next counter of `dst`; `PayloadTooLarge` before the counter moves."""
@@ -62,13 +74,21 @@ class SealedFrames:
         self._mark(src, opened.dst_seq, opened.counter)
 
     def _mark(self, src: NodeId, dst_seq: int, counter: int) -> None:
-        if dst_seq < self._start_seq:
+        if dst_seq < self._oldest_seq:
             raise FrameBeforeStart
-        window = self._windows.get(src)
+        window, newest = self._windows.get(src, (None, 0))
         if window is None:
-            window = self._windows[src] = ReplayWindow()
-            if len(self._windows) > WINDOW_LIMIT:
-                self._windows.popitem(last=False)
+            window = ReplayWindow()
+        self._windows[src] = window, max(newest, min(dst_seq, self._own_seq()))
         self._windows.move_to_end(src)
+        if len(self._windows) > WINDOW_LIMIT:
+            self._forget_oldest()
         if not window.accept(counter):
             raise ReplayedFrame
+
+    def _forget_oldest(self) -> None:
+        """Whoever kept a copy of its frames must not get them in again: they are too old from now on."""
+        _, (_, newest) = self._windows.popitem(last=False)
+        if newest >= self._oldest_seq:
+            self._oldest_seq = newest + 1
+            self._want_card_above(newest)

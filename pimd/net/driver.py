@@ -1,13 +1,14 @@
 """Pumps one sans-IO link over one stream: bytes in, events to the owner, bytes out, one timer."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Protocol, cast
 
 from pimd.clock import Clock, TimerHandle
 from pimd.proto.frames import Frame, GoodbyeReason
-from pimd.proto.link import Authenticated, Closed, FrameReceived, Link, PeerSaidGoodbye, Up
+from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, PeerSaidGoodbye, Up
 from pimd.proto.opening import LinkPeer
 
 log = logging.getLogger("pimd.net")
@@ -32,7 +33,10 @@ class LinkOwner(Protocol):
         """One frame of an authenticated peer."""
 
     def goodbye(self, driver: "LinkDriver", reason: GoodbyeReason) -> None:
-        """The peer is leaving; `closed` follows."""
+        """The peer is leaving; `leaving` or `closed` follows."""
+
+    def leaving(self, driver: "LinkDriver", detail: str) -> None:
+        """A link that was up carries nothing any more; `closed` follows."""
 
     def closed(self, driver: "LinkDriver", detail: str) -> None:
         """The last call for this driver; `detail` says why in a few words."""
@@ -56,6 +60,7 @@ class LinkDriver(asyncio.Protocol):
         self._clock = clock
         self._transport: asyncio.Transport | None = None
         self._timer: TimerHandle | None = None
+        self._timer_at = float("inf")
         self._writable = True
         self._half_closed = False
         self._pumping = False
@@ -140,7 +145,7 @@ class LinkDriver(asyncio.Protocol):
     # --- the pump
 
     def _tick(self) -> None:
-        self._timer = None
+        self._timer_at = float("inf")
         self.link.tick(self._clock.now())
         self._pump()
 
@@ -174,6 +179,8 @@ class LinkDriver(asyncio.Protocol):
                     self._owner.up(self)
                 case PeerSaidGoodbye(reason):
                     self._owner.goodbye(self, reason)
+                case Leaving(detail):
+                    self._owner.leaving(self, detail)
                 case Closed():
                     self._end(event)
                     return
@@ -185,7 +192,8 @@ class LinkDriver(asyncio.Protocol):
             self._transport.write(data)
         if self.link.wants_half_close and self._writable and not self._half_closed:
             self._half_closed = True
-            if self._transport.can_write_eof():
+            # The peer may have reset the connection already.
+            with contextlib.suppress(OSError):
                 self._transport.write_eof()
 
     def _end(self, event: Closed) -> None:
@@ -198,9 +206,11 @@ class LinkDriver(asyncio.Protocol):
         self._owner.closed(self, f"{event.reason.value}: {event.detail}" if event.detail else str(event.reason.value))
 
     def _set_timer(self) -> None:
+        """Deadlines mostly move away with each record: a timer that comes too early looks again, which is cheaper."""
+        deadline = self.link.deadline()
+        if deadline is None or deadline >= self._timer_at:
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        deadline = self.link.deadline()
-        if deadline is not None:
-            self._timer = self._clock.call_at(deadline, self._tick)
+        self._timer_at = deadline
+        self._timer = self._clock.call_at(deadline, self._tick)

@@ -3,15 +3,17 @@
 Feed it links, frames, cards and time; take frames, wishes for cards and changes of routes. `L` names a link.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pimd.ids import NodeId
 from pimd.proto.control import SeqRequest
+from pimd.proto.destinations import Destinations
 from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of
-from pimd.proto.seq_requests import SeenRequests, Starving
+from pimd.proto.seq_requests import PATIENCE_S, SeenRequests, Starving
+from pimd.proto.set_aside import SetAside
 
 FULL_TABLE_S = 30.0
 EXPIRY_S = 105.0
@@ -23,6 +25,8 @@ UPDATE_PAUSE_S = 0.2
 ASKED_S = 5.0
 """A destination that was asked for this recently is told of at once."""
 CARD_WISH_S = 2.0
+WISHES_AT_ONCE = 200
+"""Cards that one link is asked for in that time; the others wait their turn."""
 HOP_BUDGET = 255
 ENTRIES_A_RECORD = 1000
 DESTINATION_LIMIT = 20_000
@@ -31,13 +35,23 @@ L = TypeVar("L")
 Frame = Routes | SeqRequest
 
 
-@dataclass(slots=True)
+class Change(NamedTuple, Generic[L]):
+    """A destination's selected route goes over another link than before; None is no route."""
+
+    destination: NodeId
+    before: L | None
+    after: L | None
+
+
 class _Neighbour:
     """One link, and how far its peer's full table was read."""
 
-    node_id: NodeId
-    repeated: set[NodeId] | None = None
-    aside: dict[NodeId, RouteEntry] = field(default_factory=dict)
+    __slots__ = ("node_id", "repeated")
+
+    def __init__(self, node_id: NodeId) -> None:
+        self.node_id = node_id
+        self.repeated: set[NodeId] | None = None
+        """Of those kept, what the full table under way said again."""
 
 
 class Babel(Generic[L]):
@@ -52,28 +66,28 @@ class Babel(Generic[L]):
         *,
         relays: bool,
     ) -> None:
-        self.table: RouteTable[L] = RouteTable()
+        self._kept = Destinations()
+        self.table: RouteTable[L] = RouteTable(self._kept)
+        self.aside: SetAside[L] = SetAside(self._kept)
         self.dropped = 0
         """Entries that no honest neighbour sends, or beyond the limit."""
-        self.wants_card_above: int | None = None
-        """Set when somebody needs a newer card of this node; `own_card` clears it."""
         self._own_id = own_id
         self._own_seq = 0
+        self._wanted_above: int | None = None
         self._card_seq = card_seq
         self._random = random
         self._relays = relays
         self._links: dict[L, _Neighbour] = {}
-        self._waiting = 0
-        """Entries set aside, of all links."""
         self._out: list[tuple[L, Frame]] = []
         self._wishes: list[tuple[L, NodeId]] = []
-        self._changes: list[tuple[NodeId, bool]] = []
+        self._changes: list[Change[L]] = []
         self._pending: dict[NodeId, None] = {}
-        self._flush_at: float | None = None
+        self._flush_at = float("inf")
         self._flushed_at = float("-inf")
         self._full_at = now + FULL_TABLE_S * random()
         self._sweep_at = now + SWEEP_S
-        self._wish_at: float | None = None
+        self._wish_at = float("inf")
+        self._ask_at = float("inf")
         self._starving: dict[NodeId, Starving] = {}
         self._lost_at: dict[NodeId, float] = {}
         self._asked_at: dict[NodeId, float] = {}
@@ -85,62 +99,63 @@ class Babel(Generic[L]):
         """Begin with no entry, and with this node's full table for the peer."""
         self._links[link] = _Neighbour(neighbour)
         self._send_full_table(link)
-        self._arm_starving(self.table.destinations(), now)
+        for node_id in sorted(self.table.unselected()):
+            self._starve(node_id, now, anew=False)
 
     def link_down(self, link: L, now: float) -> None:
         """Withdraw what hung on the link."""
-        neighbour = self._links.pop(link, None)
-        if neighbour is not None:
-            self._waiting -= len(neighbour.aside)
+        if self._links.pop(link, None) is not None:
+            self.aside.drop_link(link)
             self._reselect(self.table.drop_link(link), now)
 
     def own_card(self, seq: int, now: float) -> None:
         """This node issued a card: advertise its number."""
         self._own_seq = seq
-        urgent = self.wants_card_above is not None
-        if self.wants_card_above is not None and seq > self.wants_card_above:
-            self.wants_card_above = None
-        self._schedule(self._own_id, now, urgent=urgent)
+        self._schedule(self._own_id, now)
 
     def card_learned(self, node_id: NodeId, seq: int, now: float) -> None:
         """A card arrived, from anybody: entries that waited for it are applied."""
+        if node_id not in self.aside:
+            return
         for link, neighbour in self._links.items():
-            waiting = neighbour.aside.get(node_id)
+            waiting = self.aside.get(link, node_id)
             if waiting is not None and waiting.seq <= seq:
-                self._unset(neighbour, node_id)
+                self.aside.drop(link, node_id)
                 self._apply(link, neighbour, waiting, now)
 
-    def receive(self, link: L, routes: Routes, now: float) -> None:
-        """Take part of a neighbour's table."""
-        neighbour = self._links[link]
+    def receive(self, link: L, routes: Routes, now: float) -> bool:
+        """Take part of a neighbour's table; True at the end of a full one. Of a link that is not up it is ignored."""
+        neighbour = self._links.get(link)
+        if neighbour is None:
+            return False
         if routes.first:
             neighbour.repeated = set()
         for entry in routes.entries:
-            if neighbour.repeated is not None:
-                neighbour.repeated.add(entry.destination)
             self._take(link, neighbour, entry, now)
-        if routes.last and neighbour.repeated is not None:
-            gone = [node_id for node_id in self.table.of_link(link) if node_id not in neighbour.repeated]
-            neighbour.repeated = None
-            for node_id in gone:
-                self.table.drop(link, node_id)
-            self._reselect(gone, now)
+        if not routes.last or neighbour.repeated is None:
+            return False
+        self._drop_unrepeated(link, neighbour.repeated, now)
+        neighbour.repeated = None
+        return True
 
     def seq_request(self, link: L, request: SeqRequest, now: float) -> None:
         """Answer it, or pass it on."""
+        neighbour = self._links.get(link)
+        if neighbour is None:
+            return
         if request.destination == self._own_id:
             if self._own_seq < request.seq:
-                self.wants_card_above = max(self.wants_card_above or 0, self._own_seq)
+                self._wanted_above = self._own_seq
+                self._asked_at[self._own_id] = now
             return
         if not self._relays:
             return
-        asker = self._links[link].node_id
         route = self.table.selected.get(request.destination)
-        if route is not None and route.seq >= request.seq and route.next_hop != asker:
+        if route is not None and route.seq >= request.seq and route.next_hop != neighbour.node_id:
             self._send(link, (entry_of(route),))
             self.table.advertised(route.destination, route.seq, route.metric)
         elif request.hop_budget > 1:
-            self._pass_on(link, asker, request, now)
+            self._pass_on(link, neighbour.node_id, request, now)
 
     # --- what is to be done
 
@@ -154,24 +169,28 @@ class Babel(Generic[L]):
         wishes, self._wishes = self._wishes, []
         return wishes
 
-    def changes(self) -> list[tuple[NodeId, bool]]:
-        """Destinations that got a route (True) or lost theirs, in order."""
+    def own_card_wanted(self) -> int | None:
+        """Somebody needs a card of this node with a higher number than this one; told once."""
+        wanted, self._wanted_above = self._wanted_above, None
+        return wanted
+
+    def changes(self) -> list[Change[L]]:
+        """Selected routes that changed their link, in order."""
         changes, self._changes = self._changes, []
         return changes
 
     def deadline(self) -> float:
         """When `tick` has something to do."""
-        times = [self._full_at, self._sweep_at, *(one.next_at for one in self._starving.values())]
-        times += [at for at in (self._flush_at, self._wish_at) if at is not None]
-        return min(times)
+        return min(self._full_at, self._sweep_at, self._flush_at, self._wish_at, self._ask_at)
 
     def tick(self, now: float) -> None:
-        """Do what is due."""
-        self._ask_for_seqs(now)
-        if self._flush_at is not None and now >= self._flush_at:
+        """Do what is due; a retraction goes before any request on the same link."""
+        if now >= self._flush_at:
             self._flush(now)
-        if self._wish_at is not None and now >= self._wish_at:
-            self._wish(now)
+        if now >= self._ask_at:
+            self._ask_for_seqs(now)
+        if now >= self._wish_at:
+            self._wish_again(now)
         if now >= self._full_at:
             self._full_at = now + FULL_TABLE_S
             for link in self._links:
@@ -182,83 +201,120 @@ class Babel(Generic[L]):
     # --- entries
 
     def _take(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
-        node_id = entry.destination
+        node_id, seq, received = entry
+        held = self.table.of_link(link).get(node_id)
+        if held is not None and held.seq == seq and held.metric == received + LINK_COST:
+            held.learned_at = now  # by far the most frequent: nothing new
+            if neighbour.repeated is not None:
+                neighbour.repeated.add(node_id)
+            if self.aside:
+                self.aside.drop(link, node_id)
+            return
         if node_id == self._own_id:
             return
-        if entry.metric < LINK_COST and node_id != neighbour.node_id:
+        if received < LINK_COST and node_id != neighbour.node_id:
             self.dropped += 1
-        elif entry.metric == METRIC_RETRACTED:
-            self._unset(neighbour, node_id)
-            if self.table.drop(link, node_id):
-                self._reselect([node_id], now)
-        elif entry.seq > self._card_seq(node_id):
-            self._waiting += node_id not in neighbour.aside
-            neighbour.aside[node_id] = entry
-            self._make_room(now)
-            self._wishes.append((link, node_id))
-            if self._wish_at is None:
-                self._wish_at = now + CARD_WISH_S
+            return
+        if received + LINK_COST >= METRIC_RETRACTED:
+            self._retracted(link, node_id, now)
+            return
+        if seq > self._card_seq(node_id):
+            self._set_aside(link, entry, now)
         else:
-            self._unset(neighbour, node_id)
+            self.aside.drop(link, node_id)
             self._apply(link, neighbour, entry, now)
+        if neighbour.repeated is not None:
+            neighbour.repeated.add(node_id)
+
+    def _retracted(self, link: L, node_id: NodeId, now: float) -> None:
+        self.aside.drop(link, node_id)
+        if self.table.drop(link, node_id):
+            self._lost_entry(link, node_id, now)
+
+    def _set_aside(self, link: L, entry: RouteEntry, now: float) -> None:
+        before = self.aside.get(link, entry.destination)
+        self.aside.put(link, entry, now)
+        if before is None or entry.seq > before.seq:
+            self._wishes.append((link, entry.destination))
+            self._wish_at = min(self._wish_at, now + CARD_WISH_S)
+        self._make_room(now)
 
     def _apply(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
         node_id = entry.destination
-        self.table.put(Route(node_id, neighbour.node_id, link, entry.metric, entry.seq, now))
+        before = self.table.selected.get(node_id)
+        first = node_id not in self.table.of_link(link)
+        route = Route(node_id, neighbour.node_id, link, entry.metric + LINK_COST, entry.seq, now)
+        self.table.put(route)
+        if before is None or before.link != link:
+            if self.table.prefer(route):
+                self._chosen(node_id, before, route, now)
+            elif before is None:
+                self._starve(node_id, now, anew=first)
+        else:
+            self._chosen(node_id, before, self.table.reselect(node_id), now)
         self._make_room(now)
-        self._reselect([node_id], now)
 
-    def _unset(self, neighbour: _Neighbour, node_id: NodeId) -> None:
-        if neighbour.aside.pop(node_id, None) is not None:
-            self._waiting -= 1
+    def _drop_unrepeated(self, link: L, repeated: set[NodeId], now: float) -> None:
+        """What a whole full table did not say again is gone (section 3.7 of RFC 8966 has no such rule: our links lose nothing)."""
+        for node_id in [node_id for node_id in self.aside.of_link(link) if node_id not in repeated]:
+            self.aside.drop(link, node_id)
+        for node_id in [node_id for node_id in self.table.of_link(link) if node_id not in repeated]:
+            self.table.drop(link, node_id)
+            self._lost_entry(link, node_id, now)
 
     def _make_room(self, now: float) -> None:
         """Over the limit, the neighbour with the most entries loses its oldest; those that wait for a card first."""
-        if len(self.table) + self._waiting <= DESTINATION_LIMIT:
-            return
-        self.dropped += 1
-        most = max(self._links, key=lambda link: self.table.count_of(link) + len(self._links[link].aside))
-        neighbour, victim = self._links[most], self.table.first_of(most)
-        if neighbour.aside:
-            self._unset(neighbour, next(iter(neighbour.aside)))
-        elif victim is not None:
+        while len(self._kept) > DESTINATION_LIMIT:
+            self.dropped += 1
+            most = max(self._links, key=lambda link: len(self.table.of_link(link)) + len(self.aside.of_link(link)))
+            waiting = next(iter(self.aside.of_link(most)), None)
+            if waiting is not None:
+                self.aside.drop(most, waiting)
+                continue
+            victim = next(iter(self.table.of_link(most)))
             self.table.drop(most, victim)
-            self._reselect([victim], now)
+            self._lost_entry(most, victim, now)
+
+    def _lost_entry(self, link: L, node_id: NodeId, now: float) -> None:
+        route = self.table.selected.get(node_id)
+        if route is not None and route.link == link:
+            self._chosen(node_id, route, self.table.reselect(node_id), now)
 
     def _reselect(self, destinations: Iterable[NodeId], now: float) -> None:
         for node_id in destinations:
-            had = node_id in self.table.selected
-            changed = self.table.reselect(node_id)
-            has = node_id in self.table.selected
-            if had != has:
-                self._changes.append((node_id, has))
-            if had and not has:
-                self._lost_at[node_id] = now
-                self._schedule(node_id, now, urgent=True)
-                self._flush(now)  # retracted at once, before any request on the same link
-            elif changed:
-                self._schedule(node_id, now, urgent=not had and node_id in self._lost_at)
-            if has:
-                self._starving.pop(node_id, None)
-                self._lost_at.pop(node_id, None)
-        self._arm_starving(destinations, now)
+            before = self.table.selected.get(node_id)
+            self._chosen(node_id, before, self.table.reselect(node_id), now)
 
-    def _arm_starving(self, destinations: Iterable[NodeId], now: float) -> None:
-        """Begin to ask for destinations without a route of which finite entries are known."""
-        for node_id in destinations:
-            if node_id in self.table.selected or node_id in self._starving:
-                continue
-            if any(route.metric < METRIC_RETRACTED for route in self.table.entries(node_id)):
-                self._starving[node_id] = Starving(now, next_at=now)
+    def _chosen(self, node_id: NodeId, before: Route[L] | None, after: Route[L] | None, now: float) -> None:
+        """Tell everybody who needs to know what became of a destination."""
+        if before is after:
+            if after is None:
+                self._starve(node_id, now, anew=False)
+            return
+        link_before = None if before is None else before.link
+        link_after = None if after is None else after.link
+        if link_before != link_after:
+            self._changes.append(Change(node_id, link_before, link_after))
+        if after is None:
+            self._lost_at[node_id] = now
+            self._pending[node_id] = None
+            self._flush_at = now  # retracted at once
+            self._starve(node_id, now, anew=True)
+            return
+        if before is None or (before.next_hop, before.seq, before.metric) != (after.next_hop, after.seq, after.metric):
+            self._schedule(node_id, now, urgent=before is None and node_id in self._lost_at)
+        if before is None:
+            self._starving.pop(node_id, None)
+            self._lost_at.pop(node_id, None)
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP_S
-        for node_id in self.table.destinations():
-            old = [route.link for route in self.table.entries(node_id) if now - route.learned_at > EXPIRY_S]
-            for link in old:
-                self.table.drop(link, node_id)
-            if old:
-                self._reselect([node_id], now)
+        for link in self._links:
+            self.aside.expire(link, now - EXPIRY_S)
+            old = [route for route in self.table.of_link(link).values() if now - route.learned_at > EXPIRY_S]
+            for route in old:
+                self.table.drop(link, route.destination)
+                self._lost_entry(link, route.destination, now)
         for node_id, lost_at in list(self._lost_at.items()):
             if now - lost_at > DISTANCE_KEPT_S:
                 del self._lost_at[node_id]
@@ -268,14 +324,14 @@ class Babel(Generic[L]):
 
     # --- updates
 
-    def _schedule(self, node_id: NodeId, now: float, *, urgent: bool) -> None:
+    def _schedule(self, node_id: NodeId, now: float, *, urgent: bool = False) -> None:
         self._pending[node_id] = None
         urgent = urgent or now - self._asked_at.get(node_id, float("-inf")) < ASKED_S
         due = now + GATHER_S if urgent else max(now + GATHER_S, self._flushed_at + UPDATE_PAUSE_S)
-        self._flush_at = due if self._flush_at is None else min(self._flush_at, due)
+        self._flush_at = min(self._flush_at, due)
 
     def _flush(self, now: float) -> None:
-        pending, self._pending, self._flush_at = self._pending, {}, None
+        pending, self._pending, self._flush_at = self._pending, {}, float("inf")
         self._flushed_at = now
         for link in self._links:
             self._send(link, self._told(link, pending))
@@ -299,7 +355,7 @@ class Babel(Generic[L]):
         route = self.table.selected.get(node_id)
         if route is None:
             return RouteEntry(node_id, self.table.feasibility_seq(node_id) or 0, METRIC_RETRACTED)
-        if route.next_hop == self._links[link].node_id or route.metric >= METRIC_RETRACTED:
+        if route.next_hop == self._links[link].node_id:
             return None
         return entry_of(route)
 
@@ -317,38 +373,53 @@ class Babel(Generic[L]):
 
     # --- requests
 
+    def _starve(self, node_id: NodeId, now: float, *, anew: bool) -> None:
+        """Begin to ask for a destination without a route of which entries are known; at once when one just came."""
+        if node_id not in self.table:
+            return
+        starving = self._starving.get(node_id)
+        if starving is None or (anew and now - starving.since > PATIENCE_S):
+            starving = self._starving[node_id] = Starving(now, next_at=now)
+        elif anew:
+            starving.next_at = now
+        self._ask_at = min(self._ask_at, starving.next_at)
+
     def _ask_for_seqs(self, now: float) -> None:
         for node_id, starving in list(self._starving.items()):
-            finite = [route.link for route in self.table.entries(node_id) if route.metric < METRIC_RETRACTED]
-            if node_id in self.table.selected or not finite:
+            if node_id in self.table.selected or node_id not in self.table:
                 del self._starving[node_id]
             elif now >= starving.next_at:
-                flood = starving.ask(now)
-                request_id = int(self._random() * 2**53)
-                self._seen.note_own(request_id)
-                self._asked_at[node_id] = now
-                seq = (self.table.feasibility_seq(node_id) or 0) + 1
-                request = SeqRequest(node_id, seq, HOP_BUDGET, flood, request_id)
-                for link in self._links if flood else finite:
-                    self._out.append((link, request))
+                self._ask_for_seq(node_id, now, flood=starving.ask(now))
+        self._ask_at = min((one.next_at for one in self._starving.values()), default=float("inf"))
+
+    def _ask_for_seq(self, node_id: NodeId, now: float, *, flood: bool) -> None:
+        request_id = int(self._random() * 2**53)
+        if flood:
+            self._seen.note_id(request_id)
+        self._asked_at[node_id] = now
+        seq = (self.table.feasibility_seq(node_id) or 0) + 1
+        request = SeqRequest(node_id, seq, HOP_BUDGET, flood, request_id)
+        asked = list(self._links) if flood else [route.link for route in self.table.entries(node_id)]
+        self._out += [(link, request) for link in asked]
 
     def _pass_on(self, link: L, asker: NodeId, request: SeqRequest, now: float) -> None:
-        if not self._seen.may_pass_on(request.destination, request.request_id, now, flood=request.flood):
-            return
-        lowered = SeqRequest(
-            request.destination, request.seq, request.hop_budget - 1, request.flood, request.request_id
-        )
         if request.flood:
             onwards = [other for other, one in self._links.items() if one.node_id != asker and other != link]
         else:
             route = self.table.selected.get(request.destination)
             onwards = [route.link] if route is not None and route.next_hop != asker else []
-        if onwards:
-            self._asked_at[request.destination] = now
+        if not onwards or not self._seen.may_pass_on(request.destination, request.request_id, now, flood=request.flood):
+            return
+        self._asked_at[request.destination] = now
+        lowered = SeqRequest(
+            request.destination, request.seq, request.hop_budget - 1, request.flood, request.request_id
+        )
         self._out += [(other, lowered) for other in onwards]
 
-    def _wish(self, now: float) -> None:
-        """Ask again for cards that entries wait for."""
-        waiting = [(link, node_id) for link, one in self._links.items() for node_id in one.aside]
-        self._wishes += waiting
-        self._wish_at = now + CARD_WISH_S if waiting else None
+    def _wish_again(self, now: float) -> None:
+        """Ask again for cards that entries wait for, those first whose turn is longest ago."""
+        for link in self._links:
+            for node_id in list(itertools.islice(self.aside.of_link(link), WISHES_AT_ONCE)):
+                self.aside.to_end(link, node_id)
+                self._wishes.append((link, node_id))
+        self._wish_at = now + CARD_WISH_S if self.aside else float("inf")

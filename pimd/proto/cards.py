@@ -89,6 +89,14 @@ def card_length(buffer: bytes, offset: int) -> int:
     return int(end) - offset
 
 
+def claims_of(raw: bytes) -> tuple[NodeId, bytes, int]:
+    """Return what a card says it is, id, X25519 key and seq, with nothing verified; BadCard when it cannot be read."""
+    if len(raw) < _HEAD.size or raw[0] != VERSION:
+        raise BadCard("no card of version 1")
+    _, ed25519_pub, x25519_pub, seq, _, _ = _HEAD.unpack_from(raw)
+    return node_id_of(ed25519_pub), x25519_pub, seq
+
+
 def parse(raw: bytes) -> Card:
     """Verify one whole card; BadCard says what is wrong with it."""
     try:
@@ -145,6 +153,7 @@ __all__ = [
     "Card",
     "card_length",
     "check_name",
+    "claims_of",
     "issue",
     "parse",
 ]

@@ -57,6 +57,13 @@ class PeerSaidGoodbye:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """A link that was up carries nothing any more, whoever said Goodbye; `Closed` follows within a second."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The last event."""
 
@@ -64,7 +71,7 @@ class Closed:
     detail: str
 
 
-LinkEvent = Authenticated | Up | FrameReceived | PeerSaidGoodbye | Closed
+LinkEvent = Authenticated | Up | FrameReceived | PeerSaidGoodbye | Leaving | Closed
 
 
 class Link:
@@ -354,6 +361,8 @@ class Link:
         self._linger(why, now)
 
     def _linger(self, why: Closed, now: float) -> None:
+        if self._state is State.UP:
+            self._events.append(Leaving(f"{why.reason.value}: {why.detail}"))
         self._go(State.LEAVING)
         self._why_leaving = why
         self._leave_by = now + states.LINGER_S

@@ -20,6 +20,8 @@ ANSWERS_LIMIT = 2 << 20
 ROUTING_LIMIT = 1 << 20
 """Routes, SeqRequests and PeerInfoRequests together; beyond it the link is closed: its peer does not read."""
 ROUTES_A_RECORD = 1000
+CARDS_A_RECORD = 60_000
+"""Bytes; a card has at most 749."""
 _ENTRY_SIZE = 26
 
 
@@ -35,7 +37,9 @@ class Outbox:
         self._cards: OrderedDict[bytes, bytes] = OrderedDict()
         self._requests: deque[bytes] = deque()
         self._routes: OrderedDict[bytes, RouteEntry] = OrderedDict()
-        self._tables: deque[bytes] = deque()
+        self._table: deque[bytes] = deque()
+        """What is left of the newest full table."""
+        self._in_table = False
         self._data: deque[bytes] = deque()
         self._sizes = dict.fromkeys(("answers", "cards", "routing", "data"), 0)
         self.dropped = 0
@@ -52,10 +56,12 @@ class Outbox:
                 self._put_data(encode_frame(frame))
             case SignedPeerInfo():
                 self._put_cards(frame)
-            case Routes() if not frame.first and not frame.last:
+            case Routes() if frame.first or self._in_table:
+                self._put_table(frame)
+            case Routes():
                 self._put_entries(frame)
-            case Routes() | SeqRequest() | PeerInfoRequest():
-                self._put_routing(frame)
+            case SeqRequest() | PeerInfoRequest():
+                self._put_request(frame)
             case _:
                 self.put_answer(frame)
 
@@ -72,9 +78,9 @@ class Outbox:
         if self._answers:
             return self._taken("answers", self._answers.popleft())
         if self._cards:
-            return self._pop_card()
-        if self._tables:
-            return self._taken("routing", self._tables.popleft())
+            return self._pop_cards()
+        if self._table:
+            return self._taken("routing", self._table.popleft())
         if self._routes:
             return self._pop_entries()
         if self._requests:
@@ -83,7 +89,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Forget everything that waits; nothing is said after a Goodbye."""
-        for queue in (self._answers, self._cards, self._requests, self._routes, self._tables, self._data):
+        for queue in (self._answers, self._cards, self._requests, self._routes, self._table, self._data):
             queue.clear()
         self._sizes = dict.fromkeys(self._sizes, 0)
 
@@ -104,15 +110,32 @@ class Outbox:
             self._sizes["cards"] += len(card) - len(self._cards.pop(origin, b""))
             self._cards[origin] = card
 
-    def _pop_card(self) -> bytes:
-        _, card = self._cards.popitem(last=False)
-        self._sizes["cards"] -= len(card)
-        return encode_frame(SignedPeerInfo((card,)))
+    def _pop_cards(self) -> bytes:
+        """As many as fit a record, in order."""
+        cards: list[bytes] = []
+        size = 0
+        while self._cards and size + len(next(iter(self._cards.values()))) <= CARDS_A_RECORD:
+            _, card = self._cards.popitem(last=False)
+            size += len(card)
+            cards.append(card)
+        self._sizes["cards"] -= size
+        return encode_frame(SignedPeerInfo(tuple(cards)))
 
-    def _put_routing(self, frame: Routes | SeqRequest | PeerInfoRequest) -> None:
+    def _put_request(self, frame: SeqRequest | PeerInfoRequest) -> None:
         encoded = encode_frame(frame)
         self._grow_routing(len(encoded))
-        (self._tables if isinstance(frame, Routes) else self._requests).append(encoded)
+        self._requests.append(encoded)
+
+    def _put_table(self, frame: Routes) -> None:
+        """A full table says everything: what waits of an older one, and single entries, would only contradict it."""
+        if frame.first:
+            self._sizes["routing"] -= sum(map(len, self._table)) + len(self._routes) * _ENTRY_SIZE
+            self._table.clear()
+            self._routes.clear()
+        self._in_table = not frame.last
+        encoded = encode_frame(frame)
+        self._grow_routing(len(encoded))
+        self._table.append(encoded)
 
     def _put_entries(self, frame: Routes) -> None:
         for entry in frame.entries:

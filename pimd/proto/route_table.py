@@ -5,11 +5,11 @@ everything this node ever put on the wire for that destination.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pimd.ids import NodeId
-from pimd.proto.frames import METRIC_RETRACTED, RouteEntry
+from pimd.proto.destinations import Destinations
+from pimd.proto.frames import RouteEntry
 
 LINK_COST = 256
 HYSTERESIS = 32
@@ -18,77 +18,76 @@ HYSTERESIS = 32
 L = TypeVar("L")
 
 
-@dataclass(frozen=True, slots=True)
 class Route(Generic[L]):
-    """One way to one destination; the selected one of each is used."""
+    """One way to one destination; the selected one of each is used. A node may hold millions, so they are lean."""
 
-    destination: NodeId
-    next_hop: NodeId
-    link: L
-    received: int
-    """The metric as the neighbour sent it."""
-    seq: int
-    learned_at: float
+    __slots__ = ("destination", "learned_at", "link", "metric", "next_hop", "seq")
+
+    def __init__(
+        self, destination: NodeId, next_hop: NodeId, link: L, metric: int, seq: int, learned_at: float
+    ) -> None:
+        self.destination = destination
+        self.next_hop = next_hop
+        self.link = link
+        self.metric = metric
+        """With the cost of the link to the neighbour; never 65535, a retraction is no entry."""
+        self.seq = seq
+        self.learned_at = learned_at
+        """When the neighbour last said so."""
 
     @property
-    def metric(self) -> int:
-        """With the cost of the link to the neighbour."""
-        return min(self.received + LINK_COST, METRIC_RETRACTED)
+    def received(self) -> int:
+        """The metric as the neighbour sent it."""
+        return self.metric - LINK_COST
 
 
 class RouteTable(Generic[L]):
     """All entries of all links, and which of them is used."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Destinations) -> None:
         self.selected: dict[NodeId, Route[L]] = {}
-        self._entries: dict[NodeId, dict[L, Route[L]]] = {}
-        self._of_link: dict[L, dict[NodeId, None]] = {}
+        self._kept = kept
+        self._entries: dict[L, dict[NodeId, Route[L]]] = {}
         self._distances: dict[NodeId, tuple[int, int]] = {}
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def __contains__(self, destination: NodeId) -> bool:
+        return any(destination in of_link for of_link in self._entries.values())
 
-    def destinations(self) -> list[NodeId]:
-        """Those with at least one entry."""
-        return list(self._entries)
+    def unselected(self) -> set[NodeId]:
+        """Destinations with entries but without a route."""
+        return {node_id for of_link in self._entries.values() for node_id in of_link if node_id not in self.selected}
 
     def entries(self, destination: NodeId) -> Iterator[Route[L]]:
         """Every way that is known, usable or not."""
-        return iter(self._entries.get(destination, {}).values())
+        for of_link in self._entries.values():
+            route = of_link.get(destination)
+            if route is not None:
+                yield route
 
-    def of_link(self, link: L) -> list[NodeId]:
-        """Destinations that a link has an entry for."""
-        return list(self._of_link.get(link, ()))
-
-    def count_of(self, link: L) -> int:
-        """How many destinations that are."""
-        return len(self._of_link.get(link, ()))
-
-    def first_of(self, link: L) -> NodeId | None:
-        """The destination that a link has had an entry for the longest."""
-        return next(iter(self._of_link.get(link, ())), None)
+    def of_link(self, link: L) -> dict[NodeId, Route[L]]:
+        """What a link's peer advertises, the longest known first."""
+        return self._entries.get(link, {})
 
     def put(self, route: Route[L]) -> None:
         """Keep an entry, replacing what its link said before."""
-        self._entries.setdefault(route.destination, {})[route.link] = route
-        self._of_link.setdefault(route.link, {})[route.destination] = None
+        of_link = self._entries.setdefault(route.link, {})
+        if route.destination not in of_link:
+            self._kept.hold(route.destination)
+        of_link[route.destination] = route
 
     def drop(self, link: L, destination: NodeId) -> bool:
         """Forget what a link said of a destination; False when it said nothing."""
-        entries = self._entries.get(destination)
-        if entries is None or entries.pop(link, None) is None:
+        if self.of_link(link).pop(destination, None) is None:
             return False
-        if not entries:
-            del self._entries[destination]
-        self._of_link[link].pop(destination, None)
+        self._kept.release(destination)
         return True
 
     def drop_link(self, link: L) -> list[NodeId]:
         """Forget everything a link said; return which destinations that were."""
-        gone = self.of_link(link)
+        gone = list(self.of_link(link))
         for destination in gone:
             self.drop(link, destination)
-        self._of_link.pop(link, None)
+        self._entries.pop(link, None)
         return gone
 
     def feasibility_seq(self, destination: NodeId) -> int | None:
@@ -99,7 +98,7 @@ class RouteTable(Generic[L]):
     def advertised(self, destination: NodeId, seq: int, metric: int) -> None:
         """Note what was put on the wire: the best of it is the feasibility distance."""
         held = self._distances.get(destination)
-        if held is None or (seq, -metric) > (held[0], -held[1]):
+        if held is None or seq > held[0] or (seq == held[0] and metric < held[1]):
             self._distances[destination] = (seq, metric)
 
     def forget_distance(self, destination: NodeId) -> None:
@@ -109,22 +108,31 @@ class RouteTable(Generic[L]):
     def is_feasible(self, route: Route[L]) -> bool:
         """Tell whether using the entry cannot make a loop."""
         distance = self._distances.get(route.destination)
-        return distance is None or (route.seq, -route.received) > (distance[0], -distance[1])
+        if distance is None or route.seq > distance[0]:
+            return True
+        return route.seq == distance[0] and route.metric - LINK_COST < distance[1]
 
-    def reselect(self, destination: NodeId) -> bool:
-        """Choose again; True when what would be advertised changed."""
-        before = self.selected.get(destination)
-        after = self._best(destination, before)
-        if after is None:
+    def reselect(self, destination: NodeId) -> Route[L] | None:
+        """Choose again among all entries; return the choice."""
+        best = self._best(destination, self.selected.get(destination))
+        if best is None:
             self.selected.pop(destination, None)
         else:
-            self.selected[destination] = after
-        return _advertisement(before) != _advertisement(after)
+            self.selected[destination] = best
+        return best
+
+    def prefer(self, route: Route[L]) -> bool:
+        """Choose an entry that just came, on another link than the selected one, if it is good enough."""
+        current = self.selected.get(route.destination)
+        if current is not None and route.metric > current.metric - HYSTERESIS:
+            return False
+        if not self.is_feasible(route):
+            return False
+        self.selected[route.destination] = route
+        return True
 
     def _best(self, destination: NodeId, before: Route[L] | None) -> Route[L] | None:
-        usable = [
-            route for route in self.entries(destination) if route.metric < METRIC_RETRACTED and self.is_feasible(route)
-        ]
+        usable = [route for route in self.entries(destination) if self.is_feasible(route)]
         if not usable:
             return None
         best = min(usable, key=lambda route: route.metric)
@@ -134,10 +142,6 @@ class RouteTable(Generic[L]):
         return best
 
 
-def _advertisement(route: "Route[L] | None") -> tuple[NodeId, int, int] | None:
-    return None if route is None else (route.next_hop, route.seq, route.metric)
-
-
-def entry_of(route: "Route[L]") -> RouteEntry:
+def entry_of(route: Route[L]) -> RouteEntry:
     """What a neighbour is told of a route."""
     return RouteEntry(route.destination, route.seq, route.metric)

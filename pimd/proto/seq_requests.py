@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from pimd.ids import NodeId
 
@@ -46,13 +47,17 @@ class SeenRequests:
             return False
         self._passed_on[key] = now
         self._passed_on.move_to_end(key)
+        _trim(self._passed_on)
         if flood:
-            self._ids[request_id] = None
-        for remembered in (self._ids, self._passed_on):
-            while len(remembered) > REMEMBERED_IDS:
-                remembered.popitem(last=False)
+            self.note_id(request_id)
         return True
 
-    def note_own(self, request_id: int) -> None:
-        """A flooded request of this node that comes back is not passed on."""
+    def note_id(self, request_id: int) -> None:
+        """A flooded request with this id is not passed on any more."""
         self._ids[request_id] = None
+        _trim(self._ids)
+
+
+def _trim(remembered: OrderedDict[Any, Any]) -> None:
+    while len(remembered) > REMEMBERED_IDS:
+        remembered.popitem(last=False)

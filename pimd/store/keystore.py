@@ -142,6 +142,12 @@ class Keystore:
         self.counters["cards_of_other_keys"] += 1
         return False
 
+    def met(self, node_id: NodeId, *, direct: bool) -> None:
+        """Note that the card held was shown again; on a link of its own the peer becomes a direct one."""
+        held = self._identities.get(node_id)
+        if held is not None:
+            self._met_again(held, direct=direct)
+
     def learned_seq(self, node_id: NodeId) -> int:
         """Return the seq of the card held; -1 without one."""
         held = self._identities.get(node_id)

@@ -2,7 +2,7 @@
 
 from pimd.clock import ManualClock
 from pimd.mesh.cards import HAS_LIMIT, SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, LinkCards
-from pimd.mesh.flood import ORIGINS_REMEMBERED, CardFlood
+from pimd.mesh.flood import FRAME_BYTES, GATHER_S, ORIGINS_REMEMBERED, CardFlood
 from pimd.proto.cards import issue
 from pimd.proto.frames import SignedPeerInfo
 from pimd.proto.identity import Identity
@@ -17,35 +17,71 @@ class Neighbour:
     def __init__(self) -> None:
         self.cards = LinkCards(0.0)
         self.sent: list[int] = []
+        self.frames = 0
 
     def send(self, frame: SignedPeerInfo) -> None:
         from pimd.proto.cards import parse
 
+        self.frames += 1
         self.sent += [parse(raw).seq for raw in frame.cards]
 
 
 def test_a_card_goes_to_all_but_who_has_it() -> None:
     bringer, knows, lacks = Neighbour(), Neighbour(), Neighbour()
-    flood = CardFlood(ManualClock(), lambda: [bringer, knows, lacks])
+    clock = ManualClock()
+    flood = CardFlood(clock, lambda: [bringer, knows, lacks])
     card = issue(ORIGIN, 5, 0, "x")
-    knows.cards.note_has(card.node_id, 5)
-    flood.spread(card, bringer)
+    for neighbour in (bringer, knows):
+        neighbour.cards.note_has(card.node_id, 5)
+    flood.spread(card)
+    clock.advance(GATHER_S)
     assert (bringer.sent, knows.sent, lacks.sent) == ([], [], [5])
+
+
+def test_cards_of_ten_milliseconds_go_in_one_frame_and_earlier_when_routes_need_them() -> None:
+    clock = ManualClock()
+    other = Neighbour()
+    flood = CardFlood(clock, lambda: [other])
+    origins = [Identity.from_seed(bytes([n]) * 32) for n in range(3)]
+    for seq, origin in enumerate(origins[:2], 1):
+        flood.spread(issue(origin, seq, 0, "x"))
+    assert other.frames == 0
+    clock.advance(GATHER_S)
+    assert (other.frames, other.sent) == (1, [1, 2])
+    flood.spread(issue(origins[2], 3, 0, "x"))
+    flood.flush()
+    assert (other.frames, other.sent) == (2, [1, 2, 3])
+    clock.advance(GATHER_S)
+    assert other.frames == 2
+
+
+def test_many_cards_take_several_frames_that_each_fit_a_record() -> None:
+    clock = ManualClock()
+    other = Neighbour()
+    flood = CardFlood(clock, lambda: [other])
+    cards = [issue(Identity.from_seed(n.to_bytes(32)), 1, 0, "x" * 64) for n in range(400)]
+    for card in cards:
+        flood.spread(card)
+    clock.advance(GATHER_S)
+    assert len(other.sent) == 400
+    assert other.frames == -(-sum(len(card.raw) for card in cards) // FRAME_BYTES)
 
 
 def test_a_second_card_within_a_second_waits_and_the_newest_wins() -> None:
     clock = ManualClock()
-    bringer, other = Neighbour(), Neighbour()
-    flood = CardFlood(clock, lambda: [bringer, other])
+    other = Neighbour()
+    flood = CardFlood(clock, lambda: [other])
     for seq in (5, 6, 7):
-        flood.spread(issue(ORIGIN, seq, 0, "x"), bringer)
+        flood.spread(issue(ORIGIN, seq, 0, "x"))
+        clock.advance(GATHER_S)
     assert other.sent == [5]
     clock.advance(0.9)
     assert other.sent == [5]
     clock.advance(0.2)
     assert other.sent == [5, 7]
     clock.advance(5.0)
-    flood.spread(issue(ORIGIN, 8, 0, "x"), bringer)
+    flood.spread(issue(ORIGIN, 8, 0, "x"))
+    clock.advance(GATHER_S)
     assert other.sent == [5, 7, 8]
 
 
@@ -58,8 +94,7 @@ def test_what_is_remembered_is_limited() -> None:
     assert taken == SEQ_REQUESTS_BURST
     assert sum(link.seq_requests.take(1.0) for _ in range(100)) == SEQ_REQUESTS_A_SECOND
     flood = CardFlood(ManualClock(), list)
-    bringer = Neighbour()
     for number in range(ORIGINS_REMEMBERED + 20):
         flood._sent_at[node_id(number)] = 0.0
-    flood.spread(issue(ORIGIN, 1, 0, "x"), bringer)
+    flood.spread(issue(ORIGIN, 1, 0, "x"))
     assert len(flood._sent_at) == ORIGINS_REMEMBERED

@@ -21,7 +21,7 @@ from pimd.mesh.cards import (
 from pimd.mesh.counters import Counters
 from pimd.mesh.payloads import QUEUE_BYTES, QUEUE_OF_ONE_SOURCE, QUEUE_PAYLOADS, PayloadDispatch
 from pimd.net.half_open import HALF_OPEN_LIMIT, HALF_OPEN_SOURCE_LIMIT, HalfOpen, source_of
-from pimd.proto.cards import issue
+from pimd.proto.cards import Card, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
 from pimd.store.keystore import Keystore
@@ -236,3 +236,36 @@ async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:
         await asyncio.sleep(0)
         dispatch.deliver(node_id(2), PluginPayload("p.x", b"woken"))
     assert waiting.result().body == b"woken"
+
+
+async def test_the_peers_own_first_card_is_free_and_its_further_ones_are_not(cards: Cards) -> None:
+    own = identity(9)
+    cards.link = CardLinkDouble(own.node_id, cards.clock)
+    for seq in range(1, CARDS_BURST + 20):
+        cards.exchange.receive(cards.link, SignedPeerInfo((issue(own, seq, 0, "x").raw,)))
+    assert cards.tally.snapshot()["cards_learned"] == CARDS_BURST + 1
+    assert cards.tally.snapshot()["dropped_cards_over_rate"] == 18
+
+
+async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> None:
+    verified: list[bytes] = []
+
+    def counting(raw: bytes) -> Card:
+        verified.append(raw)
+        return parse(raw)
+
+    cards.exchange = CardExchange(
+        cards.own, cards.keystore, cards.clock, cards.tally, cards.seen.append, parse_card=counting
+    )
+    newer, older = (issue(identity(100), seq, 0, "x").raw for seq in (5, 4))
+    forged = older[:-1] + bytes([older[-1] ^ 1])
+    for raw in (newer, newer, older, forged):
+        cards.exchange.receive(cards.link, SignedPeerInfo((raw,)))
+    assert verified == [newer]
+
+
+async def test_an_older_card_of_this_very_node_is_answered_with_the_newer_once(cards: Cards) -> None:
+    older = issue(identity(1), cards.own.card.seq - 1, 0, "me").raw
+    for _ in range(3):
+        cards.exchange.receive(cards.link, SignedPeerInfo((older,)))
+    assert cards.link.sent == [SignedPeerInfo((cards.own.card.raw,))]

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pimd.contract import DialError, LinkDown, LinkUp, PluginPayload, RouteFound
 from pimd.ids import NodeId
-from pimd.proto.frames import MeshData
+from pimd.proto.frames import GoodbyeReason, MeshData, RouteEntry, Routes, SeqRequest
+from pimd.store.database_errors import DatabaseError
 
 StartNode = Callable[..., Awaitable[Any]]
 HELLO = PluginPayload("test.hello", b"hello")
@@ -162,3 +164,65 @@ async def test_two_nodes_that_dial_each_other_end_with_one_link(start_node: Star
             group.create_task(dial)
     await eventually(lambda: len(alice.node._links) == len(bob.node._links) == 1)
     assert alice.node._links.best(bob.id).dialled is not bob.node._links.best(alice.id).dialled
+
+
+async def test_a_link_that_says_goodbye_carries_nothing_more_from_that_moment(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    link = alice.node._links.best(bob.id)
+    link.close(GoodbyeReason.REMOVED)
+    assert not alice.node.is_linked(bob.id)
+    assert alice.node.route(bob.id) is None
+    assert not alice.node.send_routed(bob.id, HELLO)
+
+
+async def test_a_third_link_of_one_peer_gets_a_goodbye_and_harms_nobody(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    monkeypatch.setattr(alice.node._links, "add", lambda link: link.close(GoodbyeReason.DUPLICATE) or False)
+    assert await bob.node.dial(alice.entry()) == alice.id  # linked it is
+    assert alice.node.send_routed(bob.id, HELLO)
+    assert [link.dialled for link in bob.node.links()] == [False]
+    assert "internal error" not in caplog.text
+
+
+async def test_what_is_dropped_anywhere_is_counted(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    link = alice.node._links.best(bob.id)
+    link.send(Routes((RouteEntry(NodeId(bytes(16)), 1, 7),), first=False, last=False))
+    await eventually(lambda: bob.node.counters().get("dropped_routes", 0) == 1)
+    link.driver.pause_writing()
+    for _ in range(30):
+        alice.node.send_direct(bob.id, PluginPayload("test.hello", bytes(60_000)))
+    dropped = alice.node.counters()["dropped_congestion"]
+    assert dropped == 13
+    link.close(GoodbyeReason.SHUTDOWN)
+    assert alice.node.counters()["dropped_congestion"] == dropped
+
+
+async def test_one_wish_for_a_newer_card_is_answered_with_one_card(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    before = bob.node._own.card.seq
+    link = alice.node._links.best(bob.id)
+    for id_ in range(20):
+        link.send(SeqRequest(bob.id, before + 1, 255, flood=False, request_id=id_))
+    await eventually(lambda: alice.keystore.get(bob.id).seq > before)
+    first = bob.node._own.card.seq
+    link.send(SeqRequest(bob.id, first, 255, flood=False, request_id=99))
+    await eventually(lambda: bob.node.counters().get("links_opened", 0) == 1)
+    assert not bob.node._broadcast._wanted.is_set()
+    assert bob.node._own.card.seq == first
+
+
+async def test_without_a_disk_for_its_number_no_card_is_issued_and_the_node_lives(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+
+    async def full(_: int) -> int:
+        raise DatabaseError(Path("peers.db"), "write", "the disk is full")
+
+    monkeypatch.setattr(bob.keystore, "next_own_seq", full)
+    bob.node.set_broadcast_interval(30)
+    await eventually(lambda: "no new identity card: peers.db" in caplog.text)
+    assert alice.node.send_routed(bob.id, HELLO)

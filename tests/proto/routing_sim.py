@@ -112,7 +112,8 @@ class SimNode:
     def step(self) -> None:
         """Do what the core wants done, then set its alarm."""
         now = self.sim.now
-        if self.core.wants_card_above is not None and not self.issue_due:
+        wanted = self.core.own_card_wanted()
+        if wanted is not None and wanted >= self.highest and not self.issue_due:
             if now - self.issued_at >= 1.0:
                 self.issue()
             else:

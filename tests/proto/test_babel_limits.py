@@ -38,11 +38,12 @@ def test_entries_that_wait_for_cards_are_limited_too(monkeypatch: pytest.MonkeyP
     made.receive("other", told((FAR, 1, 256)), 1.0)
     for number in range(1000, 2000):
         made.receive("near", told((name(number), 500, 256)), 1.0)
-    assert len(made.table) + sum(len(one.aside) for one in made._links.values()) == 50
+    assert len(made._kept) == 50
     assert FAR in made.table.selected
     assert made.dropped == 951
     made.link_down("near", 2.0)
-    assert made._waiting == 0
+    assert len(made.aside) == 0
+    assert len(made._kept) == 1
 
 
 def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +52,7 @@ def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypat
     made.receive("other", told((FAR, 1, 256)), 1.0)
     for number in range(100, 200):
         made.receive("near", told((name(number), 1, 256)), 1.0)
-    assert len(made.table) == 50
+    assert len(made._kept) == 50
     assert FAR in made.table.selected
     assert made.dropped == 51
 
@@ -83,7 +84,7 @@ def test_of_numbers_set_aside_the_last_of_a_link_is_kept() -> None:
     made = core({FAR: 1})
     for seq in range(10, 1000):
         made.receive("near", told((FAR, seq, 256)), 1.0)
-    assert len(made._links["near"].aside) == 1
+    assert len(made.aside.of_link("near")) == 1
 
 
 def test_a_full_table_drops_what_it_does_not_repeat_and_a_last_without_a_first_drops_nothing() -> None:
@@ -115,6 +116,8 @@ def test_a_route_is_not_told_to_its_next_hop_and_a_loss_is_told_to_all() -> None
     sent = [(link, frame.entries) for link, frame in made.outgoing() if isinstance(frame, Routes)]
     assert sent == [("other", (RouteEntry(FAR, 1, 512),))]
     made.receive("near", told((FAR, 1, METRIC_RETRACTED)), 3.0)
+    assert made.deadline() == 3.0  # at once
+    made.tick(3.0)
     retracted = {link for link, frame in made.outgoing() if isinstance(frame, Routes)}
     assert retracted == {"near", "other"}
 
@@ -141,9 +144,10 @@ def test_requests_are_answered_passed_on_once_or_left() -> None:
 def test_the_destination_issues_a_newer_card_and_never_the_number_asked_for() -> None:
     made = core()
     made.seq_request("near", ask(OWN, 100, 255, 1), 2.0)
-    assert made.wants_card_above is None
+    assert made.own_card_wanted() is None
     made.seq_request("near", ask(OWN, 2**44 - 1, 255, 2), 2.0)
-    assert made.wants_card_above == 100
+    assert made.own_card_wanted() == 100
+    assert made.own_card_wanted() is None  # told once
 
 
 def test_a_node_that_does_not_relay_passes_nothing_on() -> None:
@@ -162,3 +166,133 @@ def test_remembered_requests_are_limited() -> None:
     assert len(seen._ids) == len(seen._passed_on) == REMEMBERED_IDS
     assert not seen.may_pass_on(name(REMEMBERED_IDS), 10**9, 1.0 + FORWARD_PAUSE_S / 2, flood=True)
     assert seen.may_pass_on(name(REMEMBERED_IDS), 10**9, 1.0 + FORWARD_PAUSE_S, flood=True)
+
+
+def full_table(count: int) -> list[Routes]:
+    entries = [(name(number), 1, 256) for number in range(1000, 1000 + count)]
+    return [told(*entries[at : at + 1000], first=at == 0, last=at + 1000 >= count) for at in range(0, count, 1000)]
+
+
+def test_a_lost_link_retracts_all_its_destinations_in_one_frame_a_link() -> None:
+    made = core()
+    for part in full_table(900):
+        made.receive("near", part, 1.0)
+    made.tick(1.5)
+    made.outgoing()
+    made.link_down("near", 2.0)
+    made.tick(2.0)
+    [(link, frame)] = made.outgoing()
+    assert link == "other"
+    assert isinstance(frame, Routes)
+    assert len(frame.entries) == 900
+    assert {entry.metric for entry in frame.entries} == {METRIC_RETRACTED}
+
+
+def test_of_a_full_table_under_way_only_what_is_kept_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    made.receive("near", told(first=True), 1.0)
+    for number in range(1000, 3000):
+        made.receive("near", told((name(number), 1, METRIC_RETRACTED), (name(number), 1, 7), (OWN, 1, 256)), 1.0)
+    repeated = made._links["near"].repeated
+    assert repeated is not None
+    assert len(repeated) == 0
+
+
+def test_a_destination_that_waits_on_many_links_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    for link in ("near", "other"):
+        for number in range(1000, 1040):
+            made.receive(link, told((name(number), 500, 256)), 1.0)
+    assert made.dropped == 0
+    assert len(made._kept) == 40
+
+
+def test_the_limit_holds_although_all_neighbours_know_the_same_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    for link in ("near", "other"):
+        for number in range(1000, 1050):
+            made.receive(link, told((name(number), 1, 256)), 1.0)
+    made.receive("other", told(*((name(number), 1, 256) for number in range(2000, 2030))), 1.0)
+    assert len(made._kept) == 50
+
+
+def test_what_waits_for_a_card_goes_when_a_full_table_does_not_repeat_it_or_it_is_old() -> None:
+    made = core({FAR: 1})
+    made.receive("near", told((FAR, 9, 256)), 1.0)
+    made.receive("near", told((NEAR, 1, 0), first=True, last=True), 2.0)
+    assert len(made.aside) == 0
+    made.receive("near", told((FAR, 9, 256)), 3.0)
+    made.tick(112.0)
+    assert len(made.aside) == 0
+
+
+def test_a_card_is_wished_for_once_when_its_entry_comes_and_then_every_two_seconds() -> None:
+    made = core({FAR: 1})
+    for _ in range(10):
+        made.receive("near", told((FAR, 9, 256)), 1.0)
+    assert made.cards_wanted() == [("near", FAR)]
+    made.receive("near", told((FAR, 10, 256)), 1.5)
+    assert made.cards_wanted() == [("near", FAR)]
+    made.tick(3.0)
+    assert made.cards_wanted() == [("near", FAR)]
+
+
+def test_cards_that_cannot_all_be_asked_for_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "WISHES_AT_ONCE", 2)
+    made = core({name(number): 1 for number in range(10, 14)})
+    made.receive("near", told(*((name(number), 9, 256) for number in range(10, 14))), 1.0)
+    assert len(made.cards_wanted()) == 4
+    asked = []
+    for now in (3.0, 5.0):
+        made.tick(now)
+        asked.append([node_id for _, node_id in made.cards_wanted()])
+    assert asked == [[name(10), name(11)], [name(12), name(13)]]
+
+
+def starving(made: Babel[str]) -> None:
+    """FAR is known by an entry that may not be used, and was asked for in vain for a minute."""
+    made.receive("near", told((FAR, 5, 256)), 1.0)
+    made.tick(2.0)
+    made.receive("near", told((FAR, 5, 1024)), 3.0)
+    now = 3.0
+    while now < 60.0:
+        now = max(now, made.deadline())
+        made.tick(now)
+    made.outgoing()
+
+
+def test_a_new_way_to_a_starving_destination_is_asked_for_a_number_at_once() -> None:
+    made = core()
+    starving(made)
+    made.receive("other", told((FAR, 5, 1280)), 61.0)
+    assert made.deadline() <= 61.0
+    made.tick(61.0)
+    assert [frame for link, frame in made.outgoing() if link == "other" and isinstance(frame, SeqRequest)]
+
+
+def test_a_request_that_can_go_nowhere_does_not_stop_the_next_one() -> None:
+    made = core()
+    made.receive("near", told((FAR, 5, 256)), 1.0)
+    made.tick(2.0)
+    made.outgoing()
+    made.seq_request("near", ask(FAR, 6, 255, 1), 2.0)  # its next hop is the asker
+    made.seq_request("other", ask(FAR, 6, 255, 2), 2.001)
+    assert made.outgoing() == [("near", ask(FAR, 6, 254, 2))]
+
+
+def test_frames_of_a_link_that_is_not_up_change_nothing() -> None:
+    made = core()
+    assert not made.receive("gone", told((FAR, 1, 256), first=True, last=True), 1.0)
+    made.seq_request("gone", ask(FAR, 6, 255, 1, flood=True), 1.0)
+    assert FAR not in made.table.selected
+    assert made.outgoing() == []
+
+
+def test_own_requests_are_remembered_within_the_limit() -> None:
+    seen = SeenRequests()
+    for number in range(REMEMBERED_IDS + 100):
+        seen.note_id(number)
+    assert len(seen._ids) == REMEMBERED_IDS

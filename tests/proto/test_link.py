@@ -15,7 +15,7 @@ from pimd.ids import NodeId
 from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload
 from pimd.proto.frames import MeshData, decode_frame, encode_frame
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
-from pimd.proto.link import Authenticated, Closed, FrameReceived, Link, LinkEvent, PeerSaidGoodbye, Role, Up
+from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, LinkEvent, PeerSaidGoodbye, Role, Up
 from pimd.proto.link_states import TRANSITIONS, CloseReason, RekeyLimits, State
 from pimd.proto.opening import LinkConfig, preamble
 
@@ -203,7 +203,9 @@ def test_goodbye_is_told_with_its_reason_and_both_ends_close() -> None:
     pair = Pair().run()
     pair.alice.close(GoodbyeReason.REMOVED, 0.0)
     pair.run()
-    assert pair.seen["bob"][-1] == PeerSaidGoodbye(GoodbyeReason.REMOVED)
+    leaving = Leaving("said goodbye: the peer: removed")
+    assert pair.seen["bob"][-2:] == [PeerSaidGoodbye(GoodbyeReason.REMOVED), leaving]
+    assert pair.seen["alice"][-1] == Leaving("said goodbye: removed")
     assert pair.alice.wants_half_close
     assert pair.bob.wants_half_close
     pair.alice.eof_received(0.1)

@@ -61,7 +61,7 @@ def test_only_the_newest_card_of_each_origin_waits() -> None:
     for seq in range(1, 1000):
         outbox.put(card(ALICE, seq))
     outbox.put(card(BOB, 1))
-    assert drained(outbox) == [card(ALICE, 999), card(BOB, 1)]
+    assert drained(outbox) == [SignedPeerInfo((*card(ALICE, 999).cards, *card(BOB, 1).cards))]
     assert outbox.unsent == 0
 
 
@@ -99,3 +99,39 @@ def test_nothing_is_left_after_clear() -> None:
     outbox.clear()
     assert outbox.unsent == 0
     assert outbox.pop() is None
+
+
+def table(*entries: RouteEntry, first: bool, last: bool) -> Routes:
+    return Routes(entries, first=first, last=last)
+
+
+def test_a_full_table_stays_whole_and_in_order() -> None:
+    outbox = Outbox()
+    parts = [table(RouteEntry(NodeId(bytes([n]) * 16), 1, 256), first=n == 0, last=n == 3) for n in range(4)]
+    for part in parts:
+        outbox.put(part)
+    assert drained(outbox) == parts
+    assert outbox.unsent == 0
+
+
+def test_a_newer_full_table_replaces_what_waits_of_an_older_one_and_of_single_entries() -> None:
+    outbox = Outbox()
+    entry = RouteEntry(ALICE.node_id, 1, 256)
+    outbox.put(table(entry, first=False, last=False))
+    outbox.put(table(entry, first=True, last=False))
+    outbox.put(table(entry, first=False, last=True))
+    newer = table(RouteEntry(BOB.node_id, 2, 512), first=True, last=True)
+    after = table(RouteEntry(ALICE.node_id, 3, 512), first=False, last=False)
+    outbox.put(newer)
+    outbox.put(after)
+    assert drained(outbox) == [newer, after]
+    assert outbox.unsent == 0
+
+
+def test_cards_share_records_up_to_their_limit() -> None:
+    outbox = Outbox()
+    cards = [issue(Identity.from_seed(n.to_bytes(32)), 1, 0, "x" * 64).raw for n in range(400)]
+    outbox.put(SignedPeerInfo(tuple(cards)))
+    frames = drained(outbox)
+    assert [raw for frame in frames if isinstance(frame, SignedPeerInfo) for raw in frame.cards] == cards
+    assert len(frames) == 2

@@ -146,7 +146,7 @@ class StatusPlugin(DaemonPlugin):
             forwarded_packets=counters.get("forwarded_frames", 0),
             dropped=sum(drops.values()),
             dropped_reason=most.removeprefix("dropped_") if most else None,
-            congestion_drops=counters.get("dropped_outbox_full", 0),
+            congestion_drops=counters.get("dropped_congestion", 0),
             conntrack_size=0,
         )
 

@@ -1,0 +1,61 @@
+"""No sealed frame gets in twice, also when the marks of its source had to go."""
+
+import os
+
+import pytest
+
+from pimd.contract import PluginPayload
+from pimd.mesh import sealing
+from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.proto.frames import MeshData
+from pimd.proto.identity import Identity
+
+ALICE, BOB, CAROL = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
+HELLO = PluginPayload("test.hello", b"hello")
+
+
+class Node:
+    """Seals and opens, and issues the cards it is asked for."""
+
+    def __init__(self, identity: Identity, seq: int = 100) -> None:
+        self.identity = identity
+        self.seq = seq
+        self.frames = SealedFrames(identity, seq, os.urandom, lambda: self.seq, self.issue_above)
+
+    def issue_above(self, seq: int) -> None:
+        self.seq = seq + 1
+
+    def seal(self, dst: "Node", dst_seq: int | None = None) -> MeshData:
+        seq = dst.seq if dst_seq is None else dst_seq
+        return self.frames.seal(dst.identity.node_id, dst.identity.x25519_pub, seq, HELLO)
+
+    def open(self, frame: MeshData, src: "Node") -> PluginPayload:
+        return self.frames.open(frame, src.identity.x25519_pub)
+
+
+def test_a_repeat_is_refused() -> None:
+    alice, bob = Node(ALICE), Node(BOB)
+    frame = alice.seal(bob)
+    assert bob.open(frame, alice) == HELLO
+    with pytest.raises(ReplayedFrame):
+        bob.open(frame, alice)
+
+
+def test_when_marks_had_to_go_old_copies_stay_out_and_new_frames_get_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "WINDOW_LIMIT", 1)
+    alice, bob, carol = Node(ALICE), Node(BOB), Node(CAROL)
+    copy = alice.seal(bob)
+    assert bob.open(copy, alice) == HELLO
+    assert bob.open(carol.seal(bob), carol) == HELLO  # the marks of alice go
+    assert bob.seq == 101
+    with pytest.raises(FrameBeforeStart):
+        bob.open(copy, alice)
+    assert bob.open(alice.seal(bob), alice) == HELLO
+
+
+def test_a_liar_about_cards_of_the_future_shuts_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "WINDOW_LIMIT", 1)
+    alice, bob, liar = Node(ALICE), Node(BOB), Node(CAROL)
+    bob.open(liar.seal(bob, dst_seq=2**43), liar)
+    assert bob.open(alice.seal(bob), alice) == HELLO
+    assert bob.seq == 101
