@@ -30,7 +30,7 @@ from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
 from pimd.settings import Settings, disabled_features
 from pimd.store.config_file import ConfigFile
-from pimd.store.data_dir import hold_data_dir
+from pimd.store.data_dir import DataDir, hold_data_dir
 from pimd.store.keystore import Keystore
 from pimd.store.node_key import load_or_create_seed
 from pimd.store.secret_file import create_secret_file
@@ -55,6 +55,34 @@ class Surroundings:
     pid_file: Path | None = None
     clock: Clock | None = None
     network: Network | None = None
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What a daemon is put together from; a simulation hands in other parts."""
+
+    settings: Settings
+    plan: Plan
+    identity: Identity
+    data_dir: DataDir
+    config: ConfigFile
+    log_ring: LogRing
+    clock: Clock
+    network: Network
+    secret: MeshSecret | None
+    node_class: type[Node] = Node
+    watched: bool = True
+    """Whether a thread looks out for code that blocks the event loop."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A daemon whose features and mesh run, and whose doors are closed."""
+
+    core: Core
+    assembly: Assembly
+    rpc: RpcServer
+    group: asyncio.TaskGroup
 
 
 @dataclass(frozen=True)
@@ -92,27 +120,39 @@ async def run(
         key_file = settings.security.key_file or data_dir.path / KEY_NAME
         identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, around.environ)))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
-        keystore = await stack.enter_async_context(Keystore.open(data_dir.path / PEERS_NAME, clock))
         secret = await _mesh_secret(settings, around.environ)
-        node = _node(settings, secret, identity, keystore, around.network or TcpNetwork(), clock)
-        keystore.has_route = node.has_route
-        keystore.is_configured = node.is_configured
-        assembly, rpc = _assembly(plan, clock)
-        core = Core(node, keystore, identity, data_dir, config, around.log_ring, clock, CancellationToken())
-        about = About(node_name(settings), identity.node_id, data_dir.path)
-        rpc.registry.add(CoreMethods(about, assembly, config, clock, stop.set).methods())
-        stack.enter_context(Watchdog(assembly.feature_of_module))
-        # Parts are unwound in reverse order, also when one does not start; the tasks that are left go last.
-        group = await stack.enter_async_context(_stopping_tasks())
-        parts = await stack.enter_async_context(AsyncExitStack())
-        await _start_mesh(core, assembly, settings, parts, group)
-        parts.push_async_callback(rpc.stop)
-        await _open_doors(rpc, rpc_config(settings, around), token, group)
-        started = _started(settings, core, rpc, assembly)
-        _announce(started, around.pid_file, parts)
+        network = around.network or TcpNetwork()
+        foundation = Foundation(settings, plan, identity, data_dir, config, around.log_ring, clock, network, secret)
+        daemon = await stack.enter_async_context(composed(foundation, stop.set))
+        doors = await stack.enter_async_context(AsyncExitStack())
+        doors.push_async_callback(daemon.rpc.stop)
+        await _open_doors(daemon.rpc, rpc_config(settings, around), token, daemon.group)
+        started = _started(settings, daemon)
+        _announce(started, around.pid_file, doors)
         ready(started)
         await stop.wait()
         log.info("stopping")
+
+
+@asynccontextmanager
+async def composed(on: Foundation, shut_down: Callable[[], None]) -> AsyncIterator[Composed]:
+    """Run a daemon's features and mesh for the length of the block; `daemon.shutdown` calls `shut_down`."""
+    async with AsyncExitStack() as stack:
+        keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock))
+        node = _node(on, keystore)
+        keystore.has_route = node.has_route
+        keystore.is_configured = node.is_configured
+        assembly, rpc = _assembly(on.plan, on.clock)
+        core = Core(node, keystore, on.identity, on.data_dir, on.config, on.log_ring, on.clock, CancellationToken())
+        about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
+        rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, shut_down).methods())
+        if on.watched:
+            stack.enter_context(Watchdog(assembly.feature_of_module))
+        # Parts are unwound in reverse order, also when one does not start; the tasks that are left go last.
+        group = await stack.enter_async_context(_stopping_tasks())
+        parts = await stack.enter_async_context(AsyncExitStack())
+        await _start_mesh(core, assembly, on.settings, parts, group)
+        yield Composed(core, assembly, rpc, group)
 
 
 async def _start_mesh(
@@ -189,43 +229,35 @@ def _assembly(plan: Plan, clock: Clock) -> tuple[Assembly, RpcServer]:
     return assembly, rpc
 
 
-def _node(
-    settings: Settings,
-    secret: MeshSecret | None,
-    identity: Identity,
-    keystore: Keystore,
-    network: Network,
-    clock: Clock,
-) -> Node:
-    security = settings.security
+def _node(on: Foundation, keystore: Keystore) -> Node:
+    settings = on.settings
+    security, transport = settings.security, settings.transport
     policy = Policy(
         security.authorization_policy,
         [NodeId.parse(text) for text in security.authorized_peers],
         keystore.is_blocked,
         keystore.pinned,
     )
-    psk = secret.handshake_key if secret is not None else None
-    link = LinkConfig(psk=psk, agent=f"pimd/{__version__}")
-    transport = settings.transport
+    psk = on.secret.handshake_key if on.secret is not None else None
     config = NodeConfig(
         node_name(settings),
         transport.listen_host,
         transport.listen_port,
-        link,
+        LinkConfig(psk=psk, agent=f"pimd/{__version__}"),
         transport.connect_timeout_ms / 1000,
         relays=settings.relay.enabled,
         broadcast_interval_s=settings.messaging.broadcast.outgoing_interval_s,
-        secret=secret,
+        secret=on.secret,
         mesh_id=settings.mesh.mesh_id,
     )
-    return Node(config, identity, keystore, policy, network, clock)
+    return on.node_class(config, on.identity, keystore, policy, on.network, on.clock)
 
 
 async def _mesh_secret(settings: Settings, environ: Mapping[str, str]) -> MeshSecret | None:
     mesh = settings.mesh
     if mesh.mode == "open":
         return None
-    passphrase = _passphrase(settings, environ)
+    passphrase = mesh_passphrase(settings, environ)
     if len(passphrase) < SHORT_PASSPHRASE:
         log.warning("the mesh passphrase is shorter than %d characters: it can be guessed offline", SHORT_PASSPHRASE)
     # Argon2id takes a tenth of a second or more, and lets other threads run.
@@ -235,7 +267,8 @@ async def _mesh_secret(settings: Settings, environ: Mapping[str, str]) -> MeshSe
     return derived
 
 
-def _passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
+def mesh_passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the passphrase of a private mesh, from the configuration or the file that it names."""
     mesh = settings.mesh
     if mesh.passphrase is not None and mesh.passphrase.get_secret_value():
         return mesh.passphrase.get_secret_value()
@@ -249,7 +282,8 @@ def _passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
     return lines[0]
 
 
-def _started(settings: Settings, core: Core, rpc: RpcServer, assembly: Assembly) -> Started:
+def _started(settings: Settings, daemon: Composed) -> Started:
+    core, rpc = daemon.core, daemon.rpc
     return Started(
         name=node_name(settings),
         node_id=str(core.identity.node_id),
@@ -257,7 +291,7 @@ def _started(settings: Settings, core: Core, rpc: RpcServer, assembly: Assembly)
         mesh_address=core.node.listen_address,
         unix_socket=rpc.unix.path if rpc.unix is not None else None,
         http_url=rpc.http.url if rpc.http is not None else None,
-        features=tuple(assembly.running()),
+        features=tuple(daemon.assembly.running()),
     )
 
 

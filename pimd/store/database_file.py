@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +33,12 @@ async def open_file(
 
     Raises `DatabaseError`, and `SchemaTooNew` for a file of a later program.
     """
+    return await opener.get()(path, migrations, clock)
+
+
+async def _open_on_disk(
+    path: Path, migrations: Sequence[Migration], clock: Clock
+) -> tuple[aiosqlite.Connection, Path | None]:
     try:
         return await _open_sound(path, migrations), None
     except _Damaged as damage:
@@ -43,12 +50,18 @@ async def open_file(
         raise DatabaseError(path, "open", f"a new file is damaged at once ({damage}); check the disk") from damage
 
 
+opener: ContextVar[
+    Callable[[Path, Sequence[Migration], Clock], Awaitable[tuple[aiosqlite.Connection, Path | None]]]
+] = ContextVar("opener", default=_open_on_disk)
+"""Who opens the files of the running task: features open databases themselves, and a simulation keeps them in memory."""
+
+
 async def _open_sound(path: Path, migrations: Sequence[Migration]) -> aiosqlite.Connection:
     _make_private(path)
     _refuse_lost_main_file(path)
     if _has_content(path):
         await _check(path, len(migrations))
-    return await _connect(path, "rw", lambda connection: _prepare(connection, path, migrations))
+    return await _connect(path, "rw", lambda connection: prepare(connection, path, migrations))
 
 
 async def _check(path: Path, supported: int) -> None:
@@ -89,7 +102,8 @@ async def _refuse_unsound(connection: aiosqlite.Connection, path: Path, supporte
         raise _Damaged(str(findings[0]).replace("\n", " "))
 
 
-async def _prepare(connection: aiosqlite.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+async def prepare(connection: aiosqlite.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    """Set up a connection as all here are, and bring the schema up to date."""
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text
     await connection.execute("PRAGMA journal_mode = WAL")

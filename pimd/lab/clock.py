@@ -1,0 +1,45 @@
+"""The clock of one start of a daemon: the virtual loop's time, and a wall clock that may be wrong."""
+
+import asyncio
+from collections.abc import Callable
+
+from pimd.clock import TimerHandle
+
+EPOCH_MS = 1_780_000_000_000
+"""The Unix time at which every lab begins."""
+
+
+class _NoTimer:
+    """What a clock returns that was stopped."""
+
+    def cancel(self) -> None:
+        """Nothing was set."""
+
+
+class LabClock:
+    """Implements `pimd.clock.Clock`."""
+
+    def __init__(self, error_ms: int = 0) -> None:
+        self._error_ms = error_ms
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+
+    def now(self) -> float:
+        """Virtual seconds since the lab began."""
+        return self._loop.time()
+
+    def unix_ms(self) -> int:
+        """The lab's Unix time, plus the error of this machine's clock."""
+        return EPOCH_MS + self._error_ms + round(self._loop.time() * 1000)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
+        """Schedule, unless the daemon is dead."""
+        return _NoTimer() if self._stopped else self._loop.call_at(when, callback)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep in virtual time."""
+        await asyncio.sleep(seconds)
+
+    def stop(self) -> None:
+        """Set no more timers: the daemon was killed."""
+        self._stopped = True

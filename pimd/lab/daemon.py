@@ -1,0 +1,285 @@
+"""A whole daemon on a machine of the lab: started, stopped, killed, and started again on the same disk and key."""
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from pimd.app import Composed, Foundation, composed, mesh_passphrase
+from pimd.assembly.assembly import Plan
+from pimd.assembly.log_ring import LogRing
+from pimd.contract import RpcError
+from pimd.ids import NodeId
+from pimd.lab.clock import LabClock
+from pimd.lab.config import ConfigTextHolder, LabConfig
+from pimd.lab.disk import Disk
+from pimd.lab.log import speaker
+from pimd.lab.network import Host, HostNetwork
+from pimd.lab.probe import on_probe
+from pimd.mesh.node import Node
+from pimd.proto.identity import Identity
+from pimd.proto.mesh_secret import MeshSecret, derive
+from pimd.rpc.connection import Connection
+from pimd.rpc.streams import Stream, Subscriber
+from pimd.settings import Settings
+from pimd.store.data_dir import DataDir
+from pimd.store.database_file import opener
+
+log = logging.getLogger("pimd.lab")
+
+PORT = 9100
+LOG_STREAM = "logs.event"
+EVENTS_KEPT = 10_000
+"""Notifications remembered of each daemon."""
+
+
+class DaemonDied(Exception):  # noqa: N818 - says what is the matter
+    """The daemon was stopped, killed, or crashed while it was to answer, or did not come up."""
+
+
+class Surroundings(Protocol):
+    """What a lab is to its daemons."""
+
+    group: asyncio.TaskGroup
+    keeps_events: bool
+
+    def plan(self, settings: Settings) -> Plan:
+        """Which features run."""
+
+    def crashed(self, daemon: "LabDaemon", error: BaseException) -> None:
+        """A daemon ended by itself."""
+
+    def probed(self, daemon: "LabDaemon", source: NodeId, body: bytes) -> None:
+        """A probe was handed to the plugin of `daemon`."""
+
+
+class _Life:
+    """One start of a daemon."""
+
+    def __init__(self, name: str, host: Host, clock_error_ms: int) -> None:
+        self.name = name
+        self.alive = True
+        self.network = HostNetwork(host)
+        self.clock = LabClock(clock_error_ms)
+        self.ring = LogRing()
+        self.context = contextvars.copy_context()
+        self.stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self.up: asyncio.Future[Composed] = loop.create_future()
+        self.over: asyncio.Future[None] = loop.create_future()
+        self.task: asyncio.Task[None] | None = None
+
+    def keep(self, record: logging.LogRecord) -> None:
+        """Put a record into the ring."""
+        self.ring.emit(record)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What stays when a daemon goes."""
+
+    host: Host
+    disk: Disk
+    identity: Identity
+    config: ConfigTextHolder
+    data_dir: Path
+    """A real directory, for features that write files."""
+    clock_error_ms: int = 0
+
+
+class LabDaemon:
+    """Composed by the same functions as `pimd.app.run`, without doors: `call` goes through the dispatch behind them."""
+
+    def __init__(self, name: str, machine: Machine, lab: Surroundings, node_class: type[Node]) -> None:
+        self.name = name
+        self.machine = machine
+        self.node_class = node_class
+        self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        """All notifications but those of the log, over all starts: `{"method": ..., "params": ...}`."""
+        self._lab = lab
+        self._life: _Life | None = None
+        self._calls = 0
+
+    def __repr__(self) -> str:
+        return f"<daemon {self.name}, {'up' if self.is_up else 'down'}>"
+
+    @property
+    def id(self) -> NodeId:
+        """Of its key, so for ever."""
+        return self.machine.identity.node_id
+
+    @property
+    def address(self) -> str:
+        """`host:port` that others dial."""
+        return f"{self.machine.host.address}:{PORT}"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._life is not None and self._life.up.done()
+
+    @property
+    def composed(self) -> Composed:
+        """The parts of the running daemon; `DaemonDied` when there is none."""
+        if self._life is None or not self._life.up.done():
+            raise DaemonDied(f"{self.name} is not running")
+        return self._life.up.result()
+
+    @property
+    def node(self) -> Node:
+        """The mesh node of the running daemon."""
+        return self.composed.core.node
+
+    # --- life
+
+    async def start(self) -> None:
+        """Return when its features and its mesh are up; raises what kept it from starting."""
+        if self._life is not None:
+            raise RuntimeError(f"{self.name} runs already")
+        machine = self.machine
+        life = self._life = _Life(self.name, machine.host, machine.clock_error_ms)
+        machine.host.context = life.context
+        life.context.run(speaker.set, life)
+        life.context.run(opener.set, machine.disk.open)
+        life.context.run(on_probe.set, lambda source, body: self._probed(life, source, body))
+        life.task = self._lab.group.create_task(self._live(life), name=self.name, context=life.context.copy())
+        self._keep_events(life, await life.up)
+
+    async def stop(self) -> None:
+        """As SIGTERM does; return when it has ended."""
+        life = self._life
+        if life is not None:
+            life.stop.set()
+            await asyncio.wait({life.over})
+
+    def kill(self) -> None:
+        """As SIGKILL does: neighbours see a reset, what was not committed is lost, no code of it has any effect any more."""
+        life, self._life = self._life, None
+        if life is None or life.task is None:
+            return
+        life.alive = False
+        life.clock.stop()
+        life.network.unplug()
+        self.machine.disk.power_off()
+        self.machine.host.crash()
+        life.over.set_result(None)
+        life.task.cancel()  # what it still does on its way out reaches nobody
+
+    # --- what a program sees
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Call a method as over a door and return its result; `RpcError` with code and words when it answers an error."""
+        life, composed_ = self._life, self.composed
+        if life is None:
+            raise DaemonDied(f"{self.name} is not running")
+        self._calls += 1
+        request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": dict(params or {})}
+
+        async def answer() -> str | None:
+            answer = await composed_.rpc.dispatch.answer(json.dumps(request), Connection("unix"))
+            answer.sent()
+            return answer.text
+
+        task = self._lab.group.create_task(answer(), name=f"{self.name}: {method}", context=life.context.copy())
+        ends: set[asyncio.Future[Any]] = {task, life.over}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            raise DaemonDied(f"{self.name} died before it answered {method}")
+        return _result(task.result() or "{}")
+
+    # --- inside
+
+    async def _live(self, life: _Life) -> None:
+        try:
+            async with composed(self._foundation(life), life.stop.set) as running:
+                life.up.set_result(running)
+                await life.stop.wait()
+        # The lab's seam: whatever ends one daemon is told of it, and ends no other.
+        except BaseException as error:  # noqa: BLE001
+            self._ended_by(life, error)
+        if life is self._life:
+            self._life = None
+        if not life.over.done():
+            life.over.set_result(None)
+
+    def _ended_by(self, life: _Life, error: BaseException) -> None:
+        if not life.up.done():
+            life.up.set_exception(error if isinstance(error, Exception) else DaemonDied(f"{self.name}: {error!r}"))
+        elif life.alive and not isinstance(error, asyncio.CancelledError):
+            log.error("crashed", exc_info=error)
+            self._lab.crashed(self, error)
+
+    def _foundation(self, life: _Life) -> Foundation:
+        machine = self.machine
+        settings = machine.config.settings()
+        return Foundation(
+            settings=settings,
+            plan=self._lab.plan(settings),
+            identity=machine.identity,
+            data_dir=DataDir(machine.data_dir),
+            config=LabConfig(machine.config, settings),
+            log_ring=life.ring,
+            clock=life.clock,
+            network=life.network,
+            secret=_secret(settings),
+            node_class=self.node_class,
+            watched=False,
+        )
+
+    def _probed(self, life: _Life, source: NodeId, body: bytes) -> None:
+        if life.alive:
+            self._lab.probed(self, source, body)
+
+    def _keep_events(self, life: _Life, running: Composed) -> None:
+        if not self._lab.keeps_events:
+            return
+
+        def attach(stream: Stream) -> None:
+            if stream.declared.name != LOG_STREAM:
+                attached: list[Subscriber] = []
+                attached.append(stream.attach(None, None, lambda: self._take_events(life, attached)))
+                self._take_events(life, attached)
+
+        running.rpc.streams.push_to(attach)
+
+    def _take_events(self, life: _Life, attached: Sequence[Subscriber]) -> None:
+        for subscriber in attached:
+            while (text := subscriber.next_text()) is not None:
+                if life.alive:
+                    event = json.loads(text)
+                    self.events.append({"method": event["method"], "params": event["params"]})
+
+
+def _result(text: str) -> Any:
+    answer = json.loads(text)
+    error = answer.get("error")
+    if error is None:
+        return answer.get("result")
+    failure = RpcError(error["message"], error.get("data"))
+    failure.code = error["code"]  # type: ignore[misc] # whatever class it was there
+    raise failure
+
+
+def _secret(settings: Settings) -> MeshSecret | None:
+    mesh = settings.mesh
+    if mesh.mode == "open":
+        return None
+    return _derived(mesh_passphrase(settings, {}), mesh.mesh_id, mesh.kdf.m_cost_kib, mesh.kdf.t_cost, mesh.kdf.p_cost)
+
+
+@cache
+def _derived(passphrase: str, mesh_id: str | None, m_cost_kib: int, t_cost: int, p_cost: int) -> MeshSecret:
+    return derive(passphrase, mesh_id, m_cost_kib, t_cost, p_cost)
+
+
+def seed_of(lab_seed: int, name: str) -> bytes:
+    """Return the key of a daemon, the same in every run of the same lab."""
+    return hashlib.sha256(f"pimd.lab {lab_seed} {name}".encode()).digest()

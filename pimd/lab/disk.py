@@ -1,0 +1,97 @@
+"""A disk in memory, one a machine: it outlives the daemon, and what a killed daemon still does reaches it no more."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from pimd.clock import Clock
+from pimd.store.database_errors import SchemaTooNew
+from pimd.store.database_file import prepare
+from pimd.store.migrations import Migration, schema_version
+
+T = TypeVar("T")
+
+
+class _Connection(aiosqlite.Connection):
+    """All of aiosqlite's verbs without its thread: each statement runs where it is awaited."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._running = True
+        self._connection = database
+        self._iter_chunk_size = 64
+
+    def __del__(self) -> None:
+        """The database stays with the disk, so there is nothing to warn of."""
+
+    async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        if not self._running:
+            raise ValueError("Connection closed")
+        if not self._connection:
+            raise sqlite3.OperationalError("the machine is off")
+        return fn(*args, **kwargs)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection is not None and self._connection.in_transaction
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Leave the file; a transaction that was not committed is undone."""
+        if self._running and self.in_transaction:
+            self._conn.rollback()
+        self._running = False
+        self._connection = None
+        return None
+
+    def power_off(self) -> None:
+        """From now on refuse everything, as if no statement had reached the disk."""
+        if self.in_transaction:
+            self._conn.rollback()
+        self._connection = None
+
+
+class Disk:
+    """The SQLite files of one machine by path; `open` is what `pimd.store.database_file.opener` is set to."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, sqlite3.Connection] = {}
+        self._open: list[_Connection] = []
+
+    async def open(
+        self, path: Path, migrations: Sequence[Migration], clock: Clock
+    ) -> tuple[aiosqlite.Connection, Path | None]:
+        """Open a file, a new one when there is none; it is never damaged."""
+        del clock
+        database = self._files.get(path)
+        if database is None:
+            database = self._files[path] = sqlite3.connect(":memory:", isolation_level=None)
+        connection = _Connection(database)
+        self._open.append(connection)
+        found = await schema_version(connection)
+        if found > len(migrations):
+            raise SchemaTooNew(path, found, len(migrations))
+        await prepare(connection, path, migrations)
+        return connection, None
+
+    def power_off(self) -> None:
+        """Forget what was not committed, and refuse whatever the daemon that had the files open still tries."""
+        for connection in self._open:
+            connection.power_off()
+        self._open.clear()
+
+    def rows(self, name: str, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Read the file called `name` from outside, whether its daemon runs or not."""
+        for path, database in self._files.items():
+            if path.name == name:
+                return database.execute(sql, parameters).fetchall()
+        return []
+
+    def close(self) -> None:
+        """Free the memory; nothing can be read any more."""
+        self.power_off()
+        for database in self._files.values():
+            database.close()
+        self._files.clear()

@@ -1,0 +1,268 @@
+"""The lab: daemons, cables between them, and time that passes only when it is waited for."""
+
+import asyncio
+import json
+import logging
+import random
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import tomlkit
+
+from pimd.app import feature_choice
+from pimd.assembly.assembly import FeatureChoice, Plan
+from pimd.assembly.choice import Candidate, builtin_candidates, installed_candidates
+from pimd.assembly.known import known_features
+from pimd.contract import Feature, PeerEntry
+from pimd.ids import NodeId
+from pimd.lab.config import ConfigTextHolder
+from pimd.lab.daemon import LabDaemon, Machine, seed_of
+from pimd.lab.disk import Disk
+from pimd.lab.log import LabLog, LabRecord
+from pimd.lab.network import Internet
+from pimd.lab.probe import FEATURE as PROBE
+from pimd.lab.streams import Cable
+from pimd.lab.virtual_loop import VirtualLoop
+from pimd.mesh.node import Node
+from pimd.proto.identity import Identity
+from pimd.settings import Settings
+
+LATENCY_S = 0.01
+STEP_S = 0.05
+"""How much virtual time passes between two looks at a condition."""
+NEEDS_SOCKETS = {"discovery": "a lab has no local network to look around on"}
+
+TABLES: Mapping[str, Any] = {
+    "transport": {"listen_port": 9100},
+    "rpc": {"http_enabled": False, "unix_enabled": False},
+}
+"""What each daemon's pim.toml begins with."""
+
+
+class NotInTime(Exception):  # noqa: N818 - says what is the matter
+    """A condition did not come true within its virtual time."""
+
+
+class Lab:
+    """Use as an async context manager inside `pimd.lab.run`; daemons that still run at its end are killed."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        features: Sequence[Feature] = (),
+        node_class: type[Node] = Node,
+        log_level: str = "info",
+        keeps_events: bool = True,
+    ) -> None:
+        self.seed = seed
+        self.random = random.Random(f"pimd.lab scenario {seed}")
+        """For those who decide what happens; the daemons draw from `os.urandom` and `random`."""
+        self.daemons: dict[str, LabDaemon] = {}
+        self.keeps_events = keeps_events
+        self.crashes: list[str] = []
+        """Daemons that ended by themselves, and why: never right."""
+        self.on_probe: Callable[[LabDaemon, NodeId, bytes], None] | None = None
+        """Called for each probe that is handed to a plugin."""
+        self._settings = merged(TABLES, settings or {})
+        self._features = (*features, PROBE)
+        self._node_class = node_class
+        self._log_level = log_level.upper()
+        self._plans: dict[str, Plan] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualLoop):
+            raise RuntimeError("a lab needs a virtual loop: start it with pimd.lab.run")  # noqa: TRY004 - of no argument
+        self._loop = loop
+        await self._stack.__aenter__()
+        self.internet = Internet()
+        self.log = LabLog()
+        self._begin_logging()
+        directory = tempfile.TemporaryDirectory(prefix="pimd-lab-", ignore_cleanup_errors=True)
+        self._directory = Path(self._stack.enter_context(directory))
+        self._stack.callback(self._close_disks)
+        self.group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for daemon in self.daemons.values():
+            daemon.kill()
+        await self._stack.__aexit__(kind, error, trace)
+
+    # --- daemons
+
+    def add_daemon(
+        self,
+        name: str | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        clock_error_ms: int = 0,
+        node_class: type[Node] | None = None,
+    ) -> LabDaemon:
+        """Set up a machine with a daemon that does not run yet; names are n1, n2 and so on unless given.
+
+        `settings` are tables as in pim.toml, on top of the lab's.
+        """
+        number = len(self.daemons) + 1
+        name = name or f"n{number}"
+        if name in self.daemons:
+            raise ValueError(f"there is a daemon {name} already")
+        tables = merged(merged(self._settings, {"node": {"name": name}}), settings or {})
+        machine = Machine(
+            host=self.internet.host(number),
+            disk=Disk(),
+            identity=Identity.from_seed(seed_of(self.seed, name)),
+            config=ConfigTextHolder(tomlkit.dumps(tables)),
+            data_dir=self._directory / name,
+            clock_error_ms=clock_error_ms,
+        )
+        machine.data_dir.mkdir(mode=0o700)
+        daemon = self.daemons[name] = LabDaemon(name, machine, self, node_class or self._node_class)
+        return daemon
+
+    def add_daemons(self, count: int, **more: Any) -> list[LabDaemon]:
+        """Set up several alike."""
+        return [self.add_daemon(**more) for _ in range(count)]
+
+    async def start(self, *daemons: LabDaemon) -> None:
+        """Start these, or all; together, as after a power cut."""
+        for daemon in daemons or tuple(self.daemons.values()):
+            await daemon.start()
+
+    # --- cables
+
+    def connect(
+        self,
+        one: LabDaemon,
+        other: LabDaemon,
+        latency_s: float | tuple[float, float] = LATENCY_S,
+        *,
+        dials: str = "one",
+    ) -> Cable:
+        """Lay a cable, and let `one`, `other`, `both` or `nobody` keep dialling as a configured peer."""
+        latencies = (latency_s, latency_s) if isinstance(latency_s, float | int) else latency_s
+        cable = self.internet.connect(one.machine.host, other.machine.host, latencies)
+        if dials in ("one", "both"):
+            self._dial(one, other)
+        if dials in ("other", "both"):
+            self._dial(other, one)
+        return cable
+
+    def cable(self, one: LabDaemon, other: LabDaemon) -> Cable:
+        """The cable between two; KeyError when there is none."""
+        return one.machine.host.cables[other.machine.host.address]
+
+    def cut(
+        self,
+        one: LabDaemon,
+        other: LabDaemon,
+        notice_s: tuple[float | None, float | None] = (0.0, 0.0),
+    ) -> None:
+        """Let nothing pass between two; each end notices after its delay, with None after the protocol's 15 s."""
+        cable = self.cable(one, other)
+        in_order = cable.ends[0] is one.machine.host
+        cable.cut(notice_s if in_order else (notice_s[1], notice_s[0]))
+
+    def restore(self, one: LabDaemon, other: LabDaemon) -> None:
+        """Let pass again."""
+        self.cable(one, other).restore()
+
+    def partition(self, some: Sequence[LabDaemon], notice_s: tuple[float | None, float | None] = (0.0, 0.0)) -> None:
+        """Cut every cable between `some` and the others; the first of `notice_s` is theirs."""
+        inside = {daemon.machine.host.address for daemon in some}
+        for (near, far), cable in self.internet.cables.items():
+            if (near in inside) != (far in inside):
+                cable.cut(notice_s if near in inside else (notice_s[1], notice_s[0]))
+
+    def heal(self) -> None:
+        """Restore every cable."""
+        for cable in self.internet.cables.values():
+            if not cable.up:
+                cable.restore()
+
+    # --- time
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the lab began."""
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
+
+    async def until(self, condition: Callable[[], bool], limit_s: float, what: str = "it") -> float:
+        """Wait for a condition and return the virtual seconds it took; `NotInTime` after `limit_s`."""
+        began = self.now
+        while not condition():
+            if self.now - began >= limit_s:
+                raise NotInTime(f"{what} was not so within {limit_s:g} s of virtual time (t={self.now:.3f})")
+            await asyncio.sleep(STEP_S)
+        return self.now - began
+
+    # --- for daemons
+
+    def plan(self, settings: Settings) -> Plan:
+        """Return the plan of a choice of features; made once, for it costs imports."""
+        choice = feature_choice(settings)
+        choice = FeatureChoice(choice.enabled, {**NEEDS_SOCKETS, **choice.disabled}, choice.tables)
+        key = json.dumps([choice.enabled, choice.disabled, choice.tables], sort_keys=True, default=str)
+        if key not in self._plans:
+            known = known_features()
+            own = [Candidate(feature.name, "lab", "lab", _loader(feature)) for feature in self._features]
+            self._plans[key] = Plan(choice, known, [*builtin_candidates(known), *installed_candidates(), *own])
+        return self._plans[key]
+
+    def crashed(self, daemon: LabDaemon, error: BaseException) -> None:
+        """Note it."""
+        self.crashes.append(f"t={self.now:.3f} {daemon.name}: {error!r}")
+
+    def probed(self, daemon: LabDaemon, source: NodeId, body: bytes) -> None:
+        """Pass it on."""
+        if self.on_probe is not None:
+            self.on_probe(daemon, source, body)
+
+    # --- inside
+
+    def _dial(self, one: LabDaemon, other: LabDaemon) -> None:
+        one.machine.config.add_peer(other.address)
+        if one.is_up:
+            one.node.keep_dialling(PeerEntry(other.address), configured=True)
+
+    def _begin_logging(self) -> None:
+        root = logging.getLogger()
+        before = root.level
+        root.addHandler(self.log)
+        root.setLevel(self._log_level)
+        self._stack.callback(root.setLevel, before)
+        self._stack.callback(root.removeHandler, self.log)
+
+    def _close_disks(self) -> None:
+        for daemon in self.daemons.values():
+            daemon.machine.disk.close()
+
+    def log_of(self, daemon: LabDaemon) -> list[LabRecord]:
+        """What one daemon said."""
+        return [record for record in self.log.records if record.daemon == daemon.name]
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Put tables over tables, key by key."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        both[key] = merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def _loader(feature: Feature) -> Callable[[], Feature]:
+    return lambda: feature

@@ -1,0 +1,64 @@
+"""One log for all daemons of a lab, by virtual time; each record also goes to the ring of the daemon it is of."""
+
+import asyncio
+import logging
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from pimd.lab.clock import EPOCH_MS
+
+RECORDS_KEPT = 100_000
+
+
+class Speaker(Protocol):
+    """Whose code runs."""
+
+    name: str
+    alive: bool
+
+    def keep(self, record: logging.LogRecord) -> None:
+        """Put a record into the daemon's own ring."""
+
+
+speaker: ContextVar[Speaker | None] = ContextVar("speaker", default=None)
+"""Set in the context that a daemon's code runs in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabRecord:
+    """One line."""
+
+    at_s: float
+    daemon: str
+    """Empty for what the lab itself says."""
+    level: str
+    source: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.at_s:10.4f} {self.daemon or '-':<6} {self.level:<7} {self.source}: {self.text}"
+
+
+class LabLog(logging.Handler):
+    """Keeps the last 100 000 records; what a killed daemon still says is not heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[LabRecord] = deque(maxlen=RECORDS_KEPT)
+        self._loop = asyncio.get_running_loop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record under the time and name of whoever speaks."""
+        who = speaker.get()
+        if who is not None and not who.alive:
+            return
+        at_s = self._loop.time()
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text = f"{text}: {record.exc_info[1]!r}"
+        self.records.append(LabRecord(at_s, who.name if who is not None else "", record.levelname, record.name, text))
+        if who is not None:
+            record.created = EPOCH_MS / 1000 + at_s
+            who.keep(record)

@@ -1,0 +1,199 @@
+"""Machines and the cables between them, behind the interface that the mesh takes for the network."""
+
+import asyncio
+import contextvars
+import errno
+import hashlib
+import itertools
+import os
+import struct
+from collections.abc import Callable
+
+from pimd.lab.streams import Cable, Machine, Stream, join
+
+_STAMP = struct.Struct(">dII")
+EPHEMERAL_PORTS = 32768
+"""The first port that a dialling end has."""
+
+Protocols = Callable[[], asyncio.Protocol]
+
+
+class Internet:
+    """All machines, and a digest of every byte that any of them sent."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+        self.cables: dict[tuple[str, str], Cable] = {}
+        """By the addresses of both ends, in order of connection."""
+        self.writes = 0
+        self.bytes = 0
+        self._digest = hashlib.sha256()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over time, sender, receiver and bytes of each write so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def host(self, number: int) -> "Host":
+        """Set up a machine; its address is made from the number."""
+        host = Host(self, number)
+        self.hosts[host.address] = host
+        return host
+
+    def connect(self, one: "Host", other: "Host", latency_s: tuple[float, float]) -> Cable:
+        """Lay a cable; there is one between two machines."""
+        cable = Cable((one, other), latency_s)
+        self.cables[one.address, other.address] = cable
+        one.cables[other.address] = other.cables[one.address] = cable
+        return cable
+
+    def note(self, source: "Host", sink: "Host", data: bytes) -> None:
+        """Enter a write into the digest."""
+        self.writes += 1
+        self.bytes += len(data)
+        self._digest.update(_STAMP.pack(self._loop.time(), source.number, sink.number))
+        self._digest.update(data)
+
+
+class Host:
+    """One machine: an address, its cables, and what runs on it now."""
+
+    def __init__(self, internet: Internet, number: int) -> None:
+        self.internet = internet
+        self.number = number
+        self.address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        self.cables: dict[str, Cable] = {}
+        """By the address of the other end."""
+        self.streams: dict[Stream, None] = {}
+        self.listening: dict[int, Protocols] = {}
+        self.context = contextvars.copy_context()
+        self.sent = 0
+        self.sent_bytes = 0
+        self._ports = itertools.count(EPHEMERAL_PORTS)
+
+    def note(self, other: Machine, data: bytes) -> None:
+        """Count what leaves."""
+        self.sent += 1
+        self.sent_bytes += len(data)
+        if isinstance(other, Host):
+            self.internet.note(self, other, data)
+
+    def next_port(self) -> int:
+        """Return a port that no stream of this machine had."""
+        return next(self._ports)
+
+    def crash(self) -> None:
+        """The process dies: whatever it was connected with is reset, nobody listens."""
+        self.listening.clear()
+        for stream in list(self.streams):
+            stream.vanish()
+
+
+class HostNetwork:
+    """Implements `pimd.net.network.Network` for one start of a daemon."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._plugged = True
+
+    def unplug(self) -> None:
+        """Refuse everything from now on: the daemon that has this was killed."""
+        self._plugged = False
+
+    async def listen(self, host: str, port: int, accept: Protocols) -> "PortListener":
+        """Bind a port of this machine, whatever `host` says."""
+        del host
+        self._refuse_unplugged()
+        if port in self._host.listening:
+            raise _error(errno.EADDRINUSE)
+        self._host.listening[port] = accept
+        return PortListener(self._host, port, accept)
+
+    async def dial(self, host: str, port: int, protocol: Protocols, timeout_s: float) -> None:
+        """Connect over the cable to `host`; takes a round trip, or for ever over one that is cut."""
+        self._refuse_unplugged()
+        cable = self._host.cables.get(host)
+        if cable is None:
+            raise _error(errno.ENETUNREACH)
+        async with asyncio.timeout(timeout_s):
+            answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            _Dial(cable, self._host, self._host.internet.hosts[host], port, protocol, answered).call()
+            await answered
+
+    def _refuse_unplugged(self) -> None:
+        if not self._plugged:
+            raise _error(errno.ENETDOWN)
+
+
+class PortListener:
+    """Implements `pimd.net.network.Listener`."""
+
+    def __init__(self, host: Host, port: int, accept: Protocols) -> None:
+        self._host = host
+        self._port = port
+        self._accept = accept
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port as bound."""
+        return self._host.address, self._port
+
+    def close(self) -> None:
+        """Accept no more; connections that exist stay."""
+        if self._host.listening.get(self._port) is self._accept:
+            del self._host.listening[self._port]
+
+
+class _Dial:
+    """The three messages that open a stream; one that meets a cut cable is lost."""
+
+    def __init__(
+        self, cable: Cable, caller: Host, called: Host, port: int, protocol: Protocols, answered: asyncio.Future[None]
+    ) -> None:
+        self._cable = cable
+        self._caller = caller
+        self._called = called
+        self._port = port
+        self._protocol = protocol
+        self._answered = answered
+        self._loop = asyncio.get_running_loop()
+
+    def call(self) -> None:
+        """Knock."""
+        self._pass(self._caller, self._called, self._knock)
+
+    def _knock(self) -> None:
+        answer = self._accept if self._port in self._called.listening else self._refuse
+        self._pass(self._called, self._caller, answer)
+
+    def _refuse(self) -> None:
+        if not self._answered.done():
+            self._answered.set_exception(_error(errno.ECONNREFUSED))
+
+    def _accept(self) -> None:
+        if self._answered.done():
+            return
+        own, theirs = (self._caller.address, self._caller.next_port()), (self._called.address, self._port)
+        near, far = Stream(self._caller, own, theirs), Stream(self._called, theirs, own)
+        join(self._cable, near, far)
+        self._pass(self._caller, self._called, lambda: self._welcome(far))
+        near.open(self._protocol)
+        self._answered.set_result(None)
+
+    def _welcome(self, far: Stream) -> None:
+        accept = self._called.listening.get(self._port)
+        if accept is None:
+            far.abort()
+        else:
+            far.open(accept)
+
+    def _pass(self, source: Host, sink: Host, then: Callable[[], None]) -> None:
+        if self._cable.up:
+            when = self._loop.time() + self._cable.latency_from(source)
+            # The context is that of whoever runs there when it arrives.
+            self._loop.call_at(when, lambda: sink.context.run(then) if self._cable.up else None)
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))

@@ -1,0 +1,271 @@
+"""Byte streams over cables in memory: in order, after the cable's latency, held up while the cable is cut."""
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+BUFFER = 64 * 1024
+"""Bytes that a stream takes before it asks for a pause, unless told otherwise."""
+
+
+class Machine(Protocol):
+    """What an end of a cable is plugged into."""
+
+    @property
+    def context(self) -> contextvars.Context:
+        """In which everything happens that this machine does."""
+
+    streams: "dict[Stream, None]"
+    """Those that are open."""
+
+    def note(self, other: "Machine", data: bytes) -> None:
+        """Bytes leave for `other`."""
+
+
+@dataclass(eq=False)
+class Cable:
+    """Between two machines; while it is down nothing passes, and nobody is told."""
+
+    ends: tuple[Machine, Machine]
+    latency_s: tuple[float, float]
+    """From the first end to the second, and back."""
+    up: bool = True
+    pipes: "dict[Pipe, None]" = field(default_factory=dict)
+
+    def latency_from(self, machine: Machine) -> float:
+        """One way, for what `machine` sends."""
+        return self.latency_s[self.ends.index(machine)]
+
+    def cut(self, notice_s: tuple[float | None, float | None] = (0.0, 0.0)) -> None:
+        """Let nothing pass; after its delay each end's streams are reset, None leaves an end to its own timeouts."""
+        self.up = False
+        loop = asyncio.get_running_loop()
+        for pipe in list(self.pipes):
+            pipe.freeze()
+            sink = pipe.sink
+            delay = notice_s[self.ends.index(sink.machine)]
+            if delay is not None:
+                loop.call_at(loop.time() + delay, sink.lose, "the cable was cut", context=sink.context)
+
+    def restore(self) -> None:
+        """Let pass what was held up, as TCP sends again, and all that comes."""
+        self.up = True
+        for pipe in list(self.pipes):
+            pipe.thaw()
+
+
+Segment = bytearray | Literal["end", "reset"]
+
+
+class Pipe:
+    """One direction of a stream."""
+
+    def __init__(self, cable: Cable, source: "Stream", sink: "Stream") -> None:
+        self.source = source
+        self.sink = sink
+        self.held = 0
+        """Bytes written while the cable was down."""
+        self._cable = cable
+        self._latency = cable.latency_from(source.machine)
+        self._underway: deque[tuple[float, Segment]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        cable.pipes[self] = None
+
+    def send(self, segment: Segment) -> None:
+        """Put bytes, or an end, on their way; bytes of one moment arrive together."""
+        arrives = self._loop.time() + self._latency
+        last_at, last = self._underway[-1] if self._underway else (-1.0, None)
+        if last_at == arrives and isinstance(last, bytearray) and isinstance(segment, bytearray):
+            last += segment
+        else:
+            self._underway.append((arrives, segment))
+        if not self._cable.up:
+            self.held += len(segment) if isinstance(segment, bytearray) else 0
+        elif self._timer is None:
+            self._arm()
+
+    def reset(self) -> None:
+        """Tell the sink that the source is no more; over a cut cable that is lost, with all that was to be sent again."""
+        if self._cable.up:
+            self.send("reset")
+        else:
+            self._underway.clear()
+
+    def freeze(self) -> None:
+        """Deliver nothing until `thaw`."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def thaw(self) -> None:
+        """Send again all that did not arrive."""
+        arrives = self._loop.time() + self._latency
+        self._underway = deque((arrives, segment) for _, segment in self._underway if segment != "reset")
+        self.held = 0
+        if self._underway and self._timer is None:
+            self._arm()
+        self.source.drained()
+
+    def remove(self) -> None:
+        """Both ends are gone."""
+        self.freeze()
+        self._underway.clear()
+        self._cable.pipes.pop(self, None)
+
+    def _arm(self) -> None:
+        self._timer = self._loop.call_at(self._underway[0][0], self._deliver, context=self.sink.context)
+
+    def _deliver(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._underway and self._underway[0][0] <= now and self._cable.up:
+            self.sink.take(self._underway.popleft()[1])
+        if self._underway and self._cable.up and self._timer is None:
+            self._arm()
+
+
+class Stream(asyncio.Transport):
+    """One end of a connection."""
+
+    peer: "Stream"
+    """The other end."""
+    out: Pipe
+
+    def __init__(self, machine: Machine, sockname: tuple[str, int], peername: tuple[str, int]) -> None:
+        super().__init__({"sockname": sockname, "peername": peername})
+        self.machine = machine
+        self.context = machine.context
+        self.protocol: asyncio.Protocol | None = None
+        """None before it begins, and once it is over."""
+        self._high = BUFFER
+        self._paused = False
+        self._reading = False
+        self._unread: deque[Segment] = deque()
+        self._closing = False
+        self._end_sent = False
+        self._loop = asyncio.get_running_loop()
+
+    def open(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Begin, once both ends know each other; what came before is handed over."""
+        if self._closing:
+            return
+        self.machine.streams[self] = None
+        self.protocol = make_protocol()
+        self.protocol.connection_made(self)
+        self.resume_reading()
+
+    # --- asyncio.Transport
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send now; a stream that is closing drops it."""
+        if self._closing or self._end_sent or not data:
+            return
+        self.machine.note(self.peer.machine, bytes(data))
+        self.out.send(bytearray(data))
+        if self.out.held > self._high and not self._paused and self.protocol is not None:
+            self._paused = True
+            self.protocol.pause_writing()
+
+    def write_eof(self) -> None:
+        """Send the end of what is to be said; reading goes on."""
+        if not self._closing and not self._end_sent:
+            self._end_sent = True
+            self.out.send("end")
+
+    def can_write_eof(self) -> bool:
+        """Like TCP."""
+        return True
+
+    def close(self) -> None:
+        """Send the end and leave; what still comes is answered with a reset."""
+        if not self._closing:
+            self.write_eof()
+            self._leave(None)
+
+    def abort(self) -> None:
+        """Leave; the other end is reset."""
+        if not self._closing:
+            self.out.reset()
+            self._leave(None)
+
+    def is_closing(self) -> bool:
+        """Closed, or about to be."""
+        return self._closing
+
+    def get_write_buffer_size(self) -> int:
+        """What a cut cable holds up."""
+        return self.out.held
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Pause the protocol above `high`."""
+        del low
+        self._high = BUFFER if high is None else high
+
+    def pause_reading(self) -> None:
+        """Keep what comes until `resume_reading`."""
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        """Hand over what came meanwhile."""
+        self._reading = True
+        while self._unread and self._reading:
+            self.take(self._unread.popleft())
+
+    def is_reading(self) -> bool:
+        """Whether data is handed over as it comes."""
+        return self._reading and not self._closing
+
+    # --- what comes from outside
+
+    def take(self, segment: Segment) -> None:
+        """Hand a segment to the protocol."""
+        if segment == "reset":
+            self.lose("the other end reset the connection")
+        elif self._closing:
+            if isinstance(segment, bytearray):
+                self.out.reset()
+        elif not self._reading or self.protocol is None:
+            self._unread.append(segment)
+        elif isinstance(segment, bytearray):
+            self.protocol.data_received(bytes(segment))
+        elif not self.protocol.eof_received():
+            self.close()
+
+    def drained(self) -> None:
+        """What was held up has left."""
+        if self._paused and self.protocol is not None:
+            self._paused = False
+            self.protocol.resume_writing()
+
+    def lose(self, why: str) -> None:
+        """End because of something outside."""
+        if not self._closing:
+            self._leave(ConnectionResetError(why))
+
+    def vanish(self) -> None:
+        """The process died: the other end is reset, nobody here is told."""
+        self.protocol = None
+        self.abort()
+
+    def _leave(self, why: Exception | None) -> None:
+        self._closing = True
+        self._loop.call_soon(self._left, why, context=self.context)
+
+    def _left(self, why: Exception | None) -> None:
+        self.machine.streams.pop(self, None)
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.connection_lost(why)
+        if self.peer.is_closing():
+            self.out.remove()
+            self.peer.out.remove()
+
+
+def join(cable: Cable, one: Stream, other: Stream) -> None:
+    """Make two ends know each other; `open` them next."""
+    one.peer, other.peer = other, one
+    one.out, other.out = Pipe(cable, one, other), Pipe(cable, other, one)
