@@ -78,6 +78,8 @@ class Babel(Generic[L]):
         self._random = random
         self._relays = relays
         self._links: dict[L, _Neighbour] = {}
+        self._metrics: dict[int, int] = {}
+        """Every metric once."""
         self._out: list[tuple[L, Frame]] = []
         self._wishes: list[tuple[L, NodeId]] = []
         self._changes: list[Change[L]] = []
@@ -240,10 +242,14 @@ class Babel(Generic[L]):
         self._make_room(now)
 
     def _apply(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
-        node_id = entry.destination
+        node_id, seq, received = entry
         before = self.table.selected.get(node_id)
+        if before is not None:  # thousands of entries share these, one object each would be most of their memory
+            node_id = before.destination
+            seq = before.seq if seq == before.seq else seq
+        metric = self._metrics.setdefault(received + LINK_COST, received + LINK_COST)
         first = node_id not in self.table.of_link(link)
-        route = Route(node_id, neighbour.node_id, link, entry.metric + LINK_COST, entry.seq, now)
+        route = Route(node_id, neighbour.node_id, link, metric, seq, now)
         self.table.put(route)
         if before is None or before.link != link:
             if self.table.prefer(route):
