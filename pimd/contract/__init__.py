@@ -33,6 +33,7 @@ from pimd.contract.errors import (
     Unauthorized,
 )
 from pimd.contract.feature import EventStream, Feature, FeatureSettings
+from pimd.contract.gateways import nearest_gateways
 from pimd.contract.identity import IdentitySecrets
 from pimd.contract.mesh import (
     Broadcast,
@@ -194,6 +195,7 @@ __all__ = [
     "X25519Hex",
     "after_answer",
     "mark_of",
+    "nearest_gateways",
     "rfc3339",
     "rpc",
 ]

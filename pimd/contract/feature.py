@@ -34,6 +34,8 @@ class EventStream:
     """Called with (subscribe params, payload) for each event; None lets all through."""
     history: int = 0
     """How many past events the daemon keeps; a new subscription gets them first, oldest first, in paced chunks."""
+    remembers: Callable[[Any], bool] | None = None
+    """Called with a payload, says whether it enters the history; None lets all in."""
     stamped: bool = True
     """Whether `at` is added to each notification."""
 

@@ -15,6 +15,7 @@ from pimd.contract.mesh import Mesh, PeerEntry
 from pimd.contract.models import ConfigProblem, FeatureRow, LogRecord, PeerSummary
 from pimd.events import Subscription
 from pimd.ids import NodeId
+from pimd.proto.cards import GATEWAY
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ class KnownPeer:
     blocked: bool
     first_seen_ms: int
     last_seen_ms: int
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether its card says that it leads out of the mesh."""
+        return bool(self.flags & GATEWAY)
 
 
 class KeyConflict(Exception):  # noqa: N818 - the contract's word

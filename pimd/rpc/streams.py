@@ -106,10 +106,11 @@ class Stream:
     def publish(self, payload: BaseModel) -> None:
         """Number the payload and queue it for all; with nobody there it is not even written."""
         self.seq += 1
-        if not self._subscribers and not self.declared.history:
+        remembered = self._is_remembered(payload)
+        if not self._subscribers and not remembered:
             return
         event = Event(self.seq, payload, self._head(payload))
-        if self.declared.history:
+        if remembered:
             self._history.append(event)
         for subscriber in tuple(self._subscribers):
             subscriber.offer(event)
@@ -131,6 +132,10 @@ class Stream:
         """End a subscription; unknown ones are ignored."""
         if subscriber in self._subscribers:
             self._subscribers.remove(subscriber)
+
+    def _is_remembered(self, payload: BaseModel) -> bool:
+        remembers = self.declared.remembers
+        return self.declared.history > 0 and (remembers is None or remembers(payload))
 
     def _head(self, payload: BaseModel) -> str:
         params = payload.model_dump(mode="json")

@@ -149,9 +149,11 @@ def _methods(world: World) -> list[Method]:  # noqa: C901 - many functions of on
     hasty = Method("hasty", "test", slow, "Wait.", str, Params, timeout_s=0.01)
     stream = EventStream("test.event", Ticked, history=5)
     filtered = EventStream("few.event", Ticked, ValueParams, lambda wanted, event: event.n == wanted.value)
+    kept = EventStream("kept.event", Ticked, history=2, remembers=lambda event: event.n > 0)
     return [
         *made,
         hasty,
+        *stream_methods("test", kept, world.server.streams),
         *stream_methods("test", stream, world.server.streams),
         *stream_methods("test", filtered, world.server.streams),
     ]

@@ -41,6 +41,16 @@ async def test_the_history_comes_first_then_what_is_new(world: World, connect: C
     assert [event["seq"] for event in events] == [4, 5, 6, 7, 8, 9]
 
 
+async def test_only_what_is_worth_remembering_enters_the_history(world: World, connect: Connect) -> None:
+    for n in (1, 2, 3, -4):
+        world.server.streams.publish("kept.event", type_of_event(n))
+    client = await connect("unix")
+    await client.call("kept.subscribe")
+    world.server.streams.publish("kept.event", type_of_event(-5))
+    events = [await next_event(client) for _ in range(3)]
+    assert [(event["n"], event["seq"]) for event in events] == [(2, 2), (3, 3), (-5, 5)]
+
+
 async def test_a_filter_leaves_gaps_in_the_numbers(world: World, connect: Connect) -> None:
     client = await connect("unix")
     await client.call("few.subscribe", {"value": 2})
