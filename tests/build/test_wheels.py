@@ -99,6 +99,7 @@ def test_a_wheel_of_peers_and_status_has_no_messaging_and_says_so(tmp_path: Path
         assert rows == {
             "peers": "running",
             "status": "running",
+            "routes": "not_built",
             "messaging": "not_built",
             "config": "not_built",
             "logs": "not_built",
@@ -142,7 +143,7 @@ def test_the_stamp_names_every_feature(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         stamp = json.loads(archive.read("pimd/_build_features.json"))
     assert {name: row["built"] for name, row in stamp["features"].items()} == dict.fromkeys(
-        ("status", "peers", "messaging", "config", "logs"), False
+        ("status", "peers", "routes", "messaging", "config", "logs"), False
     )
     assert stamp["features"]["messaging"]["namespaces"] == ["messages"]
 

@@ -34,6 +34,9 @@ def test_answers_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) ->
     assert status["peers"][0]["node_id_short"] == bob_id[:8]
     checked(alice, "peers.list")
     checked(alice, "peers.discovered")
+    checked(alice, "mesh.status")
+    table = checked(alice, "route.table")
+    assert [(row["destination"], row["via"], row["hops"]) for row in table["routes"]] == [(bob_id, bob_id, 1)]
     checked(alice, "peers.import_identity", {"node_id": SOMEBODY, "x25519_pubkey": KEY, "friendly_name": "carol"})
     sent = checked(alice, "messages.send", {"peer_node_id": bob_id.upper(), "body": "hello"})
     checked(alice, "messages.send", {"peer_node_id": SOMEBODY, "body": "later"})
@@ -84,6 +87,11 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
         ("peers.import_identity", {"node_id": bob.node_id, "x25519_pubkey": KEY}, -32040),
         ("peers.pair", {"trust": "once", "node_id": SOMEBODY}, -32002),
         ("peers.pair", {"trust": "once", "address": "127.0.0.1:1"}, -32012),
+        ("route.set_split_default", {"on": True}, -32002),
+        ("route.set_split_default", None, -32002),
+        ("route.set_split_default", {"on": 1}, -32602),
+        ("route.trace", {"node_id": SOMEBODY}, -32010),
+        ("route.trace", {"node_id": bob.node_id, "timeout_s": 10.5}, -32602),
         ("rpc.hello", {"rpc_version": 2}, -32001),
     ]
     for method, params, code in cases:
@@ -131,7 +139,16 @@ def test_the_description_is_valid_openrpc_and_complete(pair: tuple[Daemon, Daemo
 
 @pytest.mark.parametrize(
     "method",
-    ["status", "peers.list", "messages.list_conversations", "config.get", "features.list", "rpc.methods"],
+    [
+        "status",
+        "peers.list",
+        "messages.list_conversations",
+        "config.get",
+        "features.list",
+        "rpc.methods",
+        "route.table",
+        "mesh.status",
+    ],
 )
 @pytest.mark.parametrize("params", [None, {}, []])
 def test_no_params_in_every_form(pair: tuple[Daemon, Daemon], method: str, params: Any) -> None:

@@ -1,0 +1,74 @@
+"""Questions to hops: those of this node, and those that others ask it."""
+
+import asyncio
+import itertools
+from collections import Counter
+
+from pimd.contract import PluginContext, PluginPayload
+from pimd.ids import NodeId
+from pimd_features.routes.wire import ASK_KIND, Answer, Ask
+
+ANSWERS_A_SECOND = 1000
+ANSWERS_OF_ONE_SOURCE = 20
+"""Questions answered within a second: in all, and of one node. What is beyond gets no answer."""
+
+
+class Questions:
+    """What this node asked and is not answered yet; only who was asked can answer, once, in time."""
+
+    def __init__(self, ctx: PluginContext) -> None:
+        self._control = ctx.control
+        self._clock = ctx.clock
+        # Above those of an earlier start, whose answers may still come.
+        self._ids = itertools.count(ctx.clock.unix_ms())
+        self._waiting: dict[int, tuple[NodeId, asyncio.Future[Answer | None]]] = {}
+
+    async def ask(self, hop: NodeId, destination: NodeId, timeout_s: float) -> Answer | None:
+        """Return what `hop` answers; None when nothing can be sent to it, or nothing came in time."""
+        ask = Ask(destination, next(self._ids))
+        answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._waiting[ask.id] = hop, answered
+        timer = self._clock.call_at(self._clock.now() + timeout_s, lambda: _silent(answered))
+        try:
+            sent = await self._control.send_routed(hop, PluginPayload(ASK_KIND, ask.encode()))
+            return await answered if sent else None
+        finally:
+            timer.cancel()
+            del self._waiting[ask.id]
+
+    def take(self, src: NodeId, body: bytes) -> bool:
+        """Take an answer; False when nobody waits for it, or for it from somebody else."""
+        try:
+            answer = Answer.decode(body)
+        except ValueError:
+            return False
+        hop, answered = self._waiting.get(answer.id, (None, None))
+        if answered is None or answered.done() or hop != src:
+            return False
+        answered.set_result(answer)
+        return True
+
+
+def _silent(answered: "asyncio.Future[Answer | None]") -> None:
+    if not answered.done():
+        answered.set_result(None)
+
+
+class AnswerRate:
+    """How many questions are answered within a second."""
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._in_all = 0
+        self._of_source: Counter[NodeId] = Counter()
+
+    def allows(self, src: NodeId, now: float) -> bool:
+        """Count one more, or say no."""
+        if now - self._began >= 1:
+            self._began, self._in_all = now, 0
+            self._of_source.clear()
+        if self._in_all >= ANSWERS_A_SECOND or self._of_source[src] >= ANSWERS_OF_ONE_SOURCE:
+            return False
+        self._in_all += 1
+        self._of_source[src] += 1
+        return True
