@@ -14,9 +14,17 @@ PREAMBLES = {"ChaChaPoly": b"PIM\x02", "AESGCM": b"PIM\x12"}
 class ForeignLink:
     """Speaks docs/protocol.md with `noiseprotocol`; every step can be done wrong."""
 
-    def __init__(self, port: int, *, psk: bytes | None = None, cipher: str = "AESGCM", seed: int = 1) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        psk: bytes | None = None,
+        cipher: str = "AESGCM",
+        seed: int = 1,
+        static: bytes | None = None,
+    ) -> None:
         self.signing = SigningKey(bytes([seed]) * 32)
-        self.static = bytes([seed + 100]) * 32
+        self.static = static or bytes([seed + 100]) * 32
         self.node_id = hashlib.sha256(bytes(self.signing.verify_key)).digest()[:16].hex()
         name = f"Noise_XX{'psk0' if psk else ''}_25519_{cipher}_SHA256"
         self.noise = NoiseConnection.from_name(name.encode())
@@ -52,6 +60,10 @@ class ForeignLink:
     def record(self) -> bytes:
         """The plaintext of the next record."""
         return bytes(self.noise.decrypt(self.receive()))
+
+    def write(self, plaintext: bytes) -> None:
+        """Send one record."""
+        self.send(bytes(self.noise.encrypt(plaintext)))
 
     def until_closed(self) -> bytes:
         """Everything the daemon still sends."""

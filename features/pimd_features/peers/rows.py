@@ -84,7 +84,7 @@ class Rows:
             route_hops=hops,
             last_seen_s=max(0, int(idle_s)),
             latency_ms=None if link is None or link.rtt_s is None else round(link.rtt_s * 1000),
-            is_gateway=False,
+            is_gateway=known is not None and known.is_gateway,
             static=dial is not None and dial.configured,
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
         )

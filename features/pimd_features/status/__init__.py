@@ -1,29 +1,46 @@
 """What this node is and whom it sees."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from pimd.contract import (
+    ASSEMBLY,
     CONFIG,
+    KEYSTORE,
     MESH,
     PEER_SUMMARIES,
     PUBLISH,
     DaemonPlugin,
     EventStream,
     Feature,
+    FeatureRow,
+    Lagged,
     NodeIdHex,
     NoParams,
     PeerSummary,
     PluginContext,
     Result,
+    Subscription,
     Timestamp,
     X25519Hex,
     rfc3339,
     rpc,
 )
-
-Role = Literal["client", "relay", "gateway"]
+from pimd.ids import NodeId
+from pimd_features.status.events import (
+    STREAM,
+    FeatureChanged,
+    FeatureDetail,
+    GatewayDetail,
+    GatewayLost,
+    GatewaySelected,
+    Role,
+    RoleChanged,
+    RoleDetail,
+    StatusEvent,
+)
+from pimd_features.status.gateways import GatewayWatch
 
 
 class Interface(Result):
@@ -84,33 +101,26 @@ class Status(Result):
     started_at: Timestamp
 
 
-class RoleDetail(Result):
-    """What this node does for others."""
-
-    role: list[Role]
-
-
-class StatusChanged(Result):
-    """A change of this node; `role_changed` comes once after the start."""
-
-    kind: Literal["role_changed"] = "role_changed"
-    detail: RoleDetail
-
-
 class StatusPlugin(DaemonPlugin):
-    """Answers `status`."""
+    """Answers `status`, and tells what changes."""
 
     name: ClassVar[str] = "status"
 
     async def start(self, ctx: PluginContext) -> None:
-        """Note when that was."""
+        """Note when that was, and begin to tell."""
         self._ctx = ctx
         self._started = ctx.clock.now()
         self._started_ms = ctx.clock.unix_ms()
         self._mesh = ctx.services[MESH]
         self._config = ctx.services[CONFIG]
         self._peers = ctx.services[PEER_SUMMARIES]
-        ctx.services[PUBLISH]("status.event", StatusChanged(detail=RoleDetail(role=self._role())))
+        self._publish = ctx.services[PUBLISH]
+        self._gateways = GatewayWatch(ctx)
+        self._publish(STREAM, RoleChanged(detail=RoleDetail(role=self._role())))
+        ctx.spawn("features", self._tell_features(ctx.services[ASSEMBLY].subscribe()))
+        ctx.spawn("routes", self._gateways.follow_routes(self._mesh.subscribe()))
+        ctx.spawn("cards", self._gateways.follow_cards(ctx.peers.subscribe()))
+        ctx.spawn("gateway", self._gateways.watch(self._tell_gateway))
 
     @rpc("status")
     async def status(self, _: NoParams) -> Status:
@@ -127,12 +137,25 @@ class StatusPlugin(DaemonPlugin):
             role=self._role(),
             transport=Transports(tcp=TcpTransport(port=self._mesh.listen_port)),
             peers=list(self._peers.neighbours()),
-            routes=RouteCount(active=len(self._mesh.routes()), expired=0, selected_gateway=None),
+            routes=RouteCount(active=len(self._mesh.routes()), expired=0, selected_gateway=self._gateways.selected()),
             stats=self._stats(),
             uptime_s=int(self._ctx.clock.now() - self._started),
             route_on=False,
             started_at=rfc3339(self._started_ms),
         )
+
+    async def _tell_features(self, rows: Subscription[FeatureRow]) -> None:
+        with rows:
+            async for row in rows:
+                if not isinstance(row, Lagged):
+                    detail = FeatureDetail(name=row.name, state=row.state, reason=row.reason)
+                    self._publish(STREAM, FeatureChanged(detail=detail))
+
+    def _tell_gateway(self, before: NodeId | None, now: NodeId | None) -> None:
+        if now is not None:
+            self._publish(STREAM, GatewaySelected(detail=GatewayDetail(node_id=now)))
+        elif before is not None:
+            self._publish(STREAM, GatewayLost(detail=GatewayDetail(node_id=before)))
 
     def _role(self) -> list[Role]:
         return ["client", "relay"] if self._mesh.relays else ["client"]
@@ -156,7 +179,10 @@ FEATURE = Feature(
     summary="What this node is and whom it sees.",
     namespaces=("status",),
     plugin=StatusPlugin,
-    events=(EventStream("status.event", StatusChanged, history=1),),
+    events=(
+        # A client that connects later hears of the roles, and of nothing that is over.
+        EventStream(STREAM, StatusEvent, history=1, remembers=lambda event: isinstance(event, RoleChanged)),
+    ),
     requires=("peers",),
-    uses=(MESH, CONFIG, PUBLISH),
+    uses=(ASSEMBLY, CONFIG, KEYSTORE, MESH, PUBLISH),
 )
