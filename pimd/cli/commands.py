@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from pimd.cli.connection import Connection, call
+from pimd.cli.connection import Connection, call, call_many
 from pimd.cli.errors import UsageError
 from pimd.cli.names import resolve, self_given, shown
 from pimd.cli.text import moment, span, table, visible
@@ -21,17 +21,28 @@ def say(options: argparse.Namespace, result: Any, text: str) -> None:
 def status(connection: Connection, options: argparse.Namespace) -> None:
     """This node, and whom it sees."""
     found = call(connection, "status")
+    mesh = call_many(connection, [("mesh.status", None)])[0]
     up = [peer for peer in found["peers"] if peer["state"] in ("active", "relayed")]
     lines = [
         f"{visible(found['node'])}  {found['node_id']}",
         f"up {span(found['uptime_s'])}, peers reach it on tcp port {found['transport']['tcp']['port']}",
+        *_mesh_line(mesh),
         f"{len(up)} of {len(found['peers'])} peers reachable, {found['routes']['active']} routes",
     ]
     if found["peers"]:
         lines.append(_peer_table(connection, found["peers"]))
     else:
         lines.append("nobody yet; link with another machine: pim add ITS-ADDRESS:9100")
-    say(options, found, "\n".join(lines))
+    say(options, {**found, "mesh": mesh}, "\n".join(lines))
+
+
+def _mesh_line(mesh: dict[str, Any] | None) -> list[str]:
+    """Nothing where the feature `routes` is missing."""
+    if mesh is None:
+        return []
+    name = f" {visible(mesh['mesh_id'])}" if mesh["mesh_id"] else ""
+    fingerprint = f", fingerprint {mesh['fingerprint']}" if mesh["fingerprint"] else ""
+    return [f"{mesh['mode']} mesh{name}{fingerprint}"]
 
 
 def peers(connection: Connection, options: argparse.Namespace) -> None:

@@ -19,9 +19,9 @@ def resolve(connection: Connection, wanted: str) -> str:
     if ID.fullmatch(wanted):
         return wanted.lower()
     rows = call(connection, "peers.list", {"all": True})
-    labelled = [row["node_id"] for row in rows if row["label"] == wanted]
-    if labelled:
-        return _only(labelled, wanted, rows, {})
+    ours = labelled(rows, wanted)
+    if ours is not None:
+        return ours
     names = self_given(connection, rows)
     named = [row["node_id"] for row in rows if names.get(row["node_id"]) == wanted]
     if named:
@@ -33,6 +33,31 @@ def resolve(connection: Connection, wanted: str) -> str:
     raise PimError(
         f"nobody here is called {visible(wanted)!r}; `pim peers` lists whom this node knows{_known(rows, names)}"
     )
+
+
+def labelled(rows: list[dict[str, Any]], wanted: str) -> str | None:
+    """Return the id with that label of ours; None when there is none, `PimError` when there are several."""
+    ids = [row["node_id"] for row in rows if row["label"] == wanted]
+    return _only(ids, wanted, rows, {}) if ids else None
+
+
+def resolve_nearby(nearby: list[dict[str, Any]], names: dict[str, str], wanted: str) -> str | None:
+    """Return a full id as it is, else that of the one node with such a name, or whose id starts so.
+
+    `names` has those of known nodes, too: a stranger nearby is not taken for one that is away. None when there is none,
+    `PimError` with the candidates when there are several.
+    """
+    if ID.fullmatch(wanted):
+        return wanted.lower()
+    addresses = {row["node_id"]: row["address"] for row in nearby if row["node_id"] is not None}
+    ids = {*addresses, *filter(ID.fullmatch, names)}
+    found = {id_ for id_ in ids if names.get(id_) == wanted}
+    if not found and ID_PREFIX.fullmatch(wanted):
+        found = {id_ for id_ in ids if id_.startswith(wanted.lower())}
+    if len(found) > 1:
+        lines = "".join(f"\n  {id_}  {addresses.get(id_, 'not nearby')}" for id_ in sorted(found))
+        raise PimError(f"{visible(wanted)!r} can mean several nodes; give an id or an address:{lines}")
+    return next(iter(found), None)
 
 
 def self_given(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, str]:

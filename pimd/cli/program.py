@@ -4,15 +4,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pimd import __version__
-from pimd.cli import commands
+from pimd.cli import commands, mesh_commands
 from pimd.cli.connection import Connection, connect
 from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, AnsweredError, PimError
 from pimd.cli.inbox import inbox
 from pimd.cli.text import visible
+
+AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,18 +69,29 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     parser.add_argument("--version", action="version", version=f"pim {__version__}")
-    _add_commands(parser.add_subparsers(metavar="COMMAND", required=True), common)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    command = _adder(subparsers, common)
+    _add_commands(command)
+    _add_mesh_commands(command)
+    text = "show which mesh this node is in"
+    mesh = subparsers.add_parser("mesh", help=text, description=text, parents=[common])
+    in_mesh = _adder(mesh.add_subparsers(metavar="COMMAND", required=True), common)
+    in_mesh("status", mesh_commands.mesh_status, "show mode, id and fingerprint")
     return parser
 
 
-def _add_commands(
+def _adder(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
+) -> AddCommand:
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
         made = subparsers.add_parser(name, help=text, description=text, parents=[common])
         made.set_defaults(command=run)
         return made
 
+    return command
+
+
+def _add_commands(command: AddCommand) -> None:
     command("status", commands.status, "show this node and whom it sees")
     command("peers", commands.peers, "list whom this node knows")
     add = command("add", commands.add, "link with another machine, now and after every restart")
@@ -98,3 +111,14 @@ def _add_commands(
     call.add_argument("method", metavar="METHOD")
     call.add_argument("params", metavar="JSON", nargs="?", help="an object or array")
     command("features", commands.features, "list features, and why one is off")
+
+
+def _add_mesh_commands(command: AddCommand) -> None:
+    command("routes", mesh_commands.routes, "list the way to every node")
+    trace = command("trace", mesh_commands.trace, "show each hop on the way to a node")
+    trace.add_argument("who", metavar="NAME-OR-ID")
+    command("discover", mesh_commands.discover, "list who announces itself nearby")
+    pair = command("pair", mesh_commands.pair, "link with a node nearby or at an address, now and after every restart")
+    pair.add_argument("who", metavar="NAME-OR-ID-OR-ADDRESS", help="one of `pim discover`, or host:port")
+    pair.add_argument("--label", help="what to call it")
+    pair.add_argument("--once", action="store_true", help="do not write it into the configuration")

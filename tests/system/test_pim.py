@@ -17,8 +17,12 @@ def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> No
     alice, bob = pair
     bob_id = bob.node_id
     for command, words in (
-        (["status"], [alice.node_id, "1 of 1 peers", bob_id, '"bob"']),
+        (["status"], [alice.node_id, "open mesh", "1 of 1 peers", bob_id, '"bob"']),
         (["peers"], [bob_id, "active"]),
+        (["routes"], [bob_id, '"bob"', bob_id[:8]]),
+        (["trace", "bob"], ['1    "bob"', bob_id, "itself", " ms"]),
+        (["discover"], []),
+        (["mesh", "status"], ["mode", "open"]),
         (["features"], ["messaging", "running", "built-in"]),
         (["call", "rpc.methods"], ["messages.send"]),
         (["send", "bob", "hello"], [bob_id]),
@@ -62,6 +66,10 @@ def test_exit_codes_and_what_they_say(daemon: MakeDaemon, tmp_path: Path) -> Non
         (1, ["send", "nobody", "x"], "nobody here is called 'nobody'"),
         (1, ["call", "no.such"], "-32601"),
         (1, ["add", "a:b:c"], "-32012"),
+        (1, ["trace", "ab" * 16], "-32010"),
+        (1, ["pair", "nobody"], "nobody nearby is called 'nobody'"),
+        (1, ["pair", "127.0.0.1:1"], "-32012"),
+        (2, ["mesh"], "required"),
         (2, ["nonsense"], "invalid choice"),
         (2, [], "required"),
         (2, ["call", "status", "{"], "not JSON"),
