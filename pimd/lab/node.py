@@ -38,6 +38,10 @@ class LabNode(Node):
         route = self._routing.table.selected.get(destination)
         return route.link if route is not None else None
 
+    def records_out(self) -> int:
+        """All that were sent on the links there are."""
+        return sum(link.driver.link.records_out for link in self._links.all())
+
     def link_up(self, link: PeerLink) -> None:
         """Tell the watcher, too."""
         super().link_up(link)
