@@ -31,10 +31,8 @@ def _parser() -> argparse.ArgumentParser:
 def _scale(chosen: argparse.Namespace) -> int:
     print(scale.HEAD)
     for nodes in chosen.nodes:
-        cost = run(
-            lambda nodes=nodes: scale.measure(nodes, chosen.seed, chosen.degree, chosen.steady), seed=chosen.seed
-        )
-        print(cost, flush=True)
+        measure = partial(scale.measure, nodes, chosen.seed, chosen.degree, chosen.steady)
+        print(run(measure, seed=chosen.seed), flush=True)
     return 0
 
 

@@ -26,7 +26,7 @@ from pimd.lab.disk import Disk
 from pimd.lab.graph import is_converged
 from pimd.lab.log import LabLog, LabRecord
 from pimd.lab.network import Internet
-from pimd.lab.node import LabNode, Watcher
+from pimd.lab.node import CheckedCards, LabNode, Watcher
 from pimd.lab.probe import FEATURE as PROBE
 from pimd.lab.streams import Cable
 from pimd.lab.topology import Topology
@@ -79,6 +79,7 @@ class Lab:
         self._features = (*features, PROBE)
         self._node_class = node_class
         self._log_level = log_level.upper()
+        self._checked_cards = CheckedCards()
         self._plans: dict[str, Plan] = {}
         self._stack = AsyncExitStack()
 
@@ -132,7 +133,7 @@ class Lab:
             clock_error_ms=clock_error_ms,
         )
         machine.data_dir.mkdir(mode=0o700)
-        make_node = partial(node_class or self._node_class, watcher=self)
+        make_node = partial(node_class or self._node_class, watcher=self, parse=self._checked_cards)
         daemon = self.daemons[name] = self.by_id[machine.identity.node_id] = LabDaemon(name, machine, self, make_node)
         return daemon
 

@@ -1,10 +1,14 @@
 """The node of a lab's daemon: the real one, and a watcher that is told of every change."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
 from pimd.mesh.peer_link import PeerLink
+from pimd.proto.cards import BadCard, Card, parse
+
+CARDS_REMEMBERED = 20_000
 
 
 class Watcher(Protocol):
@@ -17,12 +21,38 @@ class Watcher(Protocol):
         """Routes of a node may have changed."""
 
 
+class CheckedCards:
+    """Checks each card once for all daemons of a lab, and remembers the verdict."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[bytes, Card | BadCard] = {}
+
+    def __call__(self, raw: bytes) -> Card:
+        """Return the card or raise `BadCard`."""
+        verdict = self._verdicts.get(raw)
+        if verdict is None:
+            verdict = self._verdicts[raw] = _checked(raw)
+            if len(self._verdicts) > CARDS_REMEMBERED:
+                del self._verdicts[next(iter(self._verdicts))]
+        if isinstance(verdict, BadCard):
+            raise BadCard(*verdict.args)
+        return verdict
+
+
+def _checked(raw: bytes) -> Card | BadCard:
+    try:
+        return parse(raw)
+    except BadCard as error:
+        return error
+
+
 class LabNode(Node):
     """Behaves like any node."""
 
-    def __init__(self, *parts: Any, watcher: Watcher | None) -> None:
+    def __init__(self, *parts: Any, watcher: Watcher | None, parse: Callable[[bytes], Card]) -> None:
         super().__init__(*parts)
         self._watcher = watcher
+        self._cards.parse = parse
 
     @property
     def id(self) -> NodeId:
