@@ -37,6 +37,8 @@ from pimd.settings import Settings
 LATENCY_S = 0.01
 STEP_S = 0.05
 """How much virtual time passes between two looks at a condition."""
+MEMORY_FILES = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
+"""Where directories cost nothing, on systems that have it."""
 NEEDS_SOCKETS = {"discovery": "a lab has no local network to look around on"}
 
 TABLES: Mapping[str, Any] = {
@@ -92,8 +94,7 @@ class Lab:
         self.internet = Internet()
         self.log = LabLog()
         self._begin_logging()
-        directory = tempfile.TemporaryDirectory(prefix="pimd-lab-", ignore_cleanup_errors=True)
-        self._directory = Path(self._stack.enter_context(directory))
+        self._directory = Path(self._stack.enter_context(_temporary_directory()))
         self._stack.callback(self._close_disks)
         self.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         return self
@@ -143,8 +144,9 @@ class Lab:
 
     async def start(self, *daemons: LabDaemon) -> None:
         """Start these, or all; together, as after a power cut."""
-        for daemon in daemons or tuple(self.daemons.values()):
-            await daemon.start()
+        async with asyncio.TaskGroup() as starting:
+            for daemon in daemons or tuple(self.daemons.values()):
+                starting.create_task(daemon.start(), name=f"start {daemon.name}")
 
     def build(
         self,
@@ -287,6 +289,11 @@ class Lab:
     def log_of(self, daemon: LabDaemon) -> list[LabRecord]:
         """What one daemon said."""
         return [record for record in self.log.records if record.daemon == daemon.name]
+
+
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    where = MEMORY_FILES if MEMORY_FILES.is_dir() else None
+    return tempfile.TemporaryDirectory(prefix="pimd-lab-", dir=where, ignore_cleanup_errors=True)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
