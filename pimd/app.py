@@ -70,7 +70,7 @@ class Foundation:
     clock: Clock
     network: Network
     secret: MeshSecret | None
-    node_class: type[Node] = Node
+    make_node: Callable[[NodeConfig, Identity, Keystore, Policy, Network, Clock], Node] = Node
     watched: bool = True
     """Whether a thread looks out for code that blocks the event loop."""
 
@@ -250,7 +250,7 @@ def _node(on: Foundation, keystore: Keystore) -> Node:
         secret=on.secret,
         mesh_id=settings.mesh.mesh_id,
     )
-    return on.node_class(config, on.identity, keystore, policy, on.network, on.clock)
+    return on.make_node(config, on.identity, keystore, policy, on.network, on.clock)
 
 
 async def _mesh_secret(settings: Settings, environ: Mapping[str, str]) -> MeshSecret | None:

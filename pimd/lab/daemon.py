@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from pimd.lab.config import ConfigTextHolder, LabConfig
 from pimd.lab.disk import Disk
 from pimd.lab.log import speaker
 from pimd.lab.network import Host, HostNetwork
+from pimd.lab.node import LabNode
 from pimd.lab.probe import on_probe
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
@@ -97,13 +98,13 @@ class Machine:
 class LabDaemon:
     """Composed by the same functions as `pimd.app.run`, without doors: `call` goes through the dispatch behind them."""
 
-    def __init__(self, name: str, machine: Machine, lab: Surroundings, node_class: type[Node]) -> None:
+    def __init__(self, name: str, machine: Machine, lab: Surroundings, make_node: Callable[..., LabNode]) -> None:
         self.name = name
         self.machine = machine
-        self.node_class = node_class
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         """All notifications but those of the log, over all starts: `{"method": ..., "params": ...}`."""
         self._lab = lab
+        self._make_node = make_node
         self._life: _Life | None = None
         self._calls = 0
 
@@ -123,7 +124,7 @@ class LabDaemon:
     @property
     def is_up(self) -> bool:
         """Whether it was started, and neither stopped nor killed since."""
-        return self._life is not None and self._life.up.done()
+        return self._life is not None and self._life.up.done() and self._life.up.exception() is None
 
     @property
     def composed(self) -> Composed:
@@ -134,8 +135,13 @@ class LabDaemon:
 
     @property
     def node(self) -> Node:
-        """The mesh node of the running daemon."""
+        """The mesh node of the running daemon; `DaemonDied` when there is none."""
         return self.composed.core.node
+
+    @property
+    def running(self) -> Node | None:
+        """The same, or None."""
+        return self.composed.core.node if self.is_up else None
 
     # --- life
 
@@ -230,7 +236,7 @@ class LabDaemon:
             clock=life.clock,
             network=life.network,
             secret=_secret(settings),
-            node_class=self.node_class,
+            make_node=self._make_node,
             watched=False,
         )
 

@@ -16,11 +16,16 @@ from pimd.store.migrations import Migration, schema_version
 T = TypeVar("T")
 
 
+SYNC_S = 0.004
+"""What a commit takes: the disk is asked to write, and answers."""
+
+
 class _Connection(aiosqlite.Connection):
     """All of aiosqlite's verbs without its thread: each statement runs where it is awaited."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, sync_s: float) -> None:
         self._running = True
+        self._sync_s = sync_s
         self._connection = database
         self._iter_chunk_size = 64
 
@@ -28,6 +33,8 @@ class _Connection(aiosqlite.Connection):
         """The database stays with the disk, so there is nothing to warn of."""
 
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        if args and args[0] == "COMMIT":
+            await asyncio.sleep(self._sync_s)
         if not self._running:
             raise ValueError("Connection closed")
         if not self._connection:
@@ -56,7 +63,8 @@ class _Connection(aiosqlite.Connection):
 class Disk:
     """The SQLite files of one machine by path; `open` is what `pimd.store.database_file.opener` is set to."""
 
-    def __init__(self) -> None:
+    def __init__(self, sync_s: float = SYNC_S) -> None:
+        self._sync_s = sync_s
         self._files: dict[Path, sqlite3.Connection] = {}
         self._open: list[_Connection] = []
 
@@ -68,7 +76,7 @@ class Disk:
         database = self._files.get(path)
         if database is None:
             database = self._files[path] = sqlite3.connect(":memory:", isolation_level=None)
-        connection = _Connection(database)
+        connection = _Connection(database, self._sync_s)
         self._open.append(connection)
         found = await schema_version(connection)
         if found > len(migrations):

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,18 +23,22 @@ from pimd.ids import NodeId
 from pimd.lab.config import ConfigTextHolder
 from pimd.lab.daemon import LabDaemon, Machine, seed_of
 from pimd.lab.disk import Disk
+from pimd.lab.graph import is_converged
 from pimd.lab.log import LabLog, LabRecord
 from pimd.lab.network import Internet
+from pimd.lab.node import CheckedCards, LabNode, Watcher
 from pimd.lab.probe import FEATURE as PROBE
 from pimd.lab.streams import Cable
+from pimd.lab.topology import Topology
 from pimd.lab.virtual_loop import VirtualLoop
-from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
 from pimd.settings import Settings
 
 LATENCY_S = 0.01
 STEP_S = 0.05
 """How much virtual time passes between two looks at a condition."""
+MEMORY_FILES = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
+"""Where directories cost nothing, on systems that have it."""
 NEEDS_SOCKETS = {"discovery": "a lab has no local network to look around on"}
 
 TABLES: Mapping[str, Any] = {
@@ -56,7 +61,7 @@ class Lab:
         *,
         settings: Mapping[str, Any] | None = None,
         features: Sequence[Feature] = (),
-        node_class: type[Node] = Node,
+        node_class: type[LabNode] = LabNode,
         log_level: str = "info",
         keeps_events: bool = True,
     ) -> None:
@@ -64,15 +69,19 @@ class Lab:
         self.random = random.Random(f"pimd.lab scenario {seed}")
         """For those who decide what happens; the daemons draw from `os.urandom` and `random`."""
         self.daemons: dict[str, LabDaemon] = {}
+        self.by_id: dict[NodeId, LabDaemon] = {}
         self.keeps_events = keeps_events
         self.crashes: list[str] = []
         """Daemons that ended by themselves, and why: never right."""
         self.on_probe: Callable[[LabDaemon, NodeId, bytes], None] | None = None
         """Called for each probe that is handed to a plugin."""
+        self.watcher: Watcher | None = None
+        """Told of every change of links and routes."""
         self._settings = merged(TABLES, settings or {})
         self._features = (*features, PROBE)
         self._node_class = node_class
         self._log_level = log_level.upper()
+        self._checked_cards = CheckedCards()
         self._plans: dict[str, Plan] = {}
         self._stack = AsyncExitStack()
 
@@ -85,8 +94,7 @@ class Lab:
         self.internet = Internet()
         self.log = LabLog()
         self._begin_logging()
-        directory = tempfile.TemporaryDirectory(prefix="pimd-lab-", ignore_cleanup_errors=True)
-        self._directory = Path(self._stack.enter_context(directory))
+        self._directory = Path(self._stack.enter_context(_temporary_directory()))
         self._stack.callback(self._close_disks)
         self.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         return self
@@ -106,7 +114,7 @@ class Lab:
         *,
         settings: Mapping[str, Any] | None = None,
         clock_error_ms: int = 0,
-        node_class: type[Node] | None = None,
+        node_class: type[LabNode] | None = None,
     ) -> LabDaemon:
         """Set up a machine with a daemon that does not run yet; names are n1, n2 and so on unless given.
 
@@ -126,7 +134,8 @@ class Lab:
             clock_error_ms=clock_error_ms,
         )
         machine.data_dir.mkdir(mode=0o700)
-        daemon = self.daemons[name] = LabDaemon(name, machine, self, node_class or self._node_class)
+        make_node = partial(node_class or self._node_class, watcher=self, parse=self._checked_cards)
+        daemon = self.daemons[name] = self.by_id[machine.identity.node_id] = LabDaemon(name, machine, self, make_node)
         return daemon
 
     def add_daemons(self, count: int, **more: Any) -> list[LabDaemon]:
@@ -135,8 +144,21 @@ class Lab:
 
     async def start(self, *daemons: LabDaemon) -> None:
         """Start these, or all; together, as after a power cut."""
-        for daemon in daemons or tuple(self.daemons.values()):
-            await daemon.start()
+        async with asyncio.TaskGroup() as starting:
+            for daemon in daemons or tuple(self.daemons.values()):
+                starting.create_task(daemon.start(), name=f"start {daemon.name}")
+
+    def build(
+        self,
+        topology: Topology,
+        latency_s: float | Callable[[], float] = LATENCY_S,
+        **more: Any,
+    ) -> list[LabDaemon]:
+        """Set up a daemon for each node and a cable for each edge; `more` is for `add_daemon`."""
+        daemons = self.add_daemons(topology.count, **more)
+        for one, other in topology.edges:
+            self.connect(daemons[one], daemons[other], latency_s() if callable(latency_s) else latency_s)
+        return daemons
 
     # --- cables
 
@@ -209,6 +231,10 @@ class Lab:
             await asyncio.sleep(STEP_S)
         return self.now - began
 
+    async def converged(self, limit_s: float) -> float:
+        """Wait until all routes are shortest ones and complete; return how long that took, `NotInTime` otherwise."""
+        return await self.until(lambda: is_converged(self), limit_s, "convergence")
+
     # --- for daemons
 
     def plan(self, settings: Settings) -> Plan:
@@ -230,6 +256,16 @@ class Lab:
         """Pass it on."""
         if self.on_probe is not None:
             self.on_probe(daemon, source, body)
+
+    def links_changed(self) -> None:
+        """Pass it on."""
+        if self.watcher is not None:
+            self.watcher.links_changed()
+
+    def routes_changed(self, node: LabNode) -> None:
+        """Pass it on."""
+        if self.watcher is not None:
+            self.watcher.routes_changed(node)
 
     # --- inside
 
@@ -253,6 +289,11 @@ class Lab:
     def log_of(self, daemon: LabDaemon) -> list[LabRecord]:
         """What one daemon said."""
         return [record for record in self.log.records if record.daemon == daemon.name]
+
+
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    where = MEMORY_FILES if MEMORY_FILES.is_dir() else None
+    return tempfile.TemporaryDirectory(prefix="pimd-lab-", dir=where, ignore_cleanup_errors=True)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Host:
         self.address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
         self.cables: dict[str, Cable] = {}
         """By the address of the other end."""
-        self.streams: dict[Stream, None] = {}
+        self.streams: dict[asyncio.BaseProtocol, Stream] = {}
         self.listening: dict[int, Protocols] = {}
         self.context = contextvars.copy_context()
         self.sent = 0
@@ -86,7 +86,7 @@ class Host:
     def crash(self) -> None:
         """The process dies: whatever it was connected with is reset, nobody listens."""
         self.listening.clear()
-        for stream in list(self.streams):
+        for stream in list(self.streams.values()):
             stream.vanish()
 
 

@@ -14,12 +14,14 @@ BUFFER = 64 * 1024
 class Machine(Protocol):
     """What an end of a cable is plugged into."""
 
+    address: str
+
     @property
     def context(self) -> contextvars.Context:
         """In which everything happens that this machine does."""
 
-    streams: "dict[Stream, None]"
-    """Those that are open."""
+    streams: "dict[asyncio.BaseProtocol, Stream]"
+    """Those that are open, by whom they serve."""
 
     def note(self, other: "Machine", data: bytes) -> None:
         """Bytes leave for `other`."""
@@ -133,6 +135,7 @@ class Stream(asyncio.Transport):
 
     peer: "Stream"
     """The other end."""
+    cable: Cable
     out: Pipe
 
     def __init__(self, machine: Machine, sockname: tuple[str, int], peername: tuple[str, int]) -> None:
@@ -153,8 +156,8 @@ class Stream(asyncio.Transport):
         """Begin, once both ends know each other; what came before is handed over."""
         if self._closing:
             return
-        self.machine.streams[self] = None
         self.protocol = make_protocol()
+        self.machine.streams[self.protocol] = self
         self.protocol.connection_made(self)
         self.resume_reading()
 
@@ -248,17 +251,19 @@ class Stream(asyncio.Transport):
 
     def vanish(self) -> None:
         """The process died: the other end is reset, nobody here is told."""
-        self.protocol = None
         self.abort()
+        if self.protocol is not None:
+            self.machine.streams.pop(self.protocol, None)
+            self.protocol = None
 
     def _leave(self, why: Exception | None) -> None:
         self._closing = True
         self._loop.call_soon(self._left, why, context=self.context)
 
     def _left(self, why: Exception | None) -> None:
-        self.machine.streams.pop(self, None)
         protocol, self.protocol = self.protocol, None
         if protocol is not None:
+            self.machine.streams.pop(protocol, None)
             protocol.connection_lost(why)
         if self.peer.is_closing():
             self.out.remove()
@@ -268,4 +273,5 @@ class Stream(asyncio.Transport):
 def join(cable: Cable, one: Stream, other: Stream) -> None:
     """Make two ends know each other; `open` them next."""
     one.peer, other.peer = other, one
+    one.cable = other.cable = cable
     one.out, other.out = Pipe(cable, one, other), Pipe(cable, other, one)

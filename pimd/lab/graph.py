@@ -1,0 +1,135 @@
+"""What is true of the network, seen from above: which links and cables there are, and how far everything is."""
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from pimd.ids import NodeId
+from pimd.lab.node import LabNode
+from pimd.lab.streams import Stream
+from pimd.mesh.peer_link import PeerLink
+from pimd.net.driver import LinkDriver
+from pimd.proto.link_states import State
+
+if TYPE_CHECKING:
+    from pimd.lab.daemon import LabDaemon
+    from pimd.lab.lab import Lab
+
+HOP_COST = 256
+
+N = TypeVar("N", bound=Hashable)
+
+
+def distances(start: N, around: Mapping[N, Iterable[N]], relays: Mapping[N, bool]) -> dict[N, int]:
+    """Hops from `start` to all that it can reach through nodes that relay."""
+    found, queue = {start: 0}, deque([start])
+    while queue:
+        node = queue.popleft()
+        if node == start or relays[node]:
+            for other in around[node]:
+                if other not in found:
+                    found[other] = found[node] + 1
+                    queue.append(other)
+    return found
+
+
+class Graph:
+    """The daemons that run, and their neighbours."""
+
+    def __init__(self, around: Mapping[NodeId, Iterable[NodeId]], relays: Mapping[NodeId, bool]) -> None:
+        self.around = around
+        self.relays = relays
+
+    def distances(self, start: NodeId) -> dict[NodeId, int]:
+        """Hops to all that `start` can reach, itself included."""
+        return distances(start, self.around, self.relays)
+
+
+def by_cables(lab: "Lab") -> Graph:
+    """What the network will come to when nothing changes any more: neighbours over cables that are up."""
+    at = {daemon.machine.host.address: daemon.id for daemon in lab.daemons.values() if daemon.is_up}
+    around: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in at.values()}
+    for (one, other), cable in lab.internet.cables.items():
+        if cable.up and one in at and other in at:
+            around[at[one]].append(at[other])
+            around[at[other]].append(at[one])
+    return Graph(around, _relays(lab))
+
+
+def by_links(lab: "Lab") -> Graph:
+    """What there is now: neighbours by links that are up at both ends."""
+    at = {daemon.machine.host.address: daemon.id for daemon in lab.daemons.values() if daemon.is_up}
+    around: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in at.values()}
+    for stream in _streams(lab):
+        if _up(stream) and _up(stream.peer) and stream.machine.address in at:
+            around[at[stream.machine.address]].append(at[stream.peer.machine.address])
+    return Graph(around, _relays(lab))
+
+
+def is_changing(lab: "Lab") -> bool:
+    """Whether an end of some link has still to notice that it came up, or ended."""
+    return any(_up(stream) and not (_up(stream.peer) and stream.cable.up) for stream in _streams(lab))
+
+
+def next_hop(daemon: "LabDaemon", destination: NodeId) -> NodeId | None:
+    """Return the neighbour that a frame for `destination` gets to; None over a link that the other end does not have."""
+    node = daemon.running
+    if not isinstance(node, LabNode):
+        return None
+    link = node.link_towards(destination)
+    return link.peer_id if link is not None and is_up_at_both_ends(daemon, link) else None
+
+
+def is_up_at_both_ends(daemon: "LabDaemon", link: PeerLink) -> bool:
+    """Whether the other end, too, takes frames on it."""
+    stream = daemon.machine.host.streams.get(link.driver)
+    return stream is not None and _up(stream) and _up(stream.peer)
+
+
+def hops_taken(lab: "Lab", start: NodeId, end: NodeId) -> int | None:
+    """Follow the next hops; None when they do not lead to `end`."""
+    node, taken = start, 0
+    while node != end:
+        onwards = next_hop(lab.by_id[node], end)
+        taken += 1
+        if onwards is None or taken > len(lab.by_id):
+            return None
+        node = onwards
+    return taken
+
+
+def wrong_ways(lab: "Lab", graph: Graph, *, shortest: bool) -> Iterator[str]:
+    """Yield each pair that `graph` connects and whose next hops do not lead there, or not by a shortest way."""
+    for start in graph.around:
+        for end, hops in graph.distances(start).items():
+            taken = hops_taken(lab, start, end)
+            if taken is None or (shortest and taken != hops):
+                yield f"{lab.by_id[start].name} to {lab.by_id[end].name}: {taken} of {hops} hops"
+
+
+def is_converged(lab: "Lab") -> bool:
+    """Whether every daemon has exactly the routes that it should, all of them shortest."""
+    graph = by_cables(lab)
+    for node_id in graph.around:
+        ways, node = graph.distances(node_id), lab.by_id[node_id].node
+        if len(node.routes()) != len(ways) - 1:
+            return False
+        if any(
+            (route := node.route(end)) is None or route.metric != HOP_COST * hops for end, hops in ways.items() if hops
+        ):
+            return False
+    return next(wrong_ways(lab, graph, shortest=True), None) is None
+
+
+def _relays(lab: "Lab") -> dict[NodeId, bool]:
+    return {daemon.id: daemon.node.relays for daemon in lab.daemons.values() if daemon.is_up}
+
+
+def _streams(lab: "Lab") -> Iterable[Stream]:
+    for host in lab.internet.hosts.values():
+        yield from host.streams.values()
+
+
+def _up(stream: Stream) -> bool:
+    driver = stream.protocol
+    return isinstance(driver, LinkDriver) and driver.link.state is State.UP

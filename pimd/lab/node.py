@@ -1,0 +1,90 @@
+"""The node of a lab's daemon: the real one, and a watcher that is told of every change."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pimd.ids import NodeId
+from pimd.mesh.node import Node
+from pimd.mesh.peer_link import PeerLink
+from pimd.proto.cards import BadCard, Card, parse
+
+CARDS_REMEMBERED = 20_000
+
+
+class Watcher(Protocol):
+    """Who looks on."""
+
+    def links_changed(self) -> None:
+        """One end of a link noticed that it came up or ended."""
+
+    def routes_changed(self, node: "LabNode") -> None:
+        """Routes of a node may have changed."""
+
+
+class CheckedCards:
+    """Checks each card once for all daemons of a lab, and remembers the verdict."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[bytes, Card | BadCard] = {}
+
+    def __call__(self, raw: bytes) -> Card:
+        """Return the card or raise `BadCard`."""
+        verdict = self._verdicts.get(raw)
+        if verdict is None:
+            verdict = self._verdicts[raw] = _checked(raw)
+            if len(self._verdicts) > CARDS_REMEMBERED:
+                del self._verdicts[next(iter(self._verdicts))]
+        if isinstance(verdict, BadCard):
+            raise BadCard(*verdict.args)
+        return verdict
+
+
+def _checked(raw: bytes) -> Card | BadCard:
+    try:
+        return parse(raw)
+    except BadCard as error:
+        return error
+
+
+class LabNode(Node):
+    """Behaves like any node."""
+
+    def __init__(self, *parts: Any, watcher: Watcher | None, parse: Callable[[bytes], Card]) -> None:
+        super().__init__(*parts)
+        self._watcher = watcher
+        self._cards.parse = parse
+
+    @property
+    def id(self) -> NodeId:
+        """Its own."""
+        return self._identity.node_id
+
+    def destinations(self) -> list[NodeId]:
+        """All it has routes to."""
+        return list(self._routing.table.selected)
+
+    def link_towards(self, destination: NodeId) -> PeerLink | None:
+        """Return the link that frames for `destination` take."""
+        route = self._routing.table.selected.get(destination)
+        return route.link if route is not None else None
+
+    def records_out(self) -> int:
+        """All that were sent on the links there are."""
+        return sum(link.driver.link.records_out for link in self._links.all())
+
+    def link_up(self, link: PeerLink) -> None:
+        """Tell the watcher, too."""
+        super().link_up(link)
+        if self._watcher is not None:
+            self._watcher.links_changed()
+
+    def link_closed(self, link: PeerLink, detail: str) -> None:
+        """Tell the watcher, too."""
+        super().link_closed(link, detail)
+        if self._watcher is not None:
+            self._watcher.links_changed()
+
+    def _pump_routing(self) -> None:
+        super()._pump_routing()
+        if self._watcher is not None:
+            self._watcher.routes_changed(self)

@@ -1,0 +1,77 @@
+"""What a mesh of N nodes costs: a cold start measured, and then what goes over the wire while nothing happens."""
+
+import resource
+import time
+from dataclasses import dataclass
+
+from pimd.lab.lab import Lab
+from pimd.lab.node import LabNode
+from pimd.lab.topology import random_graph
+
+LATENCY_S = (0.001, 0.02)
+LIMIT_S = 600.0
+STEADY_S = 60.0
+HEAD = (
+    "  nodes   links  virtual s   wall s    cpu s     MiB    cold start, a node:  records     bytes"
+    "    steady, a node and second:  records    bytes"
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one mesh."""
+
+    nodes: int
+    links: int
+    virtual_s: float
+    """From power on to shortest routes everywhere."""
+    wall_s: float
+    cpu_s: float
+    memory_mib: float
+    """The process at its largest."""
+    cold_records: float
+    cold_bytes: float
+    """A node, until then."""
+    steady_records: float
+    steady_bytes: float
+    """A node and second."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.nodes:7} {self.links:7} {self.virtual_s:10.2f} {self.wall_s:8.1f} {self.cpu_s:8.1f} {self.memory_mib:7.0f}"
+            f" {self.cold_records:29.0f} {self.cold_bytes:9.0f} {self.steady_records:36.2f} {self.steady_bytes:8.0f}"
+        )
+
+
+async def measure(nodes: int, seed: int, degree: float = 6.0, steady_s: float = STEADY_S) -> Cost:
+    """Start `nodes` daemons at once, wait until they have converged, and go on for `steady_s`."""
+    began, cpu_began = time.perf_counter(), time.process_time()
+    async with Lab(seed, log_level="warning", keeps_events=False) as lab:
+        topology = random_graph(nodes, lab.random, degree)
+        lab.build(topology, lambda: lab.random.uniform(*LATENCY_S))
+        powered_on = lab.now
+        await lab.start()
+        await lab.converged(LIMIT_S)
+        virtual_s, wall_s = lab.now - powered_on, time.perf_counter() - began
+        cpu_s = time.process_time() - cpu_began
+        cold = _sent(lab)
+        await lab.sleep(steady_s)
+        steady = _sent(lab)
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Cost(
+        nodes,
+        len(topology.edges),
+        virtual_s,
+        wall_s,
+        cpu_s,
+        peak_kib / 1024,
+        cold[0] / nodes,
+        cold[1] / nodes,
+        (steady[0] - cold[0]) / nodes / steady_s,
+        (steady[1] - cold[1]) / nodes / steady_s,
+    )
+
+
+def _sent(lab: Lab) -> tuple[int, int]:
+    nodes = [daemon.node for daemon in lab.daemons.values()]
+    return sum(node.records_out() for node in nodes if isinstance(node, LabNode)), lab.internet.bytes
