@@ -50,9 +50,9 @@ class LabNode(Node):
     """Behaves like any node."""
 
     def __init__(self, *parts: Any, watcher: Watcher | None, parse: Callable[[bytes], Card]) -> None:
+        self.parse_card = parse
         super().__init__(*parts)
         self._watcher = watcher
-        self._cards.parse = parse
 
     @property
     def id(self) -> NodeId:
@@ -65,8 +65,7 @@ class LabNode(Node):
 
     def link_towards(self, destination: NodeId) -> PeerLink | None:
         """Return the link that frames for `destination` take."""
-        route = self._routing.table.selected.get(destination)
-        return route.link if route is not None else None
+        return self._next_hop(destination)
 
     def records_out(self) -> int:
         """All that were sent on the links there are."""
