@@ -339,6 +339,8 @@ class Node:
             return
         self.tally.count("links_closed")
         self._congestion += link.driver.link.dropped
+        if self._stopping:
+            return  # nobody is left to be told of other ways
         self._routing.link_down(link, self._clock.now())
         self._pump_routing()
         self._dialler.links_changed()
