@@ -4,13 +4,13 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT, Table
+from tomlkit.items import AoT, InlineTable, Table
 
 from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
@@ -75,13 +75,10 @@ class ConfigFile:
         """Write `[messaging.broadcast]`, then put it in force."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
-            messaging = document.setdefault("messaging", tomlkit.table())
-            table = messaging.setdefault("broadcast", tomlkit.table())
-            for key, value in vars(broadcast).items():
-                if value is None:
-                    table.pop(key, None)
-                elif table.get(key) != value:
-                    table[key] = value
+            messaging = document.setdefault("messaging", tomlkit.table(is_super_table=True))
+            inline = isinstance(messaging, InlineTable)
+            table = messaging.setdefault("broadcast", tomlkit.inline_table() if inline else tomlkit.table())
+            _set_keys(table, vars(broadcast))
             return True
 
         await self._edit(edit)
@@ -160,7 +157,9 @@ class ConfigFile:
 
     def _edited(self, edit: Any) -> bool:
         try:
-            document = tomlkit.parse(self.read().text or NEW_FILE)
+            text = self.read().text or NEW_FILE
+            load(text, self._path, {})  # an edit takes it that every key has its type
+            document = tomlkit.parse(text)
             if not edit(document):
                 return False
             text = tomlkit.dumps(document)
@@ -179,6 +178,21 @@ class ConfigFile:
         _write(path, text.encode(), mode)
         self._path = path
         return path
+
+
+def _set_keys(table: Any, values: Mapping[str, Any]) -> None:
+    """Set keys of a table, of those that are None take them out; remarks behind its last key stay behind it."""
+    tail = []
+    while isinstance(table, Table) and table.value.body and table.value.body[-1][0] is None:
+        tail.append(table.value.body.pop()[1])
+    # What goes goes last: tomlkit loses its way in dotted keys once one was removed.
+    for key, value in sorted(values.items(), key=lambda item: item[1] is None):
+        if value is None:
+            table.pop(key, None)
+        elif table.get(key) != value:
+            table[key] = value
+    for remark in reversed(tail):
+        table.add(remark)
 
 
 def _set_member(features: Any, key: str, name: str, *, belongs: bool) -> None:

@@ -1,11 +1,12 @@
 """The configuration file is edited as a careful person would."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from pimd.contract import PeerEntry
+from pimd.contract import BroadcastConfig, PeerEntry
 from pimd.ids import NodeId
 from pimd.settings import Settings, load
 from pimd.store.config_file import ConfigFile
@@ -120,3 +121,91 @@ async def test_what_features_read_of_it(tmp_path: Path) -> None:
     assert config.interface() == ("pim0", 1400)
     assert config.read().text == TEXT
     assert Settings().interface.mtu == 1400
+
+
+CLEANUP = "peer_cleanup = { enabled = true, max_unreachable_lifetime_s = 9, cleanup_interval_s = 9 }\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a remark",
+        '[node]\nname = "x" # last line without an end',
+        "[messaging]\n",
+        "[messaging]\nbroadcast = { watch_incoming = true, min_peer_interval_s = 60 } # mine\n",
+        "[messaging]\nbroadcast = {}\n[relay]\nenabled = true\n",
+        "[messaging.broadcast] # mine\noutgoing_interval_s = 60\n# watch_incoming = true\n",
+        "[messaging]\n[relay]\nenabled = true\n[messaging.broadcast]\noutgoing_interval_s = 40\n",
+        f"[messaging.broadcast]\nwatch_incoming = true\n[relay]\nenabled = true\n[messaging]\n{CLEANUP}",
+        f"[messaging]\n{CLEANUP}[relay]\nenabled = true\n",
+        "[messaging]\nbroadcast.watch_incoming = true # dotted\nbroadcast.outgoing_interval_s = 40\n",
+        "messaging.broadcast.watch_incoming = true\n",
+        "messaging = { broadcast = { watch_incoming = true } }\n",
+        "messaging = {}\n",
+    ],
+)
+async def test_how_identities_are_broadcast_is_written_in_every_form_of_the_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path, text)
+    others = load(text, path, {}).settings.model_dump(exclude={"messaging": {"broadcast"}})
+    for wanted in (BroadcastConfig(300, watch_incoming=False, min_peer_interval_s=30), BroadcastConfig(None, True, 7)):  # noqa: FBT003
+        await config.set_broadcast(wanted)
+        assert config.broadcast() == wanted
+        again = load(path.read_text(), path, {})  # as after a restart
+        assert ConfigFile(path, path, again.settings, "kitchen").broadcast() == wanted
+        assert again.settings.model_dump(exclude={"messaging": {"broadcast"}}) == others
+        assert set(re.findall("#.*", text)) <= set(re.findall("#.*", path.read_text()))
+
+
+async def test_changing_the_broadcast_keeps_comments_and_order(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    text = (
+        "# first\n[messaging.broadcast] # how we are seen\noutgoing_interval_s = 60 # often\n"
+        f"watch_incoming = true\n\n{TEXT}"
+    )
+    await made(path, text).set_broadcast(BroadcastConfig(90, watch_incoming=True, min_peer_interval_s=60))
+    changed = text.replace("60 # often", "90 # often").replace("true\n\n", "true\nmin_peer_interval_s = 60\n\n")
+    assert path.read_text() == changed
+
+
+async def test_the_reference_file_takes_a_change_of_the_broadcast(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    text = (Path(__file__).parents[2] / "config" / "pimd.toml").read_text()
+    config = made(path, text)
+    await config.set_broadcast(BroadcastConfig(90, watch_incoming=False, min_peer_interval_s=60))
+    left = path.read_text().splitlines()
+    assert [line for line in text.splitlines() if line not in left] == []
+    assert load(path.read_text(), path, {}).settings.messaging.broadcast.outgoing_interval_s == 90
+
+
+async def test_without_a_file_a_change_of_the_broadcast_makes_the_users(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "pim.toml"
+    config = made(path, None)
+    assert config.broadcast() == BroadcastConfig(None, watch_incoming=True, min_peer_interval_s=60)
+    await config.set_broadcast(BroadcastConfig(90, watch_incoming=True, min_peer_interval_s=60))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load(path.read_text(), path, {}).settings.messaging.broadcast.outgoing_interval_s == 90
+
+
+async def test_a_broadcast_that_cannot_be_written_is_not_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    before = config.broadcast()
+    (tmp_path / "pim.toml.bak").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        await config.set_broadcast(BroadcastConfig(90, watch_incoming=False, min_peer_interval_s=60))
+    assert config.broadcast() == before
+    assert path.read_text() == TEXT
+
+
+@pytest.mark.parametrize("broken", ["messaging = 3\n", "[messaging]\nbroadcast = true\n", "peers = 3\n"])
+async def test_a_file_whose_keys_have_other_types_by_now_is_not_touched(tmp_path: Path, broken: str) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    path.write_text(broken)
+    with pytest.raises(OSError, match="does not load"):
+        await config.set_broadcast(BroadcastConfig(90, watch_incoming=False, min_peer_interval_s=60))
+    with pytest.raises(OSError, match="does not load"):
+        await config.add_peer(PeerEntry("b:2"))
+    assert path.read_text() == broken
