@@ -1,5 +1,5 @@
 """Features that are tested through whole daemons take the same fixtures."""
 
-from tests.system.conftest import daemon
+from tests.system.conftest import daemon, pair
 
-__all__ = ["daemon"]
+__all__ = ["daemon", "pair"]

@@ -37,6 +37,12 @@ def test_answers_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) ->
     checked(alice, "mesh.status")
     table = checked(alice, "route.table")
     assert [(row["destination"], row["via"], row["hops"]) for row in table["routes"]] == [(bob_id, bob_id, 1)]
+    assert checked(alice, "peers.get_broadcast_state")["last_broadcast_ms"] is None
+    checked(alice, "peers.broadcast_identity_now")
+    changed = checked(alice, "peers.set_broadcast_config", {"outgoing_interval_s": 300})
+    assert changed["last_recipient_count"] == 1
+    checked(alice, "peers.set_broadcast_config", {"outgoing_interval_s": None, "min_peer_interval_s": 30})
+    checked(alice, "peers.set_broadcast_config")
     checked(alice, "peers.import_identity", {"node_id": SOMEBODY, "x25519_pubkey": KEY, "friendly_name": "carol"})
     sent = checked(alice, "messages.send", {"peer_node_id": bob_id.upper(), "body": "hello"})
     checked(alice, "messages.send", {"peer_node_id": SOMEBODY, "body": "later"})
@@ -85,6 +91,8 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
         ("peers.remove", {}, -32602),
         ("peers.get", {"node_id": SOMEBODY}, -32010),
         ("peers.import_identity", {"node_id": bob.node_id, "x25519_pubkey": KEY}, -32040),
+        ("peers.set_broadcast_config", {"outgoing_interval_s": 29}, -32041),
+        ("peers.set_broadcast_config", {"min_peer_interval_s": 0}, -32602),
         ("peers.pair", {"trust": "once", "node_id": SOMEBODY}, -32002),
         ("peers.pair", {"trust": "once", "address": "127.0.0.1:1"}, -32012),
         ("route.set_split_default", {"on": True}, -32002),
@@ -142,6 +150,8 @@ def test_the_description_is_valid_openrpc_and_complete(pair: tuple[Daemon, Daemo
     [
         "status",
         "peers.list",
+        "peers.get_broadcast_state",
+        "peers.broadcast_identity_now",
         "messages.list_conversations",
         "config.get",
         "features.list",

@@ -7,6 +7,8 @@ from pydantic import Field
 from pimd.contract import NodeIdHex, Params, PeerSummary, Result, X25519Hex
 
 LABEL_LIMIT = 128
+OUTGOING_INTERVAL_MIN_S = 30
+"""Seconds between two broadcasts that a user may ask for."""
 Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Mechanism = Literal["tcp", "bluetooth", "wifi_direct"]
 
@@ -124,6 +126,36 @@ class Discovered(Result):
     first_seen_s: int
     last_seen_s: int
     label_announced: str | None
+
+
+class BroadcastNow(Result):
+    """What became of one broadcast."""
+
+    recipients: int = Field(ge=0, description="Neighbours it was sent to; from them it spreads over the mesh.")
+    sent_at_ms: int
+
+
+class BroadcastParams(Params):
+    """What to change; what is absent stays as it is."""
+
+    outgoing_interval_s: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """30 or more; null turns the extra broadcasts off."""
+    watch_incoming: bool | None = None
+    """Null counts as absent."""
+    min_peer_interval_s: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    """Null counts as absent."""
+
+
+class BroadcastState(Result):
+    """How this node's identity goes out, and how much is told of those that come in."""
+
+    outgoing_interval_s: int | None = Field(
+        ge=OUTGOING_INTERVAL_MIN_S, description="Null: as often as the protocol asks for, about every 300 s."
+    )
+    watch_incoming: bool = Field(description="Whether identities that come over other nodes are told of.")
+    min_peer_interval_s: int = Field(ge=1, description="One of those is told of at most this often.")
+    last_broadcast_ms: int | None = Field(description="Since the start of the daemon.")
+    last_recipient_count: int | None = Field(ge=0)
 
 
 class PeerChanged(Result):

@@ -6,7 +6,6 @@ from pimd.contract import (
     CONFIG,
     MESH,
     PUBLISH,
-    DaemonPlugin,
     Lagged,
     LinkDown,
     LinkUp,
@@ -18,13 +17,14 @@ from pimd.contract import (
     RouteLost,
     Subscription,
 )
+from pimd_features.peers.broadcasts import Broadcasts
 from pimd_features.peers.models import PeerChanged
 from pimd_features.peers.rows import Rows
 
 STREAM = "peers.event"
 
 
-class PeersPlugin(DaemonPlugin):
+class PeersPlugin(Broadcasts):
     """Dials what the configuration names; provides the rows of peers to other features."""
 
     name: ClassVar[str] = "peers"
@@ -32,6 +32,7 @@ class PeersPlugin(DaemonPlugin):
 
     async def start(self, ctx: PluginContext) -> None:
         """Begin to dial and to tell."""
+        self._ctx = ctx
         self.rows = Rows(ctx)
         mesh = ctx.services[MESH]
         for entry in ctx.services[CONFIG].peers():
