@@ -1,6 +1,6 @@
 """End-to-end encrypted messages between people: the flagship feature, and the model for every other."""
 
-from pimd.contract import KEYSTORE, MESH, PEER_DATA, PUBLISH, EventStream, Feature, Provided
+from pimd.contract import CONFIG, KEYSTORE, MESH, PEER_DATA, PUBLISH, EventStream, Feature, Provided
 from pimd_features.messaging.models import MessagesEvent, MessagingSettings
 from pimd_features.messaging.plugin import STREAM, MessagingPlugin
 
@@ -12,5 +12,5 @@ FEATURE = Feature(
     events=(EventStream(STREAM, MessagesEvent),),
     settings=MessagingSettings,
     provides=(Provided(PEER_DATA),),
-    uses=(MESH, KEYSTORE, PUBLISH),
+    uses=(MESH, KEYSTORE, CONFIG, PUBLISH),
 )

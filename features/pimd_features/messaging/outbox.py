@@ -80,11 +80,18 @@ class Outbox:
         """Those with something ready to be sent."""
         return [peer_id for peer_id, peer in self._peers.items() if peer.ready]
 
-    def appeared(self, peer_id: NodeId, *, anew: bool) -> None:
-        """A route or card came up: send what waits at once; `anew` also what is on its way, which the break may have lost."""
+    def waits_for(self) -> list[NodeId]:
+        """Those with a message that was not acknowledged."""
+        return list(self._peers)
+
+    def appeared(self, peer_id: NodeId, *, anew: bool) -> bool:
+        """A route or card came up: send what waits at once; `anew` also what is on its way, which the break may have lost.
+
+        False when nothing is ready for that peer.
+        """
         peer = self._peers.get(peer_id)
         if peer is None:
-            return
+            return False
         for id_, entry in peer.entries.items():
             if entry.in_flight and not anew:
                 continue
@@ -92,6 +99,7 @@ class Outbox:
             entry.attempts = 0
             entry.round += 1
             peer.ready[id_] = None
+        return bool(peer.ready)
 
     def take(self, peer_id: NodeId) -> Outgoing | None:
         """Return the next message to send now, if the window has room."""

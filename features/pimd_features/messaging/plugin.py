@@ -12,6 +12,7 @@ from pimd.contract import (
     PUBLISH,
     DaemonPlugin,
     Erased,
+    Forgotten,
     InvalidParams,
     Lagged,
     MeshEvent,
@@ -19,6 +20,7 @@ from pimd.contract import (
     MessagePeerUnknown,
     NoParams,
     PeerDirectoryEvent,
+    PeerInfoSource,
     PluginContext,
     RouteFound,
     Seen,
@@ -34,6 +36,7 @@ from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import MIGRATIONS
 from pimd_features.messaging.sending import Sender, seal
+from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
 from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND, Ack, AckKind
 
@@ -61,6 +64,7 @@ class MessagingPlugin(DaemonPlugin):
     def __init__(self) -> None:
         self._database: Database | None = None
         self._last_ts_ms = 0
+        self._repeating: set[NodeId] = set()
 
     # --- DaemonPlugin
 
@@ -75,6 +79,8 @@ class MessagingPlugin(DaemonPlugin):
             self._outbox.add(message)
         self._sender = Sender(ctx, self._store, self._outbox, self._status_changed)
         settings = models.MessagingSettings.model_validate(ctx.settings.model_dump())
+        self._sender.owe_receipts(await self._store.peers_with_receipts())
+        self._sightings = Sightings(ctx)
         self._receiver = Receiver(ctx, settings, self._store, self._sender, self._tell_received)
         ctx.spawn("sender", self._sender.run())
         ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
@@ -160,6 +166,7 @@ class MessagingPlugin(DaemonPlugin):
             ids = await self._store.mark_read(params.peer_node_id, params.up_to_ts_ms, now_ms, now_ms + RECEIPTS_FOR_MS)
             left = await self._store.conversation(params.peer_node_id)
         if ids:
+            self._sender.owe_receipts([params.peer_node_id])
             self._ctx.spawn("read receipts", self._repeat_receipts(params.peer_node_id))
         return models.Unread(unread_count=left.unread if left is not None else 0)
 
@@ -235,30 +242,43 @@ class MessagingPlugin(DaemonPlugin):
             async for event in events:
                 if isinstance(event, Lagged):
                     for route in self._mesh.routes():
-                        self._sender.appeared(route.destination, anew=True)
+                        self._reached(route.destination)
                 elif isinstance(event, RouteFound):
-                    self._sender.appeared(event.destination, anew=True)
-                    self._ctx.spawn("read receipts", self._repeat_receipts(event.destination))
+                    self._reached(event.destination)
+
+    def _reached(self, peer: NodeId) -> None:
+        """Most have nothing waiting here, and must cost next to nothing."""
+        self._sender.appeared(peer, anew=True)
+        if self._sender.owes_receipts(peer) and peer not in self._repeating:
+            self._repeating.add(peer)  # a route that comes and goes must not pile up tasks
+            self._ctx.spawn("read receipts", self._repeat_receipts(peer))
 
     async def _repeat_receipts(self, peer: NodeId) -> None:
         try:
             await self._sender.send_receipts(peer)
         except DatabaseError as error:
             self._ctx.log.error("read receipts for %s were not sent: %s", peer.abbreviated, error)
+        finally:
+            self._repeating.discard(peer)
 
     async def _follow_peers(self, events: Subscription[PeerDirectoryEvent]) -> None:
         with events:
             async for event in events:
-                if isinstance(event, Lagged):
-                    continue
-                if isinstance(event, Seen):
-                    self._sender.appeared(event.node_id, anew=False)
-                    seen = models.PeerSeen(
-                        peer_node_id=event.node_id, name=event.name, x25519_known=True, via=event.via.value
-                    )
-                else:
-                    seen = models.PeerSeen(peer_node_id=event.node_id, name="", x25519_known=False, via="direct")
-                self._publish(STREAM, seen)
+                match event:
+                    case Lagged():
+                        for peer in self._outbox.waits_for():
+                            self._sender.appeared(peer, anew=False)
+                    case Seen(node_id, _, name, via):
+                        self._sender.appeared(node_id, anew=False)
+                        if self._sightings.is_told(event):
+                            self._publish_seen(node_id, name, known=True, via=via)
+                    case Forgotten(node_id):
+                        self._sightings.forget(node_id)
+                        self._publish_seen(node_id, "", known=False, via=PeerInfoSource.DIRECT)
+
+    def _publish_seen(self, node_id: NodeId, name: str, *, known: bool, via: PeerInfoSource) -> None:
+        seen = models.PeerSeen(peer_node_id=node_id, name=name, x25519_known=known, via=via.value)
+        self._publish(STREAM, seen)
 
     async def _keep_house(self) -> None:
         while True:

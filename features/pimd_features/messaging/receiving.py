@@ -77,8 +77,7 @@ class Receiver:
             return None
 
     async def _is_welcome(self, src: NodeId, text: str) -> bool:
-        known = self._keystore.get(src)
-        if known is not None and known.contact:
+        if self._is_contact(src):
             return True
         if self._settings.accept == "everyone" and await self._has_room(src, len(text.encode())):
             return True
@@ -86,9 +85,12 @@ class Receiver:
         self._ctx.log.debug("a message of the stranger %s was refused", src.abbreviated)
         return False
 
+    def _is_contact(self, peer: NodeId) -> bool:
+        known = self._keystore.get(peer)
+        return known is not None and known.contact
+
     async def _has_room(self, src: NodeId, size: int) -> bool:
-        contacts = {known.node_id for known in self._keystore.list() if known.contact}
-        strangers = [c for c in await self._store.conversations() if c.peer not in contacts]
+        strangers = [c for c in await self._store.conversations() if not self._is_contact(c.peer)]
         own = [c for c in strangers if c.peer == src]
         return (
             sum(c.received for c in own) < STRANGER_MESSAGES

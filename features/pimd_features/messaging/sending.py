@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pimd.contract import (
     KEYSTORE,
@@ -48,6 +48,7 @@ class Sender:
         self._mesh = ctx.services[MESH]
         self._wake = asyncio.Event()
         self._last_expiry_check = ctx.clock.now() - EXPIRY_CHECK_S
+        self._owed: set[NodeId] = set()
 
     def wake(self) -> None:
         """Something is ready, or time passed."""
@@ -55,8 +56,8 @@ class Sender:
 
     def appeared(self, peer: NodeId, *, anew: bool) -> None:
         """A peer can be reached, perhaps again."""
-        self._outbox.appeared(peer, anew=anew)
-        self.wake()
+        if self._outbox.appeared(peer, anew=anew):
+            self.wake()
 
     async def run(self) -> None:
         """Send until cancelled; trouble with the disk is logged and tried again."""
@@ -139,9 +140,24 @@ class Sender:
         """Tell a sender what became of its message, best effort."""
         await self._ctx.control.send_routed(peer, PluginPayload(ACK_KIND, Ack(id_, kind).encode()))
 
+    def owe_receipts(self, peers: Iterable[NodeId]) -> None:
+        """Remember that read receipts for these are to be repeated."""
+        self._owed.update(peers)
+
+    def owes_receipts(self, peer: NodeId) -> bool:
+        """Tell, without a look at the disk, whether there may be any."""
+        return peer in self._owed
+
     async def send_receipts(self, peer: NodeId) -> None:
         """Repeat all read receipts that are still to be repeated."""
-        ids = await self._store.read_receipts(peer, self._ctx.clock.unix_ms())
+        self._owed.discard(peer)  # before the look at the disk: what is marked read meanwhile is owed anew
+        try:
+            ids = await self._store.read_receipts(peer, self._ctx.clock.unix_ms())
+        except DatabaseError:
+            self._owed.add(peer)
+            raise
+        if ids:
+            self._owed.add(peer)
         for start in range(0, len(ids), RECEIPTS_AT_ONCE):
             if start:
                 await self._ctx.clock.sleep(RECEIPTS_PAUSE_S)

@@ -193,6 +193,11 @@ class MessageStore:
         )
         return [MessageId(row["id"]) for row in rows]
 
+    async def peers_with_receipts(self) -> list[NodeId]:
+        """Whom there are read receipts for, those that are over included."""
+        rows = await self._database.read("SELECT DISTINCT peer FROM read_receipts")
+        return [NodeId(row["peer"]) for row in rows]
+
     # --- conversations
 
     async def conversations(self) -> list[Conversation]:

@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from pimd.assembly.services import PluginIdentity
 from pimd.clock import ManualClock
 from pimd.contract import (
+    CONFIG,
     KEYSTORE,
     MESH,
     PUBLISH,
+    BroadcastConfig,
     CancellationToken,
     PluginContext,
     PluginPayload,
@@ -89,6 +91,16 @@ class AirMesh:
 
 
 @dataclass
+class AirConfig:
+    """The part of `Config` that messaging uses."""
+
+    in_force: BroadcastConfig = field(default_factory=lambda: BroadcastConfig(None, True, 60))  # noqa: FBT003
+
+    def broadcast(self) -> BroadcastConfig:
+        return self.in_force
+
+
+@dataclass
 class Party:
     """One node: its key and keystore stay, its plugin can be killed and started again."""
 
@@ -100,6 +112,7 @@ class Party:
     directory: Path
     group: asyncio.TaskGroup
     mesh: AirMesh = field(default_factory=AirMesh)
+    config: AirConfig = field(default_factory=AirConfig)
     plugin: MessagingPlugin | None = None
     events: list[BaseModel] = field(default_factory=list)
     settings: MessagingSettings = field(default_factory=MessagingSettings)
@@ -121,7 +134,13 @@ class Party:
         return database is not None and (bool(database._waiting) or database._turn.locked())
 
     def __getitem__(self, key: ServiceKey[Any]) -> Any:
-        return {MESH: self.mesh, KEYSTORE: self.keystore, PUBLISH: lambda _, event: self.events.append(event)}[key]
+        services: dict[ServiceKey[Any], Any] = {
+            MESH: self.mesh,
+            KEYSTORE: self.keystore,
+            CONFIG: self.config,
+            PUBLISH: lambda _, event: self.events.append(event),
+        }
+        return services[key]
 
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
         raise AssertionError("messages are always sealed")

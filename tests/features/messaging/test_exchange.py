@@ -254,6 +254,14 @@ async def test_a_stranger_leaves_so_many_bytes_and_no_more(party: MakeParty) -> 
     assert await flood(bob, alice, 40, "x" * 8192) == 32
 
 
+async def test_a_strangers_message_does_not_cost_a_look_through_all_identities(
+    party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await pair(party)
+    monkeypatch.delattr(type(bob.keystore), "list")
+    assert await flood(bob, alice, 3, "x") == 3
+
+
 async def test_all_strangers_together_are_limited(party: MakeParty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "STRANGERS_MESSAGES", 70)
     alice, bob = await pair(party)
