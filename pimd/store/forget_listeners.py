@@ -30,6 +30,7 @@ class ForgetListeners:
         self._running: set[asyncio.Task[None]] = set()
         self._backlog: deque[NodeId] = deque()
         self._telling = False
+        self._stopped = False
 
     async def tell(self, peer: NodeId) -> None:
         """Tell all at once; return when they returned, or after 5 s, when those not ready go on unwaited for."""
@@ -49,7 +50,7 @@ class ForgetListeners:
 
     def tell_later(self, peer: NodeId) -> None:
         """Queue an evicted identity; they are told one after the other."""
-        if not self.listeners:
+        if self._stopped or not self.listeners:
             return
         if len(self._backlog) >= BACKLOG_LIMIT:
             self.untold += 1
@@ -60,7 +61,8 @@ class ForgetListeners:
             self._own(self._tasks.create_task(self._tell_backlog(), name="evicted identities"))
 
     def stop(self) -> None:
-        """Cancel what is still being told."""
+        """Cancel what is still being told; of what leaves from now on nobody is told."""
+        self._stopped = True
         for task in self._running:
             task.cancel()
 

@@ -249,3 +249,21 @@ async def test_evictions_that_plugins_are_too_slow_for_are_counted(
             keystore.learn(peer.card(1), direct=False)
         await keystore.durable()
         assert keystore.evictions_untold == 15 - 3
+
+
+async def test_an_identity_that_leaves_in_the_last_moment_does_not_disturb_the_end(
+    path: Path, clock: ManualClock, alice: Person, bob: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[NodeId] = []
+
+    async def listener(peer: NodeId) -> None:
+        told.append(peer)
+
+    async with Keystore.open(path, clock, limit=1) as keystore:
+        keystore.on_forgotten.append(listener)
+        keystore.learn(alice.card(1), direct=False)
+        keystore.learn(bob.card(1), direct=False)
+    assert caplog.records == []
+    async with Keystore.open(path, clock) as keystore:
+        assert [peer.node_id for peer in keystore.list()] == [bob.id]
+    assert told == []
