@@ -29,6 +29,7 @@ from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
 from pimd.settings import Settings, disabled_features
+from pimd.store.ageing import age_out_identities
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDir, hold_data_dir
 from pimd.store.keystore import Keystore
@@ -152,6 +153,7 @@ async def composed(on: Foundation, shut_down: Callable[[], None]) -> AsyncIterat
         group = await stack.enter_async_context(_stopping_tasks())
         parts = await stack.enter_async_context(AsyncExitStack())
         await _start_mesh(core, assembly, on.settings, parts, group)
+        _start_ageing(on.settings, keystore, on.clock, group)
         yield Composed(core, assembly, rpc, group)
 
 
@@ -171,6 +173,13 @@ async def _start_mesh(
             f"cannot listen for peers on {where}: {error.strerror or error}; "
             "another pimd may run there; set [transport] listen_port to another port"
         ) from error
+
+
+def _start_ageing(settings: Settings, keystore: Keystore, clock: Clock, group: asyncio.TaskGroup) -> None:
+    configured = settings.messaging.peer_cleanup
+    if configured.enabled:
+        work = age_out_identities(keystore, clock, configured.max_unreachable_lifetime_s, configured.cleanup_interval_s)
+        group.create_task(work, name="identity ageing")
 
 
 async def _open_doors(rpc: RpcServer, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:

@@ -22,7 +22,6 @@ UNUSED = (
     "routing.route_expiry_s",
     "routing.dns_servers",
     "security.trust_store_file",
-    "messaging.peer_cleanup",
     "messaging.broadcast.peer_cleanup",
     "discovery.shared_key",
 )

@@ -18,6 +18,7 @@ from pydantic import (
 
 from pimd.ids import NodeId
 
+DAY_S = 24 * 3600
 NAME_LIMIT = 64
 """Bytes of UTF-8 of a node's name, as on its card (docs/protocol.md)."""
 
@@ -43,8 +44,8 @@ def _node_id(value: str) -> str:
 
 Strings = Annotated[list[str], BeforeValidator(_listed)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[int, Field(ge=1, lt=2**63)]
 NodeIdText = Annotated[str, AfterValidator(_node_id)]
 
 
@@ -55,7 +56,7 @@ class Section(BaseModel):
 
 
 class PeerCleanup(Section):
-    """When stale entries of a table go; accepted without effect."""
+    """When stale entries of a table go; given, it is given whole."""
 
     enabled: bool
     max_unreachable_lifetime_s: Count
@@ -191,7 +192,10 @@ class MessagingSection(Section):
     """`[messaging]`."""
 
     broadcast: BroadcastSection = BroadcastSection()
-    peer_cleanup: PeerCleanup | None = None
+    peer_cleanup: PeerCleanup = PeerCleanup(
+        enabled=True, max_unreachable_lifetime_s=90 * DAY_S, cleanup_interval_s=DAY_S
+    )
+    """When identities that are nobody to the user, and were not seen, leave the keystore."""
 
 
 class RpcSection(Section):

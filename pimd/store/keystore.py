@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import itertools
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -20,14 +21,27 @@ from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
 from pimd.store.database import Database
 from pimd.store.eviction import Victims
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
-from pimd.store.keystore_rows import FORGOTTEN, IDENTITIES, MIGRATIONS, NOTES, OWN, PINS, Note, card_ed25519
-from pimd.store.mirror import Mirror
+from pimd.store.keystore_rows import (
+    AGED_OUT,
+    FORGOTTEN,
+    IDENTITIES,
+    MIGRATIONS,
+    NOTES,
+    OWN,
+    PINS,
+    Gone,
+    Note,
+    card_ed25519,
+)
+from pimd.store.mirror import Mirror, MirrorTable
 from pimd.store.task_scope import task_scope
 
 log = logging.getLogger(__name__)
 
 IDENTITY_LIMIT = 100_000
 """Identities kept; contacts, configured and direct peers are never evicted for others (docs/protocol.md)."""
+GONE_LIMIT = 100_000
+"""Ids kept of those that the user forgot, and as many of those that aged out; the one that went first is dropped first."""
 _HIGHEST_SEQ = "highest_seq"
 
 
@@ -41,7 +55,7 @@ class Learned(enum.Enum):
     OTHER_KEYS = enum.auto()
     """It carries other keys than the first valid card of that id: refused and counted."""
     FORGOTTEN = enum.auto()
-    """The user forgot this very card, or a newer one."""
+    """The user forgot this very card, or a newer one, or it aged out."""
     FULL = enum.auto()
     """There is no room, and nobody who may be evicted: refused and counted."""
 
@@ -53,19 +67,21 @@ class Keystore:
     `DatabaseError`, with nothing changed, when that fails; cards are not awaited. Events follow the commit, in order.
     """
 
-    def __init__(self, database: Database, clock: Clock, tasks: asyncio.TaskGroup, limit: int) -> None:
+    def __init__(self, database: Database, clock: Clock, tasks: asyncio.TaskGroup, limit: int, gone_limit: int) -> None:
         self.is_configured: Callable[[NodeId], bool] = lambda _: False
         """Whether the configuration names the id; such identities are never evicted."""
         self.counters: Counter[str] = Counter()
-        """`cards_of_other_keys`, `cards_without_room`, `identities_evicted`."""
+        """`cards_of_other_keys`, `cards_without_room`, `identities_evicted`, `identities_aged_out`."""
         self.damaged = database.damaged
         """Where a damaged `peers.db` was moved at this start; None as a rule."""
         self._clock = clock
         self._limit = limit
+        self._gone_limit = gone_limit
         self._mirror = Mirror(database, "keystore")
         self._identities = self._mirror.table(IDENTITIES)
         self._notes = self._mirror.table(NOTES)
         self._forgotten = self._mirror.table(FORGOTTEN)
+        self._aged_out = self._mirror.table(AGED_OUT)
         self._pins = self._mirror.table(PINS)
         self._own = self._mirror.table(OWN)
         self._victims = Victims(self._identities, self._who_may_go)
@@ -74,10 +90,12 @@ class Keystore:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, clock: Clock, *, limit: int = IDENTITY_LIMIT) -> AsyncIterator[Self]:
+    async def open(
+        cls, path: Path, clock: Clock, *, limit: int = IDENTITY_LIMIT, gone_limit: int = GONE_LIMIT
+    ) -> AsyncIterator[Self]:
         """Own the file until the end of the block, by which everything is on disk. Raises `DatabaseError`."""
         async with Database.open(path, MIGRATIONS, clock=clock) as database, task_scope() as tasks:
-            keystore = cls(database, clock, tasks, limit)
+            keystore = cls(database, clock, tasks, limit, gone_limit)
             await keystore._mirror.load()
             try:
                 yield keystore
@@ -159,6 +177,25 @@ class Keystore:
         if held is not None:
             self._identities.put(node_id, replace(held, last_seen_ms=self._clock.unix_ms()))
 
+    def age_out(self, unseen_since_ms: int, most: int) -> int:
+        """Let go of up to `most` identities that mean nothing to the user and were not seen since; return how many went.
+
+        Those that are never evicted stay, and so do blocked ones and those with a route. (id, seq) is kept of each, so
+        that the same card is not learned again; a newer one, or a link, makes it a stranger anew.
+        """
+        may_go = self._who_may_go()
+        stale = (
+            peer
+            for peer in self._identities.values()
+            if peer.last_seen_ms < unseen_since_ms and may_go(peer) and self._is_out_of_reach(peer.node_id)
+        )
+        going = list(itertools.islice(stale, most))
+        for peer in going:
+            self.counters["identities_aged_out"] += 1
+            self._leave(peer, self._aged_out)
+            self._tell_later(peer.node_id)
+        return len(going)
+
     def durable(self) -> Awaitable[None]:
         """Wait until every change so far is on disk; `DatabaseError` when the newest could not be, and was undone."""
         return self._mirror.durable()
@@ -211,7 +248,7 @@ class Keystore:
         return {node_id: note.label for node_id, note in self._notes.items() if note.label is not None}
 
     async def import_identity(self, node_id: NodeId, x25519_pub: bytes, name: str) -> bool:
-        """Store a key given by the user and make it a contact; True when the key was new.
+        """Store a key given by the user and make it a contact; True when the key was new. An empty name keeps the one held.
 
         Raises `KeyConflict` when a signed card holds another, ValueError for a key that is none.
         """
@@ -239,9 +276,7 @@ class Keystore:
         for address in pins:
             self._pins.remove(address)
         if peer is not None:
-            if peer.card is not None:
-                self._forgotten.put(node_id, peer.seq)
-            self._drop(node_id)
+            self._leave(peer, self._forgotten)
         await self.durable()
         if peer is not None:
             await self._listeners.tell(node_id)
@@ -282,7 +317,9 @@ class Keystore:
     # --- how
 
     def _refuse_stranger(self, card: Card, *, direct: bool) -> Learned | None:
-        if not direct and card.seq <= self._forgotten.get(card.node_id, -1):
+        if not direct and any(
+            card.seq <= gone[card.node_id].seq for gone in (self._forgotten, self._aged_out) if card.node_id in gone
+        ):
             return Learned.FORGOTTEN
         if not self._make_room():
             self.counters["cards_without_room"] += 1
@@ -313,6 +350,7 @@ class Keystore:
             last_seen_ms=now,
         )
         self._forgotten.remove(card.node_id)
+        self._aged_out.remove(card.node_id)
         self._put(peer, PeerInfoSource.DIRECT if direct else PeerInfoSource.ROUTED)
 
     def _store_import(self, node_id: NodeId, x25519_pub: bytes, name: str, held: KnownPeer | None) -> None:
@@ -323,7 +361,7 @@ class Keystore:
         peer = KnownPeer(
             node_id=node_id,
             x25519_pub=x25519_pub,
-            name=name,
+            name=name or (held.name if held is not None else ""),
             known="imported",
             card=None,
             seq=0,
@@ -339,6 +377,15 @@ class Keystore:
     def _put(self, peer: KnownPeer, via: PeerInfoSource) -> None:
         self._identities.put(peer.node_id, peer)
         self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
+
+    def _leave(self, peer: KnownPeer, marks: MirrorTable[NodeId, Gone]) -> None:
+        """Drop an identity, and mark its card as one that is not to be learned again."""
+        if peer.card is not None:
+            marks.remove(peer.node_id)  # the newest mark stands last
+            marks.put(peer.node_id, Gone(peer.seq, self._clock.unix_ms()))
+            while len(marks) > self._gone_limit:
+                marks.remove(next(iter(marks)))
+        self._drop(peer.node_id)
 
     def _drop(self, node_id: NodeId) -> None:
         self._identities.remove(node_id)
@@ -368,7 +415,13 @@ class Keystore:
     def _evict(self, node_id: NodeId) -> None:
         self.counters["identities_evicted"] += 1
         self._drop(node_id)
+        self._tell_later(node_id)
+
+    def _tell_later(self, node_id: NodeId) -> None:
         self._mirror.after_commit(lambda: self._listeners.tell_later(node_id))
+
+    def _is_out_of_reach(self, node_id: NodeId) -> bool:
+        return not self._note_of(node_id).blocked and not self._victims.has_route(node_id)
 
     def _who_may_go(self) -> Callable[[KnownPeer], bool]:
         pinned = set(self._pins.values())

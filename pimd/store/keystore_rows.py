@@ -32,6 +32,10 @@ MIGRATIONS: tuple[Migration, ...] = (
     CREATE TABLE pins (address TEXT PRIMARY KEY, node_id BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE own (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE forgotten ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE aged_out (node_id BLOB PRIMARY KEY, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 
@@ -42,6 +46,14 @@ class Note:
     label: str | None = None
     contact: bool = False
     blocked: bool = False
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What is kept of an identity that left, so that its old card does not bring it back."""
+
+    seq: int
+    at_ms: int
 
 
 def card_ed25519(card: bytes) -> bytes:
@@ -102,14 +114,22 @@ NOTES: TableSql[NodeId, Note] = TableSql(
     encode=lambda node_id, note: (node_id, note.label, note.contact, note.blocked),
     decode=lambda row: (NodeId(row["node_id"]), Note(row["label"], bool(row["contact"]), bool(row["blocked"]))),
 )
-FORGOTTEN: TableSql[NodeId, int] = TableSql(
-    name="forgotten",
-    select="SELECT * FROM forgotten",
-    upsert="INSERT OR REPLACE INTO forgotten VALUES (?, ?)",
-    delete="DELETE FROM forgotten WHERE node_id = ?",
-    encode=lambda node_id, seq: (node_id, seq),
-    decode=lambda row: (NodeId(row["node_id"]), int(row["seq"])),
-)
+
+
+def _gone_table(name: str) -> TableSql[NodeId, Gone]:
+    return TableSql(
+        name=name,
+        select=f"SELECT * FROM {name} ORDER BY at_ms",  # noqa: S608 - one of two constants
+        upsert=f"INSERT OR REPLACE INTO {name} VALUES (?, ?, ?)",  # noqa: S608
+        delete=f"DELETE FROM {name} WHERE node_id = ?",  # noqa: S608
+        encode=lambda node_id, gone: (node_id, gone.seq, gone.at_ms),
+        decode=lambda row: (NodeId(row["node_id"]), Gone(int(row["seq"]), int(row["at_ms"]))),
+    )
+
+
+FORGOTTEN = _gone_table("forgotten")
+"""By the user."""
+AGED_OUT = _gone_table("aged_out")
 PINS: TableSql[str, NodeId] = TableSql(
     name="pins",
     select="SELECT * FROM pins",

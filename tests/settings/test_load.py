@@ -62,13 +62,13 @@ def test_the_reference_file_is_the_defaults() -> None:
 def test_the_reference_file_has_every_key() -> None:
     """Each field of each section stands there, but for those that are accepted without effect."""
     text = (PROJECT / "config" / "pimd.toml").read_text()
-    unused = {"max_reconnect_attempts", "peer_cleanup", "trust_store_file", "shared_key", "mesh_ipv6"}
+    unused = {"max_reconnect_attempts", "trust_store_file", "shared_key", "mesh_ipv6"}
     unused |= {"mesh_ipv4_prefix", "mesh_ipv6_prefix"}
     for name, section in Settings.model_fields.items():
         fields: dict[str, Any] = getattr(section.annotation, "model_fields", {})
         if name == "routing":
             continue
-        for key in set(fields) - unused:
+        for key in set(fields) - unused - ({"peer_cleanup"} if name == "transport" else set()):
             assert re.search(rf"^# {key} = ", text, re.MULTILINE), f"[{name}] {key} is missing"
 
 
@@ -116,6 +116,12 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
             "messaging.peer_cleanup.max_unreachable_lifetime_s",
             "missing",
         ),
+        (
+            "[messaging.peer_cleanup]\nenabled = true\nmax_unreachable_lifetime_s = 1\ncleanup_interval_s = 9223372036854775808\n",
+            4,
+            "messaging.peer_cleanup.cleanup_interval_s",
+            "less than",
+        ),
         ("transport = 3\n", 1, "transport", "table"),
     ],
 )
@@ -125,6 +131,21 @@ def test_what_is_wrong_is_told_with_its_line_and_key(text: str, line: int, path:
     assert words in found.message
     assert str(found).startswith(f"pim.toml:{line}: {path}: ")
     assert "\n" not in str(found)
+
+
+def test_the_cleanup_of_identities_is_used_and_the_others_are_named() -> None:
+    table = "enabled = false\nmax_unreachable_lifetime_s = 1\ncleanup_interval_s = 2\n"
+    sections = ("messaging", "messaging.broadcast", "transport")
+    text = "".join(f"[{section}.peer_cleanup]\n{table}" for section in sections)
+    found = loaded(text).messaging.peer_cleanup
+    assert (found.enabled, found.max_unreachable_lifetime_s, found.cleanup_interval_s) == (False, 1, 2)
+    named = [warning.split()[1] for warning in warnings(text)]
+    assert sorted(named) == ["messaging.broadcast.peer_cleanup", "transport.peer_cleanup"]
+
+
+def test_the_environment_changes_one_key_of_the_cleanup() -> None:
+    found = loaded("", {"PIMD_MESSAGING__PEER_CLEANUP__ENABLED": "false"}).messaging.peer_cleanup
+    assert (found.enabled, found.max_unreachable_lifetime_s, found.cleanup_interval_s) == (False, 7_776_000, 86_400)
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -200,6 +200,12 @@ async def test_a_key_that_is_none_is_refused(keystore: Keystore, key: bytes) -> 
     assert keystore.get(STRANGER) is None
 
 
+async def test_importing_again_without_a_name_keeps_the_one_given_before(keystore: Keystore) -> None:
+    for name, then in (("carol", "carol"), ("", "carol"), ("caro", "caro")):
+        await keystore.import_identity(STRANGER, KEY, name)
+        assert known(keystore, STRANGER).name == then
+
+
 async def test_an_import_that_differs_from_the_signed_key_is_a_conflict_that_names_both(
     keystore: Keystore, alice: Person
 ) -> None:

@@ -1,0 +1,44 @@
+"""Lets identities go that nobody heard of for long (docs/configuration.md, `[messaging] peer_cleanup`)."""
+
+import logging
+
+from pimd.clock import Clock
+from pimd.store.database_errors import DatabaseError
+from pimd.store.keystore import Keystore
+
+log = logging.getLogger("pimd.keystore")
+
+LIFETIME_MIN_S = 3600
+INTERVAL_MIN_S = 60
+"""What is configured shorter counts as these."""
+FIRST_AFTER_S = 600.0
+"""After a start: who was not heard of only because this node was off has shown itself by then."""
+AT_ONCE = 1000
+PAUSE_S = 1.0
+"""So many leave between two pauses, so that neither the disk nor whoever is told of them is swamped."""
+
+
+async def age_out_identities(keystore: Keystore, clock: Clock, lifetime_s: int, interval_s: int) -> None:
+    """Clean up every `interval_s`, until cancelled; trouble with the disk is logged and tried again the next time."""
+    lifetime_ms = 1000 * max(lifetime_s, LIFETIME_MIN_S)
+    await clock.sleep(FIRST_AFTER_S)
+    while True:
+        try:
+            gone = await _clean_up(keystore, clock, lifetime_ms)
+        except DatabaseError as error:
+            log.error("identities that were not seen for long stay for now: %s", error)
+        else:
+            if gone:
+                log.info("%d identities left the keystore, not seen for %d h", gone, lifetime_ms // 3_600_000)
+        await clock.sleep(max(interval_s, INTERVAL_MIN_S))
+
+
+async def _clean_up(keystore: Keystore, clock: Clock, lifetime_ms: int) -> int:
+    unseen_since_ms, total = clock.unix_ms() - lifetime_ms, 0
+    while True:
+        gone = keystore.age_out(unseen_since_ms, AT_ONCE)
+        await keystore.durable()
+        total += gone
+        if gone < AT_ONCE:
+            return total
+        await clock.sleep(PAUSE_S)
