@@ -44,6 +44,7 @@ async def issues(tmp_path: Path, interval_s: int | None = None, random: float = 
     clock = ManualClock()
     async with Keystore.open(tmp_path / "peers.db", clock) as keystore, asyncio.TaskGroup() as tasks:
         made = Issues(keystore, clock, interval_s, random)
+        await made.own.reissue()
         task = tasks.create_task(made.broadcast.run())
         await made.settle()
         yield made
