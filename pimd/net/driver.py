@@ -13,6 +13,10 @@ from pimd.proto.opening import LinkPeer
 
 log = logging.getLogger("pimd.net")
 
+UNREAD_LIMIT = 256 * 1024
+"""Bytes read from one socket and not taken apart; above it the socket is not read, and TCP pushes back."""
+FLUSH_S = 1.0
+"""How long the last bytes may take to leave after the end; a peer that does not read must not keep the socket."""
 WRITE_BUFFER = 64 * 1024
 """Encrypted bytes handed to the transport ahead of the socket; what waits beyond stays unencrypted in the link."""
 
@@ -61,6 +65,7 @@ class LinkDriver(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: TimerHandle | None = None
         self._timer_at = float("inf")
+        self._reading = True
         self._writable = True
         self._half_closed = False
         self._pumping = False
@@ -163,6 +168,17 @@ class LinkDriver(asyncio.Protocol):
             self._pumping = False
         if not self._ended:
             self._set_timer()
+            self._push_back()
+
+    def _push_back(self) -> None:
+        reading = self.link.unread <= UNREAD_LIMIT
+        if reading == self._reading or self._transport is None:
+            return
+        self._reading = reading
+        if reading:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     def _dispatch_events(self) -> None:
         while True:
@@ -203,6 +219,8 @@ class LinkDriver(asyncio.Protocol):
             self._timer.cancel()
         if self._transport is not None:
             self._transport.close()
+            if not self.flushed:
+                self._clock.call_at(self._clock.now() + FLUSH_S, self.abort)
         self._owner.closed(self, f"{event.reason.value}: {event.detail}" if event.detail else str(event.reason.value))
 
     def _set_timer(self) -> None:

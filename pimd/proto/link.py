@@ -121,6 +121,11 @@ class Link:
         return self._state in states.ENDS and not self._out
 
     @property
+    def unread(self) -> int:
+        """Bytes received and not taken apart: part of a record, or what came before the owner decided."""
+        return len(self._buffer)
+
+    @property
     def dropped(self) -> int:
         """Frames dropped because the peer reads too slowly."""
         return self._outbox.dropped

@@ -1,0 +1,155 @@
+"""What one socket can make its driver hold: bytes nobody took apart, and bytes nobody reads."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pimd.clock import SystemClock
+from pimd.net.driver import UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
+from pimd.net.network import TcpNetwork
+from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
+from pimd.proto.identity import Identity
+from pimd.proto.link import Authenticated, Link, Role
+from pimd.proto.opening import LinkConfig, LinkPeer
+from tests.mesh.test_node import eventually
+
+ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))
+ONE_READ = 256 * 1024
+"""What asyncio takes from a socket at most in one go."""
+
+
+class SlowOwner:
+    """An owner that decides late, which real ones do not."""
+
+    def __init__(self) -> None:
+        self.proven = asyncio.Event()
+        self.frames: list[Frame] = []
+        self.ends: list[str] = []
+
+    def connected(self, driver: LinkDriver) -> None:
+        pass
+
+    def authenticated(self, driver: LinkDriver, peer: LinkPeer) -> None:
+        self.proven.set()
+
+    def up(self, driver: LinkDriver) -> None:
+        pass
+
+    def frame(self, driver: LinkDriver, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
+        pass
+
+    def leaving(self, driver: LinkDriver, detail: str) -> None:
+        pass
+
+    def closed(self, driver: LinkDriver, detail: str) -> None:
+        self.ends.append(detail)
+
+
+class Opened:
+    """A driver that accepted, and the other end as bare streams after the handshake."""
+
+    def __init__(
+        self,
+        owner: SlowOwner,
+        driver: LinkDriver,
+        link: Link,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.owner = owner
+        self.driver = driver
+        self.link = link
+        self.reader = reader
+        self.writer = writer
+
+    async def write(self, frame: Frame) -> None:
+        assert self.link._writer is not None
+        self.writer.write(self.link._writer.write(encode_frame(frame)))
+        await self.writer.drain()
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Opened]:
+    owner, made = SlowOwner(), list[LinkDriver]()
+
+    def accept() -> LinkDriver:
+        def link(now: float) -> Link:
+            return Link(Role.ACCEPTOR, BOB, LinkConfig(), os.urandom, now)
+
+        made.append(LinkDriver(link, owner, SystemClock(), dialled=False))
+        return made[-1]
+
+    listener = await TcpNetwork().listen("127.0.0.1", 0, accept)
+    reader, writer = await asyncio.open_connection(*listener.address)
+    link = Link(Role.DIALLER, ALICE, LinkConfig(), os.urandom, 0.0)
+    writer.write(link.data_to_send())
+    while not isinstance(link.next_event(), Authenticated):
+        link.receive(await reader.read(4096), 0.0)
+    link.accept(0.0)
+    writer.write(link.data_to_send())
+    await asyncio.wait_for(owner.proven.wait(), 10)
+    yield Opened(owner, made[0], link, reader, writer)
+    made[0].abort()
+    writer.close()
+    listener.close()
+
+
+async def test_bytes_that_nobody_takes_apart_are_not_read_beyond_a_limit_and_none_is_lost(opened: Opened) -> None:
+    frames = [PluginPayload("test.n", number.to_bytes(50_000)) for number in range(400)]
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(_send_all(opened, frames))
+        await eventually(lambda: opened.driver._reading is False)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not sending.done()  # TCP pushes back
+        assert UNREAD_LIMIT < opened.driver.link.unread <= UNREAD_LIMIT + ONE_READ
+        opened.driver.accept()
+        await eventually(lambda: len(opened.owner.frames) == len(frames))
+    assert opened.owner.frames == frames
+    assert opened.driver.link.unread == 0
+
+
+async def _send_all(opened: Opened, frames: list[PluginPayload]) -> None:
+    for frame in frames:
+        await opened.write(frame)
+
+
+async def test_a_link_takes_apart_what_it_reads_and_keeps_no_more_than_part_of_a_record(opened: Opened) -> None:
+    opened.driver.accept()
+    frames = [PluginPayload("test.n", number.to_bytes(50_000)) for number in range(100)]
+    seen: list[int] = []
+    opened.owner.frame = lambda driver, frame: seen.append(driver.link.unread)  # type: ignore[method-assign]
+    await _send_all(opened, frames)
+    await eventually(lambda: len(seen) == len(frames))
+    assert max(seen) < 2 + 2**16
+
+
+async def test_a_peer_that_does_not_read_keeps_neither_the_link_nor_the_socket(opened: Opened) -> None:
+    opened.driver.accept()
+    while opened.driver._writable:
+        opened.driver.send(MeshData(BOB.node_id, ALICE.node_id, 0x60, bytes(60_000)))
+    transport = opened.driver._transport
+    assert transport is not None
+    assert transport.get_write_buffer_size() <= WRITE_BUFFER + 2**16 + 100
+    opened.driver.close(GoodbyeReason.SHUTDOWN)
+    await eventually(lambda: opened.owner.ends != [])
+    await eventually(lambda: opened.driver._transport is None)
+    assert transport.get_write_buffer_size() == 0
+
+
+async def test_the_last_bytes_of_a_link_still_arrive_at_a_peer_that_reads(opened: Opened) -> None:
+    opened.driver.accept()
+    while opened.driver._writable:
+        opened.driver.send(MeshData(BOB.node_id, ALICE.node_id, 0x60, bytes(60_000)))
+    sent = opened.driver.link.records_out
+    opened.driver.close(GoodbyeReason.SHUTDOWN)
+    received = b""
+    while part := await asyncio.wait_for(opened.reader.read(2**16), 10):
+        received += part
+    opened.link.receive(received, 0.0)
+    assert opened.link.records_in == sent + 1  # and the Goodbye
