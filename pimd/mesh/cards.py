@@ -28,7 +28,7 @@ HAS_LIMIT = 8192
 """Origins remembered of one link, so that no card goes back where it came from."""
 SEQ_REQUESTS_A_SECOND = 20
 SEQ_REQUESTS_BURST = 1000
-"""Taken from one link."""
+"""Taken from one link, and sent on one: the peer would drop more."""
 AHEAD_MS = 600_000
 """A card dated further ahead of our clock than this is logged once a peer."""
 
@@ -62,6 +62,7 @@ class LinkCards:
         self.greeted = False
         """Whether the peer's own first card has come; that one is not counted against it."""
         self.seq_requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, now)
+        self.own_seq_requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, now)
 
     def note_has(self, node_id: NodeId, seq: int) -> None:
         """The peer sent this card, or was sent it; forgetting that costs one card too many."""

@@ -20,6 +20,7 @@ CounterName = Literal[
     "dropped_no_route",
     "dropped_back_where_it_came_from",
     "dropped_seq_requests_over_rate",
+    "seq_requests_not_sent",
     "dropped_returned_to_source",
     "dropped_unsealed",
     "dropped_unknown_source",

@@ -15,6 +15,8 @@ GATHER_S = 0.01
 """How long cards are gathered, to go several to a frame."""
 ORIGINS_REMEMBERED = 8192
 FRAME_BYTES = 48_000
+WAITING_LIMIT = 8192
+"""Cards gathered, and as many held back; beyond it they go at once, so that none is lost."""
 
 
 class FloodLink(Protocol):
@@ -42,7 +44,7 @@ class CardFlood:
         due = self._sent_at.get(card.node_id, float("-inf")) + PAUSE_S
         if card.node_id in self._held_back:
             self._held_back[card.node_id] = card
-        elif self._clock.now() >= due:
+        elif self._clock.now() >= due or len(self._held_back) >= WAITING_LIMIT:
             self._gather(card)
         else:
             self._held_back[card.node_id] = card
@@ -62,6 +64,8 @@ class CardFlood:
         while len(self._sent_at) > ORIGINS_REMEMBERED:
             del self._sent_at[next(iter(self._sent_at))]
         self._gathered[card.node_id] = card
+        if len(self._gathered) >= WAITING_LIMIT:
+            self.flush()
         if not self._flush_set:
             self._flush_set = True
             self._clock.call_at(self._clock.now() + GATHER_S, self._flush_due)

@@ -443,7 +443,10 @@ class Node:
         if outgoing:
             self._flood.flush()
         for link, frame in outgoing:
-            link.send(frame)
+            if isinstance(frame, SeqRequest) and not link.cards.own_seq_requests.take(now):
+                self.tally.count("seq_requests_not_sent")
+            else:
+                link.send(frame)
         self._routes_changed(self._routing.changes())
         above = self._routing.own_card_wanted()
         if above is not None:

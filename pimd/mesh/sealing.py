@@ -10,6 +10,8 @@ from pimd.proto.sealed import NONCE_SIZE, NotAPayload, OpenedFrame, ReplayWindow
 
 COUNTER_SHIFT = 20
 """Counters start at (seq of the card issued at this start) << 20, so they never fall, also over restarts."""
+COUNTERS_LIMIT = 20_000
+"""Destinations whose counters are kept; the others go on above the highest that was given up, so that none repeats."""
 WINDOW_LIMIT = 200_000
 """Sources whose replay marks are kept, twice the identities kept; the longest silent goes first."""
 
@@ -35,19 +37,20 @@ class SealedFrames:
     ) -> None:
         self._node_id = identity.node_id
         self._sealer = Sealer(identity)
-        self._start_seq = start_seq
         self._oldest_seq = start_seq
         """Frames sealed for an older card of this node are dropped: no marks are kept of them."""
         self._random = random
         self._own_seq = own_seq
         self._want_card_above = want_card_above
-        self._counters: dict[NodeId, int] = {}
+        self._counters: OrderedDict[NodeId, int] = OrderedDict()
+        self._unused = start_seq << COUNTER_SHIFT
+        """Whoever has no counter begins here."""
         self._windows: OrderedDict[NodeId, tuple[ReplayWindow, int]] = OrderedDict()
         """With the newest own card that a frame of that source was sealed for."""
 
     def seal(self, dst: NodeId, dst_x25519: bytes, dst_seq: int, payload: PluginPayload) -> MeshData:
         """Seal with the next counter of `dst`; `PayloadTooLarge` before the counter moves."""
-        counter = self._counters.get(dst, self._start_seq << COUNTER_SHIFT)
+        counter = self._counters.get(dst, self._unused)
         sealed = self._sealer.seal(
             payload,
             src=self._node_id,
@@ -58,6 +61,10 @@ class SealedFrames:
             nonce=self._random(NONCE_SIZE),
         )
         self._counters[dst] = counter + 1
+        self._counters.move_to_end(dst)
+        if len(self._counters) > COUNTERS_LIMIT:
+            _, next_one = self._counters.popitem(last=False)
+            self._unused = max(self._unused, next_one)
         return sealed
 
     def open(self, frame: MeshData, src_x25519: bytes) -> PluginPayload:

@@ -30,6 +30,10 @@ WISHES_AT_ONCE = 200
 HOP_BUDGET = 255
 ENTRIES_A_RECORD = 1000
 DESTINATION_LIMIT = 20_000
+LOST_LIMIT = 40_000
+"""Lost destinations whose distances are kept; beyond it those lost longest are forgotten before their time."""
+ASKED_LIMIT = 20_000
+"""Destinations remembered as asked for; what is forgotten is told of a little later."""
 
 L = TypeVar("L")
 Frame = Routes | SeqRequest
@@ -148,7 +152,7 @@ class Babel(Generic[L]):
         if request.destination == self._own_id:
             if self._own_seq < request.seq:
                 self._wanted_above = self._own_seq
-                self._asked_at[self._own_id] = now
+                self._note_asked(self._own_id, now)
             return
         if not self._relays:
             return
@@ -321,12 +325,18 @@ class Babel(Generic[L]):
             for route in old:
                 self.table.drop(link, route.destination)
                 self._lost_entry(link, route.destination, now)
-        for node_id, lost_at in list(self._lost_at.items()):
-            if now - lost_at > DISTANCE_KEPT_S:
-                del self._lost_at[node_id]
-                self.table.forget_distance(node_id)
-                self._reselect([node_id], now)
+        self._forget_lost(now)
         self._asked_at = {node_id: at for node_id, at in self._asked_at.items() if now - at < ASKED_S}
+
+    def _forget_lost(self, now: float) -> None:
+        """Give up the distances of what was lost long ago; called often enough that the limit holds but for one frame."""
+        too_many = len(self._lost_at) - LOST_LIMIT
+        for number, (node_id, lost_at) in enumerate(list(self._lost_at.items())):
+            if number >= too_many and now - lost_at <= DISTANCE_KEPT_S:
+                break
+            del self._lost_at[node_id]
+            self.table.forget_distance(node_id)
+            self._reselect([node_id], now)
 
     # --- updates
 
@@ -341,6 +351,8 @@ class Babel(Generic[L]):
         self._flushed_at = now
         for link in self._links:
             self._send(link, self._told(link, pending))
+        if len(self._lost_at) > LOST_LIMIT:
+            self._forget_lost(now)
 
     def _told(self, link: L, destinations: Iterable[NodeId]) -> tuple[RouteEntry, ...]:
         """What this link's peer is told of destinations; noted as put on the wire."""
@@ -379,6 +391,12 @@ class Babel(Generic[L]):
 
     # --- requests
 
+    def _note_asked(self, node_id: NodeId, now: float) -> None:
+        self._asked_at.pop(node_id, None)
+        self._asked_at[node_id] = now
+        if len(self._asked_at) > ASKED_LIMIT:
+            del self._asked_at[next(iter(self._asked_at))]
+
     def _starve(self, node_id: NodeId, now: float, *, anew: bool) -> None:
         """Begin to ask for a destination without a route of which entries are known; at once when one just came."""
         if node_id not in self.table:
@@ -402,7 +420,7 @@ class Babel(Generic[L]):
         request_id = int(self._random() * 2**53)
         if flood:
             self._seen.note_id(request_id)
-        self._asked_at[node_id] = now
+        self._note_asked(node_id, now)
         seq = (self.table.feasibility_seq(node_id) or 0) + 1
         request = SeqRequest(node_id, seq, HOP_BUDGET, flood, request_id)
         asked = list(self._links) if flood else [route.link for route in self.table.entries(node_id)]
@@ -416,7 +434,7 @@ class Babel(Generic[L]):
             onwards = [route.link] if route is not None and route.next_hop != asker else []
         if not onwards or not self._seen.may_pass_on(request.destination, request.request_id, now, flood=request.flood):
             return
-        self._asked_at[request.destination] = now
+        self._note_asked(request.destination, now)
         lowered = SeqRequest(
             request.destination, request.seq, request.hop_budget - 1, request.flood, request.request_id
         )

@@ -17,6 +17,8 @@ UNSENT_LIMIT = 1 << 20
 """Above it Data frames and direct payloads are dropped and counted."""
 ANSWERS_LIMIT = 2 << 20
 """What the peer itself asked for; beyond it the link is closed."""
+CARDS_LIMIT = 4 << 20
+"""Cards, one of each origin; beyond it the one that waits longest is dropped, and comes back when it is asked for."""
 ROUTING_LIMIT = 1 << 20
 """Routes, SeqRequests and PeerInfoRequests together; beyond it the link is closed: its peer does not read."""
 ROUTES_A_RECORD = 1000
@@ -109,6 +111,10 @@ class Outbox:
             origin = node_id_of(card[1:33])
             self._sizes["cards"] += len(card) - len(self._cards.pop(origin, b""))
             self._cards[origin] = card
+        while self._sizes["cards"] > CARDS_LIMIT:
+            _, card = self._cards.popitem(last=False)
+            self._sizes["cards"] -= len(card)
+            self.dropped += 1
 
     def _pop_cards(self) -> bytes:
         """As many as fit a record, in order."""

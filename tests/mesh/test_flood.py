@@ -1,6 +1,9 @@
 """Cards spread once to each neighbour that lacks them, and not more often than once a second of one origin."""
 
+import pytest
+
 from pimd.clock import ManualClock
+from pimd.mesh import flood as flood_module
 from pimd.mesh.cards import HAS_LIMIT, SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, LinkCards
 from pimd.mesh.flood import FRAME_BYTES, GATHER_S, ORIGINS_REMEMBERED, CardFlood
 from pimd.proto.cards import issue
@@ -98,3 +101,19 @@ def test_what_is_remembered_is_limited() -> None:
         flood._sent_at[node_id(number)] = 0.0
     flood.spread(issue(ORIGIN, 1, 0, "x"))
     assert len(flood._sent_at) == ORIGINS_REMEMBERED
+
+
+def test_cards_that_wait_are_limited_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flood_module, "WAITING_LIMIT", 5)
+    clock = ManualClock()
+    other = Neighbour()
+    flood = CardFlood(clock, lambda: [other])
+    origins = [Identity.from_seed(n.to_bytes(32)) for n in range(12)]
+    for seq in (1, 2):
+        for origin in origins:
+            flood.spread(issue(origin, seq, 0, "x"))
+            assert len(flood._gathered) < 5
+            assert len(flood._held_back) <= 5
+    clock.advance(2.0)
+    assert sorted(other.sent) == [1] * 12 + [2] * 12
+    assert (flood._gathered, flood._held_back) == ({}, {})

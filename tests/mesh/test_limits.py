@@ -8,6 +8,7 @@ import pytest
 from pimd.clock import ManualClock
 from pimd.contract import PluginPayload
 from pimd.ids import NodeId
+from pimd.mesh import cards as cards_module
 from pimd.mesh.cards import (
     ASKED_LIMIT,
     CARDS_A_SECOND,
@@ -262,6 +263,16 @@ async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> No
     for raw in (newer, newer, older, forged):
         cards.exchange.receive(cards.link, SignedPeerInfo((raw,)))
     assert verified == [newer]
+
+
+async def test_whose_clock_was_logged_is_remembered_within_a_limit(
+    cards: Cards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards_module, "ASKED_LIMIT", 3)
+    far = cards.clock.unix_ms() + 700_000
+    for number in range(100, 110):
+        cards.exchange.receive(cards.link, SignedPeerInfo((issue(identity(number), far, 0, "x").raw,)))
+    assert len(cards.exchange._ahead_logged) == 3
 
 
 async def test_an_older_card_of_this_very_node_is_answered_with_the_newer_once(cards: Cards) -> None:

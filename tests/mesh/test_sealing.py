@@ -7,6 +7,7 @@ import pytest
 from pimd.contract import PluginPayload
 from pimd.mesh import sealing
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.proto import sealed
 from pimd.proto.frames import MeshData
 from pimd.proto.identity import Identity
 
@@ -59,3 +60,20 @@ def test_a_liar_about_cards_of_the_future_shuts_nobody_out(monkeypatch: pytest.M
     bob.open(liar.seal(bob, dst_seq=2**43), liar)
     assert bob.open(alice.seal(bob), alice) == HELLO
     assert bob.seq == 101
+
+
+def test_counters_are_kept_for_so_many_and_none_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "COUNTERS_LIMIT", 1)
+    alice, bob, carol = Node(ALICE), Node(BOB), Node(CAROL)
+    for _ in range(3):
+        for other in (bob, carol, bob):
+            assert other.open(alice.seal(other), alice) == HELLO
+    assert len(alice.frames._counters) == 1
+
+
+def test_shared_keys_are_kept_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed, "BOX_CACHE", 1)
+    alice, bob, carol = Node(ALICE), Node(BOB), Node(CAROL)
+    for other in (bob, carol, bob):
+        assert other.open(alice.seal(other), alice) == HELLO
+    assert len(alice.frames._sealer._boxes) == 1

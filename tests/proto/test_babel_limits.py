@@ -296,3 +296,59 @@ def test_own_requests_are_remembered_within_the_limit() -> None:
     for number in range(REMEMBERED_IDS + 100):
         seen.note_id(number)
     assert len(seen._ids) == REMEMBERED_IDS
+
+
+def lose(made: Babel[str], numbers: range, now: float) -> None:
+    """Let destinations get a route and lose it, each in a moment of its own."""
+    for number in numbers:
+        made.receive("near", told((name(number), 1, 256)), now)
+        made.tick(made.deadline())
+        made.receive("near", told((name(number), 1, METRIC_RETRACTED)), now)
+        made.tick(made.deadline())
+    made.outgoing()
+
+
+def test_distances_of_what_was_lost_are_limited_and_the_longest_lost_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "LOST_LIMIT", 50)
+    made = core()
+    made.receive("other", told((FAR, 1, 256)), 1.0)
+    lose(made, range(1000, 1200), 2.0)
+    assert list(made._lost_at) == [name(number) for number in range(1150, 1200)]
+    assert set(made.table._distances) == {FAR, *made._lost_at}
+    made.receive("near", told((name(1000), 1, 1024)), 3.0)  # worse than what was told: no distance forbids it any more
+    assert name(1000) in made.table.selected
+
+
+def test_a_destination_lost_again_is_the_one_lost_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "LOST_LIMIT", 3)
+    made = core({name(number): 9 for number in range(1000, 1010)})
+    lose(made, range(1000, 1003), 2.0)
+    made.receive("near", told((name(1000), 2, 256)), 3.0)
+    made.receive("near", told((name(1000), 2, METRIC_RETRACTED)), 3.0)
+    lose(made, range(1003, 1004), 4.0)
+    assert list(made._lost_at) == [name(1002), name(1000), name(1003)]
+
+
+def test_destinations_remembered_as_asked_for_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "ASKED_LIMIT", 50)
+    made = core()
+    for number in range(1000, 1100):
+        made.seq_request("near", ask(name(number), 6, 255, number, flood=True), 1.0)
+    assert list(made._asked_at) == [name(number) for number in range(1050, 1100)]
+    made.tick(12.0)
+    assert made._asked_at == {}
+
+
+def test_what_is_to_be_asked_for_and_told_is_limited_by_the_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    numbers = range(1000, 1200)
+    for number in numbers:
+        made.receive("near", told((name(number), 1, 256)), 1.0)
+        made.tick(1.5)
+    for number in numbers:  # worse than what was told of them
+        made.receive("near", told((name(number), 1, 1024)), 2.0)
+    made.tick(2.0)
+    assert len(made._starving) <= 50
+    assert len(made._pending) <= 50
+    assert len(made.table.selected) <= 50

@@ -5,6 +5,7 @@ from collections import deque
 import pytest
 
 from pimd.ids import NodeId
+from pimd.proto import outbox as module
 from pimd.proto.cards import issue
 from pimd.proto.frames import (
     MeshData,
@@ -13,11 +14,12 @@ from pimd.proto.frames import (
     Pong,
     RouteEntry,
     Routes,
+    SeqRequest,
     SignedPeerInfo,
     decode_frame,
 )
 from pimd.proto.identity import Identity
-from pimd.proto.outbox import ANSWERS_LIMIT, ROUTING_LIMIT, UNSENT_LIMIT, Outbox, OutboxOverflow
+from pimd.proto.outbox import ANSWERS_LIMIT, CARDS_LIMIT, ROUTING_LIMIT, UNSENT_LIMIT, Outbox, OutboxOverflow
 
 ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))
 DATA = MeshData(ALICE.node_id, BOB.node_id, 0x60, bytes(60_000))
@@ -135,3 +137,28 @@ def test_cards_share_records_up_to_their_limit() -> None:
     frames = drained(outbox)
     assert [raw for frame in frames if isinstance(frame, SignedPeerInfo) for raw in frame.cards] == cards
     assert len(frames) == 2
+
+
+def test_cards_beyond_their_limit_push_out_those_that_wait_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [card(Identity.from_seed(n.to_bytes(32)), 1) for n in range(30)]
+    size = len(frames[0].cards[0])
+    monkeypatch.setattr(module, "CARDS_LIMIT", 10 * size)
+    outbox = Outbox()
+    for frame in frames:
+        outbox.put(frame)
+    assert (outbox.unsent, outbox.dropped) == (10 * size, 20)
+    assert drained(outbox) == [SignedPeerInfo(tuple(frame.cards[0] for frame in frames[20:]))]
+    assert CARDS_LIMIT == 4 << 20
+
+
+def test_a_peer_that_does_not_read_requests_or_a_full_table_loses_the_link() -> None:
+    ids = [NodeId(number.to_bytes(16)) for number in range(50_000)]
+    outbox = Outbox()
+    with pytest.raises(OutboxOverflow):
+        deque(map(outbox.put, (SeqRequest(node_id, 1, 255, True, 1) for node_id in ids)), 0)  # noqa: FBT003
+    assert outbox.unsent <= ROUTING_LIMIT
+    outbox = Outbox()
+    entries = tuple(RouteEntry(node_id, 1, 256) for node_id in ids[:1000])
+    with pytest.raises(OutboxOverflow):
+        deque(map(outbox.put, (table(*entries, first=n == 0, last=False) for n in range(100))), 0)
+    assert outbox.unsent <= ROUTING_LIMIT
