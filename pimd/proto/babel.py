@@ -50,12 +50,12 @@ class Change(NamedTuple, Generic[L]):
 class _Neighbour:
     """One link, and how far its peer's full table was read."""
 
-    __slots__ = ("node_id", "repeated")
+    __slots__ = ("node_id", "unrepeated")
 
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id
-        self.repeated: set[NodeId] | None = None
-        """Of those kept, what the full table under way said again."""
+        self.unrepeated: dict[NodeId, None] | None = None
+        """Of what was kept when its full table began, what that did not say again so far; so it never grows."""
 
 
 class Babel(Generic[L]):
@@ -130,18 +130,22 @@ class Babel(Generic[L]):
                 self._apply(link, neighbour, waiting, now)
 
     def receive(self, link: L, routes: Routes, now: float) -> bool:
-        """Take part of a neighbour's table; True at the end of a full one. Of a link that is not up it is ignored."""
+        """Take part of a neighbour's table; True at the end of a full one. Of a link that is not up it is ignored.
+
+        What a whole full table did not say again is gone (RFC 8966 has no such rule: our links lose nothing).
+        """
         neighbour = self._links.get(link)
         if neighbour is None:
             return False
         if routes.first:
-            neighbour.repeated = set()
+            neighbour.unrepeated = dict.fromkeys((*self.aside.of_link(link), *self.table.of_link(link)))
         for entry in routes.entries:
             self._take(link, neighbour, entry, now)
-        if not routes.last or neighbour.repeated is None:
+        if not routes.last or neighbour.unrepeated is None:
             return False
-        self._drop_unrepeated(link, neighbour.repeated, now)
-        neighbour.repeated = None
+        gone, neighbour.unrepeated = neighbour.unrepeated, None
+        for node_id in gone:
+            self._retracted(link, node_id, now)
         return True
 
     def seq_request(self, link: L, request: SeqRequest, now: float) -> None:
@@ -211,8 +215,8 @@ class Babel(Generic[L]):
         held = self.table.of_link(link).get(node_id)
         if held is not None and held.seq == seq and held.metric == received + LINK_COST:
             held.learned_at = now  # by far the most frequent: nothing new
-            if neighbour.repeated is not None:
-                neighbour.repeated.add(node_id)
+            if neighbour.unrepeated is not None:
+                neighbour.unrepeated.pop(node_id, None)
             if self.aside:
                 self.aside.drop(link, node_id)
             return
@@ -229,8 +233,8 @@ class Babel(Generic[L]):
         else:
             self.aside.drop(link, node_id)
             self._apply(link, neighbour, entry, now)
-        if neighbour.repeated is not None:
-            neighbour.repeated.add(node_id)
+        if neighbour.unrepeated is not None:
+            neighbour.unrepeated.pop(node_id, None)
 
     def _retracted(self, link: L, node_id: NodeId, now: float) -> None:
         self.aside.drop(link, node_id)
@@ -263,14 +267,6 @@ class Babel(Generic[L]):
         else:
             self._chosen(node_id, before, self.table.reselect(node_id), now)
         self._make_room(now)
-
-    def _drop_unrepeated(self, link: L, repeated: set[NodeId], now: float) -> None:
-        """What a whole full table did not say again is gone (section 3.7 of RFC 8966 has no such rule: our links lose nothing)."""
-        for node_id in [node_id for node_id in self.aside.of_link(link) if node_id not in repeated]:
-            self.aside.drop(link, node_id)
-        for node_id in [node_id for node_id in self.table.of_link(link) if node_id not in repeated]:
-            self.table.drop(link, node_id)
-            self._lost_entry(link, node_id, now)
 
     def _make_room(self, now: float) -> None:
         """Over the limit, the neighbour with the most entries loses its oldest; those that wait for a card first."""

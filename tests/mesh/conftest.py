@@ -54,13 +54,15 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             authorized: tuple[NodeId, ...] = (),
             port: int = 0,
             relays: bool = True,
+            **keeps: int,
         ) -> Running:
             clock = SystemClock()
-            keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock))
+            keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, **keeps))
             identity = Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
             config = NodeConfig(f"node-{who}", "127.0.0.1", port, LinkConfig(psk=psk, agent="test/1"), relays=relays)
             node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
+            keystore.has_route, keystore.is_configured = node.has_route, node.is_configured
             await node.start(group)
             started.append(node)
             stack.push_async_callback(node.stop)

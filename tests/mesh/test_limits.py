@@ -1,12 +1,13 @@
 """What a peer, or a stranger, can make a node hold: each limit is reached."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 from pimd.clock import ManualClock
-from pimd.contract import PluginPayload
+from pimd.contract import DialError, PluginPayload
 from pimd.ids import NodeId
 from pimd.mesh import cards as cards_module
 from pimd.mesh.cards import (
@@ -26,6 +27,8 @@ from pimd.proto.cards import Card, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
 from pimd.store.keystore import Keystore
+from tests.mesh.conftest import StartNode
+from tests.mesh.test_node import eventually
 
 
 def identity(number: int) -> Identity:
@@ -280,3 +283,41 @@ async def test_an_older_card_of_this_very_node_is_answered_with_the_newer_once(c
     for _ in range(3):
         cards.exchange.receive(cards.link, SignedPeerInfo((older,)))
     assert cards.link.sent == [SignedPeerInfo((cards.own.card.raw,))]
+
+
+# --- links of whole nodes
+
+
+async def test_when_the_places_are_taken_a_stranger_gets_a_goodbye_and_friends_get_in(start_node: StartNode) -> None:
+    alice, first, stranger, contact, kept = [await start_node(number) for number in range(1, 6)]
+    alice.node._links._limit, alice.node._links._strangers_limit = 3, 1
+    assert await first.node.dial(alice.entry()) == alice.id
+    with pytest.raises(DialError, match="limit"):
+        await stranger.node.dial(alice.entry())
+    assert alice.node.counters()["links_refused"] == 1
+    await alice.keystore.import_identity(contact.id, contact.identity.x25519_pub, "contact")
+    assert await contact.node.dial(alice.entry()) == alice.id
+    alice.node.keep_dialling(kept.entry(), configured=True)
+    await eventually(lambda: alice.node.is_linked(kept.id))
+    await alice.keystore.set_contact(stranger.id, contact=True)
+    with pytest.raises(DialError, match="limit"):  # now the friends' places are taken, too
+        await stranger.node.dial(alice.entry())
+    assert {link.peer for link in alice.node.links()} == {first.id, contact.id, kept.id}  # nobody had to go
+
+
+async def test_connections_that_say_nothing_push_out_each_other_and_no_link(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await bob.node.dial(alice.entry())
+    silent = [
+        await asyncio.open_connection("127.0.0.1", alice.node.listen_port) for _ in range(HALF_OPEN_SOURCE_LIMIT + 4)
+    ]
+    half_open = alice.node._openings._half_open
+    for reader, _ in silent[:4]:
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert len(half_open) == HALF_OPEN_SOURCE_LIMIT
+    assert await (await start_node(3)).node.dial(alice.entry()) == alice.id
+    assert alice.node.is_linked(bob.id)
+    for _, writer in silent:
+        writer.close()
+    await eventually(lambda: len(half_open) == 0)

@@ -194,9 +194,12 @@ def test_of_a_full_table_under_way_only_what_is_kept_is_remembered(monkeypatch: 
     made.receive("near", told(first=True), 1.0)
     for number in range(1000, 3000):
         made.receive("near", told((name(number), 1, METRIC_RETRACTED), (name(number), 1, 7), (OWN, 1, 256)), 1.0)
-    repeated = made._links["near"].repeated
-    assert repeated is not None
-    assert len(repeated) == 0
+        made.receive("near", told((name(number), 1, 256), (name(number), 500, 256)), 1.0)
+    assert made._links["near"].unrepeated == {}
+    made.receive("near", told(first=True), 2.0)
+    unrepeated = made._links["near"].unrepeated
+    assert unrepeated is not None
+    assert len(unrepeated) == 50
 
 
 def test_a_destination_that_waits_on_many_links_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
