@@ -25,6 +25,17 @@ class LinkInfo:
     """Monotonic seconds of the last authenticated record."""
     rtt_s: float | None
     """Smoothed round-trip time, None until the first Pong."""
+    listen_port: int | None = None
+    """Where the peer says it takes links, on the host of `address`."""
+
+    @property
+    def listens_at(self) -> str | None:
+        """`host:port` where the peer takes links: what was dialled, or what it says; None when it does not say."""
+        host, _, port = self.address.rpartition(":")
+        if not self.dialled:
+            port = str(self.listen_port or "")
+        mapped = host.removeprefix("[::ffff:").removesuffix("]") if "." in host else host
+        return f"{mapped}:{port}" if port else None
 
 
 @dataclass(frozen=True)
@@ -179,6 +190,12 @@ class Mesh(Protocol):
 
     async def hang_up(self, peer: NodeId) -> bool:
         """Close the links to `peer` with Goodbye 4 and do not redial until asked; False when there was none."""
+
+    def resume(self, peer: NodeId) -> None:
+        """Take back `hang_up`: redial the peer as if nobody had hung up."""
+
+    def left_alone(self, peer: NodeId) -> bool:
+        """Tell whether a user here or there hung up on this peer, so that only a user's wish links with it again."""
 
     def refusal(self, peer: NodeId) -> str | None:
         """Say why the policy would not admit this peer, a block included; None when it would."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from pimd.clock import Clock
 from pimd.contract import DialError, DialInfo, PeerEntry
@@ -12,6 +12,9 @@ from pimd.ids import NodeId
 from pimd.mesh.backoff import Backoff
 
 log = logging.getLogger("pimd.mesh")
+
+LEFT_US_LIMIT = 1024
+"""Peers remembered because their users hung up on this node; beyond, the longest ago is forgotten."""
 
 
 @dataclass
@@ -23,11 +26,17 @@ class _Kept:
     node_id: NodeId | None
     state: Literal["connecting", "waiting", "up"] = "connecting"
     last_error: str | None = None
-    hung_up: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def info(self) -> DialInfo:
         return DialInfo(self.entry, self.node_id, self.state, self.configured, self.last_error)
+
+
+class Dial(Protocol):
+    """Opens one link."""
+
+    def __call__(self, entry: PeerEntry, *, configured: bool) -> Awaitable[NodeId]:
+        """Return who answered; `DialError` otherwise."""
 
 
 class Dialler:
@@ -35,7 +44,7 @@ class Dialler:
 
     def __init__(
         self,
-        dial: Callable[[PeerEntry], Awaitable[NodeId]],
+        dial: Dial,
         linked_since: Callable[[NodeId], float | None],
         clock: Clock,
         random: Callable[[], float],
@@ -46,6 +55,8 @@ class Dialler:
         self._random = random
         self._kept: dict[str, _Kept] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._hung_up: set[NodeId] = set()
+        self._left_us: dict[NodeId, None] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -64,6 +75,8 @@ class Dialler:
     def keep(self, entry: PeerEntry, *, configured: bool) -> None:
         """Keep `entry.address` linked; an entry for the same address is replaced."""
         self.drop(entry.address)
+        if entry.node_id is not None:
+            self.resume(entry.node_id)
         kept = self._kept[entry.address] = _Kept(entry, configured, entry.node_id)
         if self._group is not None:
             self._run(self._group, kept)
@@ -94,17 +107,29 @@ class Dialler:
             kept.changed.set()
 
     def pause(self, node_id: NodeId) -> None:
-        """Do not redial this node until `resume` or a restart."""
-        for kept in self._kept.values():
-            if kept.node_id == node_id:
-                kept.hung_up = True
+        """Do not redial this node until `resume` or a restart: the user here hung up."""
+        self._hung_up.add(node_id)
+
+    def left_by(self, node_id: NodeId) -> None:
+        """Do not redial this node, unless configured, until there is a link again: its user hung up."""
+        self._left_us.pop(node_id, None)
+        self._left_us[node_id] = None
+        if len(self._left_us) > LEFT_US_LIMIT:
+            del self._left_us[next(iter(self._left_us))]
+
+    def linked(self, node_id: NodeId) -> None:
+        """Take a link as the end of what `left_by` noted."""
+        self._left_us.pop(node_id, None)
 
     def resume(self, node_id: NodeId) -> None:
         """Redial it again."""
-        for kept in self._kept.values():
-            if kept.node_id == node_id:
-                kept.hung_up = False
-                kept.changed.set()
+        self._hung_up.discard(node_id)
+        self._left_us.pop(node_id, None)
+        self.links_changed()
+
+    def is_left_alone(self, node_id: NodeId) -> bool:
+        """Tell whether a user, here or there, hung up and wished for no link since."""
+        return node_id in self._hung_up or node_id in self._left_us
 
     def _run(self, group: asyncio.TaskGroup, kept: _Kept) -> None:
         self._tasks[kept.entry.address] = group.create_task(self._keep_linked(kept), name=f"dial {kept.entry.address}")
@@ -115,7 +140,7 @@ class Dialler:
             await self._while_linked_or_paused(kept, backoff)
             kept.state = "connecting"
             try:
-                kept.node_id = await self._dial(kept.entry)
+                kept.node_id = await self._dial(kept.entry, configured=kept.configured)
             except DialError as error:
                 self._note_failure(kept, str(error))
             else:
@@ -128,7 +153,7 @@ class Dialler:
         while True:
             kept.changed.clear()
             since = self._linked(kept)
-            if since is None and not kept.hung_up:
+            if since is None and not self._is_paused(kept):
                 return
             kept.state = "up" if since is not None else "waiting"
             await kept.changed.wait()
@@ -137,11 +162,17 @@ class Dialler:
                 kept.state = "waiting"
                 await self._clock.sleep(backoff.delay(self._random()))
 
+    def _is_paused(self, kept: _Kept) -> bool:
+        if kept.node_id is None:
+            return False
+        return kept.node_id in self._hung_up or (not kept.configured and kept.node_id in self._left_us)
+
     def _linked(self, kept: _Kept) -> float | None:
         return self._linked_since(kept.node_id) if kept.node_id is not None else None
 
     def _note_failure(self, kept: _Kept, text: str) -> None:
         if text != kept.last_error:  # the same trouble every minute is logged once
-            log.warning("%s; trying again until it answers", text)
+            # Whoever is on the local network can make us dial what does not answer; that is no reason to warn.
+            log.log(logging.WARNING if kept.configured else logging.INFO, "%s; trying again until it answers", text)
         kept.last_error = text
         kept.state = "waiting"

@@ -127,7 +127,7 @@ class Node:
         )
         self.payloads = self._frames.payloads
         self._openings = Openings(self, identity, config.link, clock, self.make_link)
-        self._dialler = Dialler(self.dial, self._linked_since, clock, random.random)
+        self._dialler = Dialler(self._dial, self._linked_since, clock, random.random)
         self._listener: Listener | None = None
         self._congestion = 0
         """Frames dropped on links that are gone."""
@@ -247,11 +247,7 @@ class Node:
 
     async def dial(self, entry: PeerEntry) -> NodeId:
         """Open one link and return who answered; `DialError` names the address and the cause."""
-        peer = await self._openings.dial(entry, self._network, self._config.connect_timeout_s)
-        self._dialler.resume(peer)
-        if self._policy.pins and self._keystore.pinned(entry.address) is None:
-            await self._keystore.pin(entry.address, peer)
-        return peer
+        return await self._dial(entry, configured=True)
 
     def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
         """Keep an address linked."""
@@ -268,6 +264,14 @@ class Node:
         for link in links:
             link.close(GoodbyeReason.REMOVED)
         return bool(links)
+
+    def resume(self, peer: NodeId) -> None:
+        """Ask the dialler."""
+        self._dialler.resume(peer)
+
+    def left_alone(self, peer: NodeId) -> bool:
+        """Ask the dialler."""
+        return self._dialler.is_left_alone(peer)
 
     def refusal(self, peer: NodeId) -> str | None:
         """Ask the policy."""
@@ -328,6 +332,7 @@ class Node:
         self._cards.greet(link)
         self._routing.link_up(link, link.peer_id, self._clock.now())
         self._pump_routing()
+        self._dialler.linked(link.peer_id)
         self._dialler.links_changed()
         if first:
             log.info("linked with %s at %s", link.peer_id.abbreviated, link.driver.address)
@@ -343,6 +348,8 @@ class Node:
             return  # nobody is left to be told of other ways
         self._routing.link_down(link, self._clock.now())
         self._pump_routing()
+        if link.goodbye is GoodbyeReason.REMOVED:
+            self._dialler.left_by(link.peer_id)
         self._dialler.links_changed()
         if self._links.best(link.peer_id) is None:
             log.info("link with %s ended: %s", link.peer_id.abbreviated, detail)
@@ -373,6 +380,14 @@ class Node:
         if self._listener is None:
             return self._config.listen_host, self._config.listen_port
         return self._listener.address
+
+    async def _dial(self, entry: PeerEntry, *, configured: bool) -> NodeId:
+        peer = await self._openings.dial(entry, self._network, self._config.connect_timeout_s)
+        if configured:
+            self._dialler.resume(peer)
+            if self._policy.pins and self._keystore.pinned(entry.address) is None:
+                await self._keystore.pin(entry.address, peer)
+        return peer
 
     def _linked_since(self, node_id: NodeId) -> float | None:
         links = self._links.of(node_id)

@@ -80,4 +80,5 @@ class PeerLink:
             up_since=self.up_since,
             last_heard=link.last_heard,
             rtt_s=link.rtt_s,
+            listen_port=link.peer.listen_port if link.peer is not None else None,
         )

@@ -16,6 +16,7 @@ from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy, PolicyName
 from pimd.net.network import TcpNetwork
 from pimd.proto.identity import Identity
+from pimd.proto.mesh_secret import MeshSecret
 from pimd.proto.opening import LinkConfig
 from pimd.store.keystore import Keystore
 
@@ -50,6 +51,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             who: int,
             *,
             psk: bytes | None = None,
+            secret: MeshSecret | None = None,
             policy: PolicyName = "allow_all",
             authorized: tuple[NodeId, ...] = (),
             port: int = 0,
@@ -60,7 +62,8 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, **keeps))
             identity = Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
-            config = NodeConfig(f"node-{who}", "127.0.0.1", port, LinkConfig(psk=psk, agent="test/1"), relays=relays)
+            link = LinkConfig(psk=psk, agent="test/1")
+            config = NodeConfig(f"node-{who}", "127.0.0.1", port, link, relays=relays, secret=secret)
             node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
             keystore.has_route, keystore.is_configured = node.has_route, node.is_configured
             await node.start(group)

@@ -64,6 +64,7 @@ async def unblock(ctx: PluginContext, params: PeerParams) -> None:
     """Accept links and payloads of a node again; its configured addresses are dialled at once."""
     await ctx.services[KEYSTORE].set_blocked(params.node_id, blocked=False)
     mesh = ctx.services[MESH]
+    mesh.resume(params.node_id)
     for dial in mesh.dials():
         if dial.node_id == params.node_id and dial.state != "up":
             mesh.keep_dialling(dial.entry, configured=dial.configured)

@@ -1,0 +1,101 @@
+"""Who is redialled, and who is left alone because a user hung up."""
+
+import pytest
+
+from pimd.clock import ManualClock
+from pimd.contract import LinkInfo, PeerEntry
+from pimd.ids import NodeId
+from pimd.mesh.dialler import LEFT_US_LIMIT, Dialler
+from tests.mesh.conftest import Running, StartNode
+from tests.mesh.test_node import eventually
+
+
+async def linked(alice: Running, bob: Running) -> None:
+    await eventually(lambda: alice.node.is_linked(bob.id) and bob.node.is_linked(alice.id))
+
+
+async def apart(alice: Running, bob: Running) -> None:
+    await eventually(lambda: not alice.node.links() and not bob.node.links())
+
+
+async def test_a_peer_that_hung_up_is_redialled_only_where_it_is_configured(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    alice.node.keep_dialling(bob.entry(node_id=bob.id), configured=False)
+    await linked(alice, bob)
+    await bob.node.hang_up(alice.id)
+    await apart(alice, bob)
+    assert alice.node.left_alone(bob.id)
+    assert bob.node.left_alone(alice.id)
+    assert [dial.state for dial in alice.node.dials()] == ["waiting"]
+    alice.node.keep_dialling(bob.entry(node_id=bob.id), configured=True)
+    await linked(alice, bob)
+    await bob.node.hang_up(alice.id)
+    await linked(alice, bob)
+
+
+async def test_a_link_ends_what_the_other_side_began_and_a_dial_what_this_side_did(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await alice.node.dial(bob.entry())
+    await linked(alice, bob)
+    await bob.node.hang_up(alice.id)
+    await apart(alice, bob)
+    await bob.node.dial(alice.entry())
+    await linked(alice, bob)
+    assert not alice.node.left_alone(bob.id)
+    assert not bob.node.left_alone(alice.id)
+
+
+async def test_resume_takes_back_hanging_up(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    alice.node.keep_dialling(bob.entry(), configured=True)
+    await linked(alice, bob)
+    await alice.node.hang_up(bob.id)
+    await apart(alice, bob)
+    alice.node.resume(bob.id)
+    await linked(alice, bob)
+
+
+async def test_only_so_many_that_hung_up_are_remembered() -> None:
+    async def dial(entry: PeerEntry, *, configured: bool) -> NodeId:
+        raise AssertionError
+
+    dialler = Dialler(dial, lambda _: None, ManualClock(), lambda: 0.5)
+    ids = [NodeId(number.to_bytes(16)) for number in range(LEFT_US_LIMIT + 1)]
+    for node_id in ids:
+        dialler.left_by(node_id)
+    assert [node_id for node_id in ids if not dialler.is_left_alone(node_id)] == ids[:1]
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_who_answers_at_a_configured_address_is_pinned_and_nobody_else(
+    start_node: StartNode,
+    configured: bool,  # noqa: FBT001
+) -> None:
+    alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
+    alice.node.keep_dialling(bob.entry(), configured=configured)
+    await eventually(lambda: [dial.state for dial in alice.node.dials()] == ["up"])
+    assert alice.keystore.pinned(bob.entry().address) == (bob.id if configured else None)
+
+
+@pytest.mark.parametrize(
+    ("address", "dialled", "port", "listens_at"),
+    [
+        ("10.0.0.1:9100", True, None, "10.0.0.1:9100"),
+        ("10.0.0.1:9100", True, 7, "10.0.0.1:9100"),
+        ("10.0.0.1:50000", False, 9100, "10.0.0.1:9100"),
+        ("[::ffff:10.0.0.1]:50000", False, 9100, "10.0.0.1:9100"),
+        ("[fe80::1%eth0]:50000", False, 9100, "[fe80::1%eth0]:9100"),
+        ("10.0.0.1:50000", False, None, None),
+    ],
+)
+def test_where_a_peer_takes_links(address: str, dialled: bool, port: int | None, listens_at: str | None) -> None:  # noqa: FBT001
+    link = LinkInfo(NodeId(bytes(16)), address, dialled, "", 0, 0, None, port)
+    assert link.listens_at == listens_at
+
+
+async def test_an_incoming_link_tells_where_its_peer_listens(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await alice.node.dial(bob.entry())
+    await linked(alice, bob)
+    (link,) = bob.node.links()
+    assert link.listens_at == alice.entry().address
