@@ -266,6 +266,7 @@ def daemon(home: str) -> Iterator[subprocess.Popen[str]]:
         "PIM_RPC_SOCKET": f"{home}/s",
         "PIMD_TRANSPORT__LISTEN_PORT": "0",
         "PIMD_RPC__HTTP_PORT": "0",
+        "PIMD_DISCOVERY__ENABLED": "false",  # measured alone, whoever else is on the network
     }
     command = [sys.executable, "-m", "pimd", "--data-dir", f"{home}/d"]
     with subprocess.Popen(

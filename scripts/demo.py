@@ -24,6 +24,7 @@ def node(name: str, home: Path) -> Iterator[Path]:
         "PIMD_TRANSPORT__LISTEN_HOST": "127.0.0.1",
         "PIMD_TRANSPORT__LISTEN_PORT": "0",
         "PIMD_RPC__HTTP_PORT": "0",
+        "PIMD_DISCOVERY__ENABLED": "false",  # these two are linked by hand, and with nobody else
         "PIMD_LOG__LEVEL": "warn",
     }
     (home / f"{name}.toml").touch()

@@ -22,6 +22,7 @@ def described() -> str:
             "PIM_RPC_SOCKET": f"{home}/pim.sock",
             "PIMD_TRANSPORT__LISTEN_PORT": "0",
             "PIMD_RPC__HTTP_ENABLED": "false",
+            "PIMD_DISCOVERY__ENABLED": "false",  # it has no methods, and this daemon is nobody's neighbour
         }
         Path(home, "none.toml").touch()
         command = [sys.executable, "-m", "pimd", "--data-dir", f"{home}/data"]

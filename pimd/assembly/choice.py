@@ -132,9 +132,9 @@ def _absent_but_enabled(name: str, known: Mapping[str, KnownFeature], everything
 def unknown_names(
     everything: Sequence[str], disabled: Mapping[str, str], tables: Mapping[str, object]
 ) -> Iterator[str]:
-    """Yield a line for each name in the configuration that no feature has; `discovery` has a section of its own."""
+    """Yield a line for each name in the configuration that no feature has."""
     for name in dict.fromkeys([*disabled, *tables]):
-        if name not in everything and name != "discovery":
+        if name not in everything:
             near = difflib.get_close_matches(name, everything, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             yield f"the configuration names a feature {name!a}, which nobody has{hint}"

@@ -23,6 +23,9 @@ UNUSED = (
     "routing.dns_servers",
     "security.trust_store_file",
     "messaging.broadcast.peer_cleanup",
+    "discovery.port",
+    "discovery.broadcast_interval_ms",
+    "discovery.peer_timeout_ms",
     "discovery.shared_key",
 )
 """Keys of other programs with the same file; they change nothing here."""

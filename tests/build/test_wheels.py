@@ -86,6 +86,8 @@ def test_a_wheel_of_peers_and_status_has_no_messaging_and_says_so(tmp_path: Path
     points = metadata(wheel, "entry_points.txt")
     assert "peers = pimd_features.peers:FEATURE" in points
     assert "messaging" not in points
+    assert "zeroconf" not in " ".join(dependencies(wheel))
+    assert "zeroconf" in " ".join(dependencies(build(tmp_path / "other", features="discovery")))
 
     daemon = installed(wheel, tmp_path).start()
     try:
@@ -100,6 +102,7 @@ def test_a_wheel_of_peers_and_status_has_no_messaging_and_says_so(tmp_path: Path
             "peers": "running",
             "status": "running",
             "routes": "not_built",
+            "discovery": "not_built",
             "messaging": "not_built",
             "config": "not_built",
             "logs": "not_built",
@@ -143,7 +146,7 @@ def test_the_stamp_names_every_feature(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         stamp = json.loads(archive.read("pimd/_build_features.json"))
     assert {name: row["built"] for name, row in stamp["features"].items()} == dict.fromkeys(
-        ("status", "peers", "routes", "messaging", "config", "logs"), False
+        ("status", "peers", "routes", "discovery", "messaging", "config", "logs"), False
     )
     assert stamp["features"]["messaging"]["namespaces"] == ["messages"]
 

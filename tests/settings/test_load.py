@@ -83,6 +83,8 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
     found = "\n".join(warnings(text))
     for word in ("[bluetooth] is not used", "[wifi_direct] is not used", "max_reconnect_attempts", "route_expiry_s"):
         assert word in found
+    for key in ("port", "broadcast_interval_ms", "peer_timeout_ms"):
+        assert f"discovery.{key} is not used" in found
 
 
 @pytest.mark.parametrize(

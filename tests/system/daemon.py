@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psutil
@@ -48,15 +48,20 @@ class Daemon:
             "PIMD_TRANSPORT__LISTEN_PORT": "0",
             "PIMD_RPC__HTTP_PORT": "0",
             "PIM_RPC_SOCKET": str(home / f"{name}.sock"),
+            # Daemons of tests that run beside each other must not find each other.
+            "PIMD_DISCOVERY__ENABLED": "false",
             **(environ or {}),
         }
+        self.prefix: list[str] = []
+        """What runs the daemon, such as `ip netns exec`."""
         self.executable = sys.executable
         self.process: subprocess.Popen[str] | None = None
         self.banner: list[str] = []
 
-    def start(self, *arguments: str) -> "Daemon":
+    def start(self, *arguments: str) -> Self:
         """Return once it says that it is up; `Failed` when it ends instead."""
-        command = [self.executable, "-m", "pimd", "--config", str(self.config), "--data-dir", str(self.data_dir)]
+        command = [*self.prefix, self.executable, "-m", "pimd"]
+        command += ["--config", str(self.config), "--data-dir", str(self.data_dir)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*command, *arguments], env=self.environ, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self.home

@@ -1,0 +1,13 @@
+"""Finds other nodes on the local network, by DNS-SD."""
+
+from pimd.contract import CONFIG, DISCOVERY, KEYSTORE, MESH, Feature, Provided
+from pimd_features.discovery.plugin import DiscoveryPlugin
+
+FEATURE = Feature(
+    name="discovery",
+    summary="Finds other nodes on the local network.",
+    plugin=DiscoveryPlugin,
+    provides=(Provided(DISCOVERY),),
+    uses=(MESH, KEYSTORE, CONFIG),
+    optional=True,
+)

@@ -1,0 +1,130 @@
+"""Which of the nodes nearby this one dials by itself."""
+
+import hashlib
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+
+from pimd.contract import DialInfo, DiscoveryConfig, Keystore, Mesh, PeerEntry
+from pimd.ids import NodeId
+from pimd.proto.cards import GATEWAY
+from pimd_features.discovery.sightings import Sighting
+
+AUTO_LINKS = 8
+"""With so many links only nodes without a route are dialled, so that a large network does not become a full mesh."""
+CHOSEN = 2
+"""Of the anonymous ones so many are dialled even then: nobody knows whether there is a route to them, and the halves of a mesh
+that come to see each other must join."""
+LINK_LIMIT = 64
+"""With so many links nobody is dialled unasked: the places beyond are for those who dial, and for friends."""
+TRIAL_LIMIT = 32
+"""Addresses dialled at a time that do not answer; beyond, the longest tried gives way to the next."""
+TRIAL_S = 30.0
+"""How long an address is tried before it gives way."""
+
+
+class AutoDial:
+    """Keeps the addresses of nearby nodes linked while they are nearby, and never touches what is configured."""
+
+    def __init__(
+        self, mesh: Mesh, keystore: Keystore, config: DiscoveryConfig, own_id: NodeId, now: Callable[[], float]
+    ) -> None:
+        self._mesh = mesh
+        self._keystore = keystore
+        self._config = config
+        self._own_id = own_id
+        self._now = now
+        self._kept: dict[str, float] = {}
+        """Address to when it was first dialled."""
+        self._tried: dict[str, float] = {}
+        """Address to when it last gave way."""
+
+    def review(self, sightings: Sequence[Sighting]) -> None:
+        """Let go of who has gone, and dial at most one more: the routes that a link brings may spare the next."""
+        dials = {dial.entry.address: dial for dial in self._mesh.dials()}
+        self._name_the_anonymous(sightings, dials)
+        self._kept = {a: at for a, at in self._kept.items() if a in dials and not dials[a].configured}
+        # Of two that name one address the longer known counts, or a newcomer could shadow it.
+        nearby = {s.address.text: s for s in reversed(sightings) if s.address.nearby and self._may_dial(s)}
+        self._tried = {address: at for address, at in self._tried.items() if address in nearby}
+        for address in list(self._kept):
+            if address not in nearby or nearby[address].announced.node_id not in (None, dials[address].entry.node_id):
+                self._let_go(address)
+        anonymous = [sighting for sighting in nearby.values() if sighting.announced.node_id is None]
+        chosen = {sighting.instance for sighting in sorted(anonymous, key=self._lot)[:CHOSEN]}
+        wanted = [s for address, s in nearby.items() if address not in dials and self._wants(s, chosen)]
+        if wanted and self._has_room(dials):
+            self._dial(min(wanted, key=self._turn))
+
+    def let_go_of_all(self) -> None:
+        """Keep nobody linked any longer; links that are up stay."""
+        configured = {dial.entry.address for dial in self._mesh.dials() if dial.configured}
+        for address in list(self._kept):
+            if address not in configured:
+                self._let_go(address)
+
+    def _may_dial(self, sighting: Sighting) -> bool:
+        node_id = sighting.node_id
+        known = self._keystore.get(node_id) if node_id is not None else None
+        is_gateway = known is not None and known.flags & GATEWAY
+        allowed = self._config.connect_gateways if is_gateway else self._config.connect_relays
+        return allowed and (node_id is None or self._mesh.refusal(node_id) is None)
+
+    def _wants(self, sighting: Sighting, chosen: Container[str]) -> bool:
+        links = len(self._mesh.links())
+        node_id = sighting.node_id
+        if links >= LINK_LIMIT:
+            return False
+        if node_id is None:
+            return links < AUTO_LINKS or sighting.instance in chosen
+        if self._mesh.link(node_id) is not None or self._mesh.left_alone(node_id):
+            return False
+        return links < AUTO_LINKS or self._mesh.route(node_id) is None
+
+    def _has_room(self, dials: Mapping[str, DialInfo]) -> bool:
+        """Tell whether one more may be tried, after letting the longest tried one go if need be."""
+        trials = [address for address in self._kept if dials[address].state != "up"]
+        if len(trials) < TRIAL_LIMIT:
+            return True
+        longest = min(trials, key=self._kept.__getitem__)
+        if self._now() - self._kept[longest] < TRIAL_S:
+            return False
+        self._tried[longest] = self._now()
+        self._let_go(longest)
+        return True
+
+    def _turn(self, sighting: Sighting) -> tuple[float, bytes]:
+        """The longest not tried first."""
+        return self._tried.get(sighting.address.text, 0.0), self._lot(sighting)
+
+    def _lot(self, sighting: Sighting) -> bytes:
+        """An order that differs from node to node, so that not all dial the same."""
+        return hashlib.sha256(self._own_id + sighting.address.text.encode()).digest()
+
+    def _dial(self, sighting: Sighting) -> None:
+        address = sighting.address.text
+        self._kept[address] = self._now()
+        self._mesh.keep_dialling(PeerEntry(address, sighting.node_id), configured=False)
+
+    def _let_go(self, address: str) -> None:
+        self._kept.pop(address, None)
+        self._mesh.stop_dialling(address)
+
+    def _name_the_anonymous(self, sightings: Sequence[Sighting], dials: Mapping[str, DialInfo]) -> None:
+        """A member of a private mesh is known by the link that it has, or had, at its address."""
+        met = dict(self._met(dials))
+        for sighting in sightings:
+            if sighting.announced.node_id is None:
+                sighting.met = met.get(_unscoped(sighting.address.text), sighting.met)
+
+    def _met(self, dials: Mapping[str, DialInfo]) -> Iterator[tuple[str, NodeId]]:
+        for link in self._mesh.links():
+            if link.listens_at is not None:
+                yield _unscoped(link.listens_at), link.peer
+        for address, dial in dials.items():
+            if dial.node_id is not None:
+                yield _unscoped(address), dial.node_id
+
+
+def _unscoped(address: str) -> str:
+    """`[fe80::1%eth0]:9100` and `[fe80::1]:9100` are the same machine's."""
+    host, percent, rest = address.partition("%")
+    return host + rest[rest.index("]") :] if percent and "]" in rest else address

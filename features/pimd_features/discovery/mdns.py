@@ -1,0 +1,151 @@
+"""Multicast DNS by python-zeroconf: announces one instance and listens for others."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from zeroconf import (
+    Error,
+    RecordUpdate,
+    RecordUpdateListener,
+    ServiceStateChange,
+    Zeroconf,
+)
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT_LIMIT, Properties
+from pimd_features.discovery.networks import OwnAddress
+
+LIFETIME_S = 1125
+"""How long others keep what is announced here unless it is repeated; the shortest that python-zeroconf honours."""
+ASK_MS = 3000
+"""How long an instance may take to tell its port, addresses and text."""
+POINTER = 12
+"""The type of the record that names an instance (RFC 1035)."""
+POINTER_LIMIT = 20_000
+"""Announcements heard on one session, repetitions included; what the browser keeps of each would only grow."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What an instance says of itself."""
+
+    port: int
+    addresses: Sequence[str]
+    properties: Properties
+
+
+class Ear(Protocol):
+    """Who wants to hear of instances."""
+
+    def appeared(self, instance: str) -> None:
+        """An instance is new, or says something new."""
+
+    def heard(self, instance: str) -> None:
+        """An instance gave a sign of life."""
+
+    def vanished(self, instance: str) -> None:
+        """An instance said goodbye, or was not heard for too long."""
+
+
+class Session:
+    """From the opening of the sockets to their end; OSError or `zeroconf.Error` when they cannot be had."""
+
+    def __init__(self, instance: str, host: str, own: Sequence[OwnAddress], ear: Ear) -> None:
+        self._name = f"{instance}.{SERVICE_TYPE}"
+        self._host = f"{host}.local."
+        self._own = own
+        self._ear = ear
+        ipv4 = [str(one.ip) for one in own if one.ip.version == 4]  # noqa: PLR2004
+        ipv6 = dict.fromkeys(one.index for one in own if one.ip.version == 6)  # noqa: PLR2004
+        self._zeroconf = AsyncZeroconf(interfaces=[*ipv4, *ipv6])
+        self._pointers = _Pointers(ear)
+        self._browser: AsyncServiceBrowser | None = None
+        self._announced = False
+
+    @property
+    def is_worn_out(self) -> bool:
+        """So much was heard that a new session is due."""
+        return self._pointers.count > POINTER_LIMIT
+
+    async def listen(self) -> None:
+        """Begin to hear of others."""
+        await self._zeroconf.zeroconf.async_wait_for_start()
+        self._zeroconf.zeroconf.async_add_listener(self._pointers, None)
+        self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._changed])
+
+    async def announce(self, port: int, addresses: Sequence[OwnAddress], properties: Properties) -> None:
+        """Tell others, or tell them anew; returns when that was said three times."""
+        info = AsyncServiceInfo(
+            SERVICE_TYPE,
+            self._name,
+            port,
+            properties=dict(properties),
+            server=self._host,
+            other_ttl=LIFETIME_S,
+            addresses=[one.ip.packed for one in addresses],
+        )
+        if self._announced:
+            said = await self._zeroconf.async_update_service(info)
+        else:
+            # The names are random, so there is nobody to ask whether they are taken.
+            said = await self._zeroconf.async_register_service(info, cooperating_responders=True)
+        self._announced = True
+        await said
+
+    def look_up(self, instance: str) -> Service | None:
+        """Return what was heard of an instance; None when that is not all yet."""
+        with suppress(Error):
+            info = AsyncServiceInfo(SERVICE_TYPE, instance)
+            if info.load_from_cache(self._zeroconf.zeroconf):
+                return _service(info)
+        return None
+
+    async def ask(self, instance: str) -> Service | None:
+        """Ask an instance what it did not say by itself; None when it does not answer."""
+        with suppress(Error):
+            info = AsyncServiceInfo(SERVICE_TYPE, instance)
+            if await info.async_request(self._zeroconf.zeroconf, ASK_MS):
+                return _service(info)
+        return None
+
+    async def close(self, *, goodbye: bool) -> None:
+        """End the session, and with `goodbye` tell others that the node has gone."""
+        if self._browser is not None:
+            await self._browser.async_cancel()
+        if not goodbye:
+            self._zeroconf.zeroconf.generate_unregister_all_services()
+        await self._zeroconf.async_close()
+
+    def _changed(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:  # the names are python-zeroconf's
+        del zeroconf, service_type
+        if name == self._name:
+            return
+        if state_change is ServiceStateChange.Removed:
+            self._ear.vanished(name)
+        else:
+            self._ear.appeared(name)
+
+
+class _Pointers(RecordUpdateListener):
+    """Hears every announcement, also those that only repeat."""
+
+    def __init__(self, ear: Ear) -> None:
+        self.count = 0
+        self._ear = ear
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        """Take one packet's records."""
+        for record in (update.new for update in records):
+            if record.type == POINTER and record.key == SERVICE_TYPE:
+                self.count += 1
+                self._ear.heard(record.alias)  # type: ignore[attr-defined] # every record of this type has one
+
+
+def _service(info: AsyncServiceInfo) -> Service | None:
+    if len(info.text) > TEXT_LIMIT or not info.port:
+        return None
+    return Service(info.port, info.parsed_scoped_addresses(), info.properties)

@@ -1,0 +1,90 @@
+"""The addresses of this machine, and which of another machine's to dial."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import ifaddr
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ADDRESS_LIMIT = 16
+"""Addresses looked at of what one node announces."""
+
+
+@dataclass(frozen=True)
+class OwnAddress:
+    """One address of a network interface."""
+
+    ip: Address
+    network: Network
+    interface: str
+    index: int
+
+
+@dataclass(frozen=True)
+class DialAddress:
+    """Where to dial a node."""
+
+    text: str
+    """`host:port`."""
+    nearby: bool
+    """On a network that this machine is on."""
+
+
+def own_addresses() -> tuple[OwnAddress, ...]:
+    """Return what can be reached from other machines, in a fixed order; loopback is left out."""
+    found = (_own(adapter, ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips)
+    return tuple(sorted((one for one in found if is_usable(one.ip)), key=lambda one: (one.index, str(one.ip))))
+
+
+def _own(adapter: ifaddr.Adapter, ip: ifaddr.IP) -> OwnAddress:
+    text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+    network = ipaddress.ip_network(f"{text}/{ip.network_prefix}", strict=False)
+    return OwnAddress(ipaddress.ip_address(text), network, str(adapter.nice_name), adapter.index or 0)
+
+
+def is_usable(ip: Address) -> bool:
+    """Tell whether an address can be another machine's; no stranger makes a node dial itself."""
+    return not (ip.is_loopback or ip.is_unspecified or ip.is_multicast)
+
+
+def announced_on(own: Sequence[OwnAddress], listen_host: str) -> list[OwnAddress]:
+    """Return those that reach the port bound to `listen_host`: all of one or both families, one, or none on loopback."""
+    try:
+        bound = ipaddress.ip_address(listen_host)
+    except ValueError:  # a host name, as long as nothing is bound
+        return []
+    if bound.is_unspecified:
+        return [one for one in own if bound.version == 6 or one.ip.version == 4]  # noqa: PLR2004 - `::` takes both
+    return [one for one in own if one.ip == bound]
+
+
+def choose(announced: Iterable[str], port: int, own: Sequence[OwnAddress]) -> DialAddress | None:
+    """Pick the address to dial a node at: one nearby that is not our own, IPv4 first; None when there is none to use."""
+    ranked = sorted(_ranked(list(announced)[:ADDRESS_LIMIT], own), key=lambda pair: pair[0])
+    if not ranked or not 0 < port < 2**16:
+        return None
+    (far, _, _), text = ranked[0]
+    return DialAddress(f"[{text}]:{port}" if ":" in text else f"{text}:{port}", nearby=not far)
+
+
+def _ranked(announced: Iterable[str], own: Sequence[OwnAddress]) -> Iterator[tuple[tuple[bool, bool, int], str]]:
+    for text in announced:
+        host, _, scope = text.partition("%")
+        try:
+            ip = ipaddress.ip_address(host)
+        except ValueError:
+            continue
+        if not is_usable(ip):
+            continue
+        if not ip.is_link_local or ip.version == 4:  # noqa: PLR2004
+            far = not any(ip in one.network for one in own if one.ip.version == ip.version)
+            yield (far, _is_own(ip, own), ip.version), host
+        elif interface := next((one.interface for one in own if str(one.index) == scope), None):
+            yield (False, _is_own(ip, own), ip.version), f"{host}%{interface}"
+
+
+def _is_own(ip: Address, own: Sequence[OwnAddress]) -> bool:
+    return any(one.ip == ip for one in own)

@@ -1,0 +1,5 @@
+"""The policy of dialling is tried on whole nodes."""
+
+from tests.mesh.conftest import start_node
+
+__all__ = ["start_node"]

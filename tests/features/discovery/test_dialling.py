@@ -1,0 +1,265 @@
+"""Whom a node dials by itself, with real nodes on real sockets."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from pimd.contract import DialInfo, DiscoveryConfig, PeerEntry
+from pimd.ids import NodeId
+from pimd.proto.cards import GATEWAY, issue
+from pimd_features.discovery import dialling
+from pimd_features.discovery.announcement import Announced
+from pimd_features.discovery.dialling import AutoDial
+from pimd_features.discovery.networks import DialAddress
+from pimd_features.discovery.sightings import Sighting
+from tests.mesh.conftest import Running, StartNode
+from tests.mesh.test_node import eventually
+
+ALL = DiscoveryConfig(connect_relays=True, connect_gateways=True)
+NOWHERE = "127.0.0.1:1"
+
+
+class Clock:
+    """Monotonic seconds to be set."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def auto_dial(one: Running, config: DiscoveryConfig = ALL, now: Callable[[], float] | None = None) -> AutoDial:
+    return AutoDial(one.node, one.keystore, config, one.id, now or Clock())
+
+
+def sighting(peer: Running | NodeId, address: str | None = None, *, anonymous: bool = False, **more: Any) -> Sighting:
+    node_id = peer if isinstance(peer, NodeId) else peer.id
+    if address is None:
+        assert isinstance(peer, Running)
+        address = peer.entry().address
+    announced = Announced(None, b"tag") if anonymous else Announced(node_id)
+    return Sighting(address, announced, DialAddress(address, nearby=more.pop("nearby", True)), 0.0, 0.0, **more)
+
+
+def stranger(number: int) -> Sighting:
+    return sighting(NodeId(number.to_bytes(16)), f"127.0.0.{2 + number // 250}:{1 + number % 250}")
+
+
+def dialled(one: Running) -> dict[str, DialInfo]:
+    return {dial.entry.address: dial for dial in one.node.dials()}
+
+
+def review(auto: AutoDial, sightings: Sequence[Sighting], times: int) -> None:
+    for _ in range(times):
+        auto.review(sightings)
+
+
+async def linked(one: Running, other: Running) -> None:
+    await eventually(lambda: one.node.is_linked(other.id) and other.node.is_linked(one.id))
+
+
+async def test_a_node_nearby_is_linked_and_expected_to_be_who_it_says(start_node: StartNode) -> None:
+    alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
+    auto = auto_dial(alice)
+    review(auto, [sighting(bob), sighting(bob, carol.entry().address)], 2)
+    await linked(alice, bob)
+    assert dialled(alice)[bob.entry().address].entry.node_id == bob.id
+    assert carol.entry().address not in dialled(alice) or not alice.node.is_linked(carol.id)
+
+
+async def test_one_more_at_a_time_is_dialled(start_node: StartNode) -> None:
+    alice = await start_node(1)
+    auto = auto_dial(alice)
+    everybody = [stranger(number) for number in range(5)]
+    for count in (1, 2, 3):
+        auto.review(everybody)
+        assert len(dialled(alice)) == count
+
+
+async def test_not_all_nodes_dial_the_same_one_first(start_node: StartNode) -> None:
+    everybody = [stranger(number) for number in range(20)]
+    first = set()
+    for who in range(1, 9):
+        one = await start_node(who)
+        auto_dial(one).review(everybody)
+        first |= set(dialled(one))
+    assert len(first) > 3
+
+
+@pytest.mark.parametrize(
+    ("config", "flags", "dials"),
+    [
+        (DiscoveryConfig(connect_relays=False, connect_gateways=True), None, False),
+        (DiscoveryConfig(connect_relays=False, connect_gateways=True), 0, False),
+        (DiscoveryConfig(connect_relays=False, connect_gateways=True), GATEWAY, True),
+        (DiscoveryConfig(connect_relays=True, connect_gateways=False), None, True),
+        (DiscoveryConfig(connect_relays=True, connect_gateways=False), GATEWAY, False),
+        (DiscoveryConfig(connect_relays=False, connect_gateways=False), GATEWAY, False),
+    ],
+)
+async def test_relays_and_gateways_are_dialled_as_configured(
+    start_node: StartNode,
+    config: DiscoveryConfig,
+    flags: int | None,
+    dials: bool,  # noqa: FBT001
+) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    if flags is not None:
+        alice.keystore.learn(issue(bob.identity, 1, flags, "bob"), direct=False)
+    auto_dial(alice, config).review([sighting(bob)])
+    assert (bob.entry().address in dialled(alice)) == dials
+
+
+async def test_who_is_blocked_or_not_on_the_list_is_not_dialled_and_let_go(start_node: StartNode) -> None:
+    bob = await start_node(2)
+    alice, carol = await start_node(1), await start_node(3, policy="allow_list")
+    auto = auto_dial(alice)
+    auto.review([sighting(bob)])
+    assert bob.entry().address in dialled(alice)
+    await alice.keystore.set_blocked(bob.id, blocked=True)
+    auto.review([sighting(bob)])
+    assert dialled(alice) == {}
+    auto_dial(carol).review([sighting(bob)])
+    assert dialled(carol) == {}
+
+
+async def test_who_is_linked_already_is_not_dialled(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await bob.node.dial(alice.entry())
+    await linked(alice, bob)
+    auto_dial(alice).review([sighting(bob)])
+    assert dialled(alice) == {}
+
+
+async def test_what_is_far_away_is_not_dialled(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    auto_dial(alice).review([sighting(bob, nearby=False)])
+    assert dialled(alice) == {}
+
+
+async def test_with_enough_links_only_nodes_without_a_route_are_dialled(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "AUTO_LINKS", 2)
+    alice, bob, carol, dave, erin = [await start_node(number) for number in (1, 2, 3, 4, 5)]
+    for other in (bob, carol):
+        await alice.node.dial(other.entry())
+    await dave.node.dial(bob.entry())
+    await eventually(lambda: alice.node.has_route(dave.id))
+    auto = auto_dial(alice)
+    review(auto, [sighting(dave), sighting(erin)], 3)
+    assert list(dialled(alice)) == [erin.entry().address]
+
+
+async def test_with_enough_links_two_of_the_anonymous_are_dialled_and_not_the_same_two_by_all(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "AUTO_LINKS", 1)
+    hub = await start_node(1)
+    anonymous = [Sighting(f"i{n}", Announced(None, b"tag"), stranger(n).address, 0.0, 0.0) for n in range(10)]
+    chosen = set()
+    for who in range(2, 6):
+        one = await start_node(who)
+        await one.node.dial(hub.entry())
+        review(auto_dial(one), anonymous, 5)
+        assert len(dialled(one)) == 2
+        chosen |= set(dialled(one))
+    assert len(chosen) > 2
+
+
+async def test_with_very_many_links_nobody_is_dialled_unasked(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "AUTO_LINKS", 1)
+    monkeypatch.setattr(dialling, "LINK_LIMIT", 2)
+    alice, bob, carol, dave = [await start_node(number) for number in (1, 2, 3, 4)]
+    for other in (bob, carol):
+        await alice.node.dial(other.entry())
+    auto_dial(alice).review([sighting(dave)])
+    assert dialled(alice) == {}
+
+
+async def test_an_anonymous_member_is_known_once_it_is_linked_whoever_dialled(start_node: StartNode) -> None:
+    secret = bytes(range(32))
+    alice, bob = await start_node(1, psk=secret), await start_node(2, psk=secret)
+    here, there = sighting(bob, anonymous=True), sighting(alice, anonymous=True)
+    auto = auto_dial(alice)
+    auto.review([here])
+    await linked(alice, bob)
+    auto.review([here])
+    assert here.node_id == bob.id
+    other = auto_dial(bob)
+    other.review([there])
+    assert there.node_id == alice.id
+    assert dialled(bob) == {}
+
+
+async def test_who_has_gone_is_let_go_and_what_is_configured_is_never_touched(start_node: StartNode) -> None:
+    alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
+    alice.node.keep_dialling(carol.entry(), configured=True)
+    auto = auto_dial(alice)
+    review(auto, [sighting(bob), sighting(carol)], 3)
+    assert dialled(alice)[carol.entry().address].configured
+    auto.review([])
+    assert list(dialled(alice)) == [carol.entry().address]
+    auto.review([sighting(bob)])
+    alice.node.keep_dialling(bob.entry(), configured=True)  # the user wants to keep it
+    auto.review([])
+    auto.let_go_of_all()
+    assert list(dialled(alice)) == [carol.entry().address, bob.entry().address]
+
+
+async def test_nobody_is_dialled_any_longer_when_the_feature_stops(start_node: StartNode) -> None:
+    alice = await start_node(1)
+    auto = auto_dial(alice)
+    review(auto, [stranger(1), stranger(2)], 2)
+    alice.node.keep_dialling(PeerEntry(stranger(1).address.text), configured=True)
+    auto.let_go_of_all()
+    assert list(dialled(alice)) == [stranger(1).address.text]
+
+
+async def test_an_address_under_another_id_is_dialled_anew_unless_a_newcomer_says_so(start_node: StartNode) -> None:
+    alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
+    where = bob.entry().address
+    auto = auto_dial(alice)
+    review(auto, [sighting(bob), sighting(carol, where)], 2)
+    assert dialled(alice)[where].entry.node_id == bob.id
+    review(auto, [sighting(carol, where)], 2)
+    assert dialled(alice)[where].entry.node_id == carol.id
+
+
+async def test_who_hung_up_or_was_hung_up_on_is_left_alone(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    here, there = auto_dial(alice), auto_dial(bob)
+    here.review([sighting(bob)])
+    await linked(alice, bob)
+    await alice.node.hang_up(bob.id)
+    await eventually(lambda: not alice.node.links() and not bob.node.links())
+    here.review([sighting(bob)])
+    there.review([sighting(alice)])
+    assert dialled(alice)[bob.entry().address].state == "waiting"
+    assert dialled(bob) == {}
+    await alice.node.dial(bob.entry())
+    await linked(alice, bob)
+    assert not alice.node.left_alone(bob.id)
+    assert not bob.node.left_alone(alice.id)
+
+
+async def test_so_many_that_do_not_answer_are_tried_at_a_time_and_give_way_to_the_next(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    now = Clock()
+    auto = auto_dial(alice, now=now)
+    liars = [stranger(number) for number in range(3 * dialling.TRIAL_LIMIT)]
+    review(auto, liars, 2 * len(liars))
+    assert len(dialled(alice)) == dialling.TRIAL_LIMIT
+    everybody = [*liars, sighting(bob)]
+    turns = 0
+    while bob.entry().address not in dialled(alice):
+        now.seconds += dialling.TRIAL_S
+        auto.review(everybody)
+        turns += 1
+        assert len(dialled(alice)) <= dialling.TRIAL_LIMIT
+    assert turns <= len(everybody)  # nobody had a second turn before
+    await linked(alice, bob)

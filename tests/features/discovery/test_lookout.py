@@ -1,0 +1,23 @@
+"""What the look-out holds of instances that did not say everything."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+from pimd.clock import ManualClock
+from pimd.contract import CancellationToken
+from pimd.ids import NodeId
+from pimd_features.discovery.announcement import Announcements
+from pimd_features.discovery.lookout import QUESTION_LIMIT, LookOut
+from pimd_features.discovery.sightings import Sightings
+
+
+def test_only_so_many_instances_wait_to_be_asked() -> None:
+    clock = ManualClock()
+    ctx: Any = SimpleNamespace(clock=clock, log=logging.getLogger("test"), cancel=CancellationToken())
+    mesh: Any = SimpleNamespace(listen_port=9100, listen_address="[::]:9100")
+    announcements = Announcements(NodeId(bytes(16)), lambda _: None, clock.unix_ms)
+    look_out = LookOut(ctx, mesh, announcements, Sightings(clock.now))
+    for number in range(QUESTION_LIMIT + 100):
+        look_out.appeared(f"{number}._pim._tcp.local.")
+    assert look_out._questions.qsize() == QUESTION_LIMIT

@@ -1,0 +1,88 @@
+"""Who is there, and how much room they take."""
+
+from pimd.ids import NodeId
+from pimd_features.discovery.announcement import Announced
+from pimd_features.discovery.networks import DialAddress
+from pimd_features.discovery.sightings import INSTANCE_LIMIT, NODE_LIMIT, Sightings
+
+
+class Now:
+    """Monotonic seconds to be set."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def node(number: int) -> Announced:
+    return Announced(NodeId(number.to_bytes(16)))
+
+
+def at(number: int) -> DialAddress:
+    return DialAddress(f"10.0.0.{number}:9100", nearby=True)
+
+
+def test_a_node_is_kept_with_its_times_until_it_goes() -> None:
+    now = Now()
+    seen = Sightings(now)
+    seen.take("a", node(1), at(1))
+    now.seconds += 5
+    seen.heard("a")
+    seen.heard("nobody")
+    (one,) = seen.all()
+    assert (one.node_id, one.first_seen, one.last_seen) == (node(1).node_id, 100.0, 105.0)
+    seen.drop("a")
+    seen.drop("a")
+    assert seen.all() == []
+
+
+def test_a_node_that_moves_keeps_its_place_and_is_anonymous_again() -> None:
+    seen = Sightings(Now())
+    seen.take("a", Announced(None, b"tag"), at(1))
+    seen.all()[0].met = NodeId(bytes(16))
+    seen.take("a", Announced(None, b"later"), at(1))
+    assert seen.all()[0].node_id == NodeId(bytes(16))
+    seen.take("a", Announced(None, b"later"), at(2))
+    (one,) = seen.all()
+    assert (one.node_id, one.address) == (None, at(2))
+
+
+def test_a_node_started_anew_replaces_itself_and_nobody_else() -> None:
+    seen = Sightings(Now())
+    seen.take("before", node(1), at(1))
+    seen.take("other address", node(1), at(2))
+    seen.take("other node", node(2), at(1))
+    seen.take("after", node(1), at(1))
+    assert [one.instance for one in seen.all()] == ["other address", "other node", "after"]
+
+
+def test_there_is_room_for_so_many_and_a_newcomer_pushes_nobody_out() -> None:
+    seen = Sightings(Now())
+    for number in range(NODE_LIMIT + 100):
+        seen.take(f"n{number}", node(number), at(number))
+    assert [one.instance for one in seen.all()] == [f"n{number}" for number in range(NODE_LIMIT)]
+    assert seen.turned_away == 100
+    seen.drop("n0")
+    seen.take("late", node(5000), at(1))
+    assert seen.all()[-1].instance == "late"
+
+
+def test_an_overlong_instance_name_is_turned_away() -> None:
+    seen = Sightings(Now())
+    seen.take("x" * (INSTANCE_LIMIT + 1), node(1), at(1))
+    assert (seen.all(), seen.turned_away) == ([], 1)
+    seen.take("x" * INSTANCE_LIMIT, node(1), at(1))
+    assert len(seen.all()) == 1
+
+
+def test_who_is_not_heard_again_after_a_new_beginning_goes() -> None:
+    seen = Sightings(Now())
+    for name, number in (("heard", 1), ("taken", 2), ("silent", 3)):
+        seen.take(name, node(number), at(number))
+    seen.doubt_all()
+    seen.heard("heard")
+    seen.take("taken", node(2), at(2))
+    seen.retain(lambda one: one.confirmed)
+    assert [one.instance for one in seen.all()] == ["heard", "taken"]
