@@ -59,7 +59,10 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            *features: Feature, known: Mapping[str, KnownFeature] | None = None, **choice: Any
+            *features: Feature,
+            known: Mapping[str, KnownFeature] | None = None,
+            config: Any = None,  # few features take it
+            **choice: Any,
         ) -> Assembled:
             clock = SystemClock()
             data_dir = stack.enter_context(hold_data_dir(tmp_path / "data"))
@@ -73,7 +76,6 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             plan = Plan(FeatureChoice(**choice), known or {}, candidates)
             rpc = RpcServer(clock, lambda name: assembly.explain_absent(name), list)  # noqa: PLW0108 - made on the next line
             assembly = Assembly(plan, rpc.registry, rpc.streams)
-            config: Any = None  # no feature of these tests takes it
             core = Core(node, keystore, identity, data_dir, config, LogRing(), clock, CancellationToken())
             stack.push_async_callback(assembly.stop)
             await assembly.start(core)

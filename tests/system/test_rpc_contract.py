@@ -59,6 +59,8 @@ def test_answers_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) ->
     entry = checked(alice, "peers.add_static", {"address": "127.0.0.1:1", "label": "nowhere"})
     checked(alice, "peers.remove", {"config_entry_id": entry["config_entry_id"]})
     checked(alice, "peers.remove", {"node_id": bob_id})
+    where = {"node_id": bob_id.upper(), "address": f"127.0.0.1:{bob.mesh_port}"}
+    assert checked(alice, "peers.connect_dynamic", where)["node_id"] == bob_id
 
 
 def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> None:
@@ -93,13 +95,21 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
         ("peers.import_identity", {"node_id": bob.node_id, "x25519_pubkey": KEY}, -32040),
         ("peers.set_broadcast_config", {"outgoing_interval_s": 29}, -32041),
         ("peers.set_broadcast_config", {"min_peer_interval_s": 0}, -32602),
-        ("peers.pair", {"trust": "once", "node_id": SOMEBODY}, -32002),
-        ("peers.pair", {"trust": "once", "address": "127.0.0.1:1"}, -32012),
         ("route.set_split_default", {"on": True}, -32002),
         ("route.set_split_default", None, -32002),
         ("route.set_split_default", {"on": 1}, -32602),
         ("route.trace", {"node_id": SOMEBODY}, -32010),
         ("route.trace", {"node_id": bob.node_id, "timeout_s": 10.5}, -32602),
+        ("peers.pair", {"trust": "once", "node_id": SOMEBODY}, -32010),
+        ("peers.pair", {"trust": "once"}, -32602),
+        ("peers.pair", {"trust": "once", "address": "127.0.0.1:1"}, -32012),
+        *(
+            ("peers.connect_dynamic", {"node_id": bob.node_id, "address": address}, -32602)
+            for address in ("localhost:9100", "127.0.0.1", "127.0.0.1:0", "::1:9100", "[::1]", "")
+        ),
+        ("peers.connect_dynamic", {"node_id": "xyz", "address": "127.0.0.1:1"}, -32602),
+        ("peers.connect_dynamic", {"node_id": SOMEBODY, "address": "127.0.0.1:1"}, -32603),
+        ("peers.connect_dynamic", {"node_id": SOMEBODY, "address": f"127.0.0.1:{bob.mesh_port}"}, -32603),
         ("rpc.hello", {"rpc_version": 2}, -32001),
     ]
     for method, params, code in cases:

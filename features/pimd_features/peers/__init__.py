@@ -1,10 +1,23 @@
 """The peers this node knows, dials, labels, blocks and forgets."""
 
-from pimd.contract import CONFIG, KEYSTORE, MESH, PEER_DATA, PEER_SUMMARIES, PUBLISH, EventStream, Feature, Provided
+from pimd.contract import (
+    CONFIG,
+    DISCOVERY,
+    KEYSTORE,
+    MESH,
+    PEER_DATA,
+    PEER_SUMMARIES,
+    PUBLISH,
+    EventStream,
+    Feature,
+    Provided,
+)
 from pimd_features.peers.identities import block, export_identity, forget, get, import_identity, label, unblock
-from pimd_features.peers.linking import add_static, discovered, list_peers, pair, remove
-from pimd_features.peers.models import PeerChanged
-from pimd_features.peers.plugin import STREAM, PeersPlugin
+from pimd_features.peers.linking import add_static, list_peers, remove
+from pimd_features.peers.models import STREAM, PeersEvent
+from pimd_features.peers.nearby import discovered
+from pimd_features.peers.pairing import connect_dynamic, pair
+from pimd_features.peers.plugin import PeersPlugin
 
 FEATURE = Feature(
     name="peers",
@@ -21,11 +34,12 @@ FEATURE = Feature(
         add_static,
         remove,
         pair,
+        connect_dynamic,
         discovered,
         import_identity,
         export_identity,
     ),
-    events=(EventStream(STREAM, PeerChanged),),
+    events=(EventStream(STREAM, PeersEvent),),
     provides=(Provided(PEER_SUMMARIES, "rows"),),
-    uses=(MESH, KEYSTORE, CONFIG, PUBLISH, PEER_DATA),
+    uses=(MESH, KEYSTORE, CONFIG, PUBLISH, PEER_DATA, DISCOVERY),
 )

@@ -7,12 +7,9 @@ from pimd.contract import (
     KEYSTORE,
     MESH,
     ConfigSaveRejected,
-    DialError,
     DialInfo,
     InvalidParams,
     InvalidPeerAddress,
-    NodeIdHex,
-    NoParams,
     NotSupported,
     PeerAlreadyExists,
     PeerEntry,
@@ -21,8 +18,7 @@ from pimd.contract import (
     PluginContext,
     rpc,
 )
-from pimd.ids import NodeId
-from pimd_features.peers.models import Added, AddStaticParams, Discovered, ListParams, PairParams, RemoveParams
+from pimd_features.peers.models import Added, AddStaticParams, ListParams, RemoveParams
 from pimd_features.peers.plugin import refuse_other_mechanisms
 from pimd_features.peers.rows import Rows
 
@@ -74,11 +70,12 @@ async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
     mesh = ctx.services[MESH]
     if any(dial.configured and dial.entry.address == address for dial in mesh.dials()):
         raise PeerAlreadyExists(f"{address} is configured already; peers.remove takes it out")
-    await _configure(ctx, PeerEntry(address, label=params.label or ""))
+    await configure(ctx, PeerEntry(address, label=params.label or ""))
     return Added(node_id=ctx.services[KEYSTORE].pinned(address), config_entry_id=entry_id(address))
 
 
-async def _configure(ctx: PluginContext, entry: PeerEntry) -> None:
+async def configure(ctx: PluginContext, entry: PeerEntry) -> None:
+    """Write an entry into the file and keep it linked; `ConfigSaveRejected` with nothing changed."""
     try:
         await ctx.services[CONFIG].add_peer(entry)
     except OSError as error:
@@ -95,7 +92,7 @@ async def remove(ctx: PluginContext, params: RemoveParams) -> None:
     mesh = ctx.services[MESH]
     if params.node_id is None and params.config_entry_id is None:
         raise InvalidParams("one of node_id and config_entry_id is needed")
-    going = [dial for dial in mesh.dials() if _is_meant(dial, params)]
+    going = [dial for dial in mesh.dials() if dial.configured and _is_meant(dial, params)]
     peers = {dial.node_id for dial in going if dial.node_id is not None}
     if params.node_id is not None:
         peers.add(params.node_id)
@@ -119,48 +116,3 @@ async def _unconfigure(ctx: PluginContext, address: str) -> None:
         raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
     ctx.services[MESH].stop_dialling(address)
     await ctx.services[KEYSTORE].unpin(address=address)
-
-
-@rpc("peers.discovered")
-async def discovered(_: PluginContext, __: NoParams) -> list[Discovered]:
-    """List the nodes that announce themselves on the local network; none without the feature `discovery`."""
-    return []
-
-
-@rpc("peers.pair", errors=(InvalidPeerAddress, InvalidParams, NotSupported, PeerAlreadyExists, ConfigSaveRejected))
-async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
-    """Link with a node now; with `persist` also write it into the configuration file.
-
-    Takes an address; an id alone does only for a node that is linked, or dialled, already.
-    """
-    refuse_other_mechanisms(params.mechanism)
-    entry = _entry_of(ctx, params)
-    try:
-        node_id: NodeIdHex = await ctx.services[MESH].dial(entry)
-    except DialError as error:
-        raise InvalidPeerAddress(str(error)) from None
-    if params.label is not None:
-        await ctx.services[KEYSTORE].set_label(node_id, params.label)
-    configured = any(d.configured and d.entry.address == entry.address for d in ctx.services[MESH].dials())
-    if params.trust == "persist" and not configured:
-        await _configure(ctx, entry)
-    return Rows(ctx).summary(node_id)
-
-
-def _entry_of(ctx: PluginContext, params: PairParams) -> PeerEntry:
-    if params.address is not None:
-        return PeerEntry(checked_address(params.address), params.node_id, params.label or "")
-    if params.node_id is None:
-        raise InvalidParams("one of address and node_id is needed")
-    found = _address_of(ctx, params.node_id)
-    if found is None:
-        raise NotSupported(
-            f"no address of {params.node_id} is known: nobody looks for nodes here without the feature discovery; "
-            "give the address as host:port"
-        )
-    return PeerEntry(found, params.node_id, params.label or "")
-
-
-def _address_of(ctx: PluginContext, node_id: NodeId) -> str | None:
-    dials = (dial.entry.address for dial in ctx.services[MESH].dials() if dial.node_id == node_id)
-    return next(dials, None)

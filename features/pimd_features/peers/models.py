@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pimd.contract import NodeIdHex, Params, PeerSummary, Result, X25519Hex
 
+STREAM = "peers.event"
 LABEL_LIMIT = 128
 OUTGOING_INTERVAL_MIN_S = 30
 """Seconds between two broadcasts that a user may ask for."""
@@ -158,9 +159,34 @@ class BroadcastState(Result):
     last_recipient_count: int | None = Field(ge=0)
 
 
+class ConnectParams(PeerParams):
+    """Where one node is to be met."""
+
+    address: str
+    """IP address and port."""
+
+
+class Connected(Result):
+    """The link is up."""
+
+    node_id: NodeIdHex
+    address: str
+    status: Literal["connected"]
+
+
 class PeerChanged(Result):
     """`connected`, `disconnected` and `state_changed` are per node: replacing a link is silent."""
 
-    kind: Literal["connected", "disconnected", "state_changed"]
+    kind: Literal["connected", "disconnected", "state_changed", "pair_failed"]
     peer: PeerSummary
     reason: str = ""
+
+
+class PeerFound(Result):
+    """A node announces itself nearby; told once for each."""
+
+    kind: Literal["discovered"]
+    peer: Discovered
+
+
+PeersEvent = PeerChanged | PeerFound

@@ -18,10 +18,9 @@ from pimd.contract import (
     Subscription,
 )
 from pimd_features.peers.broadcasts import Broadcasts
-from pimd_features.peers.models import PeerChanged
+from pimd_features.peers.models import STREAM, PeerChanged
+from pimd_features.peers.nearby import Newcomers
 from pimd_features.peers.rows import Rows
-
-STREAM = "peers.event"
 
 
 class PeersPlugin(Broadcasts):
@@ -39,6 +38,8 @@ class PeersPlugin(Broadcasts):
             if entry.mechanism == "tcp":
                 mesh.keep_dialling(entry, configured=True)
         ctx.spawn("events", self._tell(mesh.subscribe(), ctx.services[PUBLISH]))
+        self.newcomers = Newcomers(ctx)
+        ctx.spawn("newcomers", self.newcomers.watch())
 
     async def _tell(self, events: Subscription[MeshEvent], publish: Publish) -> None:
         with events:

@@ -42,7 +42,8 @@ class Rows:
 
     def _rows(self, with_route: Callable[[NodeId], bool]) -> dict[NodeId, PeerSummary]:
         links = {link.peer: link for link in self._mesh.links()}
-        dials = {dial.node_id: dial for dial in self._mesh.dials() if dial.node_id is not None}
+        # Who is only discovered, and dialled for that, shows once it is linked.
+        dials = {dial.node_id: dial for dial in self._mesh.dials() if dial.node_id is not None and dial.configured}
         rows = {peer: self._row(peer, link=link, dial=dials.get(peer)) for peer, link in links.items()}
         for peer, dial in dials.items():
             rows.setdefault(peer, self._row(peer, dial=dial))

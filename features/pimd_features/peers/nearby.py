@@ -1,0 +1,73 @@
+"""Nodes that announce themselves nearby, whoever finds them."""
+
+from collections.abc import Iterator
+
+from pimd.contract import DISCOVERY, KEYSTORE, PUBLISH, DiscoveredNode, NoParams, PluginContext, rpc
+from pimd.ids import NodeId
+from pimd_features.peers.models import STREAM, Discovered, PeerFound
+
+POLL_S = 1.0
+AGAIN_AFTER_FAULT_S = 60.0
+TOLD_LIMIT = 4096
+"""Newcomers remembered, so that each is told of once; beyond, the first ones told of are forgotten."""
+
+
+def nearby(ctx: PluginContext) -> Iterator[DiscoveredNode]:
+    """Yield what every provider sees now; they come and go while the daemon runs."""
+    for provider in ctx.services.providers(DISCOVERY):
+        yield from provider.nodes()
+
+
+@rpc("peers.discovered")
+async def discovered(ctx: PluginContext, _: NoParams) -> list[Discovered]:
+    """List the nodes that announce themselves on the local network; none without the feature `discovery`.
+
+    A member of a private mesh is anonymous, its `node_id` null, until there was a link with it.
+    """
+    return [_row(ctx, node) for node in nearby(ctx)]
+
+
+def _row(ctx: PluginContext, node: DiscoveredNode) -> Discovered:
+    known = ctx.services[KEYSTORE].get(node.node_id) if node.node_id is not None else None
+    now = ctx.clock.now()
+    return Discovered(
+        node_id=node.node_id,
+        address=node.address,
+        mechanism="broadcast",
+        first_seen_s=max(0, int(now - node.first_seen)),
+        last_seen_s=max(0, int(now - node.last_seen)),
+        label_announced=node.name or (known.name if known is not None else None) or None,
+    )
+
+
+class Newcomers:
+    """Tells of each node once, for as long as it is remembered."""
+
+    def __init__(self, ctx: PluginContext, limit: int = TOLD_LIMIT) -> None:
+        self._ctx = ctx
+        self._limit = limit
+        self._told: dict[NodeId | str, None] = {}
+
+    async def watch(self) -> None:
+        """Ask the providers once a second; there is no event that all of them would have to know."""
+        while True:
+            pause_s = POLL_S
+            try:
+                self.tell()
+            except Exception:
+                # A provider is another feature: its fault must not end this one.
+                self._ctx.log.exception("a feature that finds nodes nearby failed")
+                pause_s = AGAIN_AFTER_FAULT_S
+            await self._ctx.clock.sleep(pause_s)
+
+    def tell(self) -> None:
+        """Publish `discovered` for everybody who is new."""
+        for node in nearby(self._ctx):
+            key = node.node_id or node.address
+            is_new = key not in self._told and node.address not in self._told
+            self._told.pop(key, None)  # whoever is still there is forgotten last
+            self._told[key] = None
+            if is_new:
+                self._ctx.services[PUBLISH](STREAM, PeerFound(kind="discovered", peer=_row(self._ctx, node)))
+        while len(self._told) > self._limit:
+            del self._told[next(iter(self._told))]

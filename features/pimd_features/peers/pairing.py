@@ -1,0 +1,157 @@
+"""Methods that link with a node now."""
+
+import asyncio
+import ipaddress
+from collections.abc import Sequence
+
+from pimd.contract import (
+    KEYSTORE,
+    MESH,
+    PUBLISH,
+    ConfigSaveRejected,
+    ConnectFailed,
+    DialError,
+    InvalidParams,
+    InvalidPeerAddress,
+    NotSupported,
+    PeerAlreadyExists,
+    PeerEntry,
+    PeerNotFound,
+    PeerSummary,
+    PluginContext,
+    RpcError,
+    rpc,
+)
+from pimd.ids import NodeId
+from pimd_features.peers.linking import checked_address, configure
+from pimd_features.peers.models import STREAM, Connected, ConnectParams, PairParams, PeerChanged
+from pimd_features.peers.nearby import nearby
+from pimd_features.peers.plugin import refuse_other_mechanisms
+from pimd_features.peers.rows import Rows
+
+DIAL_S = 8.0
+"""A link is made, or given up, within this: clients stop to wait after 10 s."""
+TRIED_ADDRESSES = 4
+"""Of one node; who announces it is a stranger and may be wrong."""
+
+
+@rpc(
+    "peers.pair",
+    errors=(
+        PeerNotFound,
+        ConnectFailed,
+        InvalidPeerAddress,
+        InvalidParams,
+        NotSupported,
+        PeerAlreadyExists,
+        ConfigSaveRejected,
+    ),
+)
+async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
+    """Link with a node now; with `persist` also write it into the configuration file.
+
+    Takes an address, or the id of a node that is discovered, linked, or dialled. Answers within 8 s.
+    """
+    refuse_other_mechanisms(params.mechanism)
+    if params.address is not None:
+        entry, node_id = await _pair_address(ctx, checked_address(params.address), params)
+    elif params.node_id is not None:
+        entry, node_id = await _pair_id(ctx, params.node_id, params)
+    else:
+        raise InvalidParams("one of address and node_id is needed")
+    if params.label is not None:
+        await ctx.services[KEYSTORE].set_label(node_id, params.label)
+    if params.trust == "persist" and not _is_configured(ctx, entry, params):
+        await configure(ctx, entry)
+    return Rows(ctx).summary(node_id)
+
+
+async def _pair_address(ctx: PluginContext, address: str, params: PairParams) -> tuple[PeerEntry, NodeId]:
+    entry = PeerEntry(address, params.node_id, params.label or "")
+    try:
+        return entry, await _dial(ctx, entry)
+    except DialError as error:
+        raise InvalidPeerAddress(str(error)) from None
+
+
+async def _pair_id(ctx: PluginContext, node_id: NodeId, params: PairParams) -> tuple[PeerEntry, NodeId]:
+    try:
+        return await _link_with(ctx, node_id, params.label or ""), node_id
+    except RpcError as error:
+        peer = Rows(ctx).summary(node_id)
+        ctx.services[PUBLISH](STREAM, PeerChanged(kind="pair_failed", peer=peer, reason=error.message))
+        raise
+
+
+async def _link_with(ctx: PluginContext, node_id: NodeId, label: str) -> PeerEntry:
+    addresses = _addresses_of(ctx, node_id)[:TRIED_ADDRESSES]
+    if not addresses:
+        raise PeerNotFound(
+            f"no address of {node_id} is known: it is not dialled, and nobody sees it on the local network "
+            "(the feature discovery looks there); give its address as host:port"
+        )
+    if ctx.services[MESH].link(node_id) is not None:
+        return PeerEntry(addresses[0], node_id, label)
+    reasons: list[str] = []
+    try:
+        async with asyncio.timeout(DIAL_S):
+            for address in addresses:
+                entry = PeerEntry(address, node_id, label)
+                try:
+                    await ctx.services[MESH].dial(entry)
+                except DialError as error:
+                    reasons.append(str(error))
+                else:
+                    return entry
+    except TimeoutError:
+        reasons.append(f"gave up after {DIAL_S:g} s")
+    raise ConnectFailed("; ".join(reasons))
+
+
+def _addresses_of(ctx: PluginContext, node_id: NodeId) -> Sequence[str]:
+    """Where the node may answer, the surest first, each once."""
+    mesh = ctx.services[MESH]
+    link = mesh.link(node_id)
+    linked = [link.listens_at] if link is not None and link.listens_at is not None else []
+    dialled = [dial.entry.address for dial in mesh.dials() if dial.node_id == node_id]
+    seen = [node.address for node in nearby(ctx) if node.node_id == node_id]
+    return list(dict.fromkeys([*linked, *dialled, *seen]))
+
+
+def _is_configured(ctx: PluginContext, entry: PeerEntry, params: PairParams) -> bool:
+    """Tell whether the file has that address, or, where the address was not the user's choice, that node."""
+    configured = [dial for dial in ctx.services[MESH].dials() if dial.configured]
+    by_id = params.address is None and any(dial.node_id == entry.node_id for dial in configured)
+    return by_id or any(dial.entry.address == entry.address for dial in configured)
+
+
+async def _dial(ctx: PluginContext, entry: PeerEntry) -> NodeId:
+    try:
+        async with asyncio.timeout(DIAL_S):
+            return await ctx.services[MESH].dial(entry)
+    except TimeoutError:
+        raise DialError(f"no link with {entry.address} came about within {DIAL_S:g} s") from None
+
+
+@rpc("peers.connect_dynamic", errors=(InvalidParams, ConnectFailed))
+async def connect_dynamic(ctx: PluginContext, params: ConnectParams) -> Connected:
+    """Link with one node at one IP address and port now, and keep nothing.
+
+    For programs that open a way to a node by themselves. Host names are not taken. Answers within 8 s.
+    """
+    _check_socket_address(params.address)
+    try:
+        await _dial(ctx, PeerEntry(params.address, params.node_id))
+    except DialError as error:
+        raise ConnectFailed(str(error)) from None
+    return Connected(node_id=params.node_id, address=params.address, status="connected")
+
+
+def _check_socket_address(text: str) -> None:
+    try:
+        host = checked_address(text).rpartition(":")[0]
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except (InvalidPeerAddress, ValueError):
+        raise InvalidParams(
+            "parameter address: must be an IP address and a port, such as 192.168.1.7:9100 or [fe80::1%eth0]:9100"
+        ) from None
