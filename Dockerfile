@@ -18,6 +18,7 @@ ENV PATH=/opt/pimd/bin:$PATH \
     PIMD_RPC__ALLOWED_HOSTS=localhost
 USER pim
 VOLUME /var/lib/pim
-EXPOSE 9100 9102
+# Peers, programs, and multicast DNS, which leaves the container only with the host's network (docker run --network host).
+EXPOSE 9100 9102 5353/udp
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["pim", "status"]
 ENTRYPOINT ["pimd"]
