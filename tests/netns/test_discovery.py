@@ -1,20 +1,24 @@
 """Whole daemons that find each other on a network, with no configuration at all."""
 
+import hmac
 import json
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pimd.proto.mesh_secret import derive
 from tests.netns.conftest import MakeDaemonIn
 from tests.netns.namespaces import NamespaceDaemon, Namespaces, inside
 from tests.system.daemon import PROJECT, UnixClient
 
+HOUR_NS = 3600 * 10**9
 HERE = Path(__file__).parent
 ON = {"PIMD_DISCOVERY__ENABLED": "true"}
 MEMBER = """
@@ -46,6 +50,14 @@ def stranger(number: int, **other: Any) -> dict[str, Any]:
     """One well-formed announcement of a node in an open mesh."""
     text = txt({"id": f"{number:032x}", "v": "2"})
     return {"name": f"stranger{number}", "text": text, "port": 9, "addresses": ["10.77.1.1"], **other}
+
+
+def tags_of(passphrase: str) -> list[str]:
+    """What its members announce at this hour, or before it began."""
+    key = derive(passphrase, None, 8, 1, 1).discovery_key
+    now = time.time_ns() // HOUR_NS
+    hours = (b"pim-disco-tag-v1" + hour.to_bytes(8) for hour in (now - 1, now))
+    return [hmac.digest(key, hour, "sha256")[:16].hex() for hour in hours]
 
 
 def poll(client: UnixClient, method: str, holds: Callable[[Any], bool]) -> Any:
@@ -134,8 +146,8 @@ def test_only_members_of_a_private_mesh_see_each_other_there(namespaces: Namespa
     tags = [text["t"] for text in texts if "id" not in text]
     assert all(text.keys() == {"t"} for text in texts if "id" not in text)
     assert len(tags) == 3
-    assert len(set(tags)) == 2
-    assert all(len(bytes.fromhex(tag)) == 16 for tag in tags)
+    assert len([tag for tag in tags if tag in tags_of(passphrase)]) == 2
+    assert len([tag for tag in tags if tag in tags_of("another passphrase")]) == 1
     assert all(one["port"] == 9100 for one in watched)
     shown = json.dumps(watched)
     for secret in (passphrase, alice.node_id, bob.node_id, carol.node_id, socket.gethostname(), '"alice', '"bob'):
@@ -223,6 +235,24 @@ def test_a_daemon_without_a_network_says_so_and_finds_others_once_there_is_one(
         until_linked(client, bob.node_id)
     assert alice.log.read_text().count("no network") == 1
     assert here.interface in alice.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_second_network_is_looked_at_once_it_is_there_and_who_was_known_stays(
+    namespaces: Namespaces, daemon_in: MakeDaemonIn
+) -> None:
+    alice, bob = linked_pair(namespaces, daemon_in)
+    third = namespaces.add("c")
+    carol = daemon_in(third, "carol", **ON).start()
+    carol_id, bob_id = carol.node_id, bob.node_id
+    namespaces.cable(alice.namespace, third)
+    with alice.socket() as client:
+        until_linked(client, carol_id)
+        until_discovered(client, carol_id)
+        known = poll(client, "peers.discovered", lambda rows: min(row["first_seen_s"] for row in rows) > 10)
+        assert {row["node_id"] for row in known} == {bob_id, carol_id}
+        until_linked(client, bob_id)
+    assert alice.log.read_text().count("looking for nodes") == 2
 
 
 def test_where_another_program_has_the_port_to_itself_the_daemon_says_so_once_and_runs(
