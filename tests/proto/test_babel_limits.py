@@ -8,7 +8,7 @@ from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.seq_requests import FORWARD_PAUSE_S, REMEMBERED_IDS, SeenRequests
-from tests.proto.routing_sim import name
+from tests.proto.routing_node import name
 
 OWN, NEAR, OTHER, FAR = (name(n) for n in (1, 2, 3, 4))
 
