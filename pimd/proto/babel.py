@@ -269,7 +269,10 @@ class Babel(Generic[L]):
         self._make_room(now)
 
     def _make_room(self, now: float) -> None:
-        """Over the limit, the neighbour with the most entries loses its oldest; those that wait for a card first."""
+        """Over the limit, the neighbour with the most entries loses its newest; those that wait for a card first.
+
+        Dropping the oldest would let a flood that an honest neighbour passes on push out that neighbour.
+        """
         while len(self._kept) > DESTINATION_LIMIT:
             self.dropped += 1
             most = max(self._links, key=lambda link: len(self.table.of_link(link)) + len(self.aside.of_link(link)))
@@ -277,7 +280,7 @@ class Babel(Generic[L]):
             if waiting is not None:
                 self.aside.drop(most, waiting)
                 continue
-            victim = next(iter(self.table.of_link(most)))
+            victim = next(reversed(self.table.of_link(most)))
             self.table.drop(most, victim)
             self._lost_entry(most, victim, now)
 

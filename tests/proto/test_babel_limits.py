@@ -8,7 +8,7 @@ from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.seq_requests import FORWARD_PAUSE_S, REMEMBERED_IDS, SeenRequests
-from tests.proto.routing_sim import name
+from tests.proto.routing_node import name
 
 OWN, NEAR, OTHER, FAR = (name(n) for n in (1, 2, 3, 4))
 
@@ -55,6 +55,16 @@ def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypat
     assert len(made._kept) == 50
     assert FAR in made.table.selected
     assert made.dropped == 51
+
+
+def test_a_flood_that_a_friend_passes_on_does_not_push_out_the_friend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+    made = core()
+    made.receive("near", told((NEAR, 1, 0), (FAR, 1, 256), first=True, last=True), 1.0)
+    for number in range(100, 200):
+        made.receive("near", told((name(number), 1, 512)), 1.0)
+    assert len(made._kept) == 50
+    assert {NEAR, FAR} <= made.table.selected.keys()
 
 
 def test_an_entry_too_good_to_be_true_is_dropped_and_counted() -> None:
