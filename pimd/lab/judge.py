@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pimd.ids import NodeId
 from pimd.lab.daemon import LabDaemon
@@ -42,12 +42,12 @@ class Judge:
 
     # --- at every moment
 
-    def routes_changed(self, node: LabNode) -> None:
+    def routes_changed(self, node: LabNode, destinations: Sequence[NodeId]) -> None:
         """Follow the new next hops; they never come back to where they were."""
         daemon = self._lab.by_id[node.id]
         if daemon.running is not node or node.id in self._liars:
             return
-        for destination in node.destinations():
+        for destination in destinations:
             self.looked["next hops"] += 1
             loop = self.loop_from(daemon, destination)
             if loop is not None:

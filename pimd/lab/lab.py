@@ -134,7 +134,7 @@ class Lab:
             clock_error_ms=clock_error_ms,
         )
         machine.data_dir.mkdir(mode=0o700)
-        make_node = partial(node_class or self._node_class, watcher=self, parse=self._checked_cards)
+        make_node = partial(node_class or self._node_class, watcher=self, parse_card=self._checked_cards)
         daemon = self.daemons[name] = self.by_id[machine.identity.node_id] = LabDaemon(name, machine, self, make_node)
         return daemon
 
@@ -262,10 +262,10 @@ class Lab:
         if self.watcher is not None:
             self.watcher.links_changed()
 
-    def routes_changed(self, node: LabNode) -> None:
+    def routes_changed(self, node: LabNode, destinations: Sequence[NodeId]) -> None:
         """Pass it on."""
         if self.watcher is not None:
-            self.watcher.routes_changed(node)
+            self.watcher.routes_changed(node, destinations)
 
     # --- inside
 

@@ -1,11 +1,12 @@
 """The node of a lab's daemon: the real one, and a watcher that is told of every change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
 from pimd.mesh.peer_link import PeerLink
+from pimd.proto.babel import Change
 from pimd.proto.cards import BadCard, Card, parse
 
 CARDS_REMEMBERED = 20_000
@@ -17,8 +18,8 @@ class Watcher(Protocol):
     def links_changed(self) -> None:
         """One end of a link noticed that it came up or ended."""
 
-    def routes_changed(self, node: "LabNode") -> None:
-        """Routes of a node may have changed."""
+    def routes_changed(self, node: "LabNode", destinations: Sequence[NodeId]) -> None:
+        """A node chose other next hops."""
 
 
 class CheckedCards:
@@ -49,24 +50,19 @@ def _checked(raw: bytes) -> Card | BadCard:
 class LabNode(Node):
     """Behaves like any node."""
 
-    def __init__(self, *parts: Any, watcher: Watcher | None, parse: Callable[[bytes], Card]) -> None:
-        super().__init__(*parts)
+    def __init__(self, *parts: Any, watcher: Watcher, parse_card: Callable[[bytes], Card]) -> None:
+        self.parse_card = parse_card
         self._watcher = watcher
-        self._cards.parse = parse
+        super().__init__(*parts)
 
     @property
     def id(self) -> NodeId:
         """Its own."""
         return self._identity.node_id
 
-    def destinations(self) -> list[NodeId]:
-        """All it has routes to."""
-        return list(self._routing.table.selected)
-
     def link_towards(self, destination: NodeId) -> PeerLink | None:
         """Return the link that frames for `destination` take."""
-        route = self._routing.table.selected.get(destination)
-        return route.link if route is not None else None
+        return self._next_hop(destination)
 
     def records_out(self) -> int:
         """All that were sent on the links there are."""
@@ -75,16 +71,14 @@ class LabNode(Node):
     def link_up(self, link: PeerLink) -> None:
         """Tell the watcher, too."""
         super().link_up(link)
-        if self._watcher is not None:
-            self._watcher.links_changed()
+        self._watcher.links_changed()
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Tell the watcher, too."""
         super().link_closed(link, detail)
-        if self._watcher is not None:
-            self._watcher.links_changed()
+        self._watcher.links_changed()
 
-    def _pump_routing(self) -> None:
-        super()._pump_routing()
-        if self._watcher is not None:
-            self._watcher.routes_changed(self)
+    def _routes_changed(self, changes: Sequence[Change[PeerLink]]) -> None:
+        super()._routes_changed(changes)
+        if changes:
+            self._watcher.routes_changed(self, [change.destination for change in changes])
