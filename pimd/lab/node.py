@@ -15,11 +15,14 @@ CARDS_REMEMBERED = 20_000
 class Watcher(Protocol):
     """Who looks on."""
 
-    def links_changed(self) -> None:
+    def links_changed(self, node: "LabNode", link: PeerLink, *, up: bool) -> None:
         """One end of a link noticed that it came up or ended."""
 
     def routes_changed(self, node: "LabNode", destinations: Sequence[NodeId]) -> None:
         """A node chose other next hops."""
+
+    def overheard(self, liar: "LabNode", sealed: bytes) -> None:
+        """A malicious relay got a frame."""
 
 
 class CheckedCards:
@@ -60,6 +63,10 @@ class LabNode(Node):
         """Its own."""
         return self._identity.node_id
 
+    def destinations(self) -> list[NodeId]:
+        """Whom it has a route to."""
+        return [route.destination for route in self.routes()]
+
     def link_towards(self, destination: NodeId) -> PeerLink | None:
         """Return the link that frames for `destination` take."""
         return self._next_hop(destination)
@@ -71,12 +78,12 @@ class LabNode(Node):
     def link_up(self, link: PeerLink) -> None:
         """Tell the watcher, too."""
         super().link_up(link)
-        self._watcher.links_changed()
+        self._watcher.links_changed(self, link, up=True)
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Tell the watcher, too."""
         super().link_closed(link, detail)
-        self._watcher.links_changed()
+        self._watcher.links_changed(self, link, up=False)
 
     def _routes_changed(self, changes: Sequence[Change[PeerLink]]) -> None:
         super()._routes_changed(changes)
