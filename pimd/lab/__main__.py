@@ -4,12 +4,16 @@ import argparse
 import multiprocessing
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pimd.lab import scale
+from pimd.lab.lab import Lab
 from pimd.lab.lies import LIES
+from pimd.lab.picture import draw
 from pimd.lab.run import run
 from pimd.lab.scenario import play
 from pimd.lab.script import Script, script_of
@@ -41,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     one.set_defaults(action=_scenarios)
     _choices(one)
+    one = actions.add_parser("draw", help="write a picture of a topology, its daemons started and their routes found")
+    one.add_argument("kind", choices=sorted(KINDS))
+    one.add_argument("nodes", type=int)
+    one.add_argument("file", type=Path)
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--to", metavar="NAME", help="draw the routes to this daemon, n1 unless given")
+    one.set_defaults(action=_draw)
     one = actions.add_parser("scale", help="measure a cold start and the steady state of meshes of these sizes")
     one.add_argument("nodes", type=int, nargs="+")
     one.add_argument("--seed", type=int, default=1)
@@ -82,25 +93,50 @@ def _scenarios(chosen: argparse.Namespace) -> int:
     scripts = (_script(chosen, seed) for seed in range(chosen.first, chosen.first + chosen.count))
     failed: list[int] = []
     again: list[float] = []
+    looked = Counter[str]()
     with multiprocessing.Pool(chosen.jobs) as pool:
-        for seed, faults, again_s in pool.imap_unordered(_outcome, scripts):
-            again += again_s
-            if faults:
-                failed.append(seed)
-                print(f"scenario {seed}: {faults[0]}", flush=True)
-    again.sort()
-    figures = (
-        f"{len(again)} reconnections, median {again[len(again) // 2]:.2f} s, longest {again[-1]:.2f} s" if again else ""
-    )
-    print(f"{chosen.count} scenarios, {len(failed)} failed; {figures}")
+        for verdict in pool.imap_unordered(_outcome, scripts):
+            again += verdict.again_s
+            looked += verdict.looked
+            if verdict.faults:
+                failed.append(verdict.seed)
+                print(f"scenario {verdict.seed}: {verdict.faults[0]}", flush=True)
+    print(f"{chosen.count} scenarios, {len(failed)} failed")
+    print("looked at: " + ", ".join(f"{count} {what}" for what, count in sorted(looked.items())))
+    if again:
+        print(
+            f"pairs were apart {len(again)} times, the median {sorted(again)[len(again) // 2]:.2f} s, at most {max(again):.2f} s"
+        )
     for seed in sorted(failed):
         print(f"again: scripts/lab scenario --seed {seed}")
     return 1 if failed else 0
 
 
-def _outcome(script: Script) -> tuple[int, list[str], list[float]]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What comes back from a process."""
+
+    seed: int
+    faults: list[str]
+    again_s: list[float]
+    looked: Counter[str]
+
+
+def _outcome(script: Script) -> _Outcome:
     verdict = play(script, log_level="warning")
-    return script.seed, verdict.faults, verdict.again_s
+    return _Outcome(script.seed, verdict.faults, verdict.again_s, verdict.looked)
+
+
+def _draw(chosen: argparse.Namespace) -> int:
+    async def svg() -> str:
+        async with Lab(chosen.seed, log_level="warning") as lab:
+            lab.build(KINDS[chosen.kind](chosen.nodes, lab.random))
+            await lab.start()
+            await lab.converged(scale.LIMIT_S)
+            return draw(lab, lab.daemons[chosen.to] if chosen.to else None)
+
+    chosen.file.write_text(run(svg, seed=chosen.seed))
+    return 0
 
 
 def _scale(chosen: argparse.Namespace) -> int:

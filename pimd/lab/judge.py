@@ -28,12 +28,13 @@ class Judge:
         self.is_calm = False
         """Set while nothing happens that would end a link between honest nodes."""
         self.again_s: list[float] = []
-        """Seconds from each last notice until all connected pairs reached each other."""
+        """Each time that a notice left pairs apart: seconds from the last one until all reached each other."""
         self._lab = lab
         self._liars = {daemon.id for daemon in liars}
         self._sent: dict[bytes, tuple[NodeId, NodeId]] = {}
         self._arrived: Counter[tuple[NodeId, bytes]] = Counter()
         self._quiet_since = lab.now
+        self._were_apart = False
         self._timer: asyncio.TimerHandle | None = None
         lab.watcher = self
         lab.on_probe = self.probed
@@ -145,8 +146,11 @@ class Judge:
         wrong = list(wrong_ways(self._lab, by_links(self._lab), shortest=False))
         since = self._lab.now - self._quiet_since
         if not wrong:
-            self.again_s.append(since)
+            if self._were_apart:
+                self.again_s.append(since)
+            self._were_apart = False
         elif since < AGAIN_S:
+            self._were_apart = True
             self._look_later(min(LOOK_S, AGAIN_S - since))
         else:
             self.fault(f"{since:g} s after the last notice {len(wrong)} pairs are apart: {', '.join(wrong[:5])}")

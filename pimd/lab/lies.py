@@ -239,7 +239,8 @@ class Delay(Lie):
 class Flood(Lie):
     """Sends more of everything than anybody wants."""
 
-    IDENTITIES: ClassVar[int] = 40
+    IDENTITIES: ClassVar[int] = 300
+    FRAMES: ClassVar[int] = 60
 
     def __init__(self, liar: "Liar") -> None:
         super().__init__(liar)
@@ -247,13 +248,15 @@ class Flood(Lie):
         self._seq = 1
 
     def act(self) -> None:
-        """Cards of nobody, wishes, requests, frames and payloads."""
+        """Now and then: cards of nobody, wishes, requests, frames and payloads."""
+        if self.rng.randrange(8):
+            return
         self._seq += 1
         cards = tuple(issue(identity, self._seq, 2, "nobody").raw for identity in self._made_up)
         ids = self.liar.known_ids()
         for link in self.liar.neighbours():
             link.say(SignedPeerInfo(cards))
-            for _ in range(20):
+            for _ in range(self.FRAMES):
                 link.say(PeerInfoRequest(tuple(NodeId(self.rng.randbytes(16)) for _ in range(64))))
                 link.say(
                     SeqRequest(

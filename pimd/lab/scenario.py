@@ -43,6 +43,8 @@ class Verdict:
     virtual_s: float = 0.0
     again_s: list[float] = field(default_factory=list)
     looked: Counter[str] = field(default_factory=Counter)
+    counters: Counter[str] = field(default_factory=Counter)
+    """Of all daemons that do not lie, at the end."""
     log: list[str] = field(default_factory=list)
     svg: str = ""
 
@@ -258,6 +260,9 @@ class _Play:
         verdict.virtual_s = self.lab.now
         verdict.again_s = judge.again_s
         verdict.looked = judge.looked
+        for daemon in self.daemons:
+            if daemon.is_up and not self._lies(daemon):
+                verdict.counters.update(daemon.node.counters())
         verdict.log = [str(record) for record in self.lab.log.records]
         verdict.svg = draw(self.lab)
 
