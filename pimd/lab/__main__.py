@@ -1,12 +1,26 @@
 """The command line of the lab; `scripts/lab` runs it."""
 
 import argparse
+import multiprocessing
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from pimd.lab import scale
+from pimd.lab.lab import Lab
+from pimd.lab.lies import LIES
+from pimd.lab.picture import draw
 from pimd.lab.run import run
+from pimd.lab.scenario import play
+from pimd.lab.script import Script, script_of
+from pimd.lab.topology import KINDS
+
+LAST_RECORDS = 40
+"""Of the log, shown with a scenario that failed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/lab", description="Whole daemons under a virtual clock.")
     actions = parser.add_subparsers(required=True)
+    one = actions.add_parser("scenario", help="play one scenario, and say what happened and what was wrong")
+    one.add_argument("--seed", type=int, required=True)
+    one.add_argument("--svg", type=Path, help="where to put a picture of the end")
+    one.add_argument("-v", "--verbose", action="store_true", help="also what every daemon logged")
+    one.set_defaults(action=_scenario)
+    _choices(one)
+    one = actions.add_parser("scenarios", help="play many scenarios")
+    one.add_argument("--count", type=int, default=100)
+    one.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
+    one.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+    one.set_defaults(action=_scenarios)
+    _choices(one)
+    one = actions.add_parser("draw", help="write a picture of a topology, its daemons started and their routes found")
+    one.add_argument("kind", choices=sorted(KINDS))
+    one.add_argument("nodes", type=int)
+    one.add_argument("file", type=Path)
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--to", metavar="NAME", help="draw the routes to this daemon, n1 unless given")
+    one.set_defaults(action=_draw)
     one = actions.add_parser("scale", help="measure a cold start and the steady state of meshes of these sizes")
     one.add_argument("nodes", type=int, nargs="+")
     one.add_argument("--seed", type=int, default=1)
@@ -26,6 +59,84 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--steady", type=float, default=scale.STEADY_S, help="virtual seconds to go on for")
     one.set_defaults(action=_scale)
     return parser
+
+
+def _choices(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--kind", choices=sorted(KINDS), help="instead of the one that the seed draws")
+    one.add_argument("--nodes", type=int)
+    one.add_argument("--lies", type=_lies, help=f"of one liar: {','.join(LIES)}, or none")
+
+
+def _lies(text: str) -> tuple[str, ...]:
+    lies = () if text == "none" else tuple(text.split(","))
+    if unknown := [lie for lie in lies if lie not in LIES]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is none of {', '.join(LIES)}")
+    return lies
+
+
+def _scenario(chosen: argparse.Namespace) -> int:
+    verdict = play(_script(chosen, chosen.seed), log_level="debug" if chosen.verbose else "info")
+    if chosen.verbose or verdict.faults:
+        print(*verdict.log[0 if chosen.verbose else -LAST_RECORDS :], sep="\n")
+    print(verdict)
+    print(f"digest {verdict.digest} after {verdict.virtual_s:.3f} s of virtual time")
+    if chosen.svg is not None:
+        chosen.svg.write_text(verdict.svg)
+    return 1 if verdict.faults else 0
+
+
+def _script(chosen: argparse.Namespace, seed: int) -> Script:
+    return script_of(seed, kind=chosen.kind, count=chosen.nodes, lies=chosen.lies)
+
+
+def _scenarios(chosen: argparse.Namespace) -> int:
+    scripts = (_script(chosen, seed) for seed in range(chosen.first, chosen.first + chosen.count))
+    failed: list[int] = []
+    again: list[float] = []
+    looked = Counter[str]()
+    with multiprocessing.Pool(chosen.jobs) as pool:
+        for verdict in pool.imap_unordered(_outcome, scripts):
+            again += verdict.again_s
+            looked += verdict.looked
+            if verdict.faults:
+                failed.append(verdict.seed)
+                print(f"scenario {verdict.seed}: {verdict.faults[0]}", flush=True)
+    print(f"{chosen.count} scenarios, {len(failed)} failed")
+    print("looked at: " + ", ".join(f"{count} {what}" for what, count in sorted(looked.items())))
+    if again:
+        print(
+            f"pairs were apart {len(again)} times, the median {sorted(again)[len(again) // 2]:.2f} s, at most {max(again):.2f} s"
+        )
+    for seed in sorted(failed):
+        print(f"again: scripts/lab scenario --seed {seed}")
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What comes back from a process."""
+
+    seed: int
+    faults: list[str]
+    again_s: list[float]
+    looked: Counter[str]
+
+
+def _outcome(script: Script) -> _Outcome:
+    verdict = play(script, log_level="warning")
+    return _Outcome(script.seed, verdict.faults, verdict.again_s, verdict.looked)
+
+
+def _draw(chosen: argparse.Namespace) -> int:
+    async def svg() -> str:
+        async with Lab(chosen.seed, log_level="warning") as lab:
+            lab.build(KINDS[chosen.kind](chosen.nodes, lab.random))
+            await lab.start()
+            await lab.converged(scale.LIMIT_S)
+            return draw(lab, lab.daemons[chosen.to] if chosen.to else None)
+
+    chosen.file.write_text(run(svg, seed=chosen.seed))
+    return 0
 
 
 def _scale(chosen: argparse.Namespace) -> int:

@@ -92,7 +92,6 @@ class Machine:
     config: ConfigTextHolder
     data_dir: Path
     """A real directory, for features that write files."""
-    clock_error_ms: int = 0
 
 
 class LabDaemon:
@@ -101,6 +100,8 @@ class LabDaemon:
     def __init__(self, name: str, machine: Machine, lab: Surroundings, make_node: Callable[..., LabNode]) -> None:
         self.name = name
         self.machine = machine
+        self.clock_error_ms = 0
+        """How far the wall clock is ahead, from the next start on."""
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         """All notifications but those of the log, over all starts: `{"method": ..., "params": ...}`."""
         self._lab = lab
@@ -150,7 +151,7 @@ class LabDaemon:
         if self._life is not None:
             raise RuntimeError(f"{self.name} runs already")
         machine = self.machine
-        life = self._life = _Life(self.name, machine.host, machine.clock_error_ms)
+        life = self._life = _Life(self.name, machine.host, self.clock_error_ms)
         machine.host.context = life.context
         life.context.run(speaker.set, life)
         life.context.run(opener.set, machine.disk.open)

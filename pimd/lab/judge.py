@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pimd.ids import NodeId
 from pimd.lab.daemon import LabDaemon
 from pimd.lab.graph import by_links, is_changing, next_hop, wrong_ways
 from pimd.lab.lab import Lab
 from pimd.lab.node import LabNode
+from pimd.mesh.peer_link import PeerLink
 from pimd.proto.cards import BadCard, parse
 
 AGAIN_S = 3.0
@@ -24,13 +25,16 @@ class Judge:
         self.faults: list[str] = []
         self.looked = Counter[str]()
         """How often each property was looked at: a judge that never looked has not found anything good."""
+        self.is_calm = False
+        """Set while nothing happens that would end a link between honest nodes."""
         self.again_s: list[float] = []
-        """Seconds from each last notice until all connected pairs reached each other."""
+        """Each time that a notice left pairs apart: seconds from the last one until all reached each other."""
         self._lab = lab
         self._liars = {daemon.id for daemon in liars}
         self._sent: dict[bytes, tuple[NodeId, NodeId]] = {}
         self._arrived: Counter[tuple[NodeId, bytes]] = Counter()
         self._quiet_since = lab.now
+        self._were_apart = False
         self._timer: asyncio.TimerHandle | None = None
         lab.watcher = self
         lab.on_probe = self.probed
@@ -42,12 +46,12 @@ class Judge:
 
     # --- at every moment
 
-    def routes_changed(self, node: LabNode) -> None:
+    def routes_changed(self, node: LabNode, destinations: Sequence[NodeId]) -> None:
         """Follow the new next hops; they never come back to where they were."""
         daemon = self._lab.by_id[node.id]
         if daemon.running is not node or node.id in self._liars:
             return
-        for destination in node.destinations():
+        for destination in destinations:
             self.looked["next hops"] += 1
             loop = self.loop_from(daemon, destination)
             if loop is not None:
@@ -65,14 +69,26 @@ class Judge:
             way.append(onwards)
         return None
 
-    def links_changed(self) -> None:
+    def links_changed(self, node: LabNode, link: PeerLink, *, up: bool) -> None:
         """From now on there are 3 s until all pairs reach each other; with liars about, nothing of that is promised."""
+        lost = not up and not node.is_linked(link.peer_id)
+        if self.is_calm and lost and not {node.id, link.peer_id} & self._liars:
+            self.fault(f"the link of {self._name(node.id)} with {self._name(link.peer_id)} ended for no honest reason")
+        self.routes_changed(node, node.destinations())  # frames take another link, perhaps
         self._quiet_since = self._lab.now
         if not self._liars:
             self._look_later(0)
 
+    def overheard(self, liar: LabNode, sealed: bytes) -> None:
+        """A relay finds nothing in what it carries."""
+        self.looked["overheard"] += 1
+        if any(body in sealed for body in self._sent):
+            self.fault(f"{self._name(liar.id)} can read what it carries")
+
     def probed(self, daemon: LabDaemon, source: NodeId, body: bytes) -> None:
         """A probe was handed over: it was sent by that source to that node, and never came before."""
+        if source in self._liars:
+            return  # whoever lies may say under its own name whatever it likes
         self.looked["probes"] += 1
         self._arrived[daemon.id, body] += 1
         if self._sent.get(body) != (source, daemon.id):
@@ -108,7 +124,8 @@ class Judge:
             if known.card is None:
                 continue
             if other is None:
-                yield f"holds a card of {known.node_id.abbreviated}, whom nobody is"
+                if not self._liars:  # who can make up as many identities as they like
+                    yield f"holds a card of {known.node_id.abbreviated}, whom nobody is"
             elif known.x25519_pub != other.machine.identity.x25519_pub:
                 yield f"holds another key for {other.name} than its own"
             elif not _is_signed(known.card):
@@ -129,8 +146,11 @@ class Judge:
         wrong = list(wrong_ways(self._lab, by_links(self._lab), shortest=False))
         since = self._lab.now - self._quiet_since
         if not wrong:
-            self.again_s.append(since)
+            if self._were_apart:
+                self.again_s.append(since)
+            self._were_apart = False
         elif since < AGAIN_S:
+            self._were_apart = True
             self._look_later(min(LOOK_S, AGAIN_S - since))
         else:
             self.fault(f"{since:g} s after the last notice {len(wrong)} pairs are apart: {', '.join(wrong[:5])}")

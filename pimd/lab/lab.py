@@ -24,13 +24,15 @@ from pimd.lab.config import ConfigTextHolder
 from pimd.lab.daemon import LabDaemon, Machine, seed_of
 from pimd.lab.disk import Disk
 from pimd.lab.graph import is_converged
+from pimd.lab.liars import LyingNode
 from pimd.lab.log import LabLog, LabRecord
 from pimd.lab.network import Internet
 from pimd.lab.node import CheckedCards, LabNode, Watcher
 from pimd.lab.probe import FEATURE as PROBE
 from pimd.lab.streams import Cable
-from pimd.lab.topology import Topology
+from pimd.lab.topology import Position, Topology
 from pimd.lab.virtual_loop import VirtualLoop
+from pimd.mesh.peer_link import PeerLink
 from pimd.proto.identity import Identity
 from pimd.settings import Settings
 
@@ -61,7 +63,6 @@ class Lab:
         *,
         settings: Mapping[str, Any] | None = None,
         features: Sequence[Feature] = (),
-        node_class: type[LabNode] = LabNode,
         log_level: str = "info",
         keeps_events: bool = True,
     ) -> None:
@@ -75,11 +76,12 @@ class Lab:
         """Daemons that ended by themselves, and why: never right."""
         self.on_probe: Callable[[LabDaemon, NodeId, bytes], None] | None = None
         """Called for each probe that is handed to a plugin."""
+        self.positions: dict[str, Position] = {}
+        """Where to draw daemons, by name; the others go on a circle."""
         self.watcher: Watcher | None = None
         """Told of every change of links and routes."""
         self._settings = merged(TABLES, settings or {})
         self._features = (*features, PROBE)
-        self._node_class = node_class
         self._log_level = log_level.upper()
         self._checked_cards = CheckedCards()
         self._plans: dict[str, Plan] = {}
@@ -114,11 +116,11 @@ class Lab:
         *,
         settings: Mapping[str, Any] | None = None,
         clock_error_ms: int = 0,
-        node_class: type[LabNode] | None = None,
+        make_node: Callable[..., LabNode] | None = None,
     ) -> LabDaemon:
         """Set up a machine with a daemon that does not run yet; names are n1, n2 and so on unless given.
 
-        `settings` are tables as in pim.toml, on top of the lab's.
+        `settings` are tables as in pim.toml, on top of the lab's; `make_node` makes a node that behaves otherwise.
         """
         number = len(self.daemons) + 1
         name = name or f"n{number}"
@@ -131,12 +133,18 @@ class Lab:
             identity=Identity.from_seed(seed_of(self.seed, name)),
             config=ConfigTextHolder(tomlkit.dumps(tables)),
             data_dir=self._directory / name,
-            clock_error_ms=clock_error_ms,
         )
         machine.data_dir.mkdir(mode=0o700)
-        make_node = partial(node_class or self._node_class, watcher=self, parse=self._checked_cards)
-        daemon = self.daemons[name] = self.by_id[machine.identity.node_id] = LabDaemon(name, machine, self, make_node)
+        make = partial(make_node or LabNode, watcher=self, parse_card=self._checked_cards)
+        daemon = self.daemons[name] = self.by_id[machine.identity.node_id] = LabDaemon(name, machine, self, make)
+        daemon.clock_error_ms = clock_error_ms
         return daemon
+
+    def add_liar(self, *lies: str, name: str | None = None, **more: Any) -> LabDaemon:
+        """Set up a daemon that tells these lies, of `pimd.lab.liars.LIES`."""
+        name = name or f"n{len(self.daemons) + 1}"
+        make = partial(LyingNode, lies=lies, seed=f"{self.seed} {name}")
+        return self.add_daemon(name, make_node=make, **more)
 
     def add_daemons(self, count: int, **more: Any) -> list[LabDaemon]:
         """Set up several alike."""
@@ -156,9 +164,14 @@ class Lab:
     ) -> list[LabDaemon]:
         """Set up a daemon for each node and a cable for each edge; `more` is for `add_daemon`."""
         daemons = self.add_daemons(topology.count, **more)
+        self.place(daemons, topology)
         for one, other in topology.edges:
             self.connect(daemons[one], daemons[other], latency_s() if callable(latency_s) else latency_s)
         return daemons
+
+    def place(self, daemons: Sequence[LabDaemon], topology: Topology) -> None:
+        """Draw daemons where the topology has its nodes."""
+        self.positions.update(zip((daemon.name for daemon in daemons), topology.positions, strict=True))
 
     # --- cables
 
@@ -257,15 +270,20 @@ class Lab:
         if self.on_probe is not None:
             self.on_probe(daemon, source, body)
 
-    def links_changed(self) -> None:
+    def links_changed(self, node: LabNode, link: PeerLink, *, up: bool) -> None:
         """Pass it on."""
         if self.watcher is not None:
-            self.watcher.links_changed()
+            self.watcher.links_changed(node, link, up=up)
 
-    def routes_changed(self, node: LabNode) -> None:
+    def routes_changed(self, node: LabNode, destinations: Sequence[NodeId]) -> None:
         """Pass it on."""
         if self.watcher is not None:
-            self.watcher.routes_changed(node)
+            self.watcher.routes_changed(node, destinations)
+
+    def overheard(self, liar: LabNode, sealed: bytes) -> None:
+        """Pass it on."""
+        if self.watcher is not None:
+            self.watcher.overheard(liar, sealed)
 
     # --- inside
 

@@ -1,11 +1,12 @@
 """The node of a lab's daemon: the real one, and a watcher that is told of every change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
 from pimd.mesh.peer_link import PeerLink
+from pimd.proto.babel import Change
 from pimd.proto.cards import BadCard, Card, parse
 
 CARDS_REMEMBERED = 20_000
@@ -14,11 +15,14 @@ CARDS_REMEMBERED = 20_000
 class Watcher(Protocol):
     """Who looks on."""
 
-    def links_changed(self) -> None:
+    def links_changed(self, node: "LabNode", link: PeerLink, *, up: bool) -> None:
         """One end of a link noticed that it came up or ended."""
 
-    def routes_changed(self, node: "LabNode") -> None:
-        """Routes of a node may have changed."""
+    def routes_changed(self, node: "LabNode", destinations: Sequence[NodeId]) -> None:
+        """A node chose other next hops."""
+
+    def overheard(self, liar: "LabNode", sealed: bytes) -> None:
+        """A malicious relay got a frame."""
 
 
 class CheckedCards:
@@ -49,10 +53,10 @@ def _checked(raw: bytes) -> Card | BadCard:
 class LabNode(Node):
     """Behaves like any node."""
 
-    def __init__(self, *parts: Any, watcher: Watcher | None, parse: Callable[[bytes], Card]) -> None:
-        self.parse_card = parse
-        super().__init__(*parts)
+    def __init__(self, *parts: Any, watcher: Watcher, parse_card: Callable[[bytes], Card]) -> None:
+        self.parse_card = parse_card
         self._watcher = watcher
+        super().__init__(*parts)
 
     @property
     def id(self) -> NodeId:
@@ -60,8 +64,8 @@ class LabNode(Node):
         return self._identity.node_id
 
     def destinations(self) -> list[NodeId]:
-        """All it has routes to."""
-        return list(self._routing.table.selected)
+        """Whom it has a route to."""
+        return [route.destination for route in self.routes()]
 
     def link_towards(self, destination: NodeId) -> PeerLink | None:
         """Return the link that frames for `destination` take."""
@@ -74,16 +78,14 @@ class LabNode(Node):
     def link_up(self, link: PeerLink) -> None:
         """Tell the watcher, too."""
         super().link_up(link)
-        if self._watcher is not None:
-            self._watcher.links_changed()
+        self._watcher.links_changed(self, link, up=True)
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Tell the watcher, too."""
         super().link_closed(link, detail)
-        if self._watcher is not None:
-            self._watcher.links_changed()
+        self._watcher.links_changed(self, link, up=False)
 
-    def _pump_routing(self) -> None:
-        super()._pump_routing()
-        if self._watcher is not None:
-            self._watcher.routes_changed(self)
+    def _routes_changed(self, changes: Sequence[Change[PeerLink]]) -> None:
+        super()._routes_changed(changes)
+        if changes:
+            self._watcher.routes_changed(self, [change.destination for change in changes])

@@ -41,7 +41,7 @@ def line(count: int, rng: random.Random) -> Topology:
 def ring(count: int, rng: random.Random) -> Topology:
     """One after the other, and the last with the first."""
     del rng
-    return _topology("ring", count, ((n, (n + 1) % count) for n in range(count)), _circle(count))
+    return _topology("ring", count, ((n, (n + 1) % count) for n in range(count)), circle(count))
 
 
 def grid(count: int, rng: random.Random) -> Topology:
@@ -80,7 +80,7 @@ def small_world(count: int, rng: random.Random, degree: int = 4) -> Topology:
             edges[_edge(node, other)] = None
     found = [edge for edge in edges if edge[0] != edge[1]]
     bridges = _bridges(count, found, lambda one, other: (other - one) % count)
-    return _topology("small-world", count, [*found, *bridges], _circle(count))
+    return _topology("small-world", count, [*found, *bridges], circle(count))
 
 
 def random_graph(count: int, rng: random.Random, degree: float = 6.0) -> Topology:
@@ -92,7 +92,7 @@ def random_graph(count: int, rng: random.Random, degree: float = 6.0) -> Topolog
     while len(edges) < wanted:
         one, other = rng.sample(range(count), 2)
         edges[_edge(one, other)] = None
-    return _topology("random", count, edges, _circle(count))
+    return _topology("random", count, edges, circle(count))
 
 
 KINDS: dict[str, Callable[[int, random.Random], Topology]] = {
@@ -114,7 +114,8 @@ def _topology(kind: str, count: int, edges: Iterable[Edge], positions: Iterable[
     return Topology(kind, count, tuple(unique), tuple(positions))
 
 
-def _circle(count: int) -> list[Position]:
+def circle(count: int) -> list[Position]:
+    """Places around a circle, the first at the top."""
     angles = [2 * math.pi * n / count for n in range(count)]
     return [(0.5 + 0.48 * math.sin(angle), 0.5 - 0.48 * math.cos(angle)) for angle in angles]
 

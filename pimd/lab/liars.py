@@ -1,0 +1,110 @@
+"""Malicious relays: members of the mesh that break the protocol, each in ways that are chosen and seeded."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pimd.contract import PeerEntry
+from pimd.ids import NodeId
+from pimd.lab.lies import LIES, Lie
+from pimd.lab.node import LabNode
+from pimd.mesh.peer_link import PeerLink
+from pimd.net.driver import LinkDriver
+from pimd.proto.frames import Frame, MeshData
+from pimd.proto.identity import Identity
+
+PERIOD_S = 0.5
+"""How often a liar does what it does unasked."""
+
+
+class LyingLink(PeerLink):
+    """Asks its liar what to send instead."""
+
+    def __init__(self, driver: LinkDriver, now: float, entry: PeerEntry | None, liar: "LyingNode") -> None:
+        super().__init__(driver, now, entry)
+        self._liar = liar
+
+    def send(self, frame: Frame) -> None:
+        """Send what the liar makes of it."""
+        for lie in self._liar.twisted(self, frame):
+            self.say(lie)
+
+    def answer(self, frame: Frame) -> None:
+        """Send what the liar makes of it."""
+        for lie in self._liar.twisted(self, frame):
+            super().answer(lie)
+
+    def say(self, frame: Frame) -> None:
+        """Send this very frame."""
+        super().send(frame)
+
+
+class LyingNode(LabNode):
+    """A node that would be honest, were it not for its lies."""
+
+    def __init__(self, *parts: Any, lies: Sequence[str], seed: str, **more: Any) -> None:
+        self.rng = random.Random(f"pimd.lab liar {seed}")
+        self._lies: list[Lie] = []
+        self.make_link = lambda driver, now, entry: LyingLink(driver, now, entry, self)
+        super().__init__(*parts, **more)
+        self._lies += [LIES[name](self) for name in lies]
+
+    async def start(self, group: asyncio.TaskGroup) -> None:
+        """Begin to lie, too."""
+        await super().start(group)
+        self.later(PERIOD_S, self._act)
+
+    @property
+    def identity(self) -> Identity:
+        """Its keys."""
+        return self._identity
+
+    def neighbours(self) -> list[LyingLink]:
+        """Its links."""
+        return [link for link in self._links.all() if isinstance(link, LyingLink)]
+
+    def known_ids(self) -> list[NodeId]:
+        """Whom it heard of, itself included."""
+        return [self.id, *(known.node_id for known in self._keystore.list())]
+
+    def key_of(self, node_id: NodeId) -> bytes | None:
+        """The X25519 key of a node."""
+        known = self._keystore.get(node_id)
+        return known.x25519_pub if known is not None else None
+
+    def number_of(self, node_id: NodeId) -> int:
+        """The newest number it knows of a node."""
+        return max(0, self._keystore.learned_seq(node_id))
+
+    def receive(self, link: PeerLink, frame: Frame) -> None:
+        """Listen, then go on as if nothing were."""
+        if isinstance(frame, MeshData):
+            self._watcher.overheard(self, frame.payload)
+        for lie in self._lies:
+            lie.hear(frame)
+        super().receive(link, frame)
+
+    def twisted(self, link: LyingLink, frame: Frame) -> list[Frame]:
+        """What all lies together make of a frame."""
+        frames = [frame]
+        for lie in self._lies:
+            frames = [twisted for one in frames for twisted in lie.twist(link, one)]
+        return frames
+
+    def tell_somebody(self, frame: Frame) -> None:
+        """Send a frame to a neighbour, any."""
+        links = self.neighbours()
+        if links:
+            self.rng.choice(links).say(frame)
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        """Call back, unless the daemon is dead by then."""
+        self._clock.call_at(self._clock.now() + seconds, do)
+
+    def _act(self) -> None:
+        if self._stopping:
+            return
+        for lie in self._lies:
+            lie.act()
+        self.later(PERIOD_S, self._act)
