@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pimd.clock import Clock, TimerHandle
+from pimd.clock import Clock
 from pimd.contract import (
     Broadcast,
     DialInfo,
@@ -34,6 +34,7 @@ from pimd.mesh.openings import Openings
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
+from pimd.mesh.routing_driver import RoutingDriver
 from pimd.mesh.sealing import SealedFrames
 from pimd.net.driver import LinkDriver, format_address
 from pimd.net.network import Listener, Network
@@ -109,14 +110,21 @@ class Node:
         self._routing: Babel[PeerLink] = Babel(
             identity.node_id, keystore.learned_seq, random.random, clock.now(), relays=config.relays
         )
-        self._routing_timer: TimerHandle | None = None
-        self._routing_due_at = float("inf")
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying)
         self._broadcast = IdentityBroadcast(
             self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
         )
         self._cards = CardExchange(self._own, keystore, clock, self.tally, self._broadcast.want_above, self.parse_card)
+        self._routing_driver = RoutingDriver(
+            self._routing,
+            clock,
+            self.tally,
+            ask_for_cards=self._cards.ask,
+            before_routes=self._flood.flush,
+            changed=self._routes_changed,
+            own_card_wanted=self._broadcast.want_above,
+        )
         self._frames = RoutedFrames(
             identity.node_id,
             keystore,
@@ -131,7 +139,6 @@ class Node:
         self._listener: Listener | None = None
         self._congestion = 0
         """Frames dropped on links that are gone."""
-        self._pumping = self._pump_again = False
         self._stopping = False
 
     # --- life
@@ -153,8 +160,7 @@ class Node:
     async def stop(self) -> None:
         """Say Goodbye on every link, give it 50 ms to leave, close."""
         self._stopping = True
-        if self._routing_timer is not None:
-            self._routing_timer.cancel()
+        self._routing_driver.stop()
         if self._listener is not None:
             self._listener.close()
         self._dialler.stop()
@@ -331,7 +337,7 @@ class Node:
         self.tally.count("links_opened")
         self._cards.greet(link)
         self._routing.link_up(link, link.peer_id, self._clock.now())
-        self._pump_routing()
+        self._routing_driver.pump()
         self._dialler.linked(link.peer_id)
         self._dialler.links_changed()
         if first:
@@ -347,7 +353,7 @@ class Node:
         if self._stopping:
             return  # nobody is left to be told of other ways
         self._routing.link_down(link, self._clock.now())
-        self._pump_routing()
+        self._routing_driver.pump()
         if link.goodbye is GoodbyeReason.REMOVED:
             self._dialler.left_by(link.peer_id)
         self._dialler.links_changed()
@@ -416,56 +422,21 @@ class Node:
             if self._config.relays:
                 self._flood.spread(card)
             self._routing.card_learned(card.node_id, card.seq, now)
-        self._pump_routing()
+        self._routing_driver.pump()
 
     def _receive_seq_request(self, link: PeerLink, request: SeqRequest) -> None:
         if not link.cards.seq_requests.take(self._clock.now()):
             self.tally.count("dropped_seq_requests_over_rate")
             return
         self._routing.seq_request(link, request, self._clock.now())
-        self._pump_routing()
+        self._routing_driver.pump()
 
     def _receive_routes(self, link: PeerLink, routes: Routes) -> None:
         whole = self._routing.receive(link, routes, self._clock.now())
         if whole and not link.full_table_read:
             link.full_table_read = True
             self._links.full_table_arrived(link)
-        self._pump_routing()
-
-    def _pump_routing(self) -> None:
-        """Carry out what the routing core wants done, and set its alarm; what comes up meanwhile goes behind it, in order."""
-        self._pump_again = True
-        if self._pumping:
-            return
-        self._pumping = True
-        try:
-            while self._pump_again:
-                self._pump_again = False
-                self._pump_routing_once(self._clock.now())
-        finally:
-            self._pumping = False
-        self._set_routing_timer()
-
-    def _pump_routing_once(self, now: float) -> None:
-        while self._routing.deadline() <= now:
-            self._routing.tick(now)
-        wanted: dict[PeerLink, list[NodeId]] = {}
-        for link, node_id in self._routing.cards_wanted():
-            wanted.setdefault(link, []).append(node_id)
-        for link, node_ids in wanted.items():
-            self._cards.ask(link, node_ids)
-        outgoing = self._routing.outgoing()
-        if outgoing:
-            self._flood.flush()
-        for link, frame in outgoing:
-            if isinstance(frame, SeqRequest) and not link.cards.own_seq_requests.take(now):
-                self.tally.count("seq_requests_not_sent")
-            else:
-                link.send(frame)
-        self._routes_changed(self._routing.changes())
-        above = self._routing.own_card_wanted()
-        if above is not None:
-            self._broadcast.want_above(above)
+        self._routing_driver.pump()
 
     def _routes_changed(self, changes: Sequence[Change[PeerLink]]) -> None:
         """Tell of destinations that found or lost their route; simulations watch every change here."""
@@ -475,26 +446,12 @@ class Node:
             elif change.after is None:
                 self._events.publish(RouteLost(change.destination))
 
-    def _routing_due(self) -> None:
-        self._routing_due_at = float("inf")
-        self._pump_routing()
-
-    def _set_routing_timer(self) -> None:
-        """Only an earlier deadline needs a new timer: one that comes too early looks again."""
-        deadline = self._routing.deadline()
-        if self._stopping or deadline >= self._routing_due_at:
-            return
-        if self._routing_timer is not None:
-            self._routing_timer.cancel()
-        self._routing_due_at = deadline
-        self._routing_timer = self._clock.call_at(deadline, self._routing_due)
-
     def _send_own_card(self) -> int:
         links = self._links.carrying()
         for link in links:
             self._cards.greet(link)
         self._routing.own_card(self._own.card.seq, self._clock.now())
-        self._pump_routing()
+        self._routing_driver.pump()
         return len(links)
 
 
