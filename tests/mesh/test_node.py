@@ -152,7 +152,7 @@ async def test_an_address_where_nobody_listens_is_named(start_node: StartNode) -
     alice, bob = await start_node(1), await start_node(2)
     entry = bob.entry()
     await bob.node.stop()
-    with pytest.raises(DialError, match=entry.address):
+    with pytest.raises(DialError, match=f"{entry.address}: Connection refused; does pimd run there"):
         await alice.node.dial(entry)
 
 
