@@ -88,9 +88,12 @@ class _Follower:
         while True:
             time.sleep(RECONNECT_S)
             try:
-                return self._connect()
+                connection = self._connect()
             except NoDaemonError:
                 continue
+            if isinstance(connection, UnixConnection):
+                return connection
+            connection.close()  # what answers at the port of the dead daemon may be anybody
 
     def _follow(self, connection: UnixConnection) -> None:
         # Subscribed first and read then: what comes in between is seen twice and printed once.
