@@ -16,6 +16,8 @@ AT_FIRST = {
     "last_broadcast_ms": None,
     "last_recipient_count": None,
 }
+SOMEBODY = "ab" * 16
+KEY = "09" + "00" * 30 + "01"
 SAVED = ("outgoing_interval_s", "watch_incoming", "min_peer_interval_s")
 
 
@@ -129,3 +131,30 @@ def test_a_shorter_interval_begins_at_once(pair: tuple[Daemon, Daemon]) -> None:
         while card(bob, alice) == before:
             at_bob.wait_for("peer_seen")
     assert state(alice)["last_recipient_count"] == 1
+
+
+def broadcast_and_learn(origin: Daemon, at: Daemon) -> None:
+    """Return when the new card is on disk there, and whoever is to be told of it was."""
+    origin.call("peers.broadcast_identity_now")
+    while card(at, origin) != card(origin, origin):
+        pass
+    at.call("peers.label", {"node_id": origin.node_id, "label": "known"})  # written behind everything before it
+
+
+def test_what_is_told_of_those_behind_a_relay_changes_at_once(daemon: MakeDaemon) -> None:
+    relay = daemon("relay").start()
+    entry = f'[[peers]]\nmechanism = "tcp"\naddress = "127.0.0.1:{relay.mesh_port}"\n'
+    quiet = "[messaging.broadcast]\nwatch_incoming = false\n"
+    alice, carol = daemon("alice", quiet + entry).start(), daemon("carol", entry).start()
+    with alice.socket() as client:
+        client.call("messages.subscribe")
+        while "result" not in alice.ask("peers.get", {"node_id": carol.node_id}):
+            pass
+        broadcast_and_learn(carol, alice)
+        client.call("peers.set_broadcast_config", {"watch_incoming": True})
+        broadcast_and_learn(carol, alice)
+        client.call("peers.import_identity", {"node_id": SOMEBODY, "x25519_pubkey": KEY})
+        told = []
+        while (seen := client.wait_for("peer_seen"))["peer_node_id"] != SOMEBODY:
+            told.append((seen["peer_node_id"], seen["via"]))
+    assert told.count((carol.node_id, "routed")) == 1

@@ -321,3 +321,18 @@ async def test_connections_that_say_nothing_push_out_each_other_and_no_link(star
     for _, writer in silent:
         writer.close()
     await eventually(lambda: len(half_open) == 0)
+
+
+async def test_cards_and_ids_over_their_rates_come_later_because_routes_need_them(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"CARDS_BURST": 0, "CARDS_A_SECOND": 0, "IDS_BURST": 2, "IDS_A_SECOND": 1}.items():
+        monkeypatch.setattr(cards_module, name, value)
+    alice, bob, last, *others = [await start_node(number) for number in range(1, 7)]
+    for other in others:
+        await other.node.dial(bob.entry())
+    await alice.node.dial(bob.entry())
+    await eventually(lambda: alice.node.counters().get("dropped_ids_over_rate", 0) > 0)
+    await last.node.dial(bob.entry())
+    await eventually(lambda: alice.node.counters().get("dropped_cards_over_rate", 0) > 0)
+    await eventually(lambda: all(alice.node.has_route(other.id) for other in (last, *others)))
