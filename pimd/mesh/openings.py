@@ -88,7 +88,7 @@ class Openings:
             raise DialError(f"{entry.address} did not answer within {timeout_s:g} s; is the machine on?") from None
         except OSError as error:
             # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
-            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
             raise DialError(f"cannot connect to {entry.address}: {reason}; does pimd run there?") from None
         try:
             return await outcome
