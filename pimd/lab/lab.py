@@ -35,6 +35,7 @@ from pimd.lab.virtual_loop import VirtualLoop
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.identity import Identity
 from pimd.settings import Settings
+from pimd.store.task_scope import task_scope
 
 LATENCY_S = 0.01
 STEP_S = 0.05
@@ -98,7 +99,7 @@ class Lab:
         self._begin_logging()
         self._directory = Path(self._stack.enter_context(_temporary_directory()))
         self._stack.callback(self._close_disks)
-        self.group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self.group = await self._stack.enter_async_context(task_scope())
         return self
 
     async def __aexit__(
@@ -152,7 +153,7 @@ class Lab:
 
     async def start(self, *daemons: LabDaemon) -> None:
         """Start these, or all; together, as after a power cut."""
-        async with asyncio.TaskGroup() as starting:
+        async with task_scope() as starting:
             for daemon in daemons or tuple(self.daemons.values()):
                 starting.create_task(daemon.start(), name=f"start {daemon.name}")
 
