@@ -23,7 +23,7 @@ from pimd.ids import NodeId
 from pimd.lab.config import ConfigTextHolder
 from pimd.lab.daemon import LabDaemon, Machine, seed_of
 from pimd.lab.disk import Disk
-from pimd.lab.graph import is_converged
+from pimd.lab.graph import Convergence
 from pimd.lab.liars import LyingNode
 from pimd.lab.log import LabLog, LabRecord
 from pimd.lab.network import Internet
@@ -247,7 +247,7 @@ class Lab:
 
     async def converged(self, limit_s: float) -> float:
         """Wait until all routes are shortest ones and complete; return how long that took, `NotInTime` otherwise."""
-        return await self.until(lambda: is_converged(self), limit_s, "convergence")
+        return await self.until(Convergence(self), limit_s, "convergence")
 
     # --- for daemons
 

@@ -9,7 +9,7 @@ import pytest
 from pimd.ids import NodeId
 from pimd.lab import Lab, run
 from pimd.lab.daemon import LabDaemon
-from pimd.lab.graph import by_cables, by_links, is_converged, wrong_ways
+from pimd.lab.graph import Convergence, by_cables, by_links, wrong_ways
 from pimd.lab.judge import AGAIN_S, Judge
 from pimd.lab.node import LabNode
 from pimd.lab.topology import line, ring
@@ -183,7 +183,7 @@ def test_a_link_between_the_honest_that_ends_while_all_is_calm_is_found() -> Non
 def test_routes_that_are_no_shortest_ones_are_found() -> None:
     async def main(lab: Lab, judge: Judge, daemons: Sequence[LabDaemon]) -> None:
         lab.connect(daemons[0], daemons[4])
-        assert not is_converged(lab)
+        assert not Convergence(lab)()
         assert "n1 to n5: 4 of 1 hops" in wrong_ways(lab, by_cables(lab), shortest=True)
         assert not list(wrong_ways(lab, by_links(lab), shortest=True))
         await lab.converged(10)
