@@ -91,7 +91,7 @@ def _script(chosen: argparse.Namespace, seed: int) -> Script:
 
 def _scenarios(chosen: argparse.Namespace) -> int:
     scripts = (_script(chosen, seed) for seed in range(chosen.first, chosen.first + chosen.count))
-    failed: list[int] = []
+    failed: list[_Outcome] = []
     again: list[float] = []
     looked = Counter[str]()
     with multiprocessing.Pool(chosen.jobs) as pool:
@@ -99,7 +99,7 @@ def _scenarios(chosen: argparse.Namespace) -> int:
             again += verdict.again_s
             looked += verdict.looked
             if verdict.faults:
-                failed.append(verdict.seed)
+                failed.append(verdict)
                 print(f"scenario {verdict.seed}: {verdict.faults[0]}", flush=True)
     print(f"{chosen.count} scenarios, {len(failed)} failed")
     print("looked at: " + ", ".join(f"{count} {what}" for what, count in sorted(looked.items())))
@@ -107,8 +107,8 @@ def _scenarios(chosen: argparse.Namespace) -> int:
         print(
             f"pairs were apart {len(again)} times, the median {sorted(again)[len(again) // 2]:.2f} s, at most {max(again):.2f} s"
         )
-    for seed in sorted(failed):
-        print(f"again: scripts/lab scenario --seed {seed}")
+    for verdict in sorted(failed, key=lambda verdict: verdict.seed):
+        print(f"again: {verdict.command}")
     return 1 if failed else 0
 
 
@@ -117,6 +117,7 @@ class _Outcome:
     """What comes back from a process."""
 
     seed: int
+    command: str
     faults: list[str]
     again_s: list[float]
     looked: Counter[str]
@@ -124,7 +125,7 @@ class _Outcome:
 
 def _outcome(script: Script) -> _Outcome:
     verdict = play(script, log_level="warning")
-    return _Outcome(script.seed, verdict.faults, verdict.again_s, verdict.looked)
+    return _Outcome(script.seed, verdict.command, verdict.faults, verdict.again_s, verdict.looked)
 
 
 def _draw(chosen: argparse.Namespace) -> int:

@@ -35,11 +35,16 @@ class _Connection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         if args and args[0] == "COMMIT":
             await asyncio.sleep(self._sync_s)
-        if not self._running:
-            raise ValueError("Connection closed")
-        if not self._connection:
-            raise sqlite3.OperationalError("the machine is off")
+        _ = self._conn  # the machine may be off, or the file closed, by now
         return fn(*args, **kwargs)
+
+    @property
+    def _conn(self) -> sqlite3.Connection:
+        if not self._running:
+            raise ValueError("no active connection")
+        if self._connection is None:
+            raise sqlite3.OperationalError("the machine is off")
+        return self._connection
 
     @property
     def in_transaction(self) -> bool:

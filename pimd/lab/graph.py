@@ -1,6 +1,6 @@
 """What is true of the network, seen from above: which links and cables there are, and how far everything is."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -107,18 +107,36 @@ def wrong_ways(lab: "Lab", graph: Graph, *, shortest: bool) -> Iterator[str]:
                 yield f"{lab.by_id[start].name} to {lab.by_id[end].name}: {taken} of {hops} hops"
 
 
-def is_converged(lab: "Lab") -> bool:
-    """Whether every daemon has exactly the routes that it should, all of them shortest."""
-    graph = by_cables(lab)
-    for node_id in graph.around:
-        ways, node = graph.distances(node_id), lab.by_id[node_id].node
-        if len(node.routes()) != len(ways) - 1:
+class Convergence:
+    """Tells whether every daemon has exactly the routes that it should, all of them shortest."""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab = lab
+        self._doubtful: NodeId | None = None
+        """The destination that some had no good route to when last looked at: look there first."""
+
+    def __call__(self) -> bool:
+        """Look at all destinations, up to the first that is not well."""
+        graph = by_cables(self._lab)
+        expected = Counter[NodeId]()
+        for destination in sorted(graph.around, key=lambda node_id: node_id != self._doubtful):
+            hops = graph.distances(destination)
+            if not all(self._is_shortest(node_id, destination, hops) for node_id in hops):
+                self._doubtful = destination
+                return False
+            expected.update(hops.keys())
+        return all(len(self._lab.by_id[node_id].node.routes()) == count - 1 for node_id, count in expected.items())
+
+    def _is_shortest(self, node_id: NodeId, destination: NodeId, hops: Mapping[NodeId, int]) -> bool:
+        """By its metric, and because the next hop is nearer: then all of the way is right."""
+        if node_id == destination:
+            return True
+        daemon = self._lab.by_id[node_id]
+        route = daemon.node.route(destination)
+        if route is None or route.metric != HOP_COST * hops[node_id]:
             return False
-        if any(
-            (route := node.route(end)) is None or route.metric != HOP_COST * hops for end, hops in ways.items() if hops
-        ):
-            return False
-    return next(wrong_ways(lab, graph, shortest=True), None) is None
+        onwards = next_hop(daemon, destination)
+        return onwards is not None and hops.get(onwards) == hops[node_id] - 1
 
 
 def _relays(lab: "Lab") -> dict[NodeId, bool]:

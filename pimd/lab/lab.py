@@ -23,7 +23,7 @@ from pimd.ids import NodeId
 from pimd.lab.config import ConfigTextHolder
 from pimd.lab.daemon import LabDaemon, Machine, seed_of
 from pimd.lab.disk import Disk
-from pimd.lab.graph import is_converged
+from pimd.lab.graph import Convergence
 from pimd.lab.liars import LyingNode
 from pimd.lab.log import LabLog, LabRecord
 from pimd.lab.network import Internet
@@ -35,6 +35,7 @@ from pimd.lab.virtual_loop import VirtualLoop
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.identity import Identity
 from pimd.settings import Settings
+from pimd.store.task_scope import task_scope
 
 LATENCY_S = 0.01
 STEP_S = 0.05
@@ -98,7 +99,7 @@ class Lab:
         self._begin_logging()
         self._directory = Path(self._stack.enter_context(_temporary_directory()))
         self._stack.callback(self._close_disks)
-        self.group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self.group = await self._stack.enter_async_context(task_scope())
         return self
 
     async def __aexit__(
@@ -152,7 +153,7 @@ class Lab:
 
     async def start(self, *daemons: LabDaemon) -> None:
         """Start these, or all; together, as after a power cut."""
-        async with asyncio.TaskGroup() as starting:
+        async with task_scope() as starting:
             for daemon in daemons or tuple(self.daemons.values()):
                 starting.create_task(daemon.start(), name=f"start {daemon.name}")
 
@@ -246,7 +247,7 @@ class Lab:
 
     async def converged(self, limit_s: float) -> float:
         """Wait until all routes are shortest ones and complete; return how long that took, `NotInTime` otherwise."""
-        return await self.until(lambda: is_converged(self), limit_s, "convergence")
+        return await self.until(Convergence(self), limit_s, "convergence")
 
     # --- for daemons
 

@@ -177,13 +177,14 @@ class _Dial:
         own, theirs = (self._caller.address, self._caller.next_port()), (self._called.address, self._port)
         near, far = Stream(self._caller, own, theirs), Stream(self._called, theirs, own)
         join(self._cable, near, far)
-        self._pass(self._caller, self._called, lambda: self._welcome(far))
+        far.on_open = lambda: self._welcome(far)
+        near.out.send("open")
         near.open(self._protocol)
         self._answered.set_result(None)
 
     def _welcome(self, far: Stream) -> None:
         accept = self._called.listening.get(self._port)
-        if accept is None:
+        if accept is None or far.context is not self._called.context:  # whoever answered is dead
             far.abort()
         else:
             far.open(accept)

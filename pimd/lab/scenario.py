@@ -48,11 +48,16 @@ class Verdict:
     log: list[str] = field(default_factory=list)
     svg: str = ""
 
+    @property
+    def command(self) -> str:
+        """What plays it again."""
+        return f"scripts/lab scenario --seed {self.script.seed}{self.script.options}"
+
     def __str__(self) -> str:
         head = [f"scenario {self.script.seed}: {'FAILED' if self.faults else 'good'}", *self.script.describe()]
         lines = [*head, *self.story, *(f"FAULT {fault}" for fault in self.faults)]
         if self.faults:
-            lines.append(f"again: scripts/lab scenario --seed {self.script.seed}")
+            lines.append(f"again: {self.command}")
         return "\n".join(lines)
 
 

@@ -40,6 +40,8 @@ class Script:
     """All of a scenario."""
 
     seed: int
+    options: str
+    """What was not drawn from the seed, as on the command line."""
     topology: Topology
     latencies_s: tuple[tuple[float, float], ...]
     """Of each edge, both ways."""
@@ -75,6 +77,7 @@ def script_of(
     longest = min(LONGEST_LATENCY_S, WAY_S / topology.count)
     return Script(
         seed=seed,
+        options=_options(kind, count, lies),
         topology=topology,
         latencies_s=tuple((rng.uniform(0.0005, longest), rng.uniform(0.0005, longest)) for _ in topology.edges),
         dials=tuple(rng.choice(("one", "other", "both")) for _ in topology.edges),
@@ -84,6 +87,11 @@ def script_of(
         settings=PRIVATE_MESH if rng.random() < 0.2 else {},  # noqa: PLR2004
         steps=tuple(_step(topology, rng) for _ in range(rng.randint(*STEPS))),
     )
+
+
+def _options(kind: str | None, count: int | None, lies: tuple[str, ...] | None) -> str:
+    options = {"kind": kind, "nodes": count, "lies": None if lies is None else ",".join(lies) or "none"}
+    return "".join(f" --{name} {value}" for name, value in options.items() if value is not None)
 
 
 def _liars(count: int, rng: random.Random) -> dict[int, tuple[str, ...]]:

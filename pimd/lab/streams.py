@@ -59,7 +59,7 @@ class Cable:
             pipe.thaw()
 
 
-Segment = bytearray | Literal["end", "reset"]
+Segment = bytearray | Literal["open", "end", "reset"]
 
 
 class Pipe:
@@ -144,22 +144,21 @@ class Stream(asyncio.Transport):
         self.context = machine.context
         self.protocol: asyncio.Protocol | None = None
         """None before it begins, and once it is over."""
+        self.on_open: Callable[[], None] = lambda: None
+        """Called when the other end has taken up the connection."""
         self._high = BUFFER
         self._paused = False
-        self._reading = False
+        self._reading = True
         self._unread: deque[Segment] = deque()
         self._closing = False
         self._end_sent = False
         self._loop = asyncio.get_running_loop()
 
     def open(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Begin, once both ends know each other; what came before is handed over."""
-        if self._closing:
-            return
+        """Begin, once both ends know each other."""
         self.protocol = make_protocol()
         self.machine.streams[self.protocol] = self
         self.protocol.connection_made(self)
-        self.resume_reading()
 
     # --- asyncio.Transport
 
@@ -231,6 +230,8 @@ class Stream(asyncio.Transport):
         elif self._closing:
             if isinstance(segment, bytearray):
                 self.out.reset()
+        elif segment == "open":
+            self.on_open()
         elif not self._reading or self.protocol is None:
             self._unread.append(segment)
         elif isinstance(segment, bytearray):

@@ -1,0 +1,62 @@
+"""A picture that browsers can read, with everybody in it."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from pimd.lab import Lab, run
+from pimd.lab.__main__ import main
+from pimd.lab.picture import draw
+from pimd.lab.topology import ring
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def lines(svg: ET.Element, kind: str) -> int:
+    return sum(line.get("class") == kind for line in svg.iter(f"{SVG}line"))
+
+
+def circles(svg: ET.Element, kind: str) -> int:
+    return sum(circle.get("class") == kind for circle in svg.findall(f".//{SVG}g/{SVG}circle"))
+
+
+def test_it_is_xml_and_shows_names_states_cables_and_ways() -> None:
+    async def picture() -> str:
+        async with Lab(1) as lab:
+            daemons = lab.build(ring(6, lab.random))
+            silent = lab.add_daemon("a<b&c", settings={"relay": {"enabled": False}})
+            liar = lab.add_liar("drop")
+            lab.connect(silent, daemons[0])
+            lab.connect(liar, daemons[0])
+            await lab.start()
+            await lab.converged(10)
+            daemons[3].kill()
+            lab.cut(daemons[0], daemons[1])
+            await lab.sleep(5)
+            return draw(lab, daemons[2])
+
+    text = run(picture, seed=1)
+    svg = ET.fromstring(text)  # noqa: S314 - written a line above
+    names = {node.text for node in svg.iter(f"{SVG}text")}
+    assert names >= {"n1", "n2", "n3", "n4", "n5", "n6", "a<b&c", "n8"}
+    assert (lines(svg, "cable"), lines(svg, "cut"), lines(svg, "idle")) == (5, 1, 2)
+    assert (circles(svg, "dead"), circles(svg, "liar"), circles(svg, "silent"), circles(svg, "destination")) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert lines(svg, "route") == 1, "two are cut off with the destination"
+
+
+def test_each_route_is_an_arrow_and_the_command_writes_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.svg"
+    assert main(["draw", "grid", "9", str(file), "--to", "n5"]) == 0
+    assert lines(ET.parse(file).getroot(), "route") == 8  # noqa: S314
+
+
+def test_an_empty_lab_can_be_drawn() -> None:
+    async def picture() -> str:
+        async with Lab(1) as lab:
+            return draw(lab)
+
+    assert ET.fromstring(run(picture, seed=1)).tag == f"{SVG}svg"  # noqa: S314
