@@ -39,7 +39,7 @@ Message = Routes | SeqRequest | SimCard | Ask
 class Cable:
     """One direction of a link, as its sending end sees it; what is sent arrives in order."""
 
-    __slots__ = ("arrives_at", "back", "dst", "has", "latency", "remembered", "requests", "returned", "src", "up")
+    __slots__ = ("arrives_at", "back", "dst", "given", "has", "latency", "remembered", "returned", "src", "taken", "up")
 
     def __init__(self, src: "SimNode", dst: "SimNode", latency: float) -> None:
         self.src = src
@@ -53,7 +53,9 @@ class Cable:
         self.has: dict[NodeId, int] = {}
         """The newest card of each origin that the far end is known to have."""
         self.returned: dict[NodeId, int] = {}
-        self.requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
+        self.taken = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
+        self.given = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
+        """How many SeqRequests are taken from the far end, and sent to it."""
 
     def joins(self, one: "SimNode", other: "SimNode") -> bool:
         return (self.src is one and self.dst is other) or (self.src is other and self.dst is one)
@@ -137,7 +139,7 @@ class SimNode:
         elif isinstance(message, Ask):
             if message.node in self.cards:
                 self.send(cable, SimCard(message.node, self.cards[message.node]))
-        elif cable.requests.take(now):
+        elif cable.taken.take(now):
             self.core.seq_request(cable, message, now)
         self.step()
 
@@ -154,7 +156,8 @@ class SimNode:
         for cable, node in core.cards_wanted():
             self.send(cable, Ask(node))
         for cable, frame in core.outgoing():
-            self.send(cable, frame)
+            if isinstance(frame, Routes) or cable.given.take(now):
+                self.send(cable, frame)
         core.changes()
         self.sim.watch(self)
         if deadline < self.tick_at or self.tick_at <= now:
