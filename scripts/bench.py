@@ -1,5 +1,6 @@
 """The benchmark's rows; each is a ratio against a baseline measured in the same run."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -27,8 +28,10 @@ from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import HandshakeState
 from pimd.proto.records import RecordReader, RecordWriter
 from pimd.store.keystore import Keystore
+from scripts import bench_mesh
 
 PROJECT = Path(__file__).parents[1]
+DOCUMENT = PROJECT / "docs" / "benchmarks.md"
 ROUNDS = 5
 SLICE_S = 0.4
 TOKEN = "0" * 64
@@ -334,22 +337,39 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure everything and print the table."""
+def base_rows() -> list[Row]:
+    """Measure them all, telling of each."""
     rows: list[Row] = []
     for more in (rpc_rows(), noise_rows(), iter([keystore_row()]), daemon_rows()):
         for row in more:
             rows.append(row)
             print(f"{row.name}: {row.ours:,.0f} {row.unit}, {row.ratio:.2f} times {row.against}", file=sys.stderr)
-    text = table(rows)
-    print(text)
-    if "--write" in sys.argv[1:]:
-        head = (
-            "# Benchmarks\n\nWritten by `scripts/bench --write`. Both columns of a row were measured in the same run, in turn, best of "
-            f"{ROUNDS}; trust the ratio, not the absolute figures. Above 1 is better than the baseline.\n\n"
-            f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}.\n\n"
-        )
-        (PROJECT / "docs" / "benchmarks.md").write_text(head + text)
+    return rows
+
+
+def base() -> str:
+    """The document without its section on the mesh."""
+    return (
+        "# Benchmarks\n\nWritten by `scripts/bench --write`. Both columns of a row were measured in the same run, in turn, best of "
+        f"{ROUNDS}; trust the ratio, not the absolute figures. Above 1 is better than the baseline.\n\n"
+        f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}.\n\n{table(base_rows())}"
+    )
+
+
+def main() -> None:
+    """Measure what was asked for, print it, and write it down if wanted."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=["mesh"], help="only the times over several daemons")
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures into docs/benchmarks.md; without a part, all"
+    )
+    arguments = parser.parse_args()
+    first = None if arguments.part == "mesh" else base()
+    mesh = bench_mesh.section() if arguments.part == "mesh" or arguments.write else None
+    print("\n".join(part for part in (first, mesh) if part is not None))
+    if arguments.write:
+        kept = first if first is not None else DOCUMENT.read_text().partition("\n## ")[0]
+        DOCUMENT.write_text(f"{kept}\n{mesh}")
 
 
 if __name__ == "__main__":

@@ -161,9 +161,9 @@ class Daemon:
 class UnixClient:
     """A client of the Unix socket that can wait for notifications."""
 
-    def __init__(self, path: Path, *, hello: bool = True) -> None:
+    def __init__(self, path: Path, *, hello: bool = True, timeout_s: float = 30) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(30)
+        self._socket.settimeout(timeout_s)
         self._socket.connect(str(path))
         self._file = self._socket.makefile("rwb")
         self.notifications: list[dict[str, Any]] = []
