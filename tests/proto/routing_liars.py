@@ -187,7 +187,9 @@ class MadeUp(Trick):
         for node in new:
             self.liar.say(cable, SimCard(node, 1000))
         told = self.random.sample(self.made, min(20, len(self.made)))
-        self.liar.announce(cable, [RouteEntry(node, 1000, self.random.choice([256, 1000])) for node in {*told, *new}])
+        self.liar.announce(
+            cable, [RouteEntry(node, 1000, self.random.choice([256, 1000])) for node in dict.fromkeys((*told, *new))]
+        )
         for node in self.random.sample([*told, *self.liar.victims()], 1):
             seq = self.random.choice([1001, SEQ_TOP])
             self.liar.say(cable, SeqRequest(node, seq, 255, self.random.random() < 0.5, self.random.getrandbits(53)))

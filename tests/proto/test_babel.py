@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -38,6 +40,27 @@ def line(count: int, *, relays: bool = True) -> tuple[Sim, list[SimNode]]:
         sim.link(one, other, 0.01)
     sim.run(5.0)
     return sim, nodes
+
+
+def test_a_seed_does_the_same_in_every_process() -> None:
+    script = (
+        "from tests.proto.routing_scenarios import Outcome, Scenario\n"
+        "total = Outcome()\n"
+        "for seed in range(5003, 5008): total.add(Scenario(seed).run())\n"
+        "print(total)"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert "liars" in found[0]
+    assert found[0] == found[1]
 
 
 def test_a_node_that_does_not_relay_advertises_only_itself() -> None:
