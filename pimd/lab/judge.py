@@ -140,8 +140,10 @@ class Judge:
 
     def _look(self) -> None:
         self._timer = None
-        if is_changing(self._lab):
-            return  # the notice that is still to come begins the 3 s anew
+        if is_changing(self._lab):  # the 3 s begin when that is over
+            self._quiet_since = self._lab.now
+            self._look_later(LOOK_S)
+            return
         self.looked["reconnections"] += 1
         wrong = list(wrong_ways(self._lab, by_links(self._lab), shortest=False))
         since = self._lab.now - self._quiet_since

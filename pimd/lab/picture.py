@@ -35,6 +35,12 @@ LEGEND = (
     ("dead", "is down"),
     ("destination", "destination of the arrows"),
 )
+LINES = (
+    ("cable", "cable with a link over it"),
+    ("idle", "cable without a link"),
+    ("cut", "cable that is cut"),
+    ("route", "next hop"),
+)
 
 
 def draw(lab: Lab, destination: LabDaemon | None = None) -> str:
@@ -126,5 +132,9 @@ def _legend(lab: Lab, goal: LabDaemon | None) -> Iterator[str]:
         y = top + 24 * row
         yield f'<circle class="{kind}" cx="{MARGIN}" cy="{y}" r="9"/>'
         yield f'<text x="{MARGIN + 20}" y="{y}" style="text-anchor: start">{words}</text>'
+    for row, (kind, words) in enumerate(LINES):
+        y = top + 24 * row
+        yield _line((MARGIN + SIZE / 2, y), (MARGIN + SIZE / 2 + 40, y), kind)
+        yield f'<text x="{MARGIN + SIZE / 2 + 50}" y="{y}" style="text-anchor: start">{words}</text>'
     where = f"t = {lab.now:.3f} s" + (f", routes to {escape(goal.name)}" if goal is not None else "")
     yield f'<text x="{SIZE / 2 + MARGIN}" y="{MARGIN / 2}">{where}</text>'

@@ -10,7 +10,8 @@ from pimd.lab.topology import random_graph
 
 LATENCY_S = (0.001, 0.02)
 LIMIT_S = 600.0
-STEADY_S = 60.0
+STEADY_S = 330.0
+"""By then every node has issued a new card once, and sent its full table eleven times."""
 HEAD = (
     "  nodes   links  virtual s   wall s    cpu s     MiB    cold start, a node:  records     bytes"
     "    steady, a node and second:  records    bytes"

@@ -7,13 +7,14 @@ With liars: no loop among the others, no forgery, no frame twice, nothing read, 
 that are linked directly still get through to each other. Relays that lie can drop, delay, and attract what is sent.
 """
 
+import asyncio
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 
 from pimd.contract import RpcError
 from pimd.lab.daemon import DaemonDied, LabDaemon
-from pimd.lab.graph import by_cables
+from pimd.lab.graph import by_cables, is_changing
 from pimd.lab.judge import Judge
 from pimd.lab.lab import Lab, NotInTime
 from pimd.lab.picture import draw
@@ -27,9 +28,12 @@ CALM_S = 20.0
 """With liars: how long nothing else happens but lies."""
 CONVERGENCE_S = 150.0
 """At the end; a dial that failed again and again waits 75 s."""
+LATEST_NOTICE_S = 2.5
 DELIVERY_S = 400.0
 PROBES_AT_THE_END = 60
 TALK_S = 1.0
+WRITING_S = 0.012
+"""Within this a message is written to disk and acknowledged, or not."""
 
 
 @dataclass
@@ -75,6 +79,7 @@ class _Play:
         self.lab = Lab(script.seed, settings=script.settings, log_level=log_level)
         self.rng = self.lab.random
         self._messages: list[tuple[LabDaemon, LabDaemon, str]] = []
+        self._unanswered: list[tuple[LabDaemon, LabDaemon, str]] = []
         self._talked = 0
 
     async def run(self) -> Verdict:
@@ -147,7 +152,7 @@ class _Play:
                 await self._start_again(nodes[0], 0)
             case "kill" | "wrong clock":
                 self._tell(f"kill {names}")
-                nodes[0].kill()
+                await self._kill_while_it_writes(nodes[0])
                 await self._start_again(nodes[0], step.number if step.what == "wrong clock" else 0)
 
     async def _flap(self, nodes: list[LabDaemon], step: Step) -> None:
@@ -156,6 +161,18 @@ class _Play:
             await self._talk_for(self.rng.uniform(0.05, 3))
             self.lab.restore(nodes[0], nodes[1])
             await self._talk_for(self.rng.uniform(0.05, 3))
+
+    async def _kill_while_it_writes(self, daemon: LabDaemon) -> None:
+        """What it accepted is kept, what it did not may be or not."""
+        writing = []
+        if not self._lies(daemon):
+            others = [other for other in self.daemons if other is not daemon and not self._lies(other)]
+            message = self._message(daemon, self.rng.choice(others))
+            writing.append(self.lab.group.create_task(message, name=f"{daemon.name} writes its last"))
+        await self.lab.sleep(self.rng.uniform(0, WRITING_S))
+        daemon.kill()
+        if writing:
+            await asyncio.wait(writing)
 
     async def _start_again(self, daemon: LabDaemon, clock_error_ms: int) -> None:
         await self._talk_for(self.rng.choice((0.0, 0.3, 5.0, 20.0)) * self.rng.random())
@@ -194,15 +211,18 @@ class _Play:
             await source.call("messages.send", {"peer_node_id": str(destination.id), "body": body})
         except RpcError:
             return  # it never heard of the other
-        self._messages.append((source, destination, body))
+        except DaemonDied:
+            self._unanswered.append((source, destination, body))
+        else:
+            self._messages.append((source, destination, body))
 
     # --- what must be in the end
 
     async def _wait_for_links(self, limit_s: float) -> None:
-        links = 2 * len(self.script.topology.edges)
+        pairs = self._honest_neighbours()
 
         def all_up() -> bool:
-            return sum(len(daemon.node.links()) for daemon in self.daemons) >= links
+            return all(one.node.is_linked(other.id) and other.node.is_linked(one.id) for one, other in pairs)
 
         self._tell(f"all links up after {await self.lab.until(all_up, limit_s, 'all links up'):.2f} s")
 
@@ -214,6 +234,8 @@ class _Play:
     async def _mend(self) -> None:
         self._tell("mend everything")
         self.lab.heal()
+        await self.lab.sleep(LATEST_NOTICE_S)
+        await self.lab.until(lambda: not is_changing(self.lab), CONVERGENCE_S, "the last notice")
         if self.script.liars:
             await self._wait_for_links(CONVERGENCE_S)
             await self._talk_for(5.0)
@@ -222,10 +244,8 @@ class _Play:
 
     async def _prove_contact(self) -> None:
         """Probes arrive: with liars between neighbours, without between any two that are connected."""
-        liars = set(self.script.liars)
-        if liars:
-            edges = [edge for edge in self.script.topology.edges if not set(edge) & liars]
-            pairs = [(self.daemons[one], self.daemons[other]) for one, other in edges]
+        if self.script.liars:
+            pairs = self._honest_neighbours()
         else:
             pairs = [pair for pair in itertools.permutations(self.daemons, 2) if self._are_connected(*pair)]
             pairs = self.rng.sample(pairs, min(len(pairs), PROBES_AT_THE_END))
@@ -246,7 +266,7 @@ class _Play:
             await self.lab.sleep(1.0)
         for source, destination, body in waiting:
             self.judge.fault(f"{body} from {source.name} did not arrive at {destination.name}")
-        for message in self._messages:
+        for message in (*self._messages, *self._unanswered):
             if await self._copies(message) > 1:
                 self.judge.fault(f"{message[2]} is there more than once")
         self._tell(f"{len(self._messages)} messages delivered")
@@ -270,6 +290,11 @@ class _Play:
                 verdict.counters.update(daemon.node.counters())
         verdict.log = [str(record) for record in self.lab.log.records]
         verdict.svg = draw(self.lab)
+
+    def _honest_neighbours(self) -> list[tuple[LabDaemon, LabDaemon]]:
+        liars = set(self.script.liars)
+        edges = [edge for edge in self.script.topology.edges if not set(edge) & liars]
+        return [(self.daemons[one], self.daemons[other]) for one, other in edges]
 
     def _are_connected(self, one: LabDaemon, other: LabDaemon) -> bool:
         return other.id in by_cables(self.lab).distances(one.id)

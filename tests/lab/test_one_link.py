@@ -62,7 +62,7 @@ def test_the_moments_are_close_enough_for_two_connections_at_once() -> None:
                 for daemon in pair:
                     lab.group.create_task(_start_later(lab, daemon))
             doubled: set[str] = set()
-            for _ in range(200):
+            for _ in range(250):
                 doubled |= {one.name for one, _ in met if len(one.machine.host.streams) > 1}
                 await lab.sleep(0.01)
             return len(doubled)

@@ -12,7 +12,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def lines(svg: ET.Element, kind: str) -> int:
-    return sum(line.get("class") == kind for line in svg.iter(f"{SVG}line"))
+    """How many there are, without the one of the legend."""
+    return sum(line.get("class") == kind for line in svg.iter(f"{SVG}line")) - 1
 
 
 def circles(svg: ET.Element, kind: str) -> int:

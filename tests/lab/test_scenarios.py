@@ -38,7 +38,9 @@ def test_a_scenario_of_each_shape_keeps_every_promise(kind: str) -> None:
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_scenario_with_each_kind_of_liar_keeps_what_is_promised_against_liars(lie: str) -> None:
-    verdict = play(script_of(22, kind="grid", count=9, lies=(lie,)))
+    script = script_of(27, kind="line", count=5, lies=(lie,))
+    assert set(script.liars) <= {1, 2, 3}, "a liar at the end of the line has nothing to carry"
+    verdict = play(script)
     assert not verdict.faults, str(verdict)
     assert min(verdict.looked[what] for what in ("next hops", "identities", "probes")) > 0
     assert lie not in SHOWN_BY or any(verdict.counters[name] for name in SHOWN_BY[lie]), verdict.counters
