@@ -104,10 +104,10 @@ class Attack:
             yield from part
 
     def cards(self) -> Iterator[Frame]:
-        for seq in (1, 2, 2**43):  # the second is held back, the third is of a clock far ahead
-            yield SignedPeerInfo(tuple(person.card(seq) for person in self.crowd))
         forged = self.crowd[0].card(2**43 + 1)
         yield SignedPeerInfo((forged[:-1] + bytes([forged[-1] ^ 1]), self.crowd[1].card(1)))
+        for seq in (1, 2, 2**43):  # the second is held back, the third is of a clock far ahead
+            yield SignedPeerInfo(tuple(person.card(seq) for person in self.crowd))
 
     def routes(self) -> Iterator[Frame]:
         known = [person.id for person in self.crowd]

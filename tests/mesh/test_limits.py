@@ -251,7 +251,8 @@ async def test_the_peers_own_first_card_is_free_and_its_further_ones_are_not(car
     assert cards.tally.snapshot()["dropped_cards_over_rate"] == 18
 
 
-async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> None:
+def verifying(cards: Cards) -> list[bytes]:
+    """Which cards are verified from now on."""
     verified: list[bytes] = []
 
     def counting(raw: bytes) -> Card:
@@ -261,11 +262,34 @@ async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> No
     cards.exchange = CardExchange(
         cards.own, cards.keystore, cards.clock, cards.tally, cards.seen.append, parse_card=counting
     )
+    return verified
+
+
+async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> None:
+    verified = verifying(cards)
     newer, older = (issue(identity(100), seq, 0, "x").raw for seq in (5, 4))
     forged = older[:-1] + bytes([older[-1] ^ 1])
     for raw in (newer, newer, older, forged):
         cards.exchange.receive(cards.link, SignedPeerInfo((raw,)))
     assert verified == [newer]
+
+
+async def test_false_cards_are_verified_within_the_rate_alone(cards: Cards) -> None:
+    verified = verifying(cards)
+    real = issue(identity(100), 1, 0, "x").raw
+    false_ones = [real[:-8] + number.to_bytes(8) for number in range(CARDS_BURST + 50)]
+    cards.exchange.receive(cards.link, SignedPeerInfo(tuple(false_ones)))
+    assert len(verified) == CARDS_BURST
+    counted = cards.tally.snapshot()
+    assert (counted["cards_bad"], counted["dropped_cards_over_rate"]) == (CARDS_BURST, 50)
+
+
+async def test_old_cards_of_this_very_node_are_not_verified(cards: Cards) -> None:
+    verified = verifying(cards)
+    own = cards.own.card
+    older = issue(identity(1), own.seq - 1, 0, "me").raw
+    cards.exchange.receive(cards.link, SignedPeerInfo((own.raw, older)))
+    assert verified == []
 
 
 async def test_whose_clock_was_logged_is_remembered_within_a_limit(
