@@ -49,7 +49,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
     outbox: {"UNSENT_LIMIT": 300_000, "CARDS_LIMIT": 10_000, "ANSWERS_LIMIT": 200_000, "ROUTING_LIMIT": 100_000},
     sealing: {"COUNTERS_LIMIT": 10, "WINDOW_LIMIT": 50},
     sealed: {"BOX_CACHE": 20},
-    payloads: {"QUEUE_PAYLOADS": 30, "QUEUE_BYTES": 400_000, "QUEUE_OF_ONE_SOURCE": 8},
+    payloads: {"QUEUE_PAYLOADS": 40, "QUEUE_BYTES": 400_000, "QUEUE_OF_ONE_SOURCE": 8},
 }
 MUST_COUNT = (
     "dropped_cards_over_rate",

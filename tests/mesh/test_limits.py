@@ -208,26 +208,41 @@ async def test_ones_own_card_with_a_higher_number_is_taken_as_the_highest(cards:
 
 def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> None:
     tally = Counters()
-    dispatch = PayloadDispatch(tally)
+    friends = {node_id(1)} | {node_id(number) for number in range(200, 300)}
+    dispatch = PayloadDispatch(tally, friends.__contains__)
     queue = dispatch.register("p", ["p.x"])
     for _ in range(QUEUE_OF_ONE_SOURCE + 5):
         dispatch.deliver(node_id(1), PluginPayload("p.x", b""))
     assert len(queue) == QUEUE_OF_ONE_SOURCE
-    for number in range(2, 100):
+    for number in range(200, 300):
         for _ in range(QUEUE_OF_ONE_SOURCE):
             dispatch.deliver(node_id(number), PluginPayload("p.x", b""))
     assert len(queue) == QUEUE_PAYLOADS
     assert queue.clear() == QUEUE_PAYLOADS
-    for number in range(1000):
-        dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
+    for number in range(200, 300):
+        for _ in range(10):
+            dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
     assert len(queue) == QUEUE_BYTES // 60_000
     assert tally.snapshot()["dropped_plugin_queue_full"] > 0
     dispatch.deliver(node_id(1), PluginPayload("q.x", b""))
     assert tally.snapshot()["dropped_unclaimed_kind"] == 1
 
 
+@pytest.mark.parametrize(("size", "room"), [(0, QUEUE_PAYLOADS * 3 // 4), (60_000, QUEUE_BYTES * 3 // 4 // 60_000)])
+async def test_however_many_strangers_send_a_friend_has_room_and_comes_first(size: int, room: int) -> None:
+    dispatch = PayloadDispatch(Counters(), {node_id(1)}.__contains__)
+    queue = dispatch.register("p", ["p.x"])
+    for number in range(2, QUEUE_PAYLOADS + 50):
+        dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(size)))
+    assert len(queue) == room
+    for number in range(QUEUE_OF_ONE_SOURCE):
+        dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
+    sources = [(await queue.get()).src for _ in range(len(queue))]
+    assert sources[: QUEUE_OF_ONE_SOURCE + 1] == [*[node_id(1)] * QUEUE_OF_ONE_SOURCE, node_id(2)]
+
+
 async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:
-    dispatch = PayloadDispatch(Counters())
+    dispatch = PayloadDispatch(Counters(), lambda _: False)
     queue = dispatch.register("p", ["p.x"])
     for number in range(QUEUE_OF_ONE_SOURCE):
         dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
