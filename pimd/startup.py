@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pimd.app import Started, StartError, Surroundings, feature_choice, node_nam
 from pimd.assembly.assembly import Plan
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
+from pimd.assembly.log_flood import LogFlood
 from pimd.assembly.log_ring import LogRing
 from pimd.rpc.unix_socket import SocketInUse
 from pimd.settings import Loaded, SettingsError, load
@@ -66,18 +68,20 @@ def check_config(arguments: Arguments) -> int:
 async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
     """Run until `stop`; one readable line on standard error when that ends otherwise."""
     ring = LogRing()
+    flood = LogFlood(time.monotonic)
+    ring.addFilter(flood)
     logging.getLogger().addHandler(ring)
     try:
-        return await _run_daemon(arguments, ring, stop)
+        return await _run_daemon(arguments, ring, flood, stop)
     finally:
         logging.getLogger().removeHandler(ring)
 
 
-async def _run_daemon(arguments: Arguments, ring: LogRing, stop: asyncio.Event) -> int:
+async def _run_daemon(arguments: Arguments, ring: LogRing, flood: LogFlood, stop: asyncio.Event) -> int:
     path = paths.config_file(arguments.config, arguments.environ)
     try:
         loaded = _load(path, arguments)
-        _log_to_stderr(loaded.settings.log.level)
+        _log_to_stderr(loaded.settings.log.level, flood)
         for warning in loaded.warnings:
             log.warning("%s", warning)
         settings = loaded.settings
@@ -112,8 +116,9 @@ def _load(path: Path | None, arguments: Arguments) -> Loaded:
     return load(text, path, arguments.environ)
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr(level: str, flood: LogFlood) -> None:
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(flood)
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(LEVELS[level])

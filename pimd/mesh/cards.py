@@ -168,28 +168,28 @@ class CardExchange:
         return known.card if known is not None else None
 
     def _receive_one(self, link: CardLink, raw: bytes) -> Card | None:
-        if self._is_old_news(link, raw):
-            return None
+        """Verify only what is news and within the link's rate: a signature costs more than sending a false one."""
         try:
+            node_id, x25519_pub, seq = claims_of(raw)
+            if self._is_old_news(link, raw, node_id, x25519_pub, seq):
+                return None
+            if not self._within_rate(link, node_id):
+                self._counters.count("dropped_cards_over_rate")
+                return None
             card = self._parse(raw)
         except BadCard:
             self._counters.count("cards_bad")
             return None
         if card.node_id == self._own.card.node_id:
-            self._own_came_back(link, card)
+            self._own_came_back(card)
             return None
         link.cards.note_has(card.node_id, card.seq)
-        if not self._within_rate(link, card):
-            self._counters.count("dropped_cards_over_rate")
-            return None
         return self._learn(link, card)
 
-    def _is_old_news(self, link: CardLink, raw: bytes) -> bool:
+    def _is_old_news(self, link: CardLink, raw: bytes, node_id: NodeId, x25519_pub: bytes, seq: int) -> bool:
         """Deal with the copies that a flood brings from every side before any signature is checked."""
-        try:
-            node_id, x25519_pub, seq = claims_of(raw)
-        except BadCard:
-            return False
+        if node_id == self._own.card.node_id:
+            return self._is_old_card_of_own(link, x25519_pub, seq)
         held = self._keystore.get(node_id)
         if held is None or held.card is None or seq > held.seq or x25519_pub != held.x25519_pub:
             return False
@@ -201,11 +201,19 @@ class CardExchange:
             link.send(SignedPeerInfo((held.card,)))
         return True
 
-    def _within_rate(self, link: CardLink, card: Card) -> bool:
-        if card.node_id in link.cards.asked:
-            del link.cards.asked[card.node_id]
+    def _is_old_card_of_own(self, link: CardLink, x25519_pub: bytes, seq: int) -> bool:
+        own = self._own.card
+        if seq > own.seq or x25519_pub != own.x25519_pub:
+            return False
+        if seq < own.seq and link.cards.note_returned(own.node_id, own.seq):
+            link.send(SignedPeerInfo((own.raw,)))
+        return True
+
+    def _within_rate(self, link: CardLink, node_id: NodeId) -> bool:
+        if node_id in link.cards.asked:
+            del link.cards.asked[node_id]
             return True
-        if card.node_id == link.peer_id and not link.cards.greeted:
+        if node_id == link.peer_id and not link.cards.greeted:
             link.cards.greeted = True
             return True
         return link.cards.unasked.take(self._clock.now())
@@ -220,17 +228,14 @@ class CardExchange:
             self._counters.count("cards_of_other_keys")
         return None
 
-    def _own_came_back(self, link: CardLink, card: Card) -> None:
-        own = self._own.card
-        if card.seq < own.seq and link.cards.note_returned(own.node_id, own.seq):
-            link.send(SignedPeerInfo((own.raw,)))
-        elif card.seq > max(own.seq, self._lost_state_seq):
+    def _own_came_back(self, card: Card) -> None:
+        """Its number is higher than that of the newest one issued, so this node forgot that it issued it."""
+        if card.seq > self._lost_state_seq:
             self._lost_state_seq = card.seq
             log.warning(
                 "a card of this very node with a higher sequence number is about: its state was lost, reissuing"
             )
-        if card.seq > own.seq:
-            self._own_seq_seen(card.seq)
+        self._own_seq_seen(card.seq)
 
     def _log_if_ahead(self, card: Card) -> None:
         if card.seq > self._clock.unix_ms() + AHEAD_MS and card.node_id not in self._ahead_logged:

@@ -131,6 +131,7 @@ class Node:
             self.tally,
             self._next_hop,
             lambda link, node_id: self._cards.ask(link, [node_id]),
+            self._is_friend,
             relays=config.relays,
         )
         self.payloads = self._frames.payloads

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pimd.ids import NodeId
@@ -12,6 +12,8 @@ from pimd.proto.frames import PluginPayload
 QUEUE_PAYLOADS = 1024
 QUEUE_BYTES = 16 * 1024 * 1024
 QUEUE_OF_ONE_SOURCE = 64
+FRIENDS_SHARE = 4
+"""A quarter of the room is kept for friends: a stranger has as many ids as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +26,42 @@ class Delivery:
 
 
 class PayloadQueue:
-    """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before."""
+    """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before.
+
+    What friends sent is taken first, and strangers leave room for it.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[Delivery] = deque()
+        self._friends: deque[Delivery] = deque()
+        self._strangers: deque[Delivery] = deque()
         self._of_source: Counter[NodeId] = Counter()
         self._bytes = 0
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._friends) + len(self._strangers)
 
-    def put(self, delivery: Delivery) -> bool:
+    def put(self, delivery: Delivery, *, friend: bool = False) -> bool:
         """Queue it; False when a limit is reached."""
+        kept = 0 if friend else 1
         if (
-            len(self._waiting) >= QUEUE_PAYLOADS
-            or self._bytes + len(delivery.body) > QUEUE_BYTES
+            len(self) >= QUEUE_PAYLOADS - kept * (QUEUE_PAYLOADS // FRIENDS_SHARE)
+            or self._bytes + len(delivery.body) > QUEUE_BYTES - kept * (QUEUE_BYTES // FRIENDS_SHARE)
             or self._of_source[delivery.src] >= QUEUE_OF_ONE_SOURCE
         ):
             return False
-        self._waiting.append(delivery)
+        (self._friends if friend else self._strangers).append(delivery)
         self._of_source[delivery.src] += 1
         self._bytes += len(delivery.body)
         self._arrived.set()
         return True
 
     async def get(self) -> Delivery:
-        """Wait for the oldest."""
-        while not self._waiting:
+        """Wait for the oldest of a friend, or else of a stranger."""
+        while not len(self):
             self._arrived.clear()
             await self._arrived.wait()
-        delivery = self._waiting.popleft()
+        delivery = (self._friends or self._strangers).popleft()
         self._bytes -= len(delivery.body)
         self._of_source[delivery.src] -= 1
         if not self._of_source[delivery.src]:
@@ -63,8 +70,9 @@ class PayloadQueue:
 
     def clear(self) -> int:
         """Drop everything and return how many that were."""
-        dropped = len(self._waiting)
-        self._waiting.clear()
+        dropped = len(self)
+        self._friends.clear()
+        self._strangers.clear()
         self._of_source.clear()
         self._bytes = 0
         return dropped
@@ -73,8 +81,9 @@ class PayloadQueue:
 class PayloadDispatch:
     """Maps kinds to queues; of two plugins that claim one kind the first registered gets it."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, is_friend: Callable[[NodeId], bool]) -> None:
         self._counters = counters
+        self._is_friend = is_friend
         self._queues: dict[str, tuple[tuple[str, ...], PayloadQueue]] = {}
 
     def register(self, plugin: str, kinds: Sequence[str]) -> PayloadQueue:
@@ -99,7 +108,7 @@ class PayloadDispatch:
         """Queue for the first plugin that claims the kind, or drop and count."""
         for kinds, queue in self._queues.values():
             if payload.kind in kinds:
-                taken = queue.put(Delivery(src, payload.kind, payload.body))
+                taken = queue.put(Delivery(src, payload.kind, payload.body), friend=self._is_friend(src))
                 self._counters.count("payloads_delivered" if taken else "dropped_plugin_queue_full")
                 return
         self._counters.count("dropped_unclaimed_kind")

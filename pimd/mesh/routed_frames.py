@@ -23,10 +23,11 @@ class RoutedFrames:
         tally: Counters,
         next_hop: Callable[[NodeId], PeerLink | None],
         ask_for_card: Callable[[PeerLink, NodeId], None],
+        is_friend: Callable[[NodeId], bool],
         *,
         relays: bool,
     ) -> None:
-        self.payloads = PayloadDispatch(tally)
+        self.payloads = PayloadDispatch(tally, is_friend)
         self._own_id = own_id
         self._keystore = keystore
         self._tally = tally

@@ -13,6 +13,8 @@ from pimd.proto.opening import LinkPeer
 
 log = logging.getLogger("pimd.net")
 
+READ_AT_ONCE = 16 * 1024
+"""Bytes taken from one socket before all others have their turn: what a peer sends may cost far more work than sending it."""
 UNREAD_LIMIT = 256 * 1024
 """Bytes read from one socket and not taken apart; above it the socket is not read, and TCP pushes back."""
 FLUSH_S = 1.0
@@ -52,7 +54,11 @@ def format_address(sockname: tuple[object, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class LinkDriver(asyncio.Protocol):
+_incoming = memoryview(bytearray(READ_AT_ONCE))
+"""Where the event loop puts what it read, for the moment until it is copied: one for all links."""
+
+
+class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     """The I/O half of a link; every verb flushes what the link wants to send and sets its timer anew."""
 
     def __init__(self, make_link: Callable[[float], Link], owner: LinkOwner, clock: Clock, *, dialled: bool) -> None:
@@ -82,6 +88,15 @@ class LinkDriver(asyncio.Protocol):
         self.address = format_address(peername)
         self._owner.connected(self)
         self._pump()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Let the event loop read no more than this in one go."""
+        del sizehint
+        return _incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what it read."""
+        self.data_received(bytes(_incoming[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Feed the link."""

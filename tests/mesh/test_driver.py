@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pimd.clock import SystemClock
-from pimd.net.driver import UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
+from pimd.net.driver import READ_AT_ONCE, UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
 from pimd.net.network import TcpNetwork
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
 from pimd.proto.identity import Identity
@@ -16,8 +16,6 @@ from pimd.proto.opening import LinkConfig, LinkPeer
 from tests.mesh.test_node import eventually
 
 ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))
-ONE_READ = 256 * 1024
-"""What asyncio takes from a socket at most in one go."""
 
 
 class SlowOwner:
@@ -107,7 +105,7 @@ async def test_bytes_that_nobody_takes_apart_are_not_read_beyond_a_limit_and_non
         for _ in range(20):
             await asyncio.sleep(0)
         assert not sending.done()  # TCP pushes back
-        assert UNREAD_LIMIT < opened.driver.link.unread <= UNREAD_LIMIT + ONE_READ
+        assert UNREAD_LIMIT < opened.driver.link.unread <= UNREAD_LIMIT + READ_AT_ONCE
         opened.driver.accept()
         await eventually(lambda: len(opened.owner.frames) == len(frames))
     assert opened.owner.frames == frames
@@ -127,6 +125,19 @@ async def test_a_link_takes_apart_what_it_reads_and_keeps_no_more_than_part_of_a
     await _send_all(opened, frames)
     await eventually(lambda: len(seen) == len(frames))
     assert max(seen) < 2 + 2**16
+
+
+async def test_however_much_a_peer_sends_others_have_their_turn_soon(opened: Opened) -> None:
+    opened.driver.accept()
+    frame = PluginPayload("test.n", bytes(1000))
+    assert opened.link._writer is not None
+    opened.writer.write(b"".join(opened.link._writer.write(encode_frame(frame)) for _ in range(400)))
+    at_once = before = 0
+    while len(opened.owner.frames) < 400:
+        await asyncio.sleep(0)  # one turn of the event loop
+        at_once = max(at_once, len(opened.owner.frames) - before)
+        before = len(opened.owner.frames)
+    assert 0 < at_once <= READ_AT_ONCE // 1000
 
 
 async def test_a_peer_that_does_not_read_keeps_neither_the_link_nor_the_socket(opened: Opened) -> None:

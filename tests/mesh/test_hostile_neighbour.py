@@ -49,7 +49,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
     outbox: {"UNSENT_LIMIT": 300_000, "CARDS_LIMIT": 10_000, "ANSWERS_LIMIT": 200_000, "ROUTING_LIMIT": 100_000},
     sealing: {"COUNTERS_LIMIT": 10, "WINDOW_LIMIT": 50},
     sealed: {"BOX_CACHE": 20},
-    payloads: {"QUEUE_PAYLOADS": 30, "QUEUE_BYTES": 400_000, "QUEUE_OF_ONE_SOURCE": 8},
+    payloads: {"QUEUE_PAYLOADS": 40, "QUEUE_BYTES": 400_000, "QUEUE_OF_ONE_SOURCE": 8},
 }
 MUST_COUNT = (
     "dropped_cards_over_rate",
@@ -104,10 +104,10 @@ class Attack:
             yield from part
 
     def cards(self) -> Iterator[Frame]:
-        for seq in (1, 2, 2**43):  # the second is held back, the third is of a clock far ahead
-            yield SignedPeerInfo(tuple(person.card(seq) for person in self.crowd))
         forged = self.crowd[0].card(2**43 + 1)
         yield SignedPeerInfo((forged[:-1] + bytes([forged[-1] ^ 1]), self.crowd[1].card(1)))
+        for seq in (1, 2, 2**43):  # the second is held back, the third is of a clock far ahead
+            yield SignedPeerInfo(tuple(person.card(seq) for person in self.crowd))
 
     def routes(self) -> Iterator[Frame]:
         known = [person.id for person in self.crowd]

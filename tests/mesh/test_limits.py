@@ -208,26 +208,41 @@ async def test_ones_own_card_with_a_higher_number_is_taken_as_the_highest(cards:
 
 def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> None:
     tally = Counters()
-    dispatch = PayloadDispatch(tally)
+    friends = {node_id(1)} | {node_id(number) for number in range(200, 300)}
+    dispatch = PayloadDispatch(tally, friends.__contains__)
     queue = dispatch.register("p", ["p.x"])
     for _ in range(QUEUE_OF_ONE_SOURCE + 5):
         dispatch.deliver(node_id(1), PluginPayload("p.x", b""))
     assert len(queue) == QUEUE_OF_ONE_SOURCE
-    for number in range(2, 100):
+    for number in range(200, 300):
         for _ in range(QUEUE_OF_ONE_SOURCE):
             dispatch.deliver(node_id(number), PluginPayload("p.x", b""))
     assert len(queue) == QUEUE_PAYLOADS
     assert queue.clear() == QUEUE_PAYLOADS
-    for number in range(1000):
-        dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
+    for number in range(200, 300):
+        for _ in range(10):
+            dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
     assert len(queue) == QUEUE_BYTES // 60_000
     assert tally.snapshot()["dropped_plugin_queue_full"] > 0
     dispatch.deliver(node_id(1), PluginPayload("q.x", b""))
     assert tally.snapshot()["dropped_unclaimed_kind"] == 1
 
 
+@pytest.mark.parametrize(("size", "room"), [(0, QUEUE_PAYLOADS * 3 // 4), (60_000, QUEUE_BYTES * 3 // 4 // 60_000)])
+async def test_however_many_strangers_send_a_friend_has_room_and_comes_first(size: int, room: int) -> None:
+    dispatch = PayloadDispatch(Counters(), {node_id(1)}.__contains__)
+    queue = dispatch.register("p", ["p.x"])
+    for number in range(2, QUEUE_PAYLOADS + 50):
+        dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(size)))
+    assert len(queue) == room
+    for number in range(QUEUE_OF_ONE_SOURCE):
+        dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
+    sources = [(await queue.get()).src for _ in range(len(queue))]
+    assert sources[: QUEUE_OF_ONE_SOURCE + 1] == [*[node_id(1)] * QUEUE_OF_ONE_SOURCE, node_id(2)]
+
+
 async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:
-    dispatch = PayloadDispatch(Counters())
+    dispatch = PayloadDispatch(Counters(), lambda _: False)
     queue = dispatch.register("p", ["p.x"])
     for number in range(QUEUE_OF_ONE_SOURCE):
         dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
@@ -251,7 +266,8 @@ async def test_the_peers_own_first_card_is_free_and_its_further_ones_are_not(car
     assert cards.tally.snapshot()["dropped_cards_over_rate"] == 18
 
 
-async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> None:
+def verifying(cards: Cards) -> list[bytes]:
+    """Which cards are verified from now on."""
     verified: list[bytes] = []
 
     def counting(raw: bytes) -> Card:
@@ -261,11 +277,34 @@ async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> No
     cards.exchange = CardExchange(
         cards.own, cards.keystore, cards.clock, cards.tally, cards.seen.append, parse_card=counting
     )
+    return verified
+
+
+async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> None:
+    verified = verifying(cards)
     newer, older = (issue(identity(100), seq, 0, "x").raw for seq in (5, 4))
     forged = older[:-1] + bytes([older[-1] ^ 1])
     for raw in (newer, newer, older, forged):
         cards.exchange.receive(cards.link, SignedPeerInfo((raw,)))
     assert verified == [newer]
+
+
+async def test_false_cards_are_verified_within_the_rate_alone(cards: Cards) -> None:
+    verified = verifying(cards)
+    real = issue(identity(100), 1, 0, "x").raw
+    false_ones = [real[:-8] + number.to_bytes(8) for number in range(CARDS_BURST + 50)]
+    cards.exchange.receive(cards.link, SignedPeerInfo(tuple(false_ones)))
+    assert len(verified) == CARDS_BURST
+    counted = cards.tally.snapshot()
+    assert (counted["cards_bad"], counted["dropped_cards_over_rate"]) == (CARDS_BURST, 50)
+
+
+async def test_old_cards_of_this_very_node_are_not_verified(cards: Cards) -> None:
+    verified = verifying(cards)
+    own = cards.own.card
+    older = issue(identity(1), own.seq - 1, 0, "me").raw
+    cards.exchange.receive(cards.link, SignedPeerInfo((own.raw, older)))
+    assert verified == []
 
 
 async def test_whose_clock_was_logged_is_remembered_within_a_limit(

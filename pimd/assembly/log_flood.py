@@ -1,0 +1,61 @@
+"""Keeps whoever can make this node log a line from making it log without end."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pimd.mesh.rate import TokenBucket
+
+LINES_AT_ONCE = 100
+LINES_A_SECOND = 1 / 6
+"""Lines of one kind: of one logger with one text, whatever stands in its places."""
+KINDS_LIMIT = 1024
+_SHOWN = "pimd_shown"
+
+
+@dataclass
+class _Kind:
+    bucket: TokenBucket
+    left_out: int = 0
+
+
+class LogFlood(logging.Filter):
+    """For handlers; those that share one decide alike. What only a debugger sees is never left out."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._now = now
+        self._kinds: OrderedDict[tuple[str, str], _Kind] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log it, with the number of those before it that were left out."""
+        if record.levelno < logging.INFO:
+            return True
+        with self._lock:
+            if _SHOWN not in record.__dict__:
+                record.__dict__[_SHOWN] = self._decide(record)
+        return bool(record.__dict__[_SHOWN])
+
+    def _decide(self, record: logging.LogRecord) -> bool:
+        kind = self._kind_of(record)
+        if not kind.bucket.take(self._now()):
+            kind.left_out += 1
+            return False
+        if kind.left_out:
+            record.msg = f"{record.getMessage()} ({kind.left_out} such lines before this one were left out)"
+            record.args = ()
+            kind.left_out = 0
+        return True
+
+    def _kind_of(self, record: logging.LogRecord) -> _Kind:
+        key = record.name, str(record.msg)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = _Kind(TokenBucket(LINES_A_SECOND, LINES_AT_ONCE, self._now()))
+        self._kinds.move_to_end(key)
+        if len(self._kinds) > KINDS_LIMIT:
+            self._kinds.popitem(last=False)
+        return kind

@@ -1,0 +1,75 @@
+"""Nobody can make a node log without end."""
+
+import logging
+
+import pytest
+
+from pimd.assembly import log_flood
+from pimd.assembly.log_flood import LINES_A_SECOND, LINES_AT_ONCE, LogFlood
+
+
+class Lines(logging.Handler):
+    """Keeps what passes the filter."""
+
+    def __init__(self, flood: LogFlood) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.addFilter(flood)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+class Logged:
+    """A logger with two handlers that share the filter, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.flood = LogFlood(lambda: self.now)
+        self.lines, self.others = Lines(self.flood), Lines(self.flood)
+        self.log = logging.getLogger(f"somebody.{id(self)}")
+        self.log.setLevel(logging.DEBUG)
+        self.log.propagate = False
+        self.log.addHandler(self.lines)
+        self.log.addHandler(self.others)
+
+
+@pytest.fixture
+def logged() -> Logged:
+    return Logged()
+
+
+def test_lines_of_one_kind_are_limited_and_the_next_tells_how_many_were_left_out(logged: Logged) -> None:
+    for number in range(LINES_AT_ONCE + 50):
+        logged.log.warning("linked with %s", number)
+    assert logged.lines.texts == [f"linked with {number}" for number in range(LINES_AT_ONCE)]
+    logged.now = 1 / LINES_A_SECOND
+    logged.log.warning("linked with %s", "100 %s")
+    logged.log.warning("linked with %s", "nobody")
+    assert logged.lines.texts[LINES_AT_ONCE:] == ["linked with 100 %s (50 such lines before this one were left out)"]
+
+
+def test_lines_of_another_kind_are_not_left_out(logged: Logged) -> None:
+    for number in range(LINES_AT_ONCE + 50):
+        logged.log.info("linked with %s", number)
+    logged.log.info("something else")
+    assert logged.lines.texts[-1] == "something else"
+
+
+def test_all_handlers_log_the_same_lines(logged: Logged) -> None:
+    for number in range(LINES_AT_ONCE + 50):
+        logged.log.error("broken: %s", number)
+    assert logged.lines.texts == logged.others.texts
+
+
+def test_what_only_a_debugger_sees_is_never_left_out(logged: Logged) -> None:
+    for number in range(LINES_AT_ONCE + 50):
+        logged.log.debug("detail %s", number)
+    assert len(logged.lines.texts) == LINES_AT_ONCE + 50
+
+
+def test_so_many_kinds_are_remembered(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_flood, "KINDS_LIMIT", 3)
+    for number in range(10):
+        logged.log.info(f"made up {number}")  # noqa: G004 - that is what is tested
+    assert len(logged.flood._kinds) == 3
