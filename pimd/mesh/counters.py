@@ -49,8 +49,9 @@ class Counters:
         self._values: Counter[str] = Counter()
 
     def count(self, name: CounterName, by: int = 1) -> None:
-        """Add `by`."""
-        self._values[name] += by
+        """Add `by`; a counter that is moved by nothing does not appear."""
+        if by:
+            self._values[name] += by
 
     def snapshot(self) -> dict[str, int]:
         """Return every counter that ever moved."""
