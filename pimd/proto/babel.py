@@ -12,7 +12,7 @@ from pimd.proto.control import SeqRequest
 from pimd.proto.destinations import Destinations
 from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of
-from pimd.proto.seq_requests import PATIENCE_S, SeenRequests, Starving
+from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
 from pimd.proto.set_aside import SetAside
 
 FULL_TABLE_S = 30.0
@@ -93,8 +93,7 @@ class Babel(Generic[L]):
         self._full_at = now + FULL_TABLE_S * random()
         self._sweep_at = now + SWEEP_S
         self._wish_at = float("inf")
-        self._ask_at = float("inf")
-        self._starving: dict[NodeId, Starving] = {}
+        self._starving = StarvingDestinations()
         self._lost_at: dict[NodeId, float] = {}
         self._asked_at: dict[NodeId, float] = {}
         self._seen = SeenRequests()
@@ -191,13 +190,13 @@ class Babel(Generic[L]):
 
     def deadline(self) -> float:
         """When `tick` has something to do."""
-        return min(self._full_at, self._sweep_at, self._flush_at, self._wish_at, self._ask_at)
+        return min(self._full_at, self._sweep_at, self._flush_at, self._wish_at, self._starving.deadline())
 
     def tick(self, now: float) -> None:
         """Do what is due; a retraction goes before any request on the same link."""
         if now >= self._flush_at:
             self._flush(now)
-        if now >= self._ask_at:
+        if now >= self._starving.deadline():
             self._ask_for_seqs(now)
         if now >= self._wish_at:
             self._wish_again(now)
@@ -288,6 +287,8 @@ class Babel(Generic[L]):
         route = self.table.selected.get(node_id)
         if route is not None and route.link == link:
             self._chosen(node_id, route, self.table.reselect(node_id), now)
+        elif route is None and node_id not in self._kept:
+            self._starving.look_again(node_id, now)
 
     def _reselect(self, destinations: Iterable[NodeId], now: float) -> None:
         for node_id in destinations:
@@ -313,7 +314,7 @@ class Babel(Generic[L]):
         if before is None or (before.next_hop, before.seq, before.metric) != (after.next_hop, after.seq, after.metric):
             self._schedule(node_id, now, urgent=before is None and node_id in self._lost_at)
         if before is None:
-            self._starving.pop(node_id, None)
+            self._starving.discard(node_id)
             self._lost_at.pop(node_id, None)
 
     def _sweep(self, now: float) -> None:
@@ -400,20 +401,14 @@ class Babel(Generic[L]):
         """Begin to ask for a destination without a route of which entries are known; at once when one just came."""
         if node_id not in self.table:
             return
-        starving = self._starving.get(node_id)
-        if starving is None or (anew and now - starving.since > PATIENCE_S):
-            starving = self._starving[node_id] = Starving(now, next_at=now)
-        elif anew:
-            starving.next_at = now
-        self._ask_at = min(self._ask_at, starving.next_at)
+        self._starving.add(node_id, now, anew=anew)
 
     def _ask_for_seqs(self, now: float) -> None:
-        for node_id, starving in list(self._starving.items()):
+        for node_id in self._starving.take_due(now):
             if node_id in self.table.selected or node_id not in self.table:
-                del self._starving[node_id]
-            elif now >= starving.next_at:
-                self._ask_for_seq(node_id, now, flood=starving.ask(now))
-        self._ask_at = min((one.next_at for one in self._starving.values()), default=float("inf"))
+                self._starving.discard(node_id)
+            else:
+                self._ask_for_seq(node_id, now, flood=self._starving.ask(node_id, now))
 
     def _ask_for_seq(self, node_id: NodeId, now: float, *, flood: bool) -> None:
         request_id = int(self._random() * 2**53)

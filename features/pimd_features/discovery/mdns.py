@@ -23,6 +23,8 @@ ASK_MS = 3000
 """How long an instance may take to tell its port, addresses and text."""
 POINTER = 12
 """The type of the record that names an instance (RFC 1035)."""
+LABEL_LIMIT = 63
+"""Bytes of one part of a name (RFC 1035)."""
 POINTER_LIMIT = 20_000
 """Announcements heard on one session, repetitions included; what the browser keeps of each would only grow."""
 
@@ -60,7 +62,7 @@ class Session:
         ipv4 = [str(one.ip) for one in own if one.ip.version == 4]  # noqa: PLR2004
         ipv6 = dict.fromkeys(one.index for one in own if one.ip.version == 6)  # noqa: PLR2004
         self._zeroconf = AsyncZeroconf(interfaces=[*ipv4, *ipv6])
-        self._pointers = _Pointers(ear)
+        self._pointers = _Pointers(ear, self._zeroconf.zeroconf)
         self._browser: AsyncServiceBrowser | None = None
         self._announced = False
 
@@ -122,7 +124,7 @@ class Session:
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:  # the names are python-zeroconf's
         del zeroconf, service_type
-        if name == self._name:
+        if name == self._name or not _can_be_asked_for(name):
             return
         if state_change is ServiceStateChange.Removed:
             self._ear.vanished(name)
@@ -131,18 +133,38 @@ class Session:
 
 
 class _Pointers(RecordUpdateListener):
-    """Hears every announcement, also those that only repeat."""
+    """Hears every announcement, also those that only repeat.
 
-    def __init__(self, ear: Ear) -> None:
+    What was no UTF-8 is longer once decoded. python-zeroconf keeps such a name, cannot write it into the known answers of
+    its next question, and after that exception never asks again; so it must forget the name first.
+    """
+
+    def __init__(self, ear: Ear, zeroconf: Zeroconf) -> None:
         self.count = 0
         self._ear = ear
+        self._zeroconf = zeroconf
+        self._unwritable: list[RecordUpdate] = []
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
         """Take one packet's records."""
-        for record in (update.new for update in records):
+        for update in records:
+            record = update.new
             if record.type == POINTER and record.key == SERVICE_TYPE:
                 self.count += 1
-                self._ear.heard(record.alias)  # type: ignore[attr-defined] # every record of this type has one
+                instance: str = record.alias  # type: ignore[attr-defined] # every record of this type has one
+                if _can_be_asked_for(instance):
+                    self._ear.heard(instance)
+                else:
+                    self._unwritable.append(update)
+
+    def async_update_records_complete(self) -> None:
+        """Forget the bad ones, which were kept meanwhile."""
+        self._zeroconf.cache.async_remove_records(update.new for update in self._unwritable)
+        self._unwritable.clear()
+
+
+def _can_be_asked_for(instance: str) -> bool:
+    return all(len(label.encode()) <= LABEL_LIMIT for label in instance.split("."))
 
 
 def _service(info: AsyncServiceInfo) -> Service | None:

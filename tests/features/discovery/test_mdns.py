@@ -1,0 +1,59 @@
+"""A session on the loopback interface, and what one packet can do to it."""
+
+import ipaddress
+import struct
+from collections.abc import AsyncIterator
+
+import pytest
+from zeroconf import DNSIncoming  # type: ignore[attr-defined] # it is, though not by name
+
+from pimd_features.discovery.announcement import SERVICE_TYPE
+from pimd_features.discovery.mdns import POINTER, Session
+from pimd_features.discovery.networks import OwnAddress
+
+LOOPBACK = OwnAddress(ipaddress.ip_address("127.0.0.1"), ipaddress.ip_network("127.0.0.0/8"), "lo", 1)
+
+
+class Heard:
+    """Notes the instances that gave a sign of life."""
+
+    def __init__(self) -> None:
+        self.instances: list[str] = []
+
+    def appeared(self, instance: str) -> None:
+        pass
+
+    def heard(self, instance: str) -> None:
+        self.instances.append(instance)
+
+    def vanished(self, instance: str) -> None:
+        pass
+
+
+@pytest.fixture
+async def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+async def session(heard: Heard) -> AsyncIterator[Session]:
+    made = Session("ab" * 16, "cd" * 16, [LOOPBACK], heard)
+    await made.listen()
+    yield made
+    await made.close(goodbye=False)
+
+
+def announcing(*labels: bytes) -> DNSIncoming:
+    service = b"\x04_pim\x04_tcp\x05local\x00"
+    packet = struct.pack(">HHHHHH", 0, 0x8400, 0, len(labels), 0, 0)
+    for label in labels:
+        data = bytes([len(label)]) + label + service
+        packet += service + struct.pack(">HHIH", POINTER, 1, 4500, len(data)) + data
+    return DNSIncoming(packet)
+
+
+async def test_a_name_that_cannot_be_written_again_is_not_kept(session: Session, heard: Heard) -> None:
+    zeroconf = session._zeroconf.zeroconf
+    zeroconf.record_manager.async_updates_from_response(announcing(b"good", b"\xff" * 40, b"fine"))
+    kept = [record.alias for record in zeroconf.cache.get_all_by_details(SERVICE_TYPE, POINTER, 1)]  # type: ignore[attr-defined]
+    assert sorted(kept) == sorted(heard.instances) == [f"fine.{SERVICE_TYPE}", f"good.{SERVICE_TYPE}"]
