@@ -19,6 +19,7 @@ from pimd.lab.scenario import play
 from pimd.lab.script import Script, script_of
 from pimd.lab.topology import KINDS
 
+TOLD_EVERY = 100
 LAST_RECORDS = 40
 """Of the log, shown with a scenario that failed."""
 
@@ -95,12 +96,14 @@ def _scenarios(chosen: argparse.Namespace) -> int:
     again: list[float] = []
     looked = Counter[str]()
     with multiprocessing.Pool(chosen.jobs) as pool:
-        for verdict in pool.imap_unordered(_outcome, scripts):
+        for played, verdict in enumerate(pool.imap_unordered(_outcome, scripts), start=1):
             again += verdict.again_s
             looked += verdict.looked
             if verdict.faults:
                 failed.append(verdict)
                 print(f"scenario {verdict.seed}: {verdict.faults[0]}", flush=True)
+            if played % TOLD_EVERY == 0:
+                print(f"{played} played", file=sys.stderr, flush=True)
     print(f"{chosen.count} scenarios, {len(failed)} failed")
     print("looked at: " + ", ".join(f"{count} {what}" for what, count in sorted(looked.items())))
     if again:
