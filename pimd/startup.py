@@ -123,6 +123,7 @@ def _log_to_stderr(level: str, flood: LogFlood) -> None:
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(LEVELS[level])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it logs the values of every statement, messages included
 
 
 def _failed(text: str, code: int) -> int:

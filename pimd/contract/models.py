@@ -1,9 +1,10 @@
 """Field types and models that several features share."""
 
 import datetime
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -37,7 +38,17 @@ NodeIdHex = Annotated[NodeId, _Hexadecimal(NodeId)]
 """A NodeId that is 32 lowercase hexadecimal digits in JSON."""
 MessageIdHex = Annotated[MessageId, _Hexadecimal(MessageId)]
 """A MessageId that is 32 lowercase hexadecimal digits in JSON."""
-X25519Hex = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
+
+
+def _key_digits(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise ValueError("must be 64 hexadecimal digits")
+    return text
+
+
+X25519Hex = Annotated[
+    str, AfterValidator(_key_digits), WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{64}$"})
+]
 """32 bytes as 64 hexadecimal digits."""
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC with a `Z`."""

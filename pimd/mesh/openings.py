@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -18,6 +19,7 @@ from pimd.net.network import Network
 from pimd.proto.frames import Frame, GoodbyeReason
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
+from pimd.proto.link_states import CloseReason
 from pimd.proto.opening import LinkConfig, LinkPeer
 
 log = logging.getLogger("pimd.mesh")
@@ -86,6 +88,8 @@ class Openings:
             await network.dial(host, port, connected, timeout_s)
         except TimeoutError:
             raise DialError(f"{entry.address} did not answer within {timeout_s:g} s; is the machine on?") from None
+        except socket.gaierror as error:
+            raise DialError(f"{host} cannot be found: {error.strerror}; check the name, and that DNS works") from None
         except OSError as error:
             # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
@@ -158,7 +162,11 @@ class Openings:
         link = self._links.pop(driver)
         if not self._end(link, detail) and not link.was_up:
             self._node.tally.count("openings_failed")
-            log.debug("opening with %s failed: %s", driver.address, detail)
+            level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG
+            log.log(level, "opening with %s failed: %s", driver.address, detail)
+            if link.dialled and not link.is_proven and detail.startswith(CloseReason.LOST.value):
+                # What a private mesh does with strangers, before it shows anything.
+                detail = "the other end hung up without a word; is it in another mesh? compare `pim mesh status`"
         said_duplicate = link.goodbye is GoodbyeReason.DUPLICATE and self._node.is_linked(link.peer_id)
         link.tell_outcome(None if said_duplicate else link.refusal or detail)
 

@@ -38,6 +38,11 @@ class PeerLink:
         self._peer_id = node_id
 
     @property
+    def is_proven(self) -> bool:
+        """Whether `peer_id` is set."""
+        return self._peer_id is not None
+
+    @property
     def dialled(self) -> bool:
         """True when this side opened the connection."""
         return self.driver.dialled

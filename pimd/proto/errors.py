@@ -23,3 +23,11 @@ class DecodeError(RemoteProtocolError):
 
 class HandshakeError(RemoteProtocolError):
     """The opening failed: wrong keys, wrong secret, wrong order or a bad proof."""
+
+
+class OtherMesh(HandshakeError):  # noqa: N818 - what it is about
+    """Message 1 shows that the peer's mesh has another secret, or none where this one has one."""
+
+
+class WrongPeer(HandshakeError):  # noqa: N818 - what it is about
+    """The proof holds, but it is not whom a link is wanted with."""

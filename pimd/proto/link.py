@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pimd.proto import link_states as states
 from pimd.proto.control import Goodbye, GoodbyeReason, Ping, Pong, Rekey, UnknownControl, UnsignedPeerInfo
-from pimd.proto.errors import LocalProtocolError, RemoteProtocolError
+from pimd.proto.errors import LocalProtocolError, OtherMesh, RemoteProtocolError, WrongPeer
 from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, UnknownFrame, decode_frame, encode_frame
 from pimd.proto.identity import Identity
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State
@@ -352,7 +352,7 @@ class Link:
             self._events.append(Up())
 
     def _fail(self, error: RemoteProtocolError, now: float) -> None:
-        why = Closed(CloseReason.PROTOCOL, str(error))
+        why = Closed(_reason_of(error), str(error))
         if self._state is State.UP:
             self._leave(GoodbyeReason.PROTOCOL_ERROR, why, now)
         else:
@@ -412,3 +412,13 @@ class Link:
             if self._outbox.unsent == 0:
                 self.answer(Heartbeat(int(now * 1000)), now)
             self._last_sent = now
+
+
+def _reason_of(error: RemoteProtocolError) -> CloseReason:
+    match error:
+        case OtherMesh():
+            return CloseReason.OTHER_MESH
+        case WrongPeer():
+            return CloseReason.WRONG_PEER
+        case _:
+            return CloseReason.PROTOCOL

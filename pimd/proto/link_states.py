@@ -50,6 +50,8 @@ class CloseReason(enum.Enum):
     LOST = "connection lost"
     TIMED_OUT = "timed out"
     PROTOCOL = "protocol error"
+    OTHER_MESH = "another mesh"
+    WRONG_PEER = "another peer"
     REFUSED = "refused"
     GOODBYE = "said goodbye"
     OVERFLOW = "the peer does not read"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pimd.ids import NodeId
 from pimd.proto import tlv
-from pimd.proto.errors import DecodeError, HandshakeError
+from pimd.proto.errors import DecodeError, HandshakeError, OtherMesh, WrongPeer
 from pimd.proto.identity import KEY_SIZE, LINK_PROOF_DOMAIN, SIGNATURE_SIZE, Identity, node_id_of, verify
 from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import CipherState, HandshakeState
@@ -95,10 +95,10 @@ class Opening:
             payload = self._noise.read_message(message)
         except HandshakeError:
             if self._private:
-                raise HandshakeError("mesh secret differs? compare `pim mesh status`") from None
+                raise OtherMesh("mesh secret differs? compare `pim mesh status`") from None
             raise
         if payload:
-            raise HandshakeError("message 1 has a payload; is the peer in a private mesh?")
+            raise OtherMesh("is the peer in a private mesh? compare `pim mesh status`")
 
     def write_proof(self) -> bytes:
         """Return message 2 or 3 with this node's proof."""
@@ -121,9 +121,9 @@ class Opening:
             raise HandshakeError(f"the identity proof is malformed: {error}") from None
         node_id = node_id_of(ed25519_pub)
         if node_id == self._identity.node_id:
-            raise HandshakeError("the other end is this very node")
+            raise WrongPeer("the other end is this very node")
         if self._config.expected is not None and node_id != self._config.expected:
-            raise HandshakeError(f"it is {node_id}, not {self._config.expected} as expected")
+            raise WrongPeer(f"it is {node_id}, not {self._config.expected} as expected")
         return LinkPeer(node_id, ed25519_pub, static, _agent(items.get(_EXT_AGENT, b"")), _port(items.get(_EXT_PORT)))
 
     def split(self) -> tuple[CipherState, CipherState]:

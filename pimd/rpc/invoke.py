@@ -12,10 +12,11 @@ from jsonrpcserver.sentinels import NODATA
 from oslash.either import Either
 from pydantic import ValidationError
 
-from pimd.contract import CallTimeout, InvalidParams, Params, RpcError
+from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageError
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR
 from pimd.rpc.registry import Method
+from pimd.store.database_errors import DatabaseError
 
 log = logging.getLogger("pimd.rpc")
 
@@ -30,6 +31,9 @@ def handler(method: Method) -> Handler:
             return Success(await _call(method, connection, args, kwargs))
         except RpcError as error:
             return Error(error.code, error.message, NODATA if error.data is None else error.data)
+        except DatabaseError as error:
+            log.error("%s: %s", method.name, error)
+            return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
         except BaseException as error:
             # The dispatch seam. A cancelled connection must go on being cancelled; what a method throws by itself,
             # SystemExit and CancelledError included, must stop nothing but the call.
@@ -98,5 +102,5 @@ def _invalid(error: ValidationError) -> InvalidParams:
 
 
 def _problem(message: str) -> str:
-    plain = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    plain = message.removeprefix("Value error, ").replace("Input should be", "must be").replace("String should", "must")
     return "is missing" if plain == "Field required" else plain

@@ -56,11 +56,12 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             authorized: tuple[NodeId, ...] = (),
             port: int = 0,
             relays: bool = True,
+            identity: Identity | None = None,
             **keeps: int,
         ) -> Running:
             clock = SystemClock()
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, **keeps))
-            identity = Identity.from_seed(bytes([who]) * 32)
+            identity = identity or Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
             link = LinkConfig(psk=psk, agent="test/1")
             config = NodeConfig(f"node-{who}", "127.0.0.1", port, link, relays=relays, secret=secret)

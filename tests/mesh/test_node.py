@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pimd.contract import DialError, LinkDown, LinkUp, PluginPayload, RouteFound
+from pimd.contract import DialError, LinkDown, LinkUp, PeerEntry, PluginPayload, RouteFound
 from pimd.ids import NodeId
-from pimd.proto.frames import GoodbyeReason, MeshData, RouteEntry, Routes, SeqRequest
+from pimd.proto.frames import GoodbyeReason, MeshData, PeerInfoRequest, RouteEntry, Routes, SeqRequest
+from pimd.proto.identity import Identity
 from pimd.store.database_errors import DatabaseError
 
 StartNode = Callable[..., Awaitable[Any]]
@@ -226,3 +227,73 @@ async def test_without_a_disk_for_its_number_no_card_is_issued_and_the_node_live
     bob.node.set_broadcast_interval(30)
     await eventually(lambda: "no new identity card: peers.db" in caplog.text)
     assert alice.node.send_routed(bob.id, HELLO)
+
+
+async def test_a_blocked_node_gets_no_payload_in_also_over_others(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    queue = bob.node.payloads.register("test", ["test.hello"])
+    await bob.keystore.set_blocked(alice.id, blocked=True)
+    assert alice.node.send_routed(bob.id, HELLO)
+    alice.node.send_direct(bob.id, HELLO)
+    await eventually(lambda: bob.node.counters().get("dropped_blocked", 0) == 2)
+    assert len(queue) == 0
+
+
+async def test_the_card_of_an_unknown_source_is_asked_of_who_brought_its_frame(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    carol = await start_node(3)
+    asked: list[PeerInfoRequest] = []
+    monkeypatch.setattr(alice.node._cards, "answer", lambda _, request: asked.append(request))
+    alice.node._links.best(bob.id).send(MeshData(carol.id, bob.id, 0x60, bytes(100)))
+    await eventually(lambda: asked != [])
+    assert asked[0].ids == (carol.id,)
+
+
+def with_another_x25519_key(seed: bytes) -> Identity:
+    """Only who stole a seed, or made such a pair on purpose, can prove these two together."""
+    identity, other = Identity.from_seed(seed), Identity.from_seed(bytes(32))
+    identity._x25519, identity.x25519_pub = other._x25519, other.x25519_pub
+    return identity
+
+
+async def test_a_proof_with_another_key_than_the_first_one_seen_is_refused_and_counted(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    twin = await start_node(9, identity=with_another_x25519_key(bytes([2]) * 32))
+    assert twin.id == bob.id
+    with pytest.raises(DialError, match="not admitted"):
+        await twin.node.dial(alice.entry())
+    assert alice.node.counters()["cards_of_other_keys"] == 1
+    assert alice.keystore.get(bob.id).x25519_pub == bob.identity.x25519_pub
+
+
+async def test_replacing_a_link_by_another_of_the_same_peer_is_told_to_nobody(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    with alice.node.subscribe() as events:
+        assert await bob.node.dial(alice.entry()) == alice.id
+        await eventually(lambda: alice.node.counters()["links_opened"] == 2 and len(alice.node._links) == 1)
+        assert events.next_waiting() is None
+
+
+@pytest.mark.parametrize("other", [bytes(32), None], ids=["another secret", "an open mesh"])
+async def test_both_ends_are_told_that_their_meshes_may_differ(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture, other: bytes | None
+) -> None:
+    alice, bob = await start_node(1, psk=bytes(range(32))), await start_node(2, psk=other)
+    with pytest.raises(DialError, match="is it in another mesh\\? compare `pim mesh status`"):
+        await alice.node.dial(bob.entry())
+    told = [r for r in caplog.records if r.levelname == "WARNING" and "compare `pim mesh status`" in r.message]
+    assert len(told) == 1
+
+
+async def test_a_name_that_does_not_exist_is_not_taken_for_a_machine_without_pimd(start_node: StartNode) -> None:
+    alice = await start_node(1)
+    with pytest.raises(DialError, match=r"nohost\.invalid cannot be found: .*; check the name"):
+        await alice.node.dial(PeerEntry("nohost.invalid:9100"))
+
+
+async def test_this_very_node_at_an_address_is_named_and_is_no_error_of_the_protocol(start_node: StartNode) -> None:
+    alice = await start_node(1)
+    with pytest.raises(DialError, match="another peer: the other end is this very node"):
+        await alice.node.dial(alice.entry())

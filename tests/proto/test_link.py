@@ -109,7 +109,9 @@ def test_a_stranger_to_the_mesh_is_refused_at_message_1(alice: bytes | None, bob
     pair = Pair(LinkConfig(psk=alice), LinkConfig(psk=bob))
     pair.bob.receive(pair.alice.data_to_send(), 0.0)
     assert pair.bob.data_to_send() == b""
-    assert closed(pair.bob).reason is CloseReason.PROTOCOL
+    end = closed(pair.bob)
+    assert end.reason is CloseReason.OTHER_MESH
+    assert "compare `pim mesh status`" in end.detail
 
 
 def test_a_link_to_oneself_is_refused() -> None:
@@ -341,7 +343,7 @@ def test_a_payload_in_message_1_is_refused() -> None:
     noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
     bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b"x"))), 0.0)
     assert bob.data_to_send() == b""
-    assert "payload" in closed(bob).detail
+    assert closed(bob) == Closed(CloseReason.OTHER_MESH, "is the peer in a private mesh? compare `pim mesh status`")
 
 
 @pytest.mark.parametrize(

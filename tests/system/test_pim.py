@@ -195,3 +195,16 @@ def test_a_wrong_configuration_stops_the_start_with_a_line_for_each_problem(daem
         alice.start()
     lines = str(failed.value).removeprefix("exit 1: ").splitlines()
     assert [line.split(": ")[1] for line in lines] == ["transport.listen_port", "relay.enabled"]
+
+
+def test_no_level_of_logging_shows_what_people_write(daemon: MakeDaemon) -> None:
+    alice = daemon("alice", '[log]\nlevel = "debug"\n').start()
+    alice.call("peers.import_identity", {"node_id": "ab" * 16, "x25519_pubkey": "09" + "00" * 31})
+    alice.call("messages.send", {"peer_node_id": "ab" * 16, "body": "what nobody else may read"})
+    with alice.socket() as client:
+        client.call("logs.subscribe")
+        alice.call("peers.label", {"node_id": "ab" * 16, "label": "somebody"})
+    log = alice.log.read_text()
+    assert "DEBUG pimd.store.database" in log
+    assert "nobody else may read" not in log
+    assert "nobody else may read" not in str(client.notifications)

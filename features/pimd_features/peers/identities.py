@@ -10,6 +10,7 @@ from pimd.contract import (
     PeerIdentityMismatch,
     PeerNotFound,
     PluginContext,
+    StorageError,
     rpc,
 )
 from pimd.ids import NodeId
@@ -27,6 +28,12 @@ from pimd_features.peers.models import (
 from pimd_features.peers.rows import Rows
 
 
+def refuse_own_id(ctx: PluginContext, node_id: NodeId) -> None:
+    """`InvalidParams` where another node must be meant."""
+    if node_id == ctx.identity.node_id:
+        raise InvalidParams("parameter node_id: this is the node itself")
+
+
 def _peer(ctx: PluginContext, node_id: NodeId) -> Peer:
     known = ctx.services[KEYSTORE].get(node_id)
     if known is None:
@@ -41,7 +48,7 @@ async def get(ctx: PluginContext, params: PeerParams) -> Peer:
     return _peer(ctx, params.node_id)
 
 
-@rpc("peers.label", errors=(PeerNotFound,))
+@rpc("peers.label", errors=(PeerNotFound, StorageError))
 async def label(ctx: PluginContext, params: LabelParams) -> Peer:
     """Give a peer a name of one's own, or with null take it away.
 
@@ -52,14 +59,15 @@ async def label(ctx: PluginContext, params: LabelParams) -> Peer:
     return _peer(ctx, params.node_id)
 
 
-@rpc("peers.block")
+@rpc("peers.block", errors=(InvalidParams, StorageError))
 async def block(ctx: PluginContext, params: PeerParams) -> None:
     """Refuse links and payloads of a node, known or not, until it is unblocked; survives forgetting it."""
+    refuse_own_id(ctx, params.node_id)
     await ctx.services[KEYSTORE].set_blocked(params.node_id, blocked=True)
     await ctx.services[MESH].hang_up(params.node_id)
 
 
-@rpc("peers.unblock")
+@rpc("peers.unblock", errors=(StorageError,))
 async def unblock(ctx: PluginContext, params: PeerParams) -> None:
     """Accept links and payloads of a node again; its configured addresses are dialled at once."""
     await ctx.services[KEYSTORE].set_blocked(params.node_id, blocked=False)
@@ -70,7 +78,7 @@ async def unblock(ctx: PluginContext, params: PeerParams) -> None:
             mesh.keep_dialling(dial.entry, configured=dial.configured)
 
 
-@rpc("peers.forget")
+@rpc("peers.forget", errors=(StorageError,))
 async def forget(ctx: PluginContext, params: ForgetParams) -> Forgot:
     """Delete a peer's identity, label, pin and contact mark; its messages only when asked.
 
@@ -86,14 +94,13 @@ async def forget(ctx: PluginContext, params: ForgetParams) -> Forgot:
     return Forgot(forgot_identity=known, deleted_messages=messages, deleted_conversation=conversation)
 
 
-@rpc("peers.import_identity", errors=(PeerIdentityMismatch, InvalidParams))
+@rpc("peers.import_identity", errors=(PeerIdentityMismatch, InvalidParams, StorageError))
 async def import_identity(ctx: PluginContext, params: ImportParams) -> Imported:
     """Store a key that came some other way, so that the peer can be written to before it is met.
 
     A signed card always replaces an imported key.
     """
-    if params.node_id == ctx.identity.node_id:
-        raise InvalidParams("parameter node_id: this is the node itself")
+    refuse_own_id(ctx, params.node_id)
     key = bytes.fromhex(params.x25519_pubkey)
     try:
         new = await ctx.services[KEYSTORE].import_identity(params.node_id, key, params.friendly_name)
@@ -106,6 +113,8 @@ async def import_identity(ctx: PluginContext, params: ImportParams) -> Imported:
                 "existing_x25519_pubkey": conflict.existing.hex(),
             },
         ) from None
+    except ValueError:
+        raise InvalidParams("parameter x25519_pubkey: is a key that nobody can have; copy it again") from None
     return Imported(node_id=params.node_id, node_id_short=params.node_id.short, imported=new)
 
 

@@ -20,9 +20,11 @@ from pimd.contract import (
     PeerSummary,
     PluginContext,
     RpcError,
+    StorageError,
     rpc,
 )
 from pimd.ids import NodeId
+from pimd_features.peers.identities import refuse_own_id
 from pimd_features.peers.linking import checked_address, configure
 from pimd_features.peers.models import STREAM, Connected, ConnectParams, PairParams, PeerChanged
 from pimd_features.peers.nearby import nearby
@@ -45,6 +47,7 @@ TRIED_ADDRESSES = 4
         NotSupported,
         PeerAlreadyExists,
         ConfigSaveRejected,
+        StorageError,
     ),
 )
 async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
@@ -53,12 +56,15 @@ async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
     Takes an address, or the id of a node that is discovered, linked, or dialled. Answers within 8 s.
     """
     refuse_other_mechanisms(params.mechanism)
-    if params.address is not None:
-        entry, node_id = await _pair_address(ctx, checked_address(params.address), params)
-    elif params.node_id is not None:
-        entry, node_id = await _pair_id(ctx, params.node_id, params)
-    else:
+    if params.node_id is not None:
+        refuse_own_id(ctx, params.node_id)
+    elif params.address is None:
         raise InvalidParams("one of address and node_id is needed")
+    try:
+        entry, node_id = await _linked(ctx, params)
+    except RpcError as error:
+        _tell_of_failure(ctx, params.node_id, error.message)
+        raise
     if params.label is not None:
         await ctx.services[KEYSTORE].set_label(node_id, params.label)
     if params.trust == "persist" and not _is_configured(ctx, entry, params):
@@ -66,21 +72,22 @@ async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
     return Rows(ctx).summary(node_id)
 
 
-async def _pair_address(ctx: PluginContext, address: str, params: PairParams) -> tuple[PeerEntry, NodeId]:
-    entry = PeerEntry(address, params.node_id, params.label or "")
+async def _linked(ctx: PluginContext, params: PairParams) -> tuple[PeerEntry, NodeId]:
+    label = params.label or ""
+    if params.address is None and params.node_id is not None:
+        return await _link_with(ctx, params.node_id, label), params.node_id
+    entry = PeerEntry(checked_address(params.address or ""), params.node_id, label)
     try:
         return entry, await _dial(ctx, entry)
     except DialError as error:
         raise InvalidPeerAddress(str(error)) from None
 
 
-async def _pair_id(ctx: PluginContext, node_id: NodeId, params: PairParams) -> tuple[PeerEntry, NodeId]:
-    try:
-        return await _link_with(ctx, node_id, params.label or ""), node_id
-    except RpcError as error:
-        peer = Rows(ctx).summary(node_id)
-        ctx.services[PUBLISH](STREAM, PeerChanged(kind="pair_failed", peer=peer, reason=error.message))
-        raise
+def _tell_of_failure(ctx: PluginContext, node_id: NodeId | None, reason: str) -> None:
+    """Where it is not known whom the pairing was for there is no row to tell of."""
+    if node_id is not None:
+        row = Rows(ctx).summary(node_id)
+        ctx.services[PUBLISH](STREAM, PeerChanged(kind="pair_failed", peer=row, reason=reason))
 
 
 async def _link_with(ctx: PluginContext, node_id: NodeId, label: str) -> PeerEntry:

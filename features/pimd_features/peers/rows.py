@@ -74,11 +74,12 @@ class Rows:
             self._clock.now() - link.last_heard if link is not None else (self._clock.unix_ms() - last_seen_ms) / 1000
         )
         configured = "" if dial is None else dial.entry.label
+        label = known.label if known is not None else self._keystore.labels().get(node_id)
         hops = 1 if link is not None else route.hops if route is not None else 0
         return PeerSummary(
             node_id=node_id,
             node_id_short=node_id.short,
-            label=self._keystore.labels().get(node_id) or configured or None,
+            label=label or configured or None,
             mesh_ip=self._config.mesh_cidr(),
             transport="relay" if link is None and route is not None else "tcp",
             state=_state(link, route, dial),

@@ -1,0 +1,59 @@
+"""What a user may say of peers, on a whole daemon."""
+
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import MakeDaemon
+from tests.system.daemon import Daemon
+
+SOMEBODY = "ab" * 16
+KEY = "09" + "00" * 31
+
+
+@pytest.fixture
+def alice(daemon: MakeDaemon) -> Daemon:
+    return daemon("alice").start()
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "words"),
+    [
+        ("import_identity", {"node_id": SOMEBODY, "x25519_pubkey": "00" * 32}, "x25519_pubkey: is a key that nobody"),
+        ("import_identity", {"node_id": SOMEBODY, "x25519_pubkey": "xyz"}, "x25519_pubkey: must be 64 hexadecimal"),
+        (
+            "import_identity",
+            {"node_id": SOMEBODY, "x25519_pubkey": KEY, "friendly_name": "a\nb"},
+            "friendly_name: a name holds no control",
+        ),
+        ("label", {"node_id": SOMEBODY, "label": "bob\u202e"}, "label: must hold no control"),
+        ("label", {"node_id": SOMEBODY, "label": "x" * 129}, "label: must have at most 128 characters"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(alice: Daemon, method: str, params: dict[str, Any], words: str) -> None:
+    error = alice.ask(f"peers.{method}", params)["error"]
+    assert error["code"] == -32602
+    assert f"parameter {words}" in error["message"]
+
+
+@pytest.mark.parametrize("method", ["block", "pair", "import_identity"])
+def test_the_node_itself_is_no_peer(alice: Daemon, method: str) -> None:
+    params = {"node_id": alice.node_id, "trust": "once", "x25519_pubkey": KEY}
+    error = alice.ask(f"peers.{method}", params)["error"]
+    assert (error["code"], error["message"]) == (-32602, "parameter node_id: this is the node itself")
+
+
+def test_a_key_is_taken_and_labelled(alice: Daemon) -> None:
+    params = {"node_id": SOMEBODY, "x25519_pubkey": KEY.upper(), "friendly_name": "Björn"}
+    assert alice.call("peers.import_identity", params)["imported"] is True
+    row = alice.call("peers.label", {"node_id": SOMEBODY, "label": "B"})
+    assert (row["label"], row["known"], row["x25519_pubkey"]) == ("B", "imported", KEY)
+
+
+def test_a_pairing_that_fails_at_an_address_is_told_when_it_is_known_whom_it_was_for(alice: Daemon) -> None:
+    with alice.socket() as client:
+        client.call("peers.subscribe")
+        alice.ask("peers.pair", {"node_id": SOMEBODY, "address": "127.0.0.1:1", "trust": "once"})
+        failed = client.wait_for("pair_failed")
+    assert failed["peer"]["node_id"] == SOMEBODY
+    assert "127.0.0.1:1" in failed["reason"]

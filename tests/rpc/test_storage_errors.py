@@ -1,0 +1,29 @@
+"""Trouble with the disk is told in words and with a code of its own, whichever method met it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pimd.clock import SystemClock
+from pimd.contract import NoParams
+from pimd.rpc.connection import Connection
+from pimd.rpc.registry import Method
+from pimd.rpc.server import RpcServer
+from pimd.store.database_errors import DatabaseError
+
+
+async def test_what_could_not_be_stored_says_why_and_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    async def store(_: Connection, __: NoParams) -> None:
+        raise DatabaseError(Path("peers.db"), "keystore", "the disk is full; free some space and try again")
+
+    server = RpcServer(SystemClock(), lambda name: {"hint": name}, list)
+    server.registry.add([Method("store", "test", store, "Store.", None)])
+    answer = await server.dispatch.answer('{"jsonrpc": "2.0", "id": 1, "method": "store"}', Connection("http"))
+    answer.sent()
+    assert answer.text is not None
+    error = json.loads(answer.text)["error"]
+    assert error["code"] == -32062
+    assert "nothing was changed" in error["message"]
+    assert "free some space" in error["message"]
+    assert "Traceback" not in caplog.text
