@@ -9,6 +9,8 @@ T = TypeVar("T")
 
 SUBSCRIBER_QUEUE_LIMIT = 4096
 """Events that may wait for one subscriber before the oldest are dropped and counted."""
+EVENTS_IN_A_ROW = 32
+"""A subscriber with more than this to catch up on lets everybody else have a turn in between."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Subscription(Generic[T]):
         self._waiting: deque[T] = deque()
         self._missed = 0
         self._closed = False
+        self._in_a_row = 0
         self._wake = asyncio.Event()
 
     def push(self, event: T) -> None:
@@ -56,12 +59,17 @@ class Subscription(Generic[T]):
         return self
 
     async def __anext__(self) -> T | Lagged:
+        if self._in_a_row == EVENTS_IN_A_ROW:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
         while True:
             if self._closed:
                 raise StopAsyncIteration
             event = self.next_waiting()
             if event is not None:
+                self._in_a_row += 1
                 return event
+            self._in_a_row = 0
             self._wake.clear()
             await self._wake.wait()
 

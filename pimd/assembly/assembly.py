@@ -201,7 +201,8 @@ class Assembly:
     def feature_of_module(self, module: str) -> str | None:
         """Return the running feature that a module belongs to."""
         for name, running in self._running.items():
-            home = type(running.host.plugin).__module__
+            declared = (running.feature.plugin, *running.feature.methods)  # a feature need not have a plugin
+            home = next((one.__module__ for one in declared if one is not None), "?")
             package = ".".join(home.split(".")[:2]) if home.startswith("pimd_features.") else home.split(".")[0]
             if module == package or module.startswith(package + "."):
                 return name

@@ -160,3 +160,14 @@ async def test_a_plain_function_gets_the_context(assemble: Assemble) -> None:
 def test_a_declaration_that_cannot_be_is_refused_at_once(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+async def test_a_module_belongs_to_the_feature_whose_code_it_is_and_the_daemons_own_to_none(assemble: Assemble) -> None:
+    @rpc("plain.x")
+    async def plain(_: PluginContext, params: NoParams) -> str:
+        """Answer."""
+        return ""
+
+    running = (await assemble(Feature("plain", "x", ("plain",), methods=(plain,)))).assembly
+    assert running.feature_of_module(__name__) == "plain"
+    assert running.feature_of_module("pimd.mesh.node") is None

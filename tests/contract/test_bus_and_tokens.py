@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pimd.clock import ManualClock
 from pimd.contract import CancellationToken, Lagged, after_answer
-from pimd.events import SUBSCRIBER_QUEUE_LIMIT, Topic
+from pimd.events import EVENTS_IN_A_ROW, SUBSCRIBER_QUEUE_LIMIT, Topic
 
 
 async def test_every_subscriber_gets_every_event_after_its_subscription_in_order() -> None:
@@ -24,6 +24,28 @@ async def test_every_subscriber_gets_every_event_after_its_subscription_in_order
     assert await anext(second) == 3
     with pytest.raises(StopAsyncIteration):
         await anext(first)
+
+
+async def test_a_subscriber_with_much_to_catch_up_on_lets_others_have_their_turn() -> None:
+    topic: Topic[int] = Topic()
+    subscription = topic.subscribe()
+    for number in range(10 * EVENTS_IN_A_ROW):
+        topic.publish(number)
+    turns: list[int] = []
+
+    async def read() -> None:
+        async for event in subscription:
+            turns[-1] += 1
+            if event == 10 * EVENTS_IN_A_ROW - 1:
+                return
+
+    async with asyncio.TaskGroup() as tasks:
+        turns.append(0)
+        reading = tasks.create_task(read())
+        while not reading.done():
+            await asyncio.sleep(0)
+            turns.append(0)
+    assert max(turns) == EVENTS_IN_A_ROW
 
 
 async def test_a_subscriber_that_lags_is_told_once_and_goes_on_and_slows_nobody() -> None:
