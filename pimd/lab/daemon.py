@@ -107,6 +107,7 @@ class LabDaemon:
         self._lab = lab
         self._make_node = make_node
         self._life: _Life | None = None
+        self._composed: Composed | None = None
         self._calls = 0
 
     def __repr__(self) -> str:
@@ -125,14 +126,14 @@ class LabDaemon:
     @property
     def is_up(self) -> bool:
         """Whether it was started, and neither stopped nor killed since."""
-        return self._life is not None and self._life.up.done() and self._life.up.exception() is None
+        return self._composed is not None
 
     @property
     def composed(self) -> Composed:
         """The parts of the running daemon; `DaemonDied` when there is none."""
-        if self._life is None or not self._life.up.done():
+        if self._composed is None:
             raise DaemonDied(f"{self.name} is not running")
-        return self._life.up.result()
+        return self._composed
 
     @property
     def node(self) -> Node:
@@ -142,7 +143,7 @@ class LabDaemon:
     @property
     def running(self) -> Node | None:
         """The same, or None."""
-        return self.composed.core.node if self.is_up else None
+        return self._composed.core.node if self._composed is not None else None
 
     # --- life
 
@@ -157,7 +158,8 @@ class LabDaemon:
         life.context.run(opener.set, machine.disk.open)
         life.context.run(on_probe.set, lambda source, body: self._probed(life, source, body))
         life.task = self._lab.group.create_task(self._live(life), name=self.name, context=life.context.copy())
-        self._keep_events(life, await life.up)
+        await asyncio.wait({life.up})  # a start that nobody waits for any more goes on
+        self._keep_events(life, life.up.result())
 
     async def stop(self) -> None:
         """As SIGTERM does; return when it has ended."""
@@ -168,7 +170,7 @@ class LabDaemon:
 
     def kill(self) -> None:
         """As SIGKILL does: neighbours see a reset, what was not committed is lost, no code of it has any effect any more."""
-        life, self._life = self._life, None
+        life, self._life, self._composed = self._life, None, None
         if life is None or life.task is None:
             return
         life.alive = False
@@ -207,13 +209,15 @@ class LabDaemon:
     async def _live(self, life: _Life) -> None:
         try:
             async with composed(self._foundation(life), life.stop.set) as running:
+                if life is self._life:
+                    self._composed = running
                 life.up.set_result(running)
                 await life.stop.wait()
         # The lab's seam: whatever ends one daemon is told of it, and ends no other.
         except BaseException as error:  # noqa: BLE001
             self._ended_by(life, error)
         if life is self._life:
-            self._life = None
+            self._life = self._composed = None
         if not life.over.done():
             life.over.set_result(None)
 

@@ -86,25 +86,27 @@ def is_up_at_both_ends(daemon: "LabDaemon", link: PeerLink) -> bool:
     return stream is not None and _up(stream) and _up(stream.peer)
 
 
-def hops_taken(lab: "Lab", start: NodeId, end: NodeId) -> int | None:
-    """Follow the next hops; None when they do not lead to `end`."""
-    node, taken = start, 0
-    while node != end:
-        onwards = next_hop(lab.by_id[node], end)
-        taken += 1
-        if onwards is None or taken > len(lab.by_id):
-            return None
-        node = onwards
-    return taken
-
-
 def wrong_ways(lab: "Lab", graph: Graph, *, shortest: bool) -> Iterator[str]:
     """Yield each pair that `graph` connects and whose next hops do not lead there, or not by a shortest way."""
-    for start in graph.around:
-        for end, hops in graph.distances(start).items():
-            taken = hops_taken(lab, start, end)
-            if taken is None or (shortest and taken != hops):
-                yield f"{lab.by_id[start].name} to {lab.by_id[end].name}: {taken} of {hops} hops"
+    for end in graph.around:
+        taken: dict[NodeId, int | None] = {end: 0}
+        for start, hops in graph.distances(end).items():
+            found = _hops_taken(lab, start, end, taken)
+            if found is None or (shortest and found != hops):
+                yield f"{lab.by_id[start].name} to {lab.by_id[end].name}: {found} of {hops} hops"
+
+
+def _hops_taken(lab: "Lab", start: NodeId, end: NodeId, taken: dict[NodeId, int | None]) -> int | None:
+    """Follow the next hops to where the rest is known; None when they do not lead to `end`."""
+    way: dict[NodeId, None] = {}
+    node: NodeId | None = start
+    while node is not None and node not in taken and node not in way:
+        way[node] = None
+        node = next_hop(lab.by_id[node], end)
+    rest = taken.get(node) if node is not None else None
+    for steps, passed in enumerate(reversed(way), start=1):
+        taken[passed] = None if rest is None else rest + steps
+    return taken[start]
 
 
 class Convergence:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import tomlkit
 
@@ -43,6 +43,8 @@ STEP_S = 0.05
 MEMORY_FILES = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
 """Where directories cost nothing, on systems that have it."""
 NEEDS_SOCKETS = {"discovery": "a lab has no local network to look around on"}
+
+Dials = Literal["one", "other", "both", "nobody"]
 
 TABLES: Mapping[str, Any] = {
     "transport": {"listen_port": 9100},
@@ -182,7 +184,7 @@ class Lab:
         other: LabDaemon,
         latency_s: float | tuple[float, float] = LATENCY_S,
         *,
-        dials: str = "one",
+        dials: Dials = "one",
     ) -> Cable:
         """Lay a cable, and let `one`, `other`, `both` or `nobody` keep dialling as a configured peer."""
         latencies = (latency_s, latency_s) if isinstance(latency_s, float | int) else latency_s

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pimd.lab.lab import Dials
 from pimd.lab.lies import LIES
 from pimd.lab.topology import KINDS, Topology
 
@@ -20,6 +21,7 @@ PRIVATE_MESH = {
 }
 TROUBLES = ("cut", "cut", "flap", "partition", "kill", "kill", "stop", "restore", "restore", "wrong clock")
 
+DIALS: tuple[Dials, ...] = ("one", "other", "both")
 Notice = tuple[float | None, float | None]
 
 
@@ -45,7 +47,7 @@ class Script:
     topology: Topology
     latencies_s: tuple[tuple[float, float], ...]
     """Of each edge, both ways."""
-    dials: tuple[str, ...]
+    dials: tuple[Dials, ...]
     """Of each edge: which end dials."""
     silent: frozenset[int]
     """Nodes that do not relay."""
@@ -80,7 +82,7 @@ def script_of(
         options=_options(kind, count, lies),
         topology=topology,
         latencies_s=tuple((rng.uniform(0.0005, longest), rng.uniform(0.0005, longest)) for _ in topology.edges),
-        dials=tuple(rng.choice(("one", "other", "both")) for _ in topology.edges),
+        dials=tuple(rng.choice(DIALS) for _ in topology.edges),
         silent=frozenset(n for n in range(topology.count) if rng.random() < 0.1 and n not in liars),  # noqa: PLR2004
         clock_errors_ms={n: _clock_error(rng) for n in range(topology.count) if rng.random() < 0.2},  # noqa: PLR2004
         liars=liars,

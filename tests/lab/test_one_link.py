@@ -43,8 +43,8 @@ async def _start_later(lab: Lab, daemon: LabDaemon) -> None:
     await daemon.start()
 
 
-def test_a_hundred_pairs_that_dial_each_other_at_random_moments_have_one_link_each() -> None:
-    assert links_of_pairs(1, PAIRS_AT_ONCE) == [(1, 1, 1)] * PAIRS_AT_ONCE
+def test_forty_pairs_that_dial_each_other_at_random_moments_have_one_link_each() -> None:
+    assert links_of_pairs(1, 40) == [(1, 1, 1)] * 40
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_a_scenario_of_each_shape_keeps_every_promise(kind: str) -> None:
     assert len(verdict.script.steps) >= 3
 
 
-@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("lie", [pytest.param(lie, marks=[pytest.mark.slow] * (lie == "flood")) for lie in LIES])
 def test_a_scenario_with_each_kind_of_liar_keeps_what_is_promised_against_liars(lie: str) -> None:
     script = script_of(27, kind="line", count=5, lies=(lie,))
     assert set(script.liars) <= {1, 2, 3}, "a liar at the end of the line has nothing to carry"
@@ -46,6 +46,7 @@ def test_a_scenario_with_each_kind_of_liar_keeps_what_is_promised_against_liars(
     assert lie not in SHOWN_BY or any(verdict.counters[name] for name in SHOWN_BY[lie]), verdict.counters
 
 
+@pytest.mark.slow
 def test_all_lies_at_once_change_nothing() -> None:
     verdict = play(script_of(23, kind="small-world", count=10, lies=tuple(LIES)))
     assert not verdict.faults, str(verdict)
