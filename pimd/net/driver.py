@@ -54,10 +54,6 @@ def format_address(sockname: tuple[object, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-_incoming = memoryview(bytearray(READ_AT_ONCE))
-"""Where the event loop puts what it read, for the moment until it is copied: one for all links."""
-
-
 class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     """The I/O half of a link; every verb flushes what the link wants to send and sets its timer anew."""
 
@@ -71,6 +67,8 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: TimerHandle | None = None
         self._timer_at = float("inf")
+        self._incoming = memoryview(b"")
+        """Where the event loop puts what it read, for the moment until it is copied; made when it first asks."""
         self._reading = True
         self._writable = True
         self._half_closed = False
@@ -92,11 +90,13 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Let the event loop read no more than this in one go."""
         del sizehint
-        return _incoming
+        if not self._incoming:
+            self._incoming = memoryview(bytearray(READ_AT_ONCE))
+        return self._incoming
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what it read."""
-        self.data_received(bytes(_incoming[:nbytes]))
+        self.data_received(bytes(self._incoming[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Feed the link."""
