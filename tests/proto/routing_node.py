@@ -39,7 +39,7 @@ Message = Routes | SeqRequest | SimCard | Ask
 class Cable:
     """One direction of a link, as its sending end sees it; what is sent arrives in order."""
 
-    __slots__ = ("arrives_at", "back", "dst", "given", "has", "latency", "remembered", "returned", "src", "taken", "up")
+    __slots__ = ("arrives_at", "back", "dst", "given", "has", "latency", "life", "returned", "src", "taken", "up")
 
     def __init__(self, src: "SimNode", dst: "SimNode", latency: float) -> None:
         self.src = src
@@ -47,8 +47,8 @@ class Cable:
         self.latency = latency
         self.back = self
         self.up = True
-        self.remembered = True
-        """Until the far end crashes: it then knows nothing of this link."""
+        self.life = dst.lives
+        """That of the far end which knows of this link."""
         self.arrives_at = 0.0
         self.has: dict[NodeId, int] = {}
         """The newest card of each origin that the far end is known to have."""
@@ -56,6 +56,11 @@ class Cable:
         self.taken = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
         self.given = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
         """How many SeqRequests are taken from the far end, and sent to it."""
+
+    @property
+    def remembered(self) -> bool:
+        """Until the far end crashes, also when the link was cut before and this end has not noticed either."""
+        return self.dst.alive and self.dst.lives == self.life
 
     def joins(self, one: "SimNode", other: "SimNode") -> bool:
         return (self.src is one and self.dst is other) or (self.src is other and self.dst is one)

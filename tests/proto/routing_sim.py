@@ -112,7 +112,6 @@ class Sim:
         """Its neighbours notice in their own time; what it was linked with it dials again when it is back."""
         for cable in [cable for cable in self.cables if node in (cable.src, cable.dst)]:
             theirs = cable if cable.dst is node else cable.back
-            theirs.remembered = False
             node.lost_links.append((theirs.src, theirs.latency))
             self.cut(theirs, (notice(), 0.0))
         node.crash()

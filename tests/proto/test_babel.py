@@ -93,6 +93,20 @@ def test_a_destination_without_a_feasible_way_asks_for_a_newer_number() -> None:
     assert c.highest >= before
 
 
+def test_a_way_over_a_link_that_a_restart_forgot_is_no_loop_and_one_that_is_known_at_both_ends_is() -> None:
+    sim, (first, middle, last) = line(3)
+    to_middle, to_first = (node.next_hops[last.id if node is first else first.id] for node in (first, middle))
+    sim.cut(to_middle, (50.0, 50.0))
+    middle.next_hops[last.id] = to_first  # as a core without the feasibility condition might choose
+    sim.follow(middle, last.id)
+    assert len(sim.loops) == 1
+    sim.crash(middle, lambda: 50.0)
+    sim.restart(middle, lambda: 50.0)
+    middle.next_hops[last.id] = to_first
+    sim.follow(middle, last.id)
+    assert len(sim.loops) == 1
+
+
 def test_it_grows_quiet() -> None:
     sim, _ = line(10)
     sim.run(20.0)
