@@ -73,7 +73,8 @@ class DaemonPlugin:
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """Take one payload of a claimed kind; `src` is proven end to end.
 
-        One call at a time, in arrival order, from a bounded queue (1024 payloads or 16 MiB, at most 64 of one source).
+        One call at a time, from a bounded queue (1024 payloads or 16 MiB, at most 64 of one source). Of each source in arrival order;
+        what configured peers and contacts sent comes before what strangers did, who could otherwise hold them up without end.
         """
 
     async def on_peer_forgotten(self, peer: NodeId) -> None:

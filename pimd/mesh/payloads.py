@@ -28,39 +28,42 @@ class Delivery:
 class PayloadQueue:
     """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before.
 
-    Strangers leave room for what friends send; in what order things are taken is the order of arrival all the same.
+    What friends sent is taken first, and strangers leave room for it; of each source everything is taken in the order of arrival.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Delivery] = deque()
+        self._friends: deque[Delivery] = deque()
+        self._strangers: deque[Delivery] = deque()
         self._of_source: Counter[NodeId] = Counter()
         self._bytes = 0
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._friends) + len(self._strangers)
 
     def put(self, delivery: Delivery, *, friend: bool = False) -> bool:
         """Queue it; False when a limit is reached."""
         kept = 0 if friend else 1
         if (
-            len(self._waiting) >= QUEUE_PAYLOADS - kept * (QUEUE_PAYLOADS // FRIENDS_SHARE)
+            len(self) >= QUEUE_PAYLOADS - kept * (QUEUE_PAYLOADS // FRIENDS_SHARE)
             or self._bytes + len(delivery.body) > QUEUE_BYTES - kept * (QUEUE_BYTES // FRIENDS_SHARE)
             or self._of_source[delivery.src] >= QUEUE_OF_ONE_SOURCE
         ):
             return False
-        self._waiting.append(delivery)
+        # Who became a friend just now must not overtake what it sent before.
+        before = friend and self._of_source[delivery.src] > 0 and any(d.src == delivery.src for d in self._strangers)
+        (self._friends if friend and not before else self._strangers).append(delivery)
         self._of_source[delivery.src] += 1
         self._bytes += len(delivery.body)
         self._arrived.set()
         return True
 
     async def get(self) -> Delivery:
-        """Wait for the oldest."""
-        while not self._waiting:
+        """Wait for the oldest of a friend, or else of a stranger."""
+        while not len(self):
             self._arrived.clear()
             await self._arrived.wait()
-        delivery = self._waiting.popleft()
+        delivery = (self._friends or self._strangers).popleft()
         self._bytes -= len(delivery.body)
         self._of_source[delivery.src] -= 1
         if not self._of_source[delivery.src]:
@@ -69,8 +72,9 @@ class PayloadQueue:
 
     def clear(self) -> int:
         """Drop everything and return how many that were."""
-        dropped = len(self._waiting)
-        self._waiting.clear()
+        dropped = len(self)
+        self._friends.clear()
+        self._strangers.clear()
         self._of_source.clear()
         self._bytes = 0
         return dropped

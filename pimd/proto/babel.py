@@ -31,7 +31,8 @@ HOP_BUDGET = 255
 ENTRIES_A_RECORD = 1000
 DESTINATION_LIMIT = 20_000
 LOST_LIMIT = 40_000
-"""Lost destinations whose distances are kept; beyond it those lost longest are forgotten before their time."""
+"""Lost destinations whose distances are kept; while there are more, new destinations are refused: to forget a distance before its
+time could make a loop."""
 ASKED_LIMIT = 20_000
 """Destinations remembered as asked for; what is forgotten is told of a little later."""
 
@@ -250,6 +251,9 @@ class Babel(Generic[L]):
 
     def _apply(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
         node_id, seq, received = entry
+        if len(self._lost_at) >= LOST_LIMIT and self.table.feasibility_seq(node_id) is None:
+            self.dropped += 1
+            return
         before = self.table.selected.get(node_id)
         if before is not None:  # thousands of entries share these, one object each would be most of their memory
             node_id = before.destination
@@ -325,18 +329,11 @@ class Babel(Generic[L]):
             for route in old:
                 self.table.drop(link, route.destination)
                 self._lost_entry(link, route.destination, now)
-        self._forget_lost(now)
-        self._asked_at = {node_id: at for node_id, at in self._asked_at.items() if now - at < ASKED_S}
-
-    def _forget_lost(self, now: float) -> None:
-        """Give up the distances of what was lost long ago; called often enough that the limit holds but for one frame."""
-        too_many = len(self._lost_at) - LOST_LIMIT
-        for number, (node_id, lost_at) in enumerate(list(self._lost_at.items())):
-            if number >= too_many and now - lost_at <= DISTANCE_KEPT_S:
-                break
+        for node_id in [node_id for node_id, lost_at in self._lost_at.items() if now - lost_at > DISTANCE_KEPT_S]:
             del self._lost_at[node_id]
             self.table.forget_distance(node_id)
             self._reselect([node_id], now)
+        self._asked_at = {node_id: at for node_id, at in self._asked_at.items() if now - at < ASKED_S}
 
     # --- updates
 
@@ -351,8 +348,6 @@ class Babel(Generic[L]):
         self._flushed_at = now
         for link in self._links:
             self._send(link, self._told(link, pending))
-        if len(self._lost_at) > LOST_LIMIT:
-            self._forget_lost(now)
 
     def _told(self, link: L, destinations: Iterable[NodeId]) -> tuple[RouteEntry, ...]:
         """What this link's peer is told of destinations; noted as put on the wire."""

@@ -229,7 +229,7 @@ def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> Non
 
 
 @pytest.mark.parametrize(("size", "room"), [(0, QUEUE_PAYLOADS * 3 // 4), (60_000, QUEUE_BYTES * 3 // 4 // 60_000)])
-async def test_however_many_strangers_send_a_friend_has_room_in_its_turn(size: int, room: int) -> None:
+async def test_however_many_strangers_send_a_friend_has_room_and_comes_first(size: int, room: int) -> None:
     dispatch = PayloadDispatch(Counters(), {node_id(1)}.__contains__)
     queue = dispatch.register("p", ["p.x"])
     for number in range(2, QUEUE_PAYLOADS + 50):
@@ -238,8 +238,26 @@ async def test_however_many_strangers_send_a_friend_has_room_in_its_turn(size: i
     for number in range(QUEUE_OF_ONE_SOURCE):
         dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
     sources = [(await queue.get()).src for _ in range(len(queue))]
-    assert sources[0] == node_id(2)
-    assert sources[room:] == [node_id(1)] * QUEUE_OF_ONE_SOURCE
+    assert sources[: QUEUE_OF_ONE_SOURCE + 1] == [*[node_id(1)] * QUEUE_OF_ONE_SOURCE, node_id(2)]
+
+
+async def test_who_becomes_a_friend_does_not_overtake_what_it_sent_before() -> None:
+    friends: set[NodeId] = set()
+    dispatch = PayloadDispatch(Counters(), friends.__contains__)
+    queue = dispatch.register("p", ["p.x"])
+    for source in (1, 2):
+        dispatch.deliver(node_id(source), PluginPayload("p.x", b"1"))
+    friends.add(node_id(2))
+    dispatch.deliver(node_id(2), PluginPayload("p.x", b"2"))
+    friends.add(node_id(3))
+    dispatch.deliver(node_id(3), PluginPayload("p.x", b"1"))
+    taken = [await queue.get() for _ in range(4)]
+    assert [(one.src, one.body) for one in taken] == [
+        (node_id(3), b"1"),
+        (node_id(1), b"1"),
+        (node_id(2), b"1"),
+        (node_id(2), b"2"),
+    ]
 
 
 async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:

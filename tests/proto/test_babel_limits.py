@@ -311,35 +311,36 @@ def test_own_requests_are_remembered_within_the_limit() -> None:
     assert len(seen._ids) == REMEMBERED_IDS
 
 
-def lose(made: Babel[str], numbers: range, now: float) -> None:
-    """Let destinations get a route and lose it, each in a moment of its own."""
+def lose(made: Babel[str], numbers: range, now: float) -> float:
+    """Let destinations get a route, tell of it, and lose it, one after the other; returns when that was over."""
     for number in numbers:
         made.receive("near", told((name(number), 1, 256)), now)
-        made.tick(made.deadline())
-        made.receive("near", told((name(number), 1, METRIC_RETRACTED)), now)
-        made.tick(made.deadline())
+        made.tick(now + 0.2)
+        made.receive("near", told((name(number), 1, METRIC_RETRACTED)), now + 0.2)
+        made.tick(now + 0.2)
+        now += 0.4
     made.outgoing()
+    return now
 
 
-def test_distances_of_what_was_lost_are_limited_and_the_longest_lost_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_too_much_was_lost_new_destinations_are_refused_and_no_distance_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(babel, "LOST_LIMIT", 50)
     made = core()
     made.receive("other", told((FAR, 1, 256)), 1.0)
-    lose(made, range(1000, 1200), 2.0)
-    assert list(made._lost_at) == [name(number) for number in range(1150, 1200)]
+    made.tick(1.3)
+    now = lose(made, range(1000, 1200), 2.0)
+    assert list(made._lost_at) == [name(number) for number in range(1000, 1050)]
     assert set(made.table._distances) == {FAR, *made._lost_at}
-    made.receive("near", told((name(1000), 1, 1024)), 3.0)  # worse than what was told: no distance forbids it any more
-    assert name(1000) in made.table.selected
-
-
-def test_a_destination_lost_again_is_the_one_lost_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "LOST_LIMIT", 3)
-    made = core({name(number): 9 for number in range(1000, 1010)})
-    lose(made, range(1000, 1003), 2.0)
-    made.receive("near", told((name(1000), 2, 256)), 3.0)
-    made.receive("near", told((name(1000), 2, METRIC_RETRACTED)), 3.0)
-    lose(made, range(1003, 1004), 4.0)
-    assert list(made._lost_at) == [name(1002), name(1000), name(1003)]
+    assert made.dropped == 150
+    made.receive("near", told((name(1000), 1, 1024)), now)  # worse than what was told
+    assert name(1000) not in made.table.selected
+    made.receive("near", told((name(1001), 1, 256)), now)
+    assert name(1001) in made.table.selected
+    made.tick(now + 250.0)
+    made.receive("near", told((name(1100), 1, 256)), now + 250.0)
+    assert name(1100) in made.table.selected
 
 
 def test_destinations_remembered_as_asked_for_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
