@@ -5,13 +5,13 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pimd.lab import scale
-from pimd.lab.lab import Lab
+from pimd.lab.lab import Lab, NotInTime
 from pimd.lab.lies import LIES
 from pimd.lab.picture import draw
 from pimd.lab.run import run
@@ -25,10 +25,27 @@ LAST_RECORDS = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what is asked for; 1 when something was found that must not be."""
+    """Do what is asked for; 1 when something was found that must not be, 2 when what is asked for makes no sense."""
     chosen = _parser().parse_args(arguments)
     code: int = chosen.action(chosen)
     return code
+
+
+def _number(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least}")
+        return int(text)
+
+    return number
+
+
+def _file(text: str) -> Path:
+    """Refuse now what could not be written after minutes of work."""
+    file = Path(text)
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{file} cannot be written")
+    return file
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,25 +53,25 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(required=True)
     one = actions.add_parser("scenario", help="play one scenario, and say what happened and what was wrong")
     one.add_argument("--seed", type=int, required=True)
-    one.add_argument("--svg", type=Path, help="where to put a picture of the end")
+    one.add_argument("--svg", type=_file, help="where to put a picture of the end")
     one.add_argument("-v", "--verbose", action="store_true", help="also what every daemon logged")
     one.set_defaults(action=_scenario)
     _choices(one)
     one = actions.add_parser("scenarios", help="play many scenarios")
-    one.add_argument("--count", type=int, default=100)
+    one.add_argument("--count", type=_number(1), default=100)
     one.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
-    one.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+    one.add_argument("--jobs", type=_number(1), default=os.cpu_count(), help="processes")
     one.set_defaults(action=_scenarios)
     _choices(one)
     one = actions.add_parser("draw", help="write a picture of a topology, its daemons started and their routes found")
     one.add_argument("kind", choices=sorted(KINDS))
-    one.add_argument("nodes", type=int)
-    one.add_argument("file", type=Path)
+    one.add_argument("nodes", type=_number(1))
+    one.add_argument("file", type=_file)
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--to", metavar="NAME", help="draw the routes to this daemon, n1 unless given")
     one.set_defaults(action=_draw)
     one = actions.add_parser("scale", help="measure a cold start and the steady state of meshes of these sizes")
-    one.add_argument("nodes", type=int, nargs="+")
+    one.add_argument("nodes", type=_number(2), nargs="+")
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--degree", type=float, default=6.0, help="mean number of neighbours")
     one.add_argument("--steady", type=float, default=scale.STEADY_S, help="virtual seconds to go on for")
@@ -64,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _choices(one: argparse.ArgumentParser) -> None:
     one.add_argument("--kind", choices=sorted(KINDS), help="instead of the one that the seed draws")
-    one.add_argument("--nodes", type=int)
+    one.add_argument("--nodes", type=_number(2))
     one.add_argument("--lies", type=_lies, help=f"of one liar: {','.join(LIES)}, or none")
 
 
@@ -132,6 +149,11 @@ def _outcome(script: Script) -> _Outcome:
 
 
 def _draw(chosen: argparse.Namespace) -> int:
+    names = [f"n{number + 1}" for number in range(chosen.nodes)]
+    if chosen.to not in (None, *names):
+        print(f"there is no daemon {chosen.to}: they are n1 to {names[-1]}", file=sys.stderr)
+        return 2
+
     async def svg() -> str:
         async with Lab(chosen.seed, log_level="warning") as lab:
             lab.build(KINDS[chosen.kind](chosen.nodes, lab.random))
@@ -145,10 +167,17 @@ def _draw(chosen: argparse.Namespace) -> int:
 
 def _scale(chosen: argparse.Namespace) -> int:
     print(scale.HEAD)
+    broken: list[str] = []
     for nodes in chosen.nodes:
-        measure = partial(scale.measure, nodes, chosen.seed, chosen.degree, chosen.steady)
-        print(run(measure, seed=chosen.seed), flush=True)
-    return 0
+        try:
+            cost = run(partial(scale.measure, nodes, chosen.seed, chosen.degree, chosen.steady), seed=chosen.seed)
+        except NotInTime as error:
+            broken.append(f"{nodes} nodes: {error}")
+            continue
+        print(cost, flush=True)
+        broken += scale.broken_promises(cost)
+    print(*broken, sep="\n", end="\n" if broken else "", file=sys.stderr)
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

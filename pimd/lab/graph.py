@@ -2,22 +2,28 @@
 
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from pimd.ids import NodeId
+from pimd.lab.daemon import LabDaemon
+from pimd.lab.network import Internet
 from pimd.lab.node import LabNode
 from pimd.lab.streams import Stream
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.proto.link_states import State
 
-if TYPE_CHECKING:
-    from pimd.lab.daemon import LabDaemon
-    from pimd.lab.lab import Lab
-
 HOP_COST = 256
 
 N = TypeVar("N", bound=Hashable)
+
+
+class Sight(Protocol):
+    """What is looked at: of a lab, the daemons and the network between them."""
+
+    daemons: dict[str, LabDaemon]
+    by_id: dict[NodeId, LabDaemon]
+    internet: Internet
 
 
 def distances(start: N, around: Mapping[N, Iterable[N]], relays: Mapping[N, bool]) -> dict[N, int]:
@@ -45,7 +51,7 @@ class Graph:
         return distances(start, self.around, self.relays)
 
 
-def by_cables(lab: "Lab") -> Graph:
+def by_cables(lab: Sight) -> Graph:
     """What the network will come to when nothing changes any more: neighbours over cables that are up."""
     at = {daemon.machine.host.address: daemon.id for daemon in lab.daemons.values() if daemon.is_up}
     around: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in at.values()}
@@ -56,7 +62,7 @@ def by_cables(lab: "Lab") -> Graph:
     return Graph(around, _relays(lab))
 
 
-def by_links(lab: "Lab") -> Graph:
+def by_links(lab: Sight) -> Graph:
     """What there is now: neighbours by links that are up at both ends."""
     at = {daemon.machine.host.address: daemon.id for daemon in lab.daemons.values() if daemon.is_up}
     around: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in at.values()}
@@ -66,12 +72,12 @@ def by_links(lab: "Lab") -> Graph:
     return Graph(around, _relays(lab))
 
 
-def is_changing(lab: "Lab") -> bool:
+def is_changing(lab: Sight) -> bool:
     """Whether an end of some link has still to notice that it came up, or ended."""
     return any(_up(stream) and not (_up(stream.peer) and stream.cable.up) for stream in _streams(lab))
 
 
-def next_hop(daemon: "LabDaemon", destination: NodeId) -> NodeId | None:
+def next_hop(daemon: LabDaemon, destination: NodeId) -> NodeId | None:
     """Return the neighbour that a frame for `destination` gets to; None over a link that the other end does not have."""
     node = daemon.running
     if not isinstance(node, LabNode):
@@ -80,13 +86,13 @@ def next_hop(daemon: "LabDaemon", destination: NodeId) -> NodeId | None:
     return link.peer_id if link is not None and is_up_at_both_ends(daemon, link) else None
 
 
-def is_up_at_both_ends(daemon: "LabDaemon", link: PeerLink) -> bool:
+def is_up_at_both_ends(daemon: LabDaemon, link: PeerLink) -> bool:
     """Whether the other end, too, takes frames on it."""
     stream = daemon.machine.host.streams.get(link.driver)
     return stream is not None and _up(stream) and _up(stream.peer)
 
 
-def wrong_ways(lab: "Lab", graph: Graph, *, shortest: bool) -> Iterator[str]:
+def wrong_ways(lab: Sight, graph: Graph, *, shortest: bool) -> Iterator[str]:
     """Yield each pair that `graph` connects and whose next hops do not lead there, or not by a shortest way."""
     for end in graph.around:
         taken: dict[NodeId, int | None] = {end: 0}
@@ -96,7 +102,7 @@ def wrong_ways(lab: "Lab", graph: Graph, *, shortest: bool) -> Iterator[str]:
                 yield f"{lab.by_id[start].name} to {lab.by_id[end].name}: {found} of {hops} hops"
 
 
-def _hops_taken(lab: "Lab", start: NodeId, end: NodeId, taken: dict[NodeId, int | None]) -> int | None:
+def _hops_taken(lab: Sight, start: NodeId, end: NodeId, taken: dict[NodeId, int | None]) -> int | None:
     """Follow the next hops to where the rest is known; None when they do not lead to `end`."""
     way: dict[NodeId, None] = {}
     node: NodeId | None = start
@@ -112,7 +118,7 @@ def _hops_taken(lab: "Lab", start: NodeId, end: NodeId, taken: dict[NodeId, int 
 class Convergence:
     """Tells whether every daemon has exactly the routes that it should, all of them shortest."""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: Sight) -> None:
         self._lab = lab
         self._doubtful: NodeId | None = None
         """The destination that some had no good route to when last looked at: look there first."""
@@ -141,11 +147,11 @@ class Convergence:
         return onwards is not None and hops.get(onwards) == hops[node_id] - 1
 
 
-def _relays(lab: "Lab") -> dict[NodeId, bool]:
+def _relays(lab: Sight) -> dict[NodeId, bool]:
     return {daemon.id: daemon.node.relays for daemon in lab.daemons.values() if daemon.is_up}
 
 
-def _streams(lab: "Lab") -> Iterable[Stream]:
+def _streams(lab: Sight) -> Iterable[Stream]:
     for host in lab.internet.hosts.values():
         yield from host.streams.values()
 

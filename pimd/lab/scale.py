@@ -9,9 +9,15 @@ from pimd.lab.node import LabNode
 from pimd.lab.topology import random_graph
 
 LATENCY_S = (0.001, 0.02)
-LIMIT_S = 600.0
+LIMIT_S = 90.0
+"""Of virtual time, within which every mesh measured here has to converge."""
 STEADY_S = 330.0
 """By then every node has issued a new card once, and sent its full table eleven times."""
+PROMISES = (
+    (300, 60.0, 4096.0),
+    (1000, 900.0, 4096.0),
+)
+"""Up to so many nodes of six neighbours: seconds of wall time and MiB that a cold start takes at most, on two cores."""
 HEAD = (
     "  nodes   links  virtual s   wall s    cpu s     MiB    cold start, a node:  records     bytes"
     "    steady, a node and second:  records    bytes"
@@ -42,6 +48,21 @@ class Cost:
             f"{self.nodes:7} {self.links:7} {self.virtual_s:10.2f} {self.wall_s:8.1f} {self.cpu_s:8.1f} {self.memory_mib:7.0f}"
             f" {self.cold_records:29.0f} {self.cold_bytes:9.0f} {self.steady_records:36.2f} {self.steady_bytes:8.0f}"
         )
+
+
+def broken_promises(cost: Cost) -> list[str]:
+    """Say what took more than it may, against the first row of `PROMISES` that covers this mesh."""
+    for nodes, wall_s, memory_mib in PROMISES:
+        if cost.nodes <= nodes:
+            told = []
+            if cost.wall_s > wall_s:
+                told.append(
+                    f"{cost.nodes} nodes took {cost.wall_s:.0f} s of wall time to converge, more than {wall_s:.0f}"
+                )
+            if cost.memory_mib > memory_mib:
+                told.append(f"{cost.nodes} nodes took {cost.memory_mib:.0f} MiB, more than {memory_mib:.0f}")
+            return told
+    return []
 
 
 async def measure(nodes: int, seed: int, degree: float = 6.0, steady_s: float = STEADY_S) -> Cost:

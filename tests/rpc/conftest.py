@@ -80,42 +80,53 @@ class Client(Protocol):
         """Send one message and return the parsed answer, None when there is none."""
 
 
-def _methods(world: World) -> list[Method]:  # noqa: C901 - many functions of one line
-    async def subtract(_: Connection, params: SubtractParams) -> int:
-        return params.minuend - params.subtrahend
+async def subtract(_: Connection, params: SubtractParams) -> int:
+    return params.minuend - params.subtrahend
 
-    async def sum_(_: Connection, params: SumParams) -> int:
-        return params.a + params.b + params.c + params.d + params.e
 
-    async def get_data(_: Connection, __: Params) -> list[Any]:
-        return ["hello", 5]
+async def sum_(_: Connection, params: SumParams) -> int:
+    return params.a + params.b + params.c + params.d + params.e
 
+
+async def get_data(_: Connection, __: Params) -> list[Any]:
+    return ["hello", 5]
+
+
+async def echo(_: Connection, params: ValueParams) -> Any:
+    return params.value
+
+
+async def secret(_: Connection, __: Params) -> None:
+    raise RuntimeError("the secret is 4711")
+
+
+async def wrong(_: Connection, __: Params) -> None:
+    raise InvalidParams("this is never right", {"why": "a test"})
+
+
+async def leave(_: Connection, __: Params) -> None:
+    raise SystemExit(3)
+
+
+async def cancel(_: Connection, __: Params) -> None:
+    raise asyncio.CancelledError
+
+
+async def unwritable(_: Connection, __: Params) -> Any:
+    return object()
+
+
+async def nan(_: Connection, __: Params) -> Any:
+    return [float("nan")]
+
+
+async def surrogate(_: Connection, __: Params) -> Any:
+    return "\ud800"
+
+
+def _methods(world: World) -> list[Method]:
     async def notify(_: Connection, params: AnyParams | SumParams) -> None:
         world.notified.append(params)
-
-    async def echo(_: Connection, params: ValueParams) -> Any:
-        return params.value
-
-    async def secret(_: Connection, __: Params) -> None:
-        raise RuntimeError("the secret is 4711")
-
-    async def wrong(_: Connection, __: Params) -> None:
-        raise InvalidParams("this is never right", {"why": "a test"})
-
-    async def leave(_: Connection, __: Params) -> None:
-        raise SystemExit(3)
-
-    async def cancel(_: Connection, __: Params) -> None:
-        raise asyncio.CancelledError
-
-    async def unwritable(_: Connection, __: Params) -> Any:
-        return object()
-
-    async def nan(_: Connection, __: Params) -> Any:
-        return [float("nan")]
-
-    async def surrogate(_: Connection, __: Params) -> Any:
-        return "\ud800"
 
     async def slow(_: Connection, __: Params) -> str:
         world.started.release()
