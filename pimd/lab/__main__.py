@@ -1,6 +1,7 @@
 """The command line of the lab; `scripts/lab` runs it."""
 
 import argparse
+import math
 import multiprocessing
 import os
 import sys
@@ -15,7 +16,7 @@ from pimd.lab.lab import Lab, NotInTime
 from pimd.lab.lies import LIES
 from pimd.lab.picture import draw
 from pimd.lab.run import run
-from pimd.lab.scenario import play
+from pimd.lab.scenario import Verdict, play
 from pimd.lab.script import Script, script_of
 from pimd.lab.topology import KINDS
 
@@ -38,6 +39,16 @@ def _number(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 < amount < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return amount
 
 
 def _file(text: str) -> Path:
@@ -73,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     one = actions.add_parser("scale", help="measure a cold start and the steady state of meshes of these sizes")
     one.add_argument("nodes", type=_number(2), nargs="+")
     one.add_argument("--seed", type=int, default=1)
-    one.add_argument("--degree", type=float, default=6.0, help="mean number of neighbours")
-    one.add_argument("--steady", type=float, default=scale.STEADY_S, help="virtual seconds to go on for")
+    one.add_argument("--degree", type=_amount, default=6.0, help="mean number of neighbours")
+    one.add_argument("--steady", type=_amount, default=scale.STEADY_S, help="virtual seconds to go on for")
     one.set_defaults(action=_scale)
     return parser
 
@@ -144,7 +155,10 @@ class _Outcome:
 
 
 def _outcome(script: Script) -> _Outcome:
-    verdict = play(script, log_level="warning")
+    try:
+        verdict = play(script, log_level="warning")
+    except Exception as error:  # noqa: BLE001 - one scenario's seam: the others go on, and its seed is told
+        verdict = Verdict(script, faults=[f"the lab broke: {error!r}"])
     return _Outcome(script.seed, verdict.command, verdict.faults, verdict.again_s, verdict.looked)
 
 

@@ -19,7 +19,7 @@ from pimd.lab.judge import Judge
 from pimd.lab.lab import Lab, NotInTime
 from pimd.lab.picture import draw
 from pimd.lab.run import run
-from pimd.lab.script import Script, Step
+from pimd.lab.script import DAY_MS, Script, Step
 
 START_S = 60.0
 SETTLE_S = 6.0
@@ -32,6 +32,8 @@ LATEST_NOTICE_S = 2.5
 DELIVERY_S = 400.0
 PROBES_AT_THE_END = 60
 TALK_S = 1.0
+EXPIRY_MS = 14 * DAY_MS
+"""After this by the sender's clock a message is given up, and it says so."""
 WRITING_S = 0.012
 """Within this a message is written to disk and acknowledged, or not."""
 
@@ -81,6 +83,8 @@ class _Play:
         self._messages: list[tuple[LabDaemon, LabDaemon, str]] = []
         self._unanswered: list[tuple[LabDaemon, LabDaemon, str]] = []
         self._talked = 0
+        self._jumped: set[LabDaemon] = set()
+        """Whose clocks were set ahead by more than messages are kept for."""
 
     async def run(self) -> Verdict:
         """Play, and note whatever goes wrong."""
@@ -167,8 +171,9 @@ class _Play:
         writing = []
         if not self._lies(daemon):
             others = [other for other in self.daemons if other is not daemon and not self._lies(other)]
-            message = self._message(daemon, self.rng.choice(others))
-            writing.append(self.lab.group.create_task(message, name=f"{daemon.name} writes its last"))
+            if others:
+                message = self._message(daemon, self.rng.choice(others))
+                writing.append(self.lab.group.create_task(message, name=f"{daemon.name} writes its last"))
         await self.lab.sleep(self.rng.uniform(0, WRITING_S))
         daemon.kill()
         if writing:
@@ -177,6 +182,8 @@ class _Play:
     async def _start_again(self, daemon: LabDaemon, clock_error_ms: int) -> None:
         await self._talk_for(self.rng.choice((0.0, 0.3, 5.0, 20.0)) * self.rng.random())
         if clock_error_ms:
+            if clock_error_ms - daemon.clock_error_ms >= EXPIRY_MS:
+                self._jumped.add(daemon)
             daemon.clock_error_ms = clock_error_ms
         self._tell(f"start {daemon.name} again" + (", its clock set elsewhere" if clock_error_ms else ""))
         await daemon.start()
@@ -264,8 +271,12 @@ class _Play:
                 if await self._copies(message):
                     del waiting[message]
             await self.lab.sleep(1.0)
-        for source, destination, body in waiting:
-            self.judge.fault(f"{body} from {source.name} did not arrive at {destination.name}")
+        for message in waiting:
+            source, destination, body = message
+            if source in self._jumped and await self._status(message) == "failed":
+                self._tell(f"{body} from {source.name} expired when its clock was set ahead")
+            else:
+                self.judge.fault(f"{body} from {source.name} did not arrive at {destination.name}")
         for message in (*self._messages, *self._unanswered):
             if await self._copies(message) > 1:
                 self.judge.fault(f"{message[2]} is there more than once")
@@ -275,6 +286,12 @@ class _Play:
         source, destination, body = message
         history = await destination.call("messages.history", {"peer_node_id": str(source.id), "limit": 500})
         return sum(one["body"] == body and one["direction"] == "received" for one in history["messages"])
+
+    async def _status(self, message: tuple[LabDaemon, LabDaemon, str]) -> str:
+        """What the sender says became of it."""
+        source, destination, body = message
+        history = await source.call("messages.history", {"peer_node_id": str(destination.id), "limit": 500})
+        return next(str(one["status"]) for one in history["messages"] if one["body"] == body)
 
     def _conclude(self) -> None:
         judge, verdict = self.judge, self.verdict

@@ -31,8 +31,9 @@ HOP_BUDGET = 255
 ENTRIES_A_RECORD = 1000
 DESTINATION_LIMIT = 20_000
 LOST_LIMIT = 40_000
-"""Lost destinations whose distances are kept; while there are more, new destinations are refused: to forget a distance before its
-time could make a loop."""
+"""Lost destinations whose distances are kept; while there are as many, destinations beyond the neighbours that are heard of for the
+first time are refused: to forget a distance before its time could make a loop. Of those that nobody was told of as many are
+remembered, the oldest goes."""
 ASKED_LIMIT = 20_000
 """Destinations remembered as asked for; what is forgotten is told of a little later."""
 
@@ -96,6 +97,9 @@ class Babel(Generic[L]):
         self._wish_at = float("inf")
         self._starving = StarvingDestinations()
         self._lost_at: dict[NodeId, float] = {}
+        """With a feasibility distance."""
+        self._lost_untold: dict[NodeId, float] = {}
+        """Without one."""
         self._asked_at: dict[NodeId, float] = {}
         self._seen = SeenRequests()
 
@@ -104,7 +108,7 @@ class Babel(Generic[L]):
     def link_up(self, link: L, neighbour: NodeId, now: float) -> None:
         """Begin with no entry, and with this node's full table for the peer."""
         self._links[link] = _Neighbour(neighbour)
-        self._send_full_table(link)
+        self._send_full_tables([link])
         for node_id in sorted(self.table.unselected()):
             self._starve(node_id, now, anew=False)
 
@@ -203,8 +207,7 @@ class Babel(Generic[L]):
             self._wish_again(now)
         if now >= self._full_at:
             self._full_at = now + FULL_TABLE_S
-            for link in self._links:
-                self._send_full_table(link)
+            self._send_full_tables(self._links)
         if now >= self._sweep_at:
             self._sweep(now)
 
@@ -251,7 +254,7 @@ class Babel(Generic[L]):
 
     def _apply(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
         node_id, seq, received = entry
-        if len(self._lost_at) >= LOST_LIMIT and self.table.feasibility_seq(node_id) is None:
+        if len(self._lost_at) >= LOST_LIMIT and self._is_news(neighbour, node_id):
             self.dropped += 1
             return
         before = self.table.selected.get(node_id)
@@ -270,6 +273,11 @@ class Babel(Generic[L]):
         else:
             self._chosen(node_id, before, self.table.reselect(node_id), now)
         self._make_room(now)
+
+    def _is_news(self, neighbour: _Neighbour, node_id: NodeId) -> bool:
+        """Whether this destination, other than the neighbour itself, was not heard of before."""
+        known = node_id in self.table or self.table.feasibility_seq(node_id) is not None
+        return not known and node_id != neighbour.node_id
 
     def _make_room(self, now: float) -> None:
         """Over the limit, the neighbour with the most entries loses its newest; those that wait for a card first.
@@ -310,16 +318,26 @@ class Babel(Generic[L]):
         if link_before != link_after:
             self._changes.append(Change(node_id, link_before, link_after))
         if after is None:
-            self._lost_at[node_id] = now
+            self._note_lost(node_id, now)
             self._pending[node_id] = None
             self._flush_at = now  # retracted at once
             self._starve(node_id, now, anew=True)
             return
         if before is None or (before.next_hop, before.seq, before.metric) != (after.next_hop, after.seq, after.metric):
-            self._schedule(node_id, now, urgent=before is None and node_id in self._lost_at)
+            lost = node_id in self._lost_at or node_id in self._lost_untold
+            self._schedule(node_id, now, urgent=before is None and lost)
         if before is None:
             self._starving.discard(node_id)
             self._lost_at.pop(node_id, None)
+            self._lost_untold.pop(node_id, None)
+
+    def _note_lost(self, node_id: NodeId, now: float) -> None:
+        if self.table.feasibility_seq(node_id) is not None:
+            self._lost_at[node_id] = now
+            return
+        self._lost_untold[node_id] = now
+        if len(self._lost_untold) > LOST_LIMIT:
+            del self._lost_untold[next(iter(self._lost_untold))]
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP_S
@@ -333,6 +351,7 @@ class Babel(Generic[L]):
             del self._lost_at[node_id]
             self.table.forget_distance(node_id)
             self._reselect([node_id], now)
+        self._lost_untold = {node_id: at for node_id, at in self._lost_untold.items() if now - at <= DISTANCE_KEPT_S}
         self._asked_at = {node_id: at for node_id, at in self._asked_at.items() if now - at < ASKED_S}
 
     # --- updates
@@ -346,43 +365,39 @@ class Babel(Generic[L]):
     def _flush(self, now: float) -> None:
         pending, self._pending, self._flush_at = self._pending, {}, float("inf")
         self._flushed_at = now
-        for link in self._links:
-            self._send(link, self._told(link, pending))
+        news = self._news(pending, self._links.values())
+        for link, neighbour in self._links.items():
+            self._send(link, _for_peer(neighbour, news))
 
-    def _told(self, link: L, destinations: Iterable[NodeId]) -> tuple[RouteEntry, ...]:
-        """What this link's peer is told of destinations; noted as put on the wire."""
-        entries = []
+    def _news(self, destinations: Iterable[NodeId], to: Iterable[_Neighbour]) -> list[tuple[NodeId | None, RouteEntry]]:
+        """What these neighbours are told of destinations, each with the next hop that is not told; noted as put on the wire."""
+        peers = {neighbour.node_id for neighbour in to}
+        news: list[tuple[NodeId | None, RouteEntry]] = []
         for node_id in destinations:
-            entry = self._entry_for(link, node_id)
-            if entry is not None:
-                entries.append(entry)
-                if entry.metric != METRIC_RETRACTED and node_id != self._own_id:
-                    self.table.advertised(node_id, entry.seq, entry.metric)
-        return tuple(entries)
-
-    def _entry_for(self, link: L, node_id: NodeId) -> RouteEntry | None:
-        if node_id == self._own_id:
-            return RouteEntry(node_id, self._own_seq, 0)
-        if not self._relays:
-            return None
-        route = self.table.selected.get(node_id)
-        if route is None:
-            return RouteEntry(node_id, self.table.feasibility_seq(node_id) or 0, METRIC_RETRACTED)
-        if route.next_hop == self._links[link].node_id:
-            return None
-        return entry_of(route)
+            if node_id == self._own_id:
+                news.append((None, RouteEntry(node_id, self._own_seq, 0)))
+            elif self._relays:
+                route = self.table.selected.get(node_id)
+                if route is None:
+                    news.append((None, RouteEntry(node_id, self.table.feasibility_seq(node_id) or 0, METRIC_RETRACTED)))
+                elif len(peers) > 1 or route.next_hop not in peers:
+                    news.append((route.next_hop, entry_of(route)))
+                    self.table.advertised(node_id, route.seq, route.metric)
+        return news
 
     def _send(self, link: L, entries: tuple[RouteEntry, ...]) -> None:
         for start in range(0, len(entries), ENTRIES_A_RECORD):
             self._out.append((link, Routes(entries[start : start + ENTRIES_A_RECORD], first=False, last=False)))
 
-    def _send_full_table(self, link: L) -> None:
-        known = (self._own_id, *self.table.selected) if self._relays else (self._own_id,)
-        entries = self._told(link, known)
-        for start in range(0, len(entries), ENTRIES_A_RECORD):
-            part = entries[start : start + ENTRIES_A_RECORD]
-            last = start + ENTRIES_A_RECORD >= len(entries)
-            self._out.append((link, Routes(part, first=start == 0, last=last)))
+    def _send_full_tables(self, links: Iterable[L]) -> None:
+        chosen = {link: self._links[link] for link in links}
+        news = self._news((self._own_id, *self.table.selected), chosen.values())
+        for link, neighbour in chosen.items():
+            entries = _for_peer(neighbour, news)
+            for start in range(0, len(entries), ENTRIES_A_RECORD):
+                part = entries[start : start + ENTRIES_A_RECORD]
+                last = start + ENTRIES_A_RECORD >= len(entries)
+                self._out.append((link, Routes(part, first=start == 0, last=last)))
 
     # --- requests
 
@@ -436,3 +451,9 @@ class Babel(Generic[L]):
                 self.aside.to_end(link, node_id)
                 self._wishes.append((link, node_id))
         self._wish_at = now + CARD_WISH_S if self.aside else float("inf")
+
+
+def _for_peer(neighbour: _Neighbour, news: list[tuple[NodeId | None, RouteEntry]]) -> tuple[RouteEntry, ...]:
+    """Split horizon: a route is not told to its own next hop."""
+    peer = neighbour.node_id
+    return tuple([entry for next_hop, entry in news if next_hop != peer])

@@ -321,7 +321,8 @@ class Keystore:
             card.seq <= gone[card.node_id].seq for gone in (self._forgotten, self._aged_out) if card.node_id in gone
         ):
             return Learned.FORGOTTEN
-        if not self._make_room():
+        # As with an import, the user's own wish has room even when nobody may be evicted for it.
+        if not self._make_room() and not self._is_wished_for(card.node_id):
             self.counters["cards_without_room"] += 1
             return Learned.FULL
         return None
@@ -411,6 +412,9 @@ class Keystore:
                 return False
             self._evict(victim)
         return True
+
+    def _is_wished_for(self, node_id: NodeId) -> bool:
+        return self._note_of(node_id).contact or self.is_configured(node_id)
 
     def _evict(self, node_id: NodeId) -> None:
         self.counters["identities_evicted"] += 1

@@ -48,6 +48,7 @@ def _of_routing(running: Running) -> Sizes:
         "destinations asked about": (len(routing._starving), destinations),
         "updates to be sent": (len(routing._pending), destinations + A_FRAME),
         "lost destinations": (len(routing._lost_at), babel.LOST_LIMIT + destinations),
+        "lost destinations nobody was told of": (len(routing._lost_untold), babel.LOST_LIMIT),
         "distances": (len(routing.table._distances), 2 * destinations + babel.LOST_LIMIT),
         "destinations asked for": (len(routing._asked_at), babel.ASKED_LIMIT),
         "request ids": (len(routing._seen._ids), seq_requests.REMEMBERED_IDS),

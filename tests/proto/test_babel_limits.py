@@ -343,6 +343,37 @@ def test_while_too_much_was_lost_new_destinations_are_refused_and_no_distance_is
     assert name(1100) in made.table.selected
 
 
+def test_while_too_much_was_lost_neighbours_and_what_is_known_still_get_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "LOST_LIMIT", 50)
+    made = core()
+    made.receive("other", told((FAR, 1, 256)), 1.0)
+    made.tick(1.3)
+    now = lose(made, range(1000, 1060), 2.0)
+    assert len(made._lost_at) == 50
+    friend = name(7)
+    made.link_up("friend", friend, now)
+    made.receive("friend", told((friend, 1, 0), (FAR, 2, 512)), now)
+    assert made.table.selected[friend].link == "friend"
+    assert FAR in made.table.of_link("friend")
+
+
+def test_a_node_that_tells_nobody_loses_no_route_to_a_flood_of_lost_destinations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(babel, "LOST_LIMIT", 50)
+    made: Babel[str] = Babel(OWN, lambda _: 10, lambda: 0.5, 0.0, relays=False)
+    made.link_up("near", NEAR, 0.0)
+    now = lose(made, range(1000, 1200), 2.0)
+    assert made._lost_at == {}
+    assert list(made._lost_untold) == [name(number) for number in range(1150, 1200)]
+    made.receive("near", told((FAR, 1, 256)), now)
+    made.receive("near", told((FAR, 2, 1024)), now + 1.0)
+    assert made.table.selected[FAR].seq == 2
+    assert made.dropped == 0
+    made.tick(now + 250.0)
+    assert set(made._lost_untold) == {FAR}  # nobody repeated it, so it expired just now
+
+
 def test_destinations_remembered_as_asked_for_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(babel, "ASKED_LIMIT", 50)
     made = core()

@@ -77,7 +77,10 @@ class Client(Protocol):
     """One door."""
 
     async def exchange(self, message: str | bytes) -> Any:
-        """Send one message and return the parsed answer, None when there is none."""
+        """Send one message and return the parsed answer, None when there is none; for what is answered at once."""
+
+    async def ask(self, message: str) -> Any:
+        """Send one message and return the parsed answer, however long it takes."""
 
 
 async def subtract(_: Connection, params: SubtractParams) -> int:
@@ -208,6 +211,10 @@ class LineClient:
             pass
         return answer
 
+    async def ask(self, message: str) -> Any:
+        self.send(message)
+        return await self.receive()
+
     async def exchange(self, message: str | bytes) -> Any:
         self.send(message)
         self.send(SENTINEL)
@@ -230,6 +237,9 @@ class HttpClient:
         self.session = session
         self.url = url
 
+    async def ask(self, message: str) -> Any:
+        return await self.exchange(message)
+
     async def exchange(self, message: str | bytes) -> Any:
         async with self.session.post(
             self.url, data=message, headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
@@ -247,6 +257,10 @@ class WebSocketClient:
 
     async def receive(self) -> Any:
         return json.loads(await self.socket.receive_str())
+
+    async def ask(self, message: str) -> Any:
+        await self.socket.send_str(message)
+        return await self.receive()
 
     async def exchange(self, message: str | bytes) -> Any:
         await self.socket.send_str(message if isinstance(message, str) else message.decode())

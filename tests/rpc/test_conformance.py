@@ -206,7 +206,7 @@ async def test_a_batch_has_at_most_100_members(connect: Connect, door: str) -> N
     error = (await client.exchange(json.dumps(many)))["error"]
     assert error["code"] == -32600
     assert error["data"] == {"limit": 100}
-    answers = await client.exchange(json.dumps(many[:100]))
+    answers = await client.ask(json.dumps(many[:100]))
     assert [answer["result"] for answer in answers] == list(range(100))
 
 

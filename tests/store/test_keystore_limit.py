@@ -107,6 +107,20 @@ async def test_contacts_pinned_configured_and_direct_peers_never_go_and_then_str
         assert keystore.learn(contact.card(2), direct=False) is Learned.NEW
 
 
+async def test_who_is_configured_or_a_contact_has_room_even_then(
+    path: Path, clock: ManualClock, crowd: list[Person]
+) -> None:
+    one, other, configured, contact, stranger = crowd[:5]
+    async with Keystore.open(path, clock, limit=2) as keystore:
+        keystore.is_configured = {configured.id}.__contains__
+        for peer in (one, other):
+            keystore.learn(peer.card(1), direct=True)
+        await keystore.set_contact(contact.id, contact=True)
+        assert keystore.learn(configured.card(1), direct=True) is Learned.NEW
+        assert keystore.learn(contact.card(1), direct=False) is Learned.NEW
+        assert keystore.learn(stranger.card(1), direct=True) is Learned.FULL
+
+
 async def test_what_the_user_imports_has_room_even_then(path: Path, clock: ManualClock, crowd: list[Person]) -> None:
     async with Keystore.open(path, clock, limit=2) as keystore:
         for peer in crowd[:4]:
@@ -136,14 +150,16 @@ async def test_a_victim_that_became_a_contact_or_got_a_route_meanwhile_stays(
 
 async def test_looking_for_room_that_is_not_there_is_not_paid_for_by_every_card(path: Path, clock: ManualClock) -> None:
     asked: list[NodeId] = []
+    kept: set[NodeId] = set()
 
     def configured(node_id: NodeId) -> bool:
         asked.append(node_id)
-        return True
+        return node_id in kept
 
     async with Keystore.open(path, clock, limit=1000) as keystore:
         keystore.is_configured = configured
         for number in range(1000):
+            kept.add(unsigned_card(number).node_id)
             keystore.learn(unsigned_card(number), direct=False)
         for number in range(1000, 1100):
             assert keystore.learn(unsigned_card(number), direct=False) is Learned.FULL
