@@ -17,3 +17,10 @@ def test_the_example_for_feature_authors_runs(
     told = capsys.readouterr().out
     assert told.startswith("all routes found after ")
     assert " n1     INFO    pimd.mesh: linked with " in told
+
+
+def test_the_figures_are_there() -> None:
+    figures = (PROJECT / "docs" / "lab.md").read_text().partition("## Figures\n")[2]
+    assert "FIGURES" not in figures
+    for nodes in ("10", "100", "300", "1 000"):
+        assert f"\n| {nodes} | " in figures

@@ -39,6 +39,11 @@ def distances(graph: Graph, start: SimNode) -> dict[SimNode, int]:
     return found
 
 
+def most_hops(graph: Graph) -> int:
+    """Of all ways with fewest hops."""
+    return max((hops for start in graph for hops in distances(graph, start).values()), default=0)
+
+
 def longest_path_s(graph: Graph) -> float:
     """How long the slowest of all ways with fewest hops takes, one way, with what each hop waits to gather."""
     return max((_slowest(graph, start) for start in graph), default=0.0)

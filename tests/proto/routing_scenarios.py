@@ -6,9 +6,10 @@ a restart (with or without what was on the disk), new links, partitions that hea
 
 **All nodes follow the protocol.** At every instant following next hops never comes back to a node. 3 s after the last end
 noticed the last change all connected pairs reach each other over links that are up, provided that the slowest of the new
-shortest ways takes at most 0.9 s one way. News goes there, a request comes back, and a new number goes there: slower ways are
-given three times as long as they take, and `PAUSES_S` when that is not enough. A minute later each takes a shortest way, and
-no route leads to what is not connected.
+shortest ways takes at most 0.9 s one way. News goes there, a request comes back, and a new number goes there, so that slower
+ways are given three times as long as they take. When that is not enough they are given a way there and back more, for a card
+that somebody has to ask for, and the 0.2 s that an update may wait at each hop for the one before it. A minute later each
+takes a shortest way, and no route leads to what is not connected.
 
 **One or two nodes lie** (`routing_liars`). A relay may drop, delay, and attract traffic by lying about metrics, so nothing is
 promised to a pair whose traffic a liar can attract. What is promised:
@@ -35,8 +36,6 @@ from tests.proto.routing_troubles import Mesh
 
 CONVERGED_S = 3.0
 SURE_PATH_S = 0.9
-PAUSES_S = 0.3
-"""An update may wait for the one before it, 0.2 s, at some of its hops."""
 SETTLED_S = 60.0
 COLD_S = 10.0
 SLICE_S = 0.05
@@ -133,7 +132,8 @@ class Scenario:
         missing = self.until_reached(graph, began + within, promised=within == CONVERGED_S)
         if missing and (self.mesh.liars or path_s > SURE_PATH_S):
             self.outcome.late += 1
-            within += RARELY_S if self.mesh.liars else PAUSES_S
+            slow_s = 2 * path_s + babel.UPDATE_PAUSE_S * routing_judge.most_hops(graph)
+            within += RARELY_S if self.mesh.liars else slow_s
             missing = self.until_reached(graph, began + within, promised=False)
         self.outcome.unreached += self.blame(f"{within:.1f} s after the last notice", missing)
         self.sim.run(self.sim.now + SETTLED_S)
