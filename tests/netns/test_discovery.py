@@ -346,14 +346,14 @@ def test_a_flood_of_announcements_fills_no_memory_and_hides_nobody(
     with alice.socket() as client:
         until_linked(client, bob.node_id)
         before = alice.memory
-        announce(homes[2], [stranger(number) for number in range(1500)])
-        rows = poll(client, "peers.discovered", lambda rows: len(rows) >= 1000)
+        rows: list[Any] = []
+        while len(rows) < 1000:  # multicast may be lost where the machine is busy
+            announce(homes[2], [stranger(number) for number in range(1500)])
+            rows = client.call("peers.discovered")
         assert len(rows) <= 1024
         assert rows[0]["node_id"] == bob.node_id
-        for _ in range(3):
-            announce(homes[2], [{"name": f"flood{number}"} for number in range(10_000)])
         while "far too much" not in alice.log.read_text():
-            client.call("status")
+            announce(homes[2], [{"name": f"flood{number}"} for number in range(10_000)])
         assert bob.node_id in [row["node_id"] for row in client.call("peers.discovered")]
         assert client.call("peers.list")[0]["state"] == "active"
         assert alice.memory - before < 64 * 2**20
