@@ -90,3 +90,9 @@ def test_a_good_scenario_tells_its_story(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.timeout(0)
 def test_many_scenarios_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scenarios", "--count", str(MANY)]) == 0, capsys.readouterr().out
+
+
+def test_a_message_that_its_senders_clock_made_expire_is_no_fault_of_delivery() -> None:
+    verdict = play(script_of(101047, count=6), log_level="warning")
+    assert not verdict.faults
+    assert any("expired when its clock was set ahead" in line for line in verdict.story)

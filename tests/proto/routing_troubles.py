@@ -9,7 +9,7 @@ from tests.proto.routing_shapes import SHAPES
 from tests.proto.routing_sim import Sim
 
 PATH_S = 1.0
-"""The promise of 3 s holds where the longest new path takes at most this."""
+"""What the slowest of all ways takes in most meshes, at the most."""
 LIARS_SHARE = 0.35
 CROWDED_SHARE = 0.1
 """Of the meshes with liars, those whose nodes have hardly more room than they need."""
