@@ -14,7 +14,7 @@ ID_PREFIX = re.compile(r"[0-9a-fA-F]{8,31}")
 def resolve(connection: Connection, wanted: str) -> str:
     """Return a node id: a full id as it is, a label of ours, a name only one peer gave itself, or the start of an id.
 
-    `PimError` with the candidates when that is not exactly one.
+    This node's own name comes last. `PimError` with the candidates when that is not exactly one.
     """
     if ID.fullmatch(wanted):
         return wanted.lower()
@@ -30,6 +30,9 @@ def resolve(connection: Connection, wanted: str) -> str:
         starting = [row["node_id"] for row in rows if row["node_id"].startswith(wanted.lower())]
         if starting:
             return _only(starting, wanted, rows, names)
+    own = call(connection, "peers.export_identity")
+    if own["name"] == wanted:
+        return str(own["node_id"])
     raise PimError(
         f"nobody here is called {visible(wanted)!r}; `pim peers` lists whom this node knows{_known(rows, names)}"
     )

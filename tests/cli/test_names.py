@@ -8,10 +8,11 @@ from pimd.cli.errors import PimError
 from pimd.cli.names import resolve
 
 A, B, C, D = ("a" * 32, "b" * 32, "abababab" + "c" * 24, "abababab" + "d" * 24)
+OWN = "e" * 32
 
 
 class Answers:
-    """A daemon that knows four peers."""
+    """A daemon called alice that knows four peers."""
 
     def __init__(self, labels: dict[str, str], names: dict[str, str]) -> None:
         self.labels = labels
@@ -25,6 +26,8 @@ class Answers:
                 {"node_id": node_id, "label": self.labels.get(node_id), "x25519_pubkey": "0" * 64}
                 for node_id in (A, B, C, D)
             ]
+        elif message.get("params") is None:
+            result = {"node_id": OWN, "name": "alice"}
         else:
             result = {"name": self.names.get(message["params"]["node_id"], "")}
         return {"jsonrpc": "2.0", "id": message["id"], "result": result}
@@ -44,6 +47,8 @@ class Answers:
         ({B: "robert"}, {B: "bob"}, "bob", B),
         ({}, {}, "aaaaaaaa", A),
         ({}, {B: "aaaaaaaa"}, "aaaaaaaa", B),
+        ({}, {}, "alice", OWN),
+        ({}, {B: "alice"}, "alice", B),
     ],
 )
 def test_who_is_meant(labels: dict[str, str], names: dict[str, str], wanted: str, expected: str) -> None:
