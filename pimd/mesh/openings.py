@@ -16,7 +16,7 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
 from pimd.net.network import Network
-from pimd.proto.frames import Frame, GoodbyeReason
+from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_states import CloseReason
@@ -142,9 +142,9 @@ class Openings:
         self._node.link_up(link)
 
     def frame(self, driver: LinkDriver, frame: Frame) -> None:
-        """Pass on a frame, unless the node let go of the link in the same moment."""
+        """Pass on a frame; once the node let go of the link only data that a replaced one still brings."""
         link = self._links[driver]
-        if link.is_up:
+        if link.is_up or (driver.link.is_replaced and isinstance(frame, MeshData | PluginPayload)):
             self._node.receive(link, frame)
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:

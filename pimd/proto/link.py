@@ -9,9 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pimd.proto import link_states as states
-from pimd.proto.control import Goodbye, GoodbyeReason, Ping, Pong, Rekey, UnknownControl, UnsignedPeerInfo
+from pimd.proto.control import (
+    Goodbye,
+    GoodbyeReason,
+    Ping,
+    PluginPayload,
+    Pong,
+    Rekey,
+    UnknownControl,
+    UnsignedPeerInfo,
+)
 from pimd.proto.errors import LocalProtocolError, OtherMesh, RemoteProtocolError, WrongPeer
-from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, UnknownFrame, decode_frame, encode_frame
+from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, UnknownFrame, decode_frame, encode_frame
 from pimd.proto.identity import Identity
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State
 from pimd.proto.opening import MESSAGE_LIMIT, LinkConfig, LinkPeer, Opening, cipher_of, preamble
@@ -86,6 +95,8 @@ class Link:
         self.records_in = 0
         self.records_out = 0
         self.unknown_frames = 0
+        self.is_replaced = False
+        """This end closed it for another link of the same peer, which may still send on this one until it knows."""
         self._identity = identity
         self._config = config
         self._random = random
@@ -158,7 +169,7 @@ class Link:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes in any slices."""
-        if self._state in states.ENDS:
+        if not self._reads_on:
             return
         self._buffer += data
         self._parse(now)
@@ -225,6 +236,7 @@ class Link:
         """Say Goodbye, if the opening got that far, and end."""
         why = Closed(CloseReason.GOODBYE, reason.name.lower().replace("_", " "))
         if self._state in {State.UP, State.AWAIT_RECORD}:
+            self.is_replaced = reason is GoodbyeReason.DUPLICATE
             self._leave(reason, why, now)
         elif self._state not in states.ENDS:
             self._close(why)
@@ -239,13 +251,17 @@ class Link:
                 self._take(message, now)
         except RemoteProtocolError as error:
             self._fail(error, now)
-        if self._state in states.ENDS:
-            self._buffer.clear()
-        else:
+        if self._reads_on:
             del self._buffer[:offset]
+        else:
+            self._buffer.clear()
+
+    @property
+    def _reads_on(self) -> bool:
+        return self._state not in states.ENDS or (self._state is State.LEAVING and self.is_replaced)
 
     def _next_message(self, offset: int) -> tuple[bytes, int] | None:
-        if self._state in {State.DECIDE_2, State.DECIDE_3, *states.ENDS}:
+        if self._state in {State.DECIDE_2, State.DECIDE_3} or not self._reads_on:
             return None
         available = len(self._buffer) - offset
         if self._state is State.AWAIT_PREAMBLE:
@@ -288,6 +304,9 @@ class Link:
                 self._come_up(now)
                 self._events.append(FrameReceived(error.whole))
             raise
+        if self._state is State.LEAVING:
+            self._take_late(frame)
+            return
         if isinstance(frame, Goodbye):
             self._take_goodbye(frame, now)
             return
@@ -304,6 +323,14 @@ class Link:
             case Rekey():
                 self._rekey_reader()
             case _:
+                self._events.append(FrameReceived(frame))
+
+    def _take_late(self, frame: Frame | UnknownFrame | UnknownControl) -> None:
+        """Of what the peer sent before it heard the Goodbye, only data counts."""
+        match frame:
+            case Rekey():
+                self._rekey_reader()
+            case MeshData() | PluginPayload():
                 self._events.append(FrameReceived(frame))
 
     def _take_goodbye(self, frame: Goodbye, now: float) -> None:

@@ -176,6 +176,16 @@ async def test_a_link_that_says_goodbye_carries_nothing_more_from_that_moment(st
     assert not alice.node.send_routed(bob.id, HELLO)
 
 
+async def test_what_a_peer_sent_before_it_knew_that_the_link_is_replaced_arrives(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    queue = alice.node.payloads.register("test", ["test.hello"])
+    alice.node._links.best(bob.id).close(GoodbyeReason.DUPLICATE)
+    assert bob.node.send_routed(alice.id, HELLO)
+    bob.node.send_direct(alice.id, HELLO)
+    for _ in range(2):
+        assert (await asyncio.wait_for(queue.get(), 10)).src == bob.id
+
+
 async def test_a_third_link_of_one_peer_gets_a_goodbye_and_harms_nobody(
     start_node: StartNode, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from noise.connection import Keypair, NoiseConnection
 
 from pimd.ids import NodeId
-from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload
+from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload, SeqRequest
 from pimd.proto.frames import MeshData, decode_frame, encode_frame
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
 from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, LinkEvent, PeerSaidGoodbye, Role, Up
@@ -213,6 +213,41 @@ def test_goodbye_is_told_with_its_reason_and_both_ends_close() -> None:
     pair.alice.eof_received(0.1)
     pair.bob.tick(1.0)
     assert closed(pair.alice).reason is closed(pair.bob).reason is CloseReason.GOODBYE
+
+
+@pytest.mark.parametrize("reason", list(GoodbyeReason))
+def test_only_a_replaced_link_still_brings_data_and_nothing_else(reason: GoodbyeReason) -> None:
+    pair = Pair(alice=LinkConfig(rekey=RekeyLimits(records=3))).run()
+    pair.bob.close(reason, 0.0)
+    for number in range(10):
+        pair.alice.send(PluginPayload("test.late", bytes([number])), 0.0)
+        pair.alice.send(SeqRequest(BOB.node_id, 1, 1, flood=True, request_id=number), 0.0)
+    heard = len(pair.seen["bob"])
+    pair.run()
+    late = [PluginPayload("test.late", bytes([number])) for number in range(10)]
+    expected = [FrameReceived(frame) for frame in late] if reason is GoodbyeReason.DUPLICATE else []
+    assert [event for event in pair.seen["bob"][heard:] if isinstance(event, FrameReceived)] == expected
+    pair.bob.eof_received(0.1)
+    assert closed(pair.bob).reason is CloseReason.GOODBYE
+
+
+def test_two_that_replace_the_same_link_both_end() -> None:
+    pair = Pair().run()
+    pair.alice.close(GoodbyeReason.DUPLICATE, 0.0)
+    pair.bob.close(GoodbyeReason.DUPLICATE, 0.0)
+    pair.run()
+    assert pair.alice.wants_half_close
+    assert pair.bob.wants_half_close
+    pair.alice.eof_received(0.1)
+    pair.bob.tick(1.0)
+    assert closed(pair.alice).reason is closed(pair.bob).reason is CloseReason.GOODBYE
+
+
+def test_rubbish_on_a_replaced_link_ends_it() -> None:
+    pair = Pair().run()
+    pair.bob.close(GoodbyeReason.DUPLICATE, 0.0)
+    pair.bob.receive(b"\x00\x20" + bytes(32), 0.0)
+    assert closed(pair.bob).reason is CloseReason.PROTOCOL
 
 
 def test_a_goodbye_in_somebody_elses_name_is_ignored() -> None:
