@@ -6,6 +6,10 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from aiohappyeyeballs import start_connection
+
+from pimd.net.lookup import Lookup
+
 ANY_HOST = "::"
 """Listen on every address of both families."""
 BACKLOG = 128
@@ -62,6 +66,9 @@ def _listening_socket(host: str, port: int) -> socket.socket:
 class TcpNetwork:
     """TCP over IPv4 and IPv6."""
 
+    def __init__(self) -> None:
+        self._lookup = Lookup()
+
     async def listen(self, host: str, port: int, accept: Callable[[], asyncio.Protocol]) -> Listener:
         """Bind with SO_REUSEADDR."""
         listening = _listening_socket(host, port)
@@ -70,6 +77,7 @@ class TcpNetwork:
 
     async def dial(self, host: str, port: int, protocol: Callable[[], asyncio.Protocol], timeout_s: float) -> None:
         """Try the host's addresses of both families, the next after 250 ms (RFC 8305)."""
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(timeout_s):
-            await loop.create_connection(protocol, host, port, happy_eyeballs_delay=0.25)
+            addresses = await self._lookup.addresses(host, port)
+            connection = await start_connection(addresses, happy_eyeballs_delay=0.25, interleave=1)
+            await asyncio.get_running_loop().create_connection(protocol, sock=connection)

@@ -1,0 +1,76 @@
+"""Names are looked up aside: a lookup that hangs holds up neither other work nor the end of the program."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pimd.net.lookup import Lookup
+from pimd.net.network import TcpNetwork
+
+
+class Resolver:
+    """Stands for the system's, which asks servers that do not answer until `answer` is set."""
+
+    def __init__(self) -> None:
+        self.answer = threading.Event()
+        self.asked: list[str] = []
+        self._real = socket.getaddrinfo
+
+    def __call__(self, host: str, *args: Any, **kwargs: Any) -> Any:
+        self.asked.append(host)
+        self.answer.wait(20)
+        return self._real("127.0.0.1", *args, **kwargs)
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    silent = Resolver()
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    yield silent
+    silent.answer.set()
+
+
+async def dial(network: TcpNetwork, host: str) -> None:
+    with pytest.raises(TimeoutError):
+        await network.dial(host, 9, asyncio.Protocol, 0.01)
+
+
+def test_the_program_ends_and_works_while_lookups_hang(resolver: Resolver) -> None:
+    async def main() -> str:
+        network = TcpNetwork()
+        for number in range(40):  # more than the event loop's own pool has threads
+            await dial(network, f"h{number}.example")
+        return await asyncio.to_thread(lambda: "done")
+
+    assert asyncio.run(main()) == "done"
+    assert len(resolver.asked) == 40
+    assert not resolver.answer.is_set()
+
+
+async def test_a_name_that_hangs_is_asked_for_once_and_answers_all(resolver: Resolver) -> None:
+    lookup = Lookup()
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(lookup.addresses("h.example", port)) for port in (9, 9, 10)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        resolver.answer.set()
+    assert [address[-1] for address in waiting[1].result()] == [("127.0.0.1", 9)]
+    assert [address[-1] for address in waiting[2].result()] == [("127.0.0.1", 10)]
+    assert resolver.asked == ["h.example"] * 2
+    await lookup.addresses("h.example", 9)
+    assert resolver.asked == ["h.example"] * 3
+
+
+@pytest.mark.parametrize("host", ["relay..example.org", "x" * 64 + ".example.org"])
+async def test_what_is_no_host_name_is_not_found(host: str) -> None:
+    with pytest.raises(socket.gaierror, match="it is no host name"):
+        await Lookup().addresses(host, 9)
+
+
+async def test_what_is_not_found_says_why() -> None:
+    with pytest.raises(socket.gaierror):
+        await Lookup().addresses("999.999.999.999", 9)
