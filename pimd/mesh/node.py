@@ -54,6 +54,7 @@ from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
 from pimd.proto.opening import LinkConfig, LinkPeer
 from pimd.proto.route_table import Route
+from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")
@@ -329,8 +330,10 @@ class Node:
 
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link: card first, then the full table, then everything else."""
-        if self._no_place(link, link.peer_id) is not None:  # others came up since it was admitted
-            link.close(GoodbyeReason.LIMIT)
+        full = self._no_place(link, link.peer_id)
+        if full is not None:  # others came up since it was admitted
+            reason, link.refusal = full
+            link.close(reason)
             return
         first = self._links.best(link.peer_id) is None
         if not self._links.add(link):
@@ -393,8 +396,14 @@ class Node:
         if configured:
             self._dialler.resume(peer)
             if self._policy.pins and self._keystore.pinned(entry.address) is None:
-                await self._keystore.pin(entry.address, peer)
+                await self._pin(entry.address, peer)
         return peer
+
+    async def _pin(self, address: str, peer: NodeId) -> None:
+        try:
+            await self._keystore.pin(address, peer)
+        except DatabaseError as error:
+            log.error("%s is not pinned to %s: %s; whoever answers there next may be pinned", address, peer, error)
 
     def _linked_since(self, node_id: NodeId) -> float | None:
         links = self._links.of(node_id)

@@ -75,29 +75,27 @@ class Openings:
 
     async def dial(self, entry: PeerEntry, network: Network, timeout_s: float) -> NodeId:
         """Connect and wait until the link is up; `DialError` says what happened at which address."""
-        outcome: asyncio.Future[NodeId] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[tuple[PeerLink, str | None]] = asyncio.get_running_loop().create_future()
 
         def connected() -> LinkDriver:
             driver = self._driver(Role.DIALLER, entry)
             link = self._links[driver]
-            link.on_outcome = lambda error: _resolve(outcome, link, entry, error)
+
+            def tell(error: str | None) -> None:
+                if not outcome.done():
+                    outcome.set_result((link, error))
+
+            link.on_outcome = tell
             return driver
 
-        host, port = _split(entry.address)
         try:
-            await network.dial(host, port, connected, timeout_s)
-        except TimeoutError:
-            raise DialError(f"{entry.address} did not answer within {timeout_s:g} s; is the machine on?") from None
-        except socket.gaierror as error:
-            raise DialError(f"{host} cannot be found: {error.strerror}; check the name, and that DNS works") from None
-        except OSError as error:
-            # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-            raise DialError(f"cannot connect to {entry.address}: {reason}; does pimd run there?") from None
-        try:
-            return await outcome
+            await _connect(entry.address, network, connected, timeout_s)
+            link, error = await outcome
         finally:
             outcome.cancel()  # after a cancelled dial nobody waits; the link itself may live
+        if error is not None:
+            raise DialError(f"no link with {entry.address}: {error}")
+        return link.peer_id
 
     def abort_all(self) -> None:
         """Drop every connection that is not an admitted link."""
@@ -138,8 +136,9 @@ class Openings:
         link = self._links[driver]
         link.is_up = link.was_up = True
         link.up_since = self._clock.now()
-        link.tell_outcome(None)
         self._node.link_up(link)
+        if link.refusal is None:
+            link.tell_outcome(None)
 
     def frame(self, driver: LinkDriver, frame: Frame) -> None:
         """Pass on a frame; once the node let go of the link only data that a replaced one still brings."""
@@ -195,15 +194,20 @@ class Openings:
         driver.abort()
 
 
+async def _connect(address: str, network: Network, protocol: Callable[[], LinkDriver], timeout_s: float) -> None:
+    host, port = _split(address)
+    try:
+        await network.dial(host, port, protocol, timeout_s)
+    except TimeoutError:
+        raise DialError(f"{address} did not answer within {timeout_s:g} s; is the machine on?") from None
+    except socket.gaierror as error:
+        raise DialError(f"{host} cannot be found: {error.strerror}; check the name, and that DNS works") from None
+    except OSError as error:
+        # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise DialError(f"cannot connect to {address}: {reason}; does pimd run there?") from None
+
+
 def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _resolve(outcome: asyncio.Future[NodeId], link: PeerLink, entry: PeerEntry, error: str | None) -> None:
-    if outcome.done():
-        return
-    if error is None:
-        outcome.set_result(link.peer_id)
-    else:
-        outcome.set_exception(DialError(f"no link with {entry.address}: {error}"))

@@ -41,7 +41,7 @@ class RoutedFrames:
         self._sealed = sealed
 
     def send(self, dst: NodeId, payload: PluginPayload) -> bool:
-        """Seal and hand to the next hop; False without a route or a card of `dst`, `PayloadTooLarge` before that."""
+        """Seal and hand to the next hop; False without a route or a card of `dst`, else `PayloadTooLarge`."""
         link = self._next_hop(dst)
         known = self._keystore.get(dst)
         if link is None or known is None or known.card is None or self._sealed is None:

@@ -30,6 +30,12 @@ class Victims:
         self._routeless = True
         self._requests: float = float("inf")
 
+    def note_brought(self, node_id: NodeId, neighbour: NodeId) -> None:
+        """Remember who brought the newest card of an identity that is kept."""
+        self.brought_by[node_id] = neighbour
+        if len(self.brought_by) > len(self._identities):  # what could not be written is not kept
+            self.brought_by = {kept: by for kept, by in self.brought_by.items() if kept in self._identities}
+
     def next(self) -> NodeId | None:
         """Return who is to go, or None."""
         self._requests += 1

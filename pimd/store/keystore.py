@@ -147,7 +147,7 @@ class Keystore:
             return Learned.OLD
         self._store(card, held, direct=direct)
         if brought_by is not None:
-            self._victims.brought_by[card.node_id] = brought_by
+            self._victims.note_brought(card.node_id, brought_by)
         return Learned.NEW
 
     def accepts_keys(self, node_id: NodeId, ed25519_pub: bytes, x25519_pub: bytes) -> bool:
@@ -170,12 +170,6 @@ class Keystore:
         """Return the seq of the card held; -1 without one."""
         held = self._identities.get(node_id)
         return held.seq if held is not None and held.card is not None else -1
-
-    def touch(self, node_id: NodeId) -> None:
-        """Note that a known peer was just heard of."""
-        held = self._identities.get(node_id)
-        if held is not None:
-            self._identities.put(node_id, replace(held, last_seen_ms=self._clock.unix_ms()))
 
     def age_out(self, unseen_since_ms: int, most: int) -> int:
         """Let go of up to `most` identities that mean nothing to the user and were not seen since; return how many went.

@@ -119,6 +119,44 @@ async def test_trust_on_first_use_refuses_another_id_at_a_known_address(start_no
         await alice.node.dial(bob.entry())
 
 
+async def test_a_disk_that_takes_no_pin_costs_neither_the_link_nor_the_node(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
+    await alice.keystore._mirror._database.read("PRAGMA query_only = 1")
+    alice.node.keep_dialling(bob.entry(), configured=True)
+    await eventually(lambda: f"is not pinned to {bob.id}" in caplog.text)
+    assert alice.node.is_linked(bob.id)
+    await alice.keystore._mirror._database.read("PRAGMA query_only = 0")
+    alice.node._links.best(bob.id).close(GoodbyeReason.SHUTDOWN)
+    await eventually(lambda: alice.keystore.pinned(bob.entry().address) == bob.id)
+
+
+async def test_a_name_that_cannot_be_one_is_an_address_that_does_not_answer(start_node: StartNode) -> None:
+    alice = await start_node(1)
+    with pytest.raises(DialError, match=r"relay\.\.example\.org cannot be found: it is no host name"):
+        await alice.node.dial(PeerEntry("relay..example.org:9100"))
+
+
+async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(start_node: StartNode) -> None:
+    alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
+    alice.node._links._limit = alice.node._links._strangers_limit = 1
+
+    async def outcome(entry: PeerEntry) -> NodeId | str:
+        try:
+            linked_with: NodeId = await alice.node.dial(entry)
+        except DialError as error:
+            return str(error)
+        return linked_with
+
+    async with asyncio.TaskGroup() as group:
+        dials = [group.create_task(outcome(other.entry())) for other in (bob, carol)]
+    outcomes = [dial.result() for dial in dials]
+    assert [link.peer for link in alice.node.links()] == [one for one in outcomes if isinstance(one, NodeId)]
+    [refused] = [one for one in outcomes if isinstance(one, str)]
+    assert "all 1 places for links are taken" in refused
+
+
 async def test_another_id_than_expected_is_refused(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     with pytest.raises(DialError, match="as expected"):

@@ -164,17 +164,6 @@ async def test_a_link_to_a_peer_whose_card_came_before_it_makes_it_direct_in_sil
         assert known(keystore, alice.id).known == "direct"
 
 
-async def test_the_last_sight_moves_with_touch(path: Path, clock: ManualClock, alice: Person) -> None:
-    async with Keystore.open(path, clock) as keystore:
-        keystore.learn(alice.card(1), direct=False)
-        clock.advance(60)
-        keystore.touch(alice.id)
-        keystore.touch(STRANGER)
-    async with Keystore.open(path, clock) as keystore:
-        assert known(keystore, alice.id).last_seen_ms == clock.unix_ms()
-        assert keystore.get(STRANGER) is None
-
-
 # --- keys that the user imports
 
 
@@ -440,6 +429,7 @@ async def test_what_the_disk_refused_is_not_known_and_not_told_and_works_once_th
         await keystore.set_label(alice.id, "x" * 10_000)
     assert (keystore.list(), keystore.labels(), events.next_waiting()) == ([], {alice.id: "al"}, None)
     await free_disk(keystore)
+    await keystore.unpin(node_id=alice.id)  # changes nothing: there is nothing that could fail
     assert [keystore.learn(peer.card(1), direct=False) for peer in crowd] == [Learned.NEW] * len(crowd)
     await keystore.durable()
     assert len(keystore.list()) == len(crowd)

@@ -10,6 +10,7 @@ from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten, PeerInfoSource, Seen
 from pimd.ids import NodeId
 from pimd.proto.cards import Card
+from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import IDENTITY_LIMIT, Keystore, Learned
 
 Person = Any
@@ -51,6 +52,19 @@ async def test_the_one_not_seen_for_longest_goes_and_it_is_told_before_the_new_o
         assert keystore.counters["identities_evicted"] == 1
     async with Keystore.open(path, clock, limit=3) as keystore:
         assert known_ids(keystore) == {crowd[index].id for index in (0, 2, 3)}
+
+
+async def test_who_brought_what_the_disk_refused_is_forgotten(
+    path: Path, clock: ManualClock, crowd: list[Person], alice: Person
+) -> None:
+    async with Keystore.open(path, clock) as keystore:
+        await keystore._mirror._database.read("PRAGMA query_only = 1")
+        for peer in crowd:
+            keystore.learn(peer.card(1), direct=False, brought_by=alice.id)
+            with pytest.raises(DatabaseError):
+                await keystore.durable()
+        assert (len(keystore.list()), len(keystore._victims.brought_by)) == (0, 1)
+        await keystore._mirror._database.read("PRAGMA query_only = 0")
 
 
 async def test_an_evicted_peer_may_come_back_with_the_same_card(
