@@ -12,8 +12,7 @@ from pimd.lab.streams import Stream
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.proto.link_states import State
-
-HOP_COST = 256
+from pimd.proto.route_table import LINK_COST
 
 N = TypeVar("N", bound=Hashable)
 
@@ -141,7 +140,7 @@ class Convergence:
             return True
         daemon = self._lab.by_id[node_id]
         route = daemon.node.route(destination)
-        if route is None or route.metric != HOP_COST * hops[node_id]:
+        if route is None or route.metric != LINK_COST * hops[node_id]:
             return False
         onwards = next_hop(daemon, destination)
         return onwards is not None and hops.get(onwards) == hops[node_id] - 1

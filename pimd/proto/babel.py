@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pimd.ids import NodeId
 from pimd.proto.control import SeqRequest
 from pimd.proto.destinations import Destinations
-from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
+from pimd.proto.frames import ENTRIES_A_RECORD, METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of
 from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
 from pimd.proto.set_aside import SetAside
@@ -28,8 +28,9 @@ CARD_WISH_S = 2.0
 WISHES_AT_ONCE = 200
 """Cards that one link is asked for in that time; the others wait their turn."""
 HOP_BUDGET = 255
-ENTRIES_A_RECORD = 1000
 DESTINATION_LIMIT = 20_000
+ROOM_SHARE = 100
+"""Looking for the neighbour with the most entries is paid for by a hundredth of them."""
 LOST_LIMIT = 40_000
 """Lost destinations whose distances are kept; while there are as many, destinations beyond the neighbours that are heard of for the
 first time are refused: to forget a distance before its time could make a loop. Of those that nobody was told of as many are
@@ -280,20 +281,27 @@ class Babel(Generic[L]):
         return not known and node_id != neighbour.node_id
 
     def _make_room(self, now: float) -> None:
-        """Over the limit, the neighbour with the most entries loses its newest; those that wait for a card first.
+        """Over the limit, the neighbour with the most entries loses those that wait for a card, in their turn, then its newest.
 
         Dropping the oldest would let a flood that an honest neighbour passes on push out that neighbour.
         """
         while len(self._kept) > DESTINATION_LIMIT:
-            self.dropped += 1
-            most = max(self._links, key=lambda link: len(self.table.of_link(link)) + len(self.aside.of_link(link)))
-            waiting = next(iter(self.aside.of_link(most)), None)
-            if waiting is not None:
-                self.aside.drop(most, waiting)
-                continue
-            victim = next(reversed(self.table.of_link(most)))
-            self.table.drop(most, victim)
-            self._lost_entry(most, victim, now)
+            most = max(self._links, key=self._entries_of)
+            for _ in range(1 + self._entries_of(most) // ROOM_SHARE):
+                self._drop_one(most, now)
+
+    def _entries_of(self, link: L) -> int:
+        return len(self.table.of_link(link)) + len(self.aside.of_link(link))
+
+    def _drop_one(self, link: L, now: float) -> None:
+        self.dropped += 1
+        waiting = next(iter(self.aside.of_link(link)), None)
+        if waiting is not None:
+            self.aside.drop(link, waiting)
+            return
+        victim = next(reversed(self.table.of_link(link)))
+        self.table.drop(link, victim)
+        self._lost_entry(link, victim, now)
 
     def _lost_entry(self, link: L, node_id: NodeId, now: float) -> None:
         route = self.table.selected.get(node_id)

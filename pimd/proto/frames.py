@@ -26,18 +26,8 @@ from pimd.proto.control import (
 )
 from pimd.proto.errors import DecodeError, LocalProtocolError
 
-DATA = 0x02
-HEARTBEAT = 0x04
-CONTROL = 0x05
-ROUTES = 0x07
-
 TTL_START = 255
 METRIC_RETRACTED = 65535
-FLAG_FRAGMENT = 0x01
-FLAG_LAST_FRAGMENT = 0x02
-FLAG_REQUIRES_ACK = 0x04
-FLAG_ACK = 0x08
-FLAG_INTERNET = 0x10
 FLAG_SEALED = 0x20
 FLAG_CONTROL = 0x40
 
@@ -46,6 +36,9 @@ _MESH_HEAD = struct.Struct(">16s16sIBBH")
 _HEARTBEAT = struct.Struct(">QBH")
 _ROUTES_HEAD = struct.Struct(">BH")
 _ROUTE = struct.Struct(">16sQH")
+ENTRY_SIZE = _ROUTE.size
+"""Bytes of a route entry."""
+ENTRIES_A_RECORD = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +169,13 @@ def _decode_routes(plaintext: bytes) -> Routes:
 
 
 __all__ = [
-    "CONTROL",
-    "DATA",
+    "ENTRIES_A_RECORD",
+    "ENTRY_SIZE",
     "FLAG_CONTROL",
     "FLAG_SEALED",
-    "HEARTBEAT",
     "METRIC_RETRACTED",
     "PEER_INFO_REQUEST_LIMIT",
     "PLUGIN_BODY_LIMIT",
-    "ROUTES",
     "TTL_START",
     "CardsCutShort",
     "ControlFrame",

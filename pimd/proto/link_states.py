@@ -41,7 +41,6 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.LEAVING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
-OPENING_STATES = frozenset(set(State) - {State.UP} - ENDS)
 
 
 class CloseReason(enum.Enum):

@@ -14,7 +14,6 @@ from pimd.proto.noise_patterns import handshake_pattern
 KEY_SIZE = 32
 TAG_SIZE = 16
 MAX_NONCE = 2**64 - 1
-MAX_MESSAGE = 65535
 
 _HASHES: dict[str, Callable[[bytes], bytes]] = {
     "SHA256": lambda data: hashlib.sha256(data).digest(),

@@ -10,7 +10,7 @@ from pimd.proto.control import (
     SeqRequest,
     SignedPeerInfo,
 )
-from pimd.proto.frames import Frame, MeshData, RouteEntry, Routes, encode_frame
+from pimd.proto.frames import ENTRIES_A_RECORD, ENTRY_SIZE, Frame, MeshData, RouteEntry, Routes, encode_frame
 from pimd.proto.identity import node_id_of
 
 UNSENT_LIMIT = 1 << 20
@@ -21,10 +21,8 @@ CARDS_LIMIT = 4 << 20
 """Cards, one of each origin; beyond it the one that waits longest is dropped, and comes back when it is asked for."""
 ROUTING_LIMIT = 1 << 20
 """Routes, SeqRequests and PeerInfoRequests together; beyond it the link is closed: its peer does not read."""
-ROUTES_A_RECORD = 1000
 CARDS_A_RECORD = 60_000
 """Bytes; a card has at most 749."""
-_ENTRY_SIZE = 26
 
 
 class OutboxOverflow(Exception):  # noqa: N818 - what happened
@@ -135,7 +133,7 @@ class Outbox:
     def _put_table(self, frame: Routes) -> None:
         """A full table says everything: what waits of an older one, and single entries, would only contradict it."""
         if frame.first:
-            self._sizes["routing"] -= sum(map(len, self._table)) + len(self._routes) * _ENTRY_SIZE
+            self._sizes["routing"] -= sum(map(len, self._table)) + len(self._routes) * ENTRY_SIZE
             self._table.clear()
             self._routes.clear()
         self._in_table = not frame.last
@@ -146,13 +144,13 @@ class Outbox:
     def _put_entries(self, frame: Routes) -> None:
         for entry in frame.entries:
             if self._routes.pop(entry.destination, None) is None:
-                self._grow_routing(_ENTRY_SIZE)
+                self._grow_routing(ENTRY_SIZE)
             self._routes[entry.destination] = entry
 
     def _pop_entries(self) -> bytes:
-        count = min(len(self._routes), ROUTES_A_RECORD)
+        count = min(len(self._routes), ENTRIES_A_RECORD)
         entries = tuple(self._routes.popitem(last=False)[1] for _ in range(count))
-        self._sizes["routing"] -= count * _ENTRY_SIZE
+        self._sizes["routing"] -= count * ENTRY_SIZE
         return encode_frame(Routes(entries, first=False, last=False))
 
     def _grow_routing(self, size: int) -> None:

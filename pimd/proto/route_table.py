@@ -35,11 +35,6 @@ class Route(Generic[L]):
         self.learned_at = learned_at
         """When the neighbour last said so."""
 
-    @property
-    def received(self) -> int:
-        """The metric as the neighbour sent it."""
-        return self.metric - LINK_COST
-
 
 class RouteTable(Generic[L]):
     """All entries of all links, and which of them is used."""
