@@ -83,8 +83,8 @@ class _Play:
         self._messages: list[tuple[LabDaemon, LabDaemon, str]] = []
         self._unanswered: list[tuple[LabDaemon, LabDaemon, str]] = []
         self._talked = 0
-        self._jumped: set[LabDaemon] = set()
-        """Whose clocks were set ahead by more than messages are kept for."""
+        self._may_expire: set[tuple[LabDaemon, LabDaemon, str]] = set()
+        """Written before the clock of their sender was set ahead by more than messages are kept for."""
 
     async def run(self) -> Verdict:
         """Play, and note whatever goes wrong."""
@@ -183,7 +183,7 @@ class _Play:
         await self._talk_for(self.rng.choice((0.0, 0.3, 5.0, 20.0)) * self.rng.random())
         if clock_error_ms:
             if clock_error_ms - daemon.clock_error_ms >= EXPIRY_MS:
-                self._jumped.add(daemon)
+                self._may_expire.update(message for message in self._messages if message[0] is daemon)
             daemon.clock_error_ms = clock_error_ms
         self._tell(f"start {daemon.name} again" + (", its clock set elsewhere" if clock_error_ms else ""))
         await daemon.start()
@@ -265,7 +265,8 @@ class _Play:
     async def _prove_delivery(self) -> None:
         """Every message that was accepted is there, once, if its two ends are connected."""
         began = self.lab.now
-        waiting = dict.fromkeys(message for message in self._messages if self._are_connected(*message[:2]))
+        due = [message for message in self._messages if self._are_connected(*message[:2])]
+        waiting = dict.fromkeys(due)
         while waiting and self.lab.now - began < DELIVERY_S:
             for message in list(waiting):
                 if await self._copies(message):
@@ -273,14 +274,14 @@ class _Play:
             await self.lab.sleep(1.0)
         for message in waiting:
             source, destination, body = message
-            if source in self._jumped and await self._status(message) == "failed":
+            if message in self._may_expire and await self._status(message) == "failed":
                 self._tell(f"{body} from {source.name} expired when its clock was set ahead")
             else:
                 self.judge.fault(f"{body} from {source.name} did not arrive at {destination.name}")
         for message in (*self._messages, *self._unanswered):
             if await self._copies(message) > 1:
                 self.judge.fault(f"{message[2]} is there more than once")
-        self._tell(f"{len(self._messages)} messages delivered")
+        self._tell(f"{len(due) - len(waiting)} of {len(self._messages)} messages delivered")
 
     async def _copies(self, message: tuple[LabDaemon, LabDaemon, str]) -> int:
         source, destination, body = message
@@ -291,7 +292,7 @@ class _Play:
         """What the sender says became of it."""
         source, destination, body = message
         history = await source.call("messages.history", {"peer_node_id": str(destination.id), "limit": 500})
-        return next(str(one["status"]) for one in history["messages"] if one["body"] == body)
+        return next((str(one["status"]) for one in history["messages"] if one["body"] == body), "not there")
 
     def _conclude(self) -> None:
         judge, verdict = self.judge, self.verdict
