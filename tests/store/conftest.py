@@ -1,13 +1,17 @@
-"""Alice, bob and carol, with as many cards as a test needs."""
+"""Alice, bob and carol, with as many cards as a test needs, and a keystore to put them in."""
 
 import dataclasses
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from pimd.clock import ManualClock
 from pimd.ids import NodeId
 from pimd.proto.cards import Card, issue
 from pimd.proto.identity import Identity
+from pimd.store.keystore import Keystore
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,19 @@ def carol() -> Person:
 def crowd() -> list[Person]:
     """Twenty others in the order of their ids."""
     return sorted((person(f"peer {number}") for number in range(20)), key=lambda peer: peer.id)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "peers.db"
+
+
+@pytest.fixture
+async def keystore(path: Path, clock: ManualClock) -> AsyncIterator[Keystore]:
+    async with Keystore.open(path, clock) as keystore:
+        yield keystore

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,6 @@ Person = Any
 KEY = bytes(range(1, 33))
 OTHER_KEY = bytes(range(2, 34))
 STRANGER = NodeId(b"0123456789abcdef")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "peers.db"
-
-
-@pytest.fixture
-async def keystore(path: Path, clock: ManualClock) -> AsyncIterator[Keystore]:
-    async with Keystore.open(path, clock) as keystore:
-        yield keystore
 
 
 def known(keystore: Keystore, node_id: NodeId) -> KnownPeer:

@@ -24,16 +24,6 @@ ALL = 1000
 DAY_S = 24 * 3600
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "peers.db"
-
-
 def age(keystore: Keystore, clock: ManualClock, most: int = ALL) -> int:
     """Let go of everybody who was not seen in this very moment."""
     return keystore.age_out(clock.unix_ms(), most)

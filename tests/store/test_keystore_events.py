@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,6 @@ from pimd.store.keystore import Keystore
 
 Person = Any
 ROUTED, DIRECT = PeerInfoSource.ROUTED, PeerInfoSource.DIRECT
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "peers.db"
-
-
-@pytest.fixture
-async def keystore(path: Path, clock: ManualClock) -> AsyncIterator[Keystore]:
-    async with Keystore.open(path, clock) as keystore:
-        yield keystore
 
 
 def heard(subscription: Subscription[PeerDirectoryEvent]) -> list[PeerDirectoryEvent | Lagged]:

@@ -16,16 +16,6 @@ from pimd.store.keystore import IDENTITY_LIMIT, Keystore, Learned
 Person = Any
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "peers.db"
-
-
 def known_ids(keystore: Keystore) -> set[NodeId]:
     return {peer.node_id for peer in keystore.list()}
 
