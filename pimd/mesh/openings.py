@@ -163,9 +163,8 @@ class Openings:
             self._node.tally.count("openings_failed")
             level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG
             log.log(level, "opening with %s failed: %s", driver.address, detail)
-            if link.dialled and not link.is_proven and detail.startswith(CloseReason.LOST.value):
-                # What a private mesh does with strangers, before it shows anything.
-                detail = "the other end hung up without a word; is it in another mesh? compare `pim mesh status`"
+            if link.dialled and not link.is_proven:
+                detail = _advice(detail)
         said_duplicate = link.goodbye is GoodbyeReason.DUPLICATE and self._node.is_linked(link.peer_id)
         link.tell_outcome(None if said_duplicate else link.refusal or detail)
 
@@ -206,6 +205,16 @@ async def _connect(address: str, network: Network, protocol: Callable[[], LinkDr
         # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise DialError(f"cannot connect to {address}: {reason}; does pimd run there?") from None
+
+
+def _advice(detail: str) -> str:
+    """Say what it can mean that an opening that this side began ended before the other end was proven."""
+    if detail.startswith(CloseReason.LOST.value):
+        # What a private mesh does with strangers, before it shows anything.
+        return "the other end hung up without a word; is it in another mesh? compare `pim mesh status`"
+    if detail.startswith(CloseReason.PROTOCOL.value):
+        return f"what answers there is no pimd, or one that speaks otherwise; is the port right? ({detail})"
+    return detail
 
 
 def _split(address: str) -> tuple[str, int]:

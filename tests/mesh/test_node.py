@@ -138,6 +138,21 @@ async def test_a_name_that_cannot_be_one_is_an_address_that_does_not_answer(star
         await alice.node.dial(PeerEntry("relay..example.org:9100"))
 
 
+async def test_another_program_at_an_address_is_called_so(start_node: StartNode) -> None:
+    alice = await start_node(1)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(DialError, match=r"what answers there is no pimd.*is the port right\?"):
+            await alice.node.dial(PeerEntry(f"{host}:{port}"))
+
+
 async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(start_node: StartNode) -> None:
     alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
     alice.node._links._limit = alice.node._links._strangers_limit = 1
