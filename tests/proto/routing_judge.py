@@ -49,6 +49,11 @@ def longest_path_s(graph: Graph) -> float:
     return max((_slowest(graph, start) for start in graph), default=0.0)
 
 
+def slowest_link_s(graph: Graph) -> float:
+    """One way, with what is waited to gather."""
+    return max((latency + GATHER_S for far_ends in graph.values() for _, latency in far_ends), default=0.0)
+
+
 def _slowest(graph: Graph, start: SimNode) -> float:
     hops, slowest = distances(graph, start), {start: 0.0}
     for node, count in hops.items():  # nearest first

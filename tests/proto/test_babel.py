@@ -21,6 +21,11 @@ def test_some_scenarios(part: int) -> None:
         assert Scenario(seed).run().problems == []
 
 
+def test_a_card_that_is_asked_for_on_a_slow_link_may_take_its_time() -> None:
+    outcome = Scenario(67657).run()  # a way of 0.89 s, of which one link takes 0.33 s
+    assert (outcome.problems, outcome.late) == ([], 1)
+
+
 @pytest.mark.slow  # two thousand scenarios
 @pytest.mark.timeout(0)  # as many as PIMD_ROUTING_SCENARIOS says
 @pytest.mark.parametrize("part", range(8))
