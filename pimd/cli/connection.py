@@ -15,6 +15,8 @@ from pimd.cli.errors import AnsweredError, NoDaemonError
 TIMEOUT_S = 35.0
 """A call runs at most 30 s in the daemon."""
 BATCH_LIMIT = 100
+WRONG_TOKEN = (-32003, -32004)
+"""The second where there were many wrong ones; a right one always gets in."""
 WHAT_TO_DO = (
     "start one with `pimd` (from a checkout: ./scripts/run), or say where it is with --data-dir, --socket or --url"
 )
@@ -90,7 +92,7 @@ class HttpConnection:
     def __init__(self, url: str, token: str) -> None:
         self._url = urlsplit(url)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self.exchange({"jsonrpc": "2.0", "id": 0, "method": "rpc.hello"})
+        result_of(self.exchange({"jsonrpc": "2.0", "id": 0, "method": "rpc.hello"}))
 
     def exchange(self, message: Any) -> Any:
         """POST and read the answer."""
@@ -146,13 +148,15 @@ def connect(
 ) -> Connection:
     """Find the daemon: where it was told to look, else where it says it is, else where it is by default."""
     data = paths.data_dir(data_dir, environ, None)
-    runtime = _runtime(data)
     token = token_file or data / paths.TOKEN_NAME
     if url is not None:
         return HttpConnection(url, _token(token))
     if unix_socket is not None:
         return _unix(unix_socket)
-    for candidate in (candidates := _candidates(environ, data, runtime, only_there=data_dir is not None)):
+    if data_dir is not None or (environ.get("PIM_DATA_DIR") and not environ.get("PIM_RPC_SOCKET")):
+        return _daemon_of(data, token)
+    runtime = _runtime(data)
+    for candidate in (candidates := _candidates(environ, data, runtime)):
         try:
             return UnixConnection(candidate)
         except OSError:
@@ -162,15 +166,47 @@ def connect(
     raise NoDaemonError(f"no daemon answers at {candidates[0]}; {WHAT_TO_DO}")
 
 
-def _candidates(environ: Mapping[str, str], data: Path, runtime: dict[str, Any], *, only_there: bool) -> list[Path]:
-    """Sockets to try in order; a data directory given by hand means the daemon of that directory and no other."""
+def _candidates(environ: Mapping[str, str], data: Path, runtime: dict[str, Any]) -> list[Path]:
+    """Sockets to try in order."""
     default = paths.rpc_socket(environ, None, data)
     named = runtime.get("unix_socket")
     if not named:
         return [default]
-    if only_there:
-        return [Path(named)]
     return [default, Path(named)] if environ.get("PIM_RPC_SOCKET") else [Path(named), default]
+
+
+def _daemon_of(data: Path, token: Path) -> Connection:
+    """Connect with the daemon of a directory that was given, and with no other."""
+    runtime = _runtime(data, given=True)
+    # What a killed daemon left behind may name doors that are another's by now.
+    if runtime.get("unix_socket") and (unix := _own_unix(Path(runtime["unix_socket"]), data)):
+        return unix
+    if runtime.get("http_url") and (http := _own_http(runtime["http_url"], _token(token))):
+        return http
+    raise NoDaemonError(f"no daemon runs on {data}; {WHAT_TO_DO}")
+
+
+def _own_unix(path: Path, data: Path) -> Connection | None:
+    try:
+        connection = UnixConnection(path)
+        if data.samefile(call(connection, "daemon.info")["data_dir"]):
+            return connection
+    except OSError:
+        return None
+    connection.close()
+    return None
+
+
+def _own_http(url: str, token: str) -> Connection | None:
+    """Only the daemon of that directory takes the token that is there."""
+    try:
+        return HttpConnection(url, token)
+    except NoDaemonError:
+        return None
+    except AnsweredError as error:
+        if error.error.get("code") in WRONG_TOKEN:
+            return None
+        raise
 
 
 def _unix(path: Path) -> UnixConnection:
@@ -180,9 +216,15 @@ def _unix(path: Path) -> UnixConnection:
         raise NoDaemonError(f"no daemon answers at {path}: {error.strerror or error}; {WHAT_TO_DO}") from error
 
 
-def _runtime(data: Path) -> dict[str, Any]:
+def _runtime(data: Path, *, given: bool = False) -> dict[str, Any]:
+    """What the daemon says of its doors; where the directory was given, `NoDaemonError` when that may not be read."""
+    path = data / paths.RUNTIME_NAME
     try:
-        found = json.loads((data / paths.RUNTIME_NAME).read_text())
+        found = json.loads(path.read_text())
+    except PermissionError as error:
+        if given:
+            raise NoDaemonError(f"{path}: cannot be read: {error.strerror}; run pim as the daemon's user") from error
+        return {}
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -136,10 +136,16 @@ class Daemon:
             client.close()
 
     def pim(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-        """Run the client."""
+        """Run the client on this daemon's directory."""
+        return self.pim_anywhere("--data-dir", str(self.data_dir), *arguments, stdin=stdin)
+
+    def pim_anywhere(
+        self, *arguments: str, stdin: str | None = None, **environ: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the client, which has to find a daemon."""
         return subprocess.run(
-            [sys.executable, "-m", "pimd.cli", "--data-dir", str(self.data_dir), *arguments],
-            env=self.environ,
+            [sys.executable, "-m", "pimd.cli", *arguments],
+            env=self.environ | environ,
             capture_output=True,
             text=True,
             input=stdin,

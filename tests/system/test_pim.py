@@ -91,7 +91,56 @@ def test_exit_codes_and_what_they_say(daemon: MakeDaemon, tmp_path: Path) -> Non
     alice.kill(signal.SIGTERM)
     gone = alice.pim("status")
     assert (gone.returncode, gone.stdout) == (3, "")
-    assert "no daemon answers" in gone.stderr
+    assert f"no daemon runs on {alice.data_dir}" in gone.stderr
+
+
+@pytest.fixture
+def by_default(daemon: MakeDaemon, tmp_path: Path) -> Daemon:
+    """A daemon that plain `pim` finds."""
+    alice = daemon(XDG_RUNTIME_DIR=str(tmp_path))
+    del alice.environ["PIM_RPC_SOCKET"]
+    alice.start()
+    assert alice.node_id in alice.pim_anywhere("status").stdout
+    return alice
+
+
+def assert_no_daemon_on(data_dir: Path, alice: Daemon) -> None:
+    by_flag = alice.pim_anywhere("--data-dir", str(data_dir), "status")
+    by_environment = alice.pim_anywhere("status", PIM_DATA_DIR=str(data_dir))
+    for done in (by_flag, by_environment):
+        assert (done.returncode, done.stdout) == (3, ""), done
+        assert f"no daemon runs on {data_dir}; start one with `pimd`" in done.stderr
+
+
+def test_a_data_directory_means_its_own_daemon_and_no_other(by_default: Daemon, tmp_path: Path) -> None:
+    assert_no_daemon_on(tmp_path / "none", by_default)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rpc.token").write_text("0" * 64)
+    for left_behind in (
+        {},
+        {"unix_socket": None, "http_url": "http://127.0.0.1:1/rpc"},
+        # The doors of the daemon that was killed there are another's by now.
+        {"unix_socket": by_default.runtime["unix_socket"], "http_url": None},
+        {"unix_socket": None, "http_url": by_default.runtime["http_url"]},
+    ):
+        (other / "daemon.json").write_text(json.dumps(left_behind))
+        assert_no_daemon_on(other, by_default)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_may_not_be_read_is_not_taken_for_one_without_a_daemon(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    (alice.data_dir / "daemon.json").chmod(0)
+    done = alice.pim("status")
+    assert done.returncode == 3
+    assert f"{alice.data_dir / 'daemon.json'}: cannot be read: Permission denied; run pim as" in done.stderr
+
+
+def test_a_socket_of_the_environment_counts_beside_its_data_directory(daemon: MakeDaemon, tmp_path: Path) -> None:
+    alice = daemon().start()
+    assert alice.node_id in alice.pim_anywhere("status", PIM_DATA_DIR=str(tmp_path / "none")).stdout
+    assert alice.node_id in alice.pim_anywhere("status", PIM_DATA_DIR=str(alice.data_dir), PIM_RPC_SOCKET="").stdout
 
 
 def test_it_finds_the_token_and_the_http_door_by_itself(daemon: MakeDaemon) -> None:
