@@ -16,7 +16,7 @@ from pimd.assembly.core_methods import About, CoreMethods
 from pimd.assembly.log_ring import LogRing
 from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, SystemClock
-from pimd.contract import CancellationToken
+from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
@@ -94,6 +94,7 @@ class Started:
     node_id: str
     data_dir: Path
     mesh_address: str
+    membership: Membership
     unix_socket: Path | None
     http_url: str | None
     features: tuple[str, ...]
@@ -298,6 +299,7 @@ def _started(settings: Settings, daemon: Composed) -> Started:
         node_id=str(core.identity.node_id),
         data_dir=core.data_dir.path,
         mesh_address=core.node.listen_address,
+        membership=core.node.membership,
         unix_socket=rpc.unix.path if rpc.unix is not None else None,
         http_url=rpc.http.url if rpc.http is not None else None,
         features=tuple(daemon.assembly.running()),

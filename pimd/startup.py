@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 import shutil
 import sys
 import time
@@ -16,6 +17,7 @@ from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
 from pimd.assembly.log_flood import LogFlood
 from pimd.assembly.log_ring import LogRing
+from pimd.contract import Membership
 from pimd.rpc.unix_socket import SocketInUse
 from pimd.settings import Loaded, SettingsError, load
 from pimd.store.config_file import ConfigFile
@@ -88,7 +90,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, flood: LogFlood, stop
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
         around = Surroundings(path, data_dir, arguments.environ, ring, arguments.pid_file)
         config = ConfigFile(path, paths.user_config_file(arguments.environ), settings, node_name(settings))
-        await run(settings, config, around, stop, _tell)
+        await run(settings, config, around, stop, lambda started: _tell(started, arguments.environ))
     except SettingsError as error:
         return _failed(str(error), EXIT_FAILED)
     except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
@@ -131,16 +133,33 @@ def _failed(text: str, code: int) -> int:
     return code
 
 
-def _tell(started: Started) -> None:
-    """Who it is, where it listens, what to type next: five lines."""
-    # From a checkout the client is not on the path.
-    pim = "pim" if shutil.which("pim") else str(Path(sys.executable).with_name("pim"))
+def _tell(started: Started, environ: Mapping[str, str]) -> None:
+    """Who it is, which mesh, where it listens, what to type next: six lines."""
     doors = [str(door) for door in (started.unix_socket, started.http_url) if door is not None]
     lines = (
         f"pimd {__version__}: this is {started.name}, node {started.node_id}",
         f"  peers reach it at  {started.mesh_address}",
+        f"  its mesh is  {_mesh(started.membership)}",
         f"  programs reach it at  {' and '.join(doors) or 'no door: all of [rpc] is off'}",
         f"  data is in  {started.data_dir}  features: {', '.join(started.features) or 'none'}",
-        f"  next:  {pim} status   or, to link with another machine:  {pim} add ITS-ADDRESS",
+        f"  next:  {_next(started, environ)}",
     )
     print(*lines, sep="\n", flush=True)  # noqa: T201
+
+
+def _mesh(membership: Membership) -> str:
+    name = f", id {membership.mesh_id}" if membership.mesh_id else ""
+    fingerprint = f", fingerprint {membership.fingerprint}" if membership.fingerprint else ""
+    return f"{membership.mode}{name}{fingerprint}"
+
+
+def _next(started: Started, environ: Mapping[str, str]) -> str:
+    if started.unix_socket is None and started.http_url is None:
+        return "nothing for pim, which needs a door; [rpc] unix_enabled = true opens one"
+    # From a checkout the client is not on the path.
+    pim = "pim" if shutil.which("pim") else str(Path(sys.executable).with_name("pim"))
+    # Another terminal need not have $PIM_DATA_DIR; and without a socket of its own, pim tries the default one first.
+    default = paths.data_dir(None, {**environ, "PIM_DATA_DIR": ""}, None)
+    if started.data_dir != default or started.unix_socket is None:
+        pim += f" --data-dir {shlex.quote(str(started.data_dir))}"
+    return f"{pim} status   or, to link with another machine:  {pim} add ITS-ADDRESS"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-BANNER_LINES = 5
+BANNER_LINES = 6
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 
 PROJECT = Path(__file__).parents[2]
-BANNER_LINES = 5
+BANNER_LINES = 6
 
 
 class Failed(Exception):  # noqa: N818

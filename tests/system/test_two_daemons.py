@@ -1,6 +1,8 @@
 """From nothing to the first message, and through every kind of death."""
 
 import json
+import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -103,17 +105,61 @@ def test_daemon_shutdown_answers_and_then_stops(daemon: MakeDaemon) -> None:
     alice.process = None
 
 
-def test_the_banner_says_who_where_and_what_next_in_five_lines(daemon: MakeDaemon) -> None:
+def test_the_banner_says_who_where_and_what_next_in_six_lines(daemon: MakeDaemon) -> None:
     alice = daemon().start()
-    who, mesh, rpc, data, following = alice.banner
+    who, address, mesh, rpc, data, following = alice.banner
     assert "alice" in who
     assert alice.node_id in who
-    assert f":{alice.mesh_port}" in mesh
+    assert f":{alice.mesh_port}" in address
+    assert mesh == "  its mesh is  open\n"
     assert alice.runtime["unix_socket"] in rpc
     assert alice.runtime["http_url"] in rpc
     assert str(alice.data_dir) in data
-    assert "pim status" in following
-    assert "pim add" in following
+    assert f"--data-dir {alice.data_dir} status " in following
+    assert f"--data-dir {alice.data_dir} add " in following
+
+
+def next_command(alice: Daemon) -> str:
+    """The first one that the banner names."""
+    return alice.banner[-1].removeprefix("  next:  ").partition("   or, ")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("data/pim", ""),
+        ("data/pim", "[rpc]\nunix_enabled = false\n"),
+        ("its own place", ""),
+        ("its own place", "[rpc]\nunix_enabled = false\n"),
+    ],
+)
+def test_what_the_banner_says_to_type_next_works_in_another_terminal(
+    daemon: MakeDaemon, tmp_path: Path, name: str, config: str
+) -> None:
+    """Where another daemon has the default socket."""
+    terminal = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+    }
+    other = daemon("other", **terminal)
+    other.environ["PIM_RPC_SOCKET"] = str(tmp_path / "pim.sock")
+    other.start()
+    (tmp_path / "data").mkdir()
+    alice = daemon(name, config, **terminal, PIMD_NODE__NAME="alice").start()
+    command = next_command(alice)
+    environ = {**terminal, "HOME": str(tmp_path), "PYTHONPATH": alice.environ["PYTHONPATH"]}
+    done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, check=False)
+    assert alice.node_id in done.stdout, (command, done)
+
+
+def test_the_banner_of_a_daemon_without_a_door_names_no_command_and_its_private_mesh(daemon: MakeDaemon) -> None:
+    config = "[rpc]\nunix_enabled = false\nhttp_enabled = false\n"
+    config += '[mesh]\nmode = "private"\nmesh_id = "home"\npassphrase = "correct horse battery"\n'
+    alice = daemon(config=config + "kdf = { m_cost_kib = 64, t_cost = 1, p_cost = 1 }\n").start()
+    assert re.fullmatch("  its mesh is  private, id home, fingerprint [0-9a-f]{16}\n", alice.banner[2])
+    assert "status" not in alice.banner[-1]
+    assert "[rpc] unix_enabled = true opens one" in alice.banner[-1]
 
 
 def test_files_are_private(daemon: MakeDaemon) -> None:
