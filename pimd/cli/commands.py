@@ -29,10 +29,7 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
         *_mesh_line(mesh),
         f"{len(up)} of {len(found['peers'])} peers reachable, {found['routes']['active']} routes",
     ]
-    if found["peers"]:
-        lines.append(_peer_table(connection, found["peers"]))
-    else:
-        lines.append("nobody yet; link with another machine: pim add ITS-ADDRESS:9100")
+    lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
 
 
@@ -48,8 +45,30 @@ def _mesh_line(mesh: dict[str, Any] | None) -> list[str]:
 def peers(connection: Connection, options: argparse.Namespace) -> None:
     """Whom this node knows."""
     rows = call(connection, "peers.list", {"all": True})
-    text = _peer_table(connection, rows) if rows else "nobody yet; link with another machine: pim add ITS-ADDRESS:9100"
-    say(options, rows, text)
+    say(options, rows, _peers_text(connection, rows))
+
+
+def _peers_text(connection: Connection, rows: list[dict[str, Any]]) -> str:
+    configured = call_many(connection, [("peers.configured", None)])[0] or []
+    # Whoever was met at an address is one of `rows`.
+    unmet = [row for row in configured if row["node_id"] is None]
+    tables = [_peer_table(connection, rows)] if rows else []
+    tables += [_unmet_table(unmet)] if unmet else []
+    return "\n\n".join(tables) or "nobody yet; link with another machine: pim add ITS-ADDRESS:9100"
+
+
+def _unmet_table(rows: list[dict[str, Any]]) -> str:
+    return table(
+        ("NOT REACHED YET", "NAME", "WHY"),
+        [
+            (
+                visible(row["address"]),
+                visible(row["label"] or "-"),
+                visible(row["last_error"] or "the first attempt is under way"),
+            )
+            for row in rows
+        ],
+    )
 
 
 def _peer_table(connection: Connection, rows: list[dict[str, Any]]) -> str:

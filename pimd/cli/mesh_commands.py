@@ -103,6 +103,35 @@ def pair(connection: Connection, options: argparse.Namespace) -> None:
     say(options, row, f"linked with {row['node_id']} {name} {kept}")
 
 
+def remove(connection: Connection, options: argparse.Namespace) -> None:
+    """Undo `add` and `pair`: take an address or a peer out of the configuration, and hang up."""
+    configured = call(connection, "peers.configured")
+    params = _configured_as(connection, configured, options.who)
+    result = call(connection, "peers.remove", params)
+    gone = [visible(row["address"]) for row in configured if params.items() <= row.items()]
+    if gone:
+        text = f"no longer configured, dialled or linked: {', '.join(gone)}"
+    else:
+        text = f"hung up on {params['node_id']}, which the configuration did not name"
+    say(options, result, text)
+
+
+def _configured_as(connection: Connection, configured: list[dict[str, Any]], wanted: str) -> dict[str, str]:
+    """A label of ours, a configured address, the label of one where nobody was met yet, else whoever that names."""
+    ours = labelled(_everybody(connection), wanted)
+    if ours is not None:
+        return {"node_id": ours}
+    address = with_port(wanted)
+    entries = [row for row in configured if row["address"] == address]
+    entries = entries or [row for row in configured if row["node_id"] is None and row["label"] == wanted]
+    if len(entries) > 1:
+        lines = "".join(f"\n  {row['address']}" for row in entries)
+        raise PimError(f"{visible(wanted)!r} can mean several addresses; give one of them:{lines}")
+    if entries:
+        return {"config_entry_id": entries[0]["config_entry_id"]}
+    return {"node_id": resolve(connection, wanted)}
+
+
 def _whom(connection: Connection, wanted: str) -> dict[str, str]:
     """A label of ours, an address, or one of those nearby.
 

@@ -122,3 +122,5 @@ def _add_mesh_commands(command: AddCommand) -> None:
     pair.add_argument("who", metavar="NAME-OR-ID-OR-ADDRESS", help="one of `pim discover`, or host:port")
     pair.add_argument("--label", help="what to call it")
     pair.add_argument("--once", action="store_true", help="do not write it into the configuration")
+    remove = command("remove", mesh_commands.remove, "undo add and pair: hang up, and link with it no more by itself")
+    remove.add_argument("who", metavar="NAME-OR-ID-OR-ADDRESS", help="one of `pim peers`, or host:port")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pimd.cli import mesh_commands
-from pimd.cli.commands import status
+from pimd.cli.commands import peers, status
 from pimd.cli.errors import PimError
 
 A, B, C = ("a" * 32, "ab" * 4 + "b" * 24, "ab" * 4 + "c" * 24)
@@ -30,6 +30,7 @@ class Answers:
         }
         self.names: dict[str, str] = {}
         self.paired: dict[str, Any] | None = None
+        self.removed: dict[str, Any] | None = None
 
     def exchange(self, message: Any) -> Any:
         if isinstance(message, list):
@@ -40,6 +41,8 @@ class Answers:
         elif method == "peers.pair":
             self.paired = params
             result = known(params.get("node_id", A), params.get("label"))
+        elif method == "peers.remove":
+            self.removed, result = params, None
         elif method in self.results:
             result = self.results[method]
         else:
@@ -198,3 +201,61 @@ def test_status_has_a_line_of_the_mesh(mesh: dict[str, Any], line: str, capsys: 
     }
     status(Answers(status=found, mesh__status=mesh), options())
     assert line in capsys.readouterr().out.splitlines()
+
+
+def kept(
+    address: str, node_id: str | None = None, label: str | None = None, error: str | None = None
+) -> dict[str, Any]:
+    entry = {"config_entry_id": f"tcp:{address}", "address": address, "node_id": node_id, "label": label}
+    return entry | {"last_error": error}
+
+
+def test_addresses_where_nobody_was_met_yet_are_listed_below_the_peers(capsys: pytest.CaptureFixture[str]) -> None:
+    configured = [kept("10.0.0.1:1", A), kept("10.0.0.2:1", label="nas", error="refused\x1b"), kept("10.0.0.3:1")]
+    row = {"state": "active", "route_hops": 1, "latency_ms": 1, "last_seen_s": 1}
+    peers(Answers(peers__list=[known(A, "Ann") | row], peers__configured=configured), options())
+    above, below = capsys.readouterr().out.split("\n\n")
+    assert "Ann" in above
+    assert [line.split(maxsplit=2) for line in below.splitlines()[1:]] == [
+        ["10.0.0.2:1", "nas", "refused\\x1b"],
+        ["10.0.0.3:1", "-", "the first attempt is under way"],
+    ]
+    peers(Answers(peers__configured=configured), options())
+    assert "nobody yet" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("who", "params", "words"),
+    [
+        ("Ann", {"node_id": A}, "no longer configured, dialled or linked: 10.0.0.1:9100, 10.0.0.2:1"),
+        ("nas", {"node_id": B}, f"hung up on {B}, which the configuration did not name"),
+        (
+            "10.0.0.1",
+            {"config_entry_id": "tcp:10.0.0.1:9100"},
+            "no longer configured, dialled or linked: 10.0.0.1:9100\n",
+        ),
+        ("nas:9100", {"config_entry_id": "tcp:nas:9100"}, "no longer configured, dialled or linked: nas:9100\n"),
+        ("box", {"config_entry_id": "tcp:10.0.0.4:1"}, "no longer configured, dialled or linked: 10.0.0.4:1\n"),
+        ("carol", {"node_id": C}, f"hung up on {C}"),
+        (C.upper(), {"node_id": C}, f"hung up on {C}"),
+    ],
+)
+def test_who_is_removed(who: str, params: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configured = [
+        kept("10.0.0.1:9100", A),
+        kept("10.0.0.2:1", A),
+        kept("nas:9100", label="box of old"),
+        kept("10.0.0.4:1", label="box"),
+    ]
+    daemon = Answers(peers__list=[known(A, "Ann"), known(B, "nas"), known(C)], peers__configured=configured)
+    daemon.names = {C: "carol"}
+    mesh_commands.remove(daemon, options(who))
+    assert daemon.removed == params
+    assert words in capsys.readouterr().out
+
+
+def test_a_label_of_two_addresses_removes_neither() -> None:
+    daemon = Answers(peers__configured=[kept("10.0.0.1:1", label="box"), kept("10.0.0.2:1", label="box")])
+    with pytest.raises(PimError, match=r"several addresses; give one of them:\n  10\.0\.0\.1:1\n  10\.0\.0\.2:1"):
+        mesh_commands.remove(daemon, options("box"))
+    assert daemon.removed is None

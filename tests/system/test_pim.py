@@ -50,6 +50,26 @@ def test_reading_marks_read_unless_told_not_to(pair: tuple[Daemon, Daemon]) -> N
     assert json.loads(bob.pim("inbox", "--json").stdout)[0]["unread_count"] == 0
 
 
+def test_what_add_kept_is_listed_before_it_is_reached_and_remove_undoes_it(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    assert "`pim peers` shows it" in alice.pim("add", "127.0.0.1:1", "--label", "nas").stdout
+    for command in ("peers", "status"):
+        listed = alice.pim(command).stdout.splitlines()[-1].split(maxsplit=2)
+        assert listed[:2] == ["127.0.0.1:1", "nas"]
+    assert alice.pim("remove", "nas").stdout == "no longer configured, dialled or linked: 127.0.0.1:1\n"
+    assert "nobody yet" in alice.pim("peers").stdout
+    assert "[[peers]]" not in alice.config.read_text()
+    again = alice.pim("remove", "nas")
+    assert (again.returncode, "nobody here is called 'nas'" in again.stderr) == (1, True)
+
+
+def test_a_peer_is_removed_by_its_name(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    done = alice.pim("remove", "bob")
+    assert done.stdout == f"no longer configured, dialled or linked: 127.0.0.1:{bob.mesh_port}\n"
+    assert alice.call("peers.configured") == []
+
+
 def test_labels_and_forgetting(pair: tuple[Daemon, Daemon]) -> None:
     alice, bob = pair
     bob_id = bob.node_id

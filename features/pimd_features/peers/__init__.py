@@ -13,7 +13,7 @@ from pimd.contract import (
     Provided,
 )
 from pimd_features.peers.identities import block, export_identity, forget, get, import_identity, label, unblock
-from pimd_features.peers.linking import add_static, list_peers, remove
+from pimd_features.peers.linking import add_static, configured, list_peers, remove
 from pimd_features.peers.models import STREAM, PeersEvent
 from pimd_features.peers.nearby import discovered
 from pimd_features.peers.pairing import connect_dynamic, pair
@@ -32,6 +32,7 @@ FEATURE = Feature(
         unblock,
         forget,
         add_static,
+        configured,
         remove,
         pair,
         connect_dynamic,

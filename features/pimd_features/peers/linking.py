@@ -10,6 +10,7 @@ from pimd.contract import (
     DialInfo,
     InvalidParams,
     InvalidPeerAddress,
+    NoParams,
     NotSupported,
     PeerAlreadyExists,
     PeerEntry,
@@ -18,7 +19,7 @@ from pimd.contract import (
     PluginContext,
     rpc,
 )
-from pimd_features.peers.models import Added, AddStaticParams, ListParams, RemoveParams
+from pimd_features.peers.models import Added, AddStaticParams, Configured, ListParams, RemoveParams
 from pimd_features.peers.plugin import refuse_other_mechanisms
 from pimd_features.peers.rows import Rows
 
@@ -56,10 +57,28 @@ def entry_id(address: str) -> str:
 async def list_peers(ctx: PluginContext, params: ListParams) -> list[PeerSummary]:
     """List linked peers, nodes with a route, and configured peers that are down.
 
-    A configured peer shows once its id is known. With `all` the identities without a route are listed too, as failed.
+    A configured peer shows once its id is known; `peers.configured` lists the addresses. With `all` the identities without
+    a route are listed too, as failed.
     """
     rows = Rows(ctx)
     return rows.everybody() if params.all else rows.reachable()
+
+
+@rpc("peers.configured")
+async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
+    """List the addresses of the configuration file that are kept linked, and how that goes."""
+    return [
+        Configured(
+            config_entry_id=entry_id(dial.entry.address),
+            address=dial.entry.address,
+            label=dial.entry.label or None,
+            node_id=dial.node_id,
+            state=dial.state,
+            last_error=dial.last_error,
+        )
+        for dial in ctx.services[MESH].dials()
+        if dial.configured
+    ]
 
 
 @rpc("peers.add_static", errors=(InvalidPeerAddress, PeerAlreadyExists, NotSupported, ConfigSaveRejected))

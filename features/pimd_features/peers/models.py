@@ -87,6 +87,17 @@ class Added(Result):
     config_entry_id: str
 
 
+class Configured(Result):
+    """One address of the configuration file that is kept linked."""
+
+    config_entry_id: str = Field(description="What peers.remove takes.")
+    address: str
+    label: str | None
+    node_id: NodeIdHex | None = Field(description="Null until somebody was met there, unless the file names the node.")
+    state: Literal["connecting", "waiting", "up"]
+    last_error: str | None = Field(description="Why the last attempt failed.")
+
+
 class RemoveParams(Params):
     """One of the two."""
 
