@@ -124,6 +124,8 @@ class MessagingPlugin(DaemonPlugin):
         if size > BODY_LIMIT:
             raise MessageBodyTooLarge(f"a message has at most {BODY_LIMIT} bytes of UTF-8, this one {size}; split it")
         peer = params.peer_node_id
+        if peer == self._ctx.identity.node_id:
+            raise InvalidParams("parameter peer_node_id: this is the node itself")
         known = self._keystore.get(peer)
         if known is None:
             raise MessagePeerUnknown(

@@ -78,12 +78,13 @@ async def unblock(ctx: PluginContext, params: PeerParams) -> None:
             mesh.keep_dialling(dial.entry, configured=dial.configured)
 
 
-@rpc("peers.forget", errors=(StorageError,))
+@rpc("peers.forget", errors=(InvalidParams, StorageError))
 async def forget(ctx: PluginContext, params: ForgetParams) -> Forgot:
     """Delete a peer's identity, label, pin and contact mark; its messages only when asked.
 
     The same card is not learned again; a newer one, or a link, makes the peer a stranger anew. An existing link stays.
     """
+    refuse_own_id(ctx, params.node_id)
     known = await ctx.services[KEYSTORE].forget(params.node_id)
     messages, conversation = 0, False
     if params.also_delete_messages:

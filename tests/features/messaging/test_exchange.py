@@ -206,6 +206,14 @@ async def test_a_key_learned_later_seals_what_waits_anew(party: MakeParty) -> No
     assert [message.body for message in await bob.messages(alice)] == ["for your real key"]
 
 
+async def test_a_node_sends_nothing_to_itself(party: MakeParty) -> None:
+    alice = await party("alice")
+    alice.learn(alice)
+    with pytest.raises(InvalidParams, match="peer_node_id: this is the node itself"):
+        await alice.say(alice, "hello")
+    assert await alice.messages(alice) == []
+
+
 @pytest.mark.parametrize(
     ("body", "error"), [("", InvalidParams), ("x" * 8193, MessageBodyTooLarge), ("ü" * 4097, MessageBodyTooLarge)]
 )

@@ -36,7 +36,7 @@ def test_what_cannot_be_is_refused_in_words(alice: Daemon, method: str, params: 
     assert f"parameter {words}" in error["message"]
 
 
-@pytest.mark.parametrize("method", ["block", "pair", "import_identity"])
+@pytest.mark.parametrize("method", ["block", "pair", "import_identity", "forget"])
 def test_the_node_itself_is_no_peer(alice: Daemon, method: str) -> None:
     params = {"node_id": alice.node_id, "trust": "once", "x25519_pubkey": KEY}
     error = alice.ask(f"peers.{method}", params)["error"]
