@@ -70,6 +70,23 @@ def test_a_peer_is_removed_by_its_name(pair: tuple[Daemon, Daemon]) -> None:
     assert alice.call("peers.configured") == []
 
 
+def test_sending_says_whether_there_is_a_way(pair: tuple[Daemon, Daemon]) -> None:
+    alice, bob = pair
+    bob_id = bob.node_id
+    assert alice.pim("send", "bob", "hello").stdout.startswith(f"on its way to {bob_id} (message ")
+    alice.pim("remove", "bob")
+    done = alice.pim("send", "bob", "hello")
+    assert done.stdout.startswith("kept; no way to bob now, it goes out when there is one (message "), done
+
+
+def test_the_node_itself_is_nobody_to_write_to_or_to_forget(daemon: MakeDaemon) -> None:
+    alice = daemon().start()
+    for command in (["send", "alice", "hello"], ["send", alice.node_id, "hello"], ["forget", "alice"]):
+        done = alice.pim(*command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "node_id: this is the node itself (error -32602)" in done.stderr
+
+
 def test_labels_and_forgetting(pair: tuple[Daemon, Daemon]) -> None:
     alice, bob = pair
     bob_id = bob.node_id
