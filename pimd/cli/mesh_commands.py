@@ -71,10 +71,18 @@ def discover(connection: Connection, options: argparse.Namespace) -> None:
             for row in rows
         ],
     )
-    nobody = (
-        "nobody announces itself nearby; `pim features` shows whether discovery runs, `pim pair ADDRESS` needs none"
-    )
-    say(options, rows, text if rows else nobody)
+    say(options, rows, text if rows else _why_nobody(connection))
+
+
+def _why_nobody(connection: Connection) -> str:
+    features = {row["name"]: row for row in call(connection, "features.list")}
+    discovery = features.get("discovery")
+    if discovery is None or discovery["state"] == "running":
+        return "nobody announces itself nearby; `pim pair ADDRESS` needs no announcement"
+    what = f"discovery is off ({visible(discovery['reason'])})"
+    if discovery["state"] == "not_built":
+        return f"{what}; build or install one with it, or use `pim pair ADDRESS`, which needs none"
+    return f"""{what}; `pim call features.enable '{{"name": "discovery"}}'` turns it on until the next start"""
 
 
 def _everybody(connection: Connection) -> list[dict[str, Any]]:

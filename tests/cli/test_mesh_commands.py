@@ -152,8 +152,29 @@ def test_discovered_nodes_are_listed_with_what_is_known_of_them(capsys: pytest.C
     ]
     mesh_commands.discover(daemon, options(json=True))
     assert json.loads(capsys.readouterr().out) == rows
-    mesh_commands.discover(Answers(), options())
-    assert "pim features" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        ([{"name": "discovery", "state": "running", "reason": "present"}], "nobody announces itself nearby"),
+        ([], "nobody announces itself nearby"),
+        (
+            [{"name": "discovery", "state": "disabled", "reason": "[discovery] enabled = false"}],
+            "discovery is off ([discovery] enabled = false); "
+            """`pim call features.enable '{"name": "discovery"}'` turns it on""",
+        ),
+        (
+            [{"name": "discovery", "state": "not_built", "reason": "made without"}],
+            "discovery is off (made without); build or install one",
+        ),
+    ],
+)
+def test_where_nobody_is_discovered_it_says_why(
+    features: list[dict[str, str]], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesh_commands.discover(Answers(features__list=features), options())
+    assert capsys.readouterr().out.startswith(words)
 
 
 def test_a_trace_that_was_not_reached_shows_its_hops_and_fails_with_the_reason(

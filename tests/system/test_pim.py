@@ -21,7 +21,7 @@ def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> No
         (["peers"], [bob_id, "active"]),
         (["routes"], [bob_id, '"bob"', bob_id[:8]]),
         (["trace", "bob"], ['1    "bob"', bob_id, "itself", " ms"]),
-        (["discover"], []),
+        (["discover"], ["discovery is off ([discovery] enabled = false)"]),
         (["mesh", "status"], ["mode", "open"]),
         (["features"], ["messaging", "running", "built-in"]),
         (["call", "rpc.methods"], ["messages.send"]),
