@@ -14,6 +14,10 @@ class PimError(Exception):
 
     code = EXIT_ANSWERED
 
+    def for_programs(self) -> dict[str, Any] | None:
+        """What `--json` prints, with the exit code as `code`; None when the answer is printed already."""
+        return {"code": self.code, "message": str(self)}
+
 
 class AnsweredError(PimError):
     """The daemon answered with an error."""
@@ -21,6 +25,18 @@ class AnsweredError(PimError):
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(f"{error.get('message', 'no reason given')} (error {error.get('code')})")
         self.error = error
+
+    def for_programs(self) -> dict[str, Any] | None:
+        """The error as the daemon gave it."""
+        return self.error
+
+
+class NotReachedError(PimError):
+    """The daemon's answer says that a node was not reached."""
+
+    def for_programs(self) -> dict[str, Any] | None:
+        """Nothing more than that answer."""
+        return None
 
 
 class UsageError(PimError):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pimd.cli.commands import say, with_port
 from pimd.cli.connection import Connection, call, call_many
-from pimd.cli.errors import PimError
+from pimd.cli.errors import NotReachedError, PimError
 from pimd.cli.names import labelled, resolve, resolve_nearby, self_given, shown
 from pimd.cli.text import span, table, visible
 
@@ -44,7 +44,7 @@ def trace(connection: Connection, options: argparse.Namespace) -> None:
     if lines or options.json:
         say(options, found, "\n".join(lines))
     if not found["reached"]:
-        raise PimError(f"{node_id} was not reached: {found['note']}")
+        raise NotReachedError(f"{node_id} was not reached: {found['note']}")
 
 
 def _hop(hop: dict[str, Any]) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from pimd import __version__
 from pimd.cli import commands, mesh_commands
 from pimd.cli.connection import Connection, connect
-from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, AnsweredError, PimError
+from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, PimError, UsageError
 from pimd.cli.inbox import inbox
 from pimd.cli.text import visible
 
@@ -21,14 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program `pim`; returns 0, 1 (answered with an error), 2 (usage) or 3 (no daemon)."""
     # Not as defaults of the parser: a flag before the command would be overwritten by the command's default.
     options = argparse.Namespace(data_dir=None, socket=None, url=None, token_file=None, json=False)
-    _parser().parse_args(argv, options)
     try:
+        _parser().parse_args(argv, options)
         _run(options)
     except PimError as error:
-        if options.json and isinstance(error, AnsweredError):
-            print(json.dumps({"error": error.error}))
-        # What the daemon says may quote strangers; the line breaks are ours.
-        print("pim: " + "\n".join(visible(line) for line in str(error).split("\n")), file=sys.stderr)
+        # A command line that is wrong may be given up before --json is read.
+        _tell(error, as_json=options.json or "--json" in (sys.argv if argv is None else argv))
         return error.code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -36,6 +35,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader had enough; the interpreter's own flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
+
+
+def _tell(error: PimError, *, as_json: bool) -> None:
+    if as_json and (found := error.for_programs()) is not None:
+        print(json.dumps({"error": found}))
+    # What the daemon says may quote strangers; the line breaks are ours.
+    print("pim: " + "\n".join(visible(line) for line in str(error).split("\n")), file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Also of each command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave it to the program to tell."""
+        self.print_usage(sys.stderr)
+        raise UsageError(message)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -53,7 +68,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     for flag, kind, text in (
         ("--data-dir", Path, "the daemon's data directory"),
         ("--socket", Path, "the daemon's Unix socket"),
@@ -62,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         common.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pim",
         description="Talks to the pimd daemon of this machine.",
         epilog="A NAME is a label given here, or what a peer calls itself when only one does.",
@@ -80,9 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _adder(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> AddCommand:
+def _adder(subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser) -> AddCommand:
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
         made = subparsers.add_parser(name, help=text, description=text, parents=[common])
         made.set_defaults(command=run)

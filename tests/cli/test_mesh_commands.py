@@ -185,8 +185,9 @@ def test_a_trace_that_was_not_reached_shows_its_hops_and_fails_with_the_reason(
         {"hop": 2, "node_id": B, "label": None, "name": "b\x1b", "next_hop": None, "time_ms": 2.5, "state": "no_route"},
     ]
     daemon = Answers(route__trace={"reached": False, "hops": hops, "note": f"{B} has no route to {C}"})
-    with pytest.raises(PimError, match=f"{C} was not reached: {B} has no route to {C}"):
+    with pytest.raises(PimError, match=f"{C} was not reached: {B} has no route to {C}") as caught:
         mesh_commands.trace(daemon, options(C))
+    assert caught.value.for_programs() is None
     assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
         ["1", "Ann", A, B[:8], "1.5", "ms"],
         ["2", '"b\\x1b"', B, "-", "2.5", "ms"],

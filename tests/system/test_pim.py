@@ -123,8 +123,11 @@ def test_exit_codes_and_what_they_say(daemon: MakeDaemon, tmp_path: Path) -> Non
         assert done.returncode == code, (arguments, done)
         assert words in done.stderr, (arguments, done)
         assert "Traceback" not in done.stderr
-    error = alice.pim("--json", "call", "no.such")
-    assert json.loads(error.stdout)["error"]["code"] == -32601
+        as_json = alice.pim(*arguments, "--json")
+        error = json.loads(as_json.stdout)["error"]
+        assert (as_json.returncode, as_json.stderr) == (done.returncode, done.stderr)
+        assert error["message"] in done.stderr
+        assert error["code"] == code or f"(error {error['code']})" in done.stderr
     alice.kill(signal.SIGTERM)
     gone = alice.pim("status")
     assert (gone.returncode, gone.stdout) == (3, "")
