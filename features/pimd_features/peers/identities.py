@@ -104,7 +104,7 @@ async def import_identity(ctx: PluginContext, params: ImportParams) -> Imported:
     refuse_own_id(ctx, params.node_id)
     key = bytes.fromhex(params.x25519_pubkey)
     try:
-        new = await ctx.services[KEYSTORE].import_identity(params.node_id, key, params.friendly_name)
+        new = await ctx.services[KEYSTORE].import_identity(params.node_id, key, params.friendly_name or "")
     except KeyConflict as conflict:
         raise PeerIdentityMismatch(
             f"{params.node_id} has signed another key than the one given; the signed one stays",

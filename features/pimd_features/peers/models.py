@@ -26,6 +26,8 @@ def _name(text: str) -> str:
 
 
 Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT), AfterValidator(_visible)]
+LabelOrNone = Annotated[str, Field(max_length=LABEL_LIMIT), AfterValidator(_visible)] | None
+"""An empty one is none."""
 Name = Annotated[str, AfterValidator(_name)]
 """As on a card: at most 64 bytes of UTF-8, nothing invisible."""
 Mechanism = Literal["tcp", "bluetooth", "wifi_direct"]
@@ -77,7 +79,7 @@ class AddStaticParams(Params):
 
     address: str
     mechanism: Mechanism = "tcp"
-    label: Label | None = None
+    label: LabelOrNone = None
 
 
 class Added(Result):
@@ -112,14 +114,15 @@ class PairParams(Params):
     node_id: NodeIdHex | None = None
     address: str | None = None
     mechanism: Mechanism = "tcp"
-    label: Label | None = None
+    label: LabelOrNone = None
 
 
 class ImportParams(PeerParams):
     """A key that the user brings."""
 
     x25519_pubkey: X25519Hex
-    friendly_name: Name = ""
+    friendly_name: Name | None = None
+    """None, or an empty one, keeps the name that is held."""
 
 
 class Imported(Result):

@@ -65,7 +65,7 @@ async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
     except RpcError as error:
         _tell_of_failure(ctx, params.node_id, error.message)
         raise
-    if params.label is not None:
+    if params.label:
         await ctx.services[KEYSTORE].set_label(node_id, params.label)
     if params.trust == "persist" and not _is_configured(ctx, entry, params):
         await configure(ctx, entry)

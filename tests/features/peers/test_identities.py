@@ -50,6 +50,20 @@ def test_a_key_is_taken_and_labelled(alice: Daemon) -> None:
     assert (row["label"], row["known"], row["x25519_pubkey"]) == ("B", "imported", KEY)
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_an_import_without_a_name_keeps_the_one_held(alice: Daemon, nothing: str | None) -> None:
+    params = {"node_id": SOMEBODY, "x25519_pubkey": KEY, "friendly_name": "Carol"}
+    alice.call("peers.import_identity", params)
+    alice.call("peers.import_identity", params | {"friendly_name": nothing})
+    assert alice.call("peers.export_identity", {"node_id": SOMEBODY})["name"] == "Carol"
+
+
+def test_an_empty_label_of_an_address_is_none(alice: Daemon) -> None:
+    alice.call("peers.add_static", {"address": "127.0.0.1:1", "label": ""})
+    assert alice.call("peers.configured")[0]["label"] is None
+    assert "label" not in alice.config.read_text()
+
+
 def test_a_pairing_that_fails_at_an_address_is_told_when_it_is_known_whom_it_was_for(alice: Daemon) -> None:
     with alice.socket() as client:
         client.call("peers.subscribe")

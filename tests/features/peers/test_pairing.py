@@ -25,6 +25,7 @@ def test_a_peer_that_linked_by_itself_is_kept_by_its_id(daemon: MakeDaemon) -> N
     alice.call("peers.pair", {"node_id": bob_id, "trust": "persist"})
     assert alice.config.read_text().count("[[peers]]") == 1
     alice.call("peers.pair", {"node_id": bob_id, "trust": "once"})
+    assert alice.call("peers.pair", {"node_id": bob_id, "trust": "once", "label": ""})["label"] == "bob"
 
 
 def test_a_configured_peer_that_is_down_is_dialled_and_the_failure_told(daemon: MakeDaemon) -> None:
