@@ -8,7 +8,7 @@ from typing import Any
 from pimd.cli.connection import Connection, call, call_many
 from pimd.cli.errors import UsageError
 from pimd.cli.names import resolve, self_given, shown
-from pimd.cli.text import moment, span, table, visible
+from pimd.cli.text import counted, moment, span, table, visible
 
 DEFAULT_PORT = 9100
 
@@ -27,7 +27,7 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
         f"{visible(found['node'])}  {found['node_id']}",
         f"up {span(found['uptime_s'])}, peers reach it on tcp port {found['transport']['tcp']['port']}",
         *_mesh_line(mesh),
-        f"{len(up)} of {len(found['peers'])} peers reachable, {found['routes']['active']} routes",
+        f"{len(up)} of {counted(len(found['peers']), 'peer')} reachable, {counted(found['routes']['active'], 'route')}",
     ]
     lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
@@ -121,7 +121,7 @@ def forget(connection: Connection, options: argparse.Namespace) -> None:
     result = call(connection, "peers.forget", params)
     text = f"{node_id} is forgotten" if result["forgot_identity"] else f"nothing was known of {node_id}"
     if options.delete_messages:
-        text += f"; {result['deleted_messages']} messages deleted"
+        text += f"; {counted(result['deleted_messages'], 'message')} deleted"
     say(options, result, text)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pimd.cli.commands import with_port
-from pimd.cli.text import moment, span, table, visible, width
+from pimd.cli.text import counted, moment, span, table, visible, width
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 
@@ -54,6 +54,10 @@ def test_moments_and_spans() -> None:
     assert len(moment(1_780_000_000_000)) == len("2026-05-28 20:26:40")
     assert moment(10**30) == str(10**30)
     assert [span(s) for s in (0, 59.9, 60, 3600, 86400 * 3)] == ["0 s", "59 s", "1 min", "1 h", "3 d"]
+
+
+def test_one_is_singular() -> None:
+    assert [counted(number, "route") for number in (0, 1, 2)] == ["0 routes", "1 route", "2 routes"]
 
 
 @pytest.mark.parametrize(

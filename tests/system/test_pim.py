@@ -17,7 +17,7 @@ def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> No
     alice, bob = pair
     bob_id = bob.node_id
     for command, words in (
-        (["status"], [alice.node_id, "open mesh", "1 of 1 peers", bob_id, '"bob"']),
+        (["status"], [alice.node_id, "open mesh", "1 of 1 peer reachable, 1 route\n", bob_id, '"bob"']),
         (["peers"], [bob_id, "active"]),
         (["routes"], [bob_id, '"bob"', bob_id[:8]]),
         (["trace", "bob"], ['1    "bob"', bob_id, "itself", " ms"]),
@@ -93,7 +93,7 @@ def test_labels_and_forgetting(pair: tuple[Daemon, Daemon]) -> None:
     alice.call("peers.label", {"node_id": bob_id, "label": "Bobby"})
     alice.pim("send", "Bobby", "hello")
     done = alice.pim("forget", "Bobby", "--delete-messages")
-    assert f"{bob_id} is forgotten; 1 messages deleted" in done.stdout
+    assert f"{bob_id} is forgotten; 1 message deleted" in done.stdout
     assert alice.pim("send", "Bobby", "hello").returncode == 1
 
 
