@@ -173,6 +173,6 @@ class Dialler:
     def _note_failure(self, kept: _Kept, text: str) -> None:
         if text != kept.last_error:  # the same trouble every minute is logged once
             # Whoever is on the local network can make us dial what does not answer; that is no reason to warn.
-            log.log(logging.WARNING if kept.configured else logging.INFO, "%s; trying again until it answers", text)
+            log.log(logging.WARNING if kept.configured else logging.INFO, "%s (trying again until it answers)", text)
         kept.last_error = text
         kept.state = "waiting"
