@@ -10,7 +10,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT, InlineTable, Table
+from tomlkit.items import Array, InlineTable, Table
 
 from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
@@ -98,35 +98,25 @@ class ConfigFile:
         return []
 
     async def add_peer(self, entry: PeerEntry) -> None:
-        """Append a `[[peers]]` table."""
+        """Append to the peers, in the form that the file has them."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
-            table = tomlkit.table()
-            table["mechanism"] = entry.mechanism
-            table["address"] = entry.address
-            if entry.node_id is not None:
-                table["node_id"] = str(entry.node_id)
-            if entry.label:
-                table["label"] = entry.label
-            peers = document.get("peers")
-            if not isinstance(peers, AoT):
-                peers = document["peers"] = tomlkit.aot()
-            peers.append(table)
+            peers = document.setdefault("peers", tomlkit.aot())
+            inline = isinstance(peers, Array)
+            peers.append(_filled(tomlkit.inline_table() if inline else tomlkit.table(), entry))
             return True
 
         await self._edit(edit)
 
     async def remove_peer(self, address: str) -> bool:
-        """Take out every `[[peers]]` table with that address."""
+        """Take out every peer with that address; False when there is none."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
-            peers = document.get("peers")
-            if not isinstance(peers, AoT):
-                return False
+            peers = document.get("peers", [])
             going = [index for index, peer in enumerate(peers) if peer.get("address") == address]
             for index in reversed(going):
                 del peers[index]
-            if not peers:
+            if going and not peers:
                 del document["peers"]
             return bool(going)
 
@@ -178,6 +168,17 @@ class ConfigFile:
         _write(path, text.encode(), mode)
         self._path = path
         return path
+
+
+def _filled(table: Any, entry: PeerEntry) -> Any:
+    """Write a peer into an empty table."""
+    table["mechanism"] = entry.mechanism
+    table["address"] = entry.address
+    if entry.node_id is not None:
+        table["node_id"] = str(entry.node_id)
+    if entry.label:
+        table["label"] = entry.label
+    return table
 
 
 def _set_keys(table: Any, values: Mapping[str, Any]) -> None:

@@ -50,6 +50,34 @@ async def test_a_peer_is_added_and_removed_and_everything_else_stays(tmp_path: P
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1"]
 
 
+INLINE = """peers = [
+  {mechanism = "tcp", address = "a:1", label = "ann"}, # upstairs
+  {mechanism = "tcp", address = "b:2"}
+]
+[node]
+name = "kitchen"
+"""
+
+
+@pytest.mark.parametrize("text", [INLINE, INLINE.replace("\n  ", "").replace(" # upstairs", "").replace("\n]", "]")])
+async def test_peers_in_one_inline_array_are_added_and_removed_there(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path, text)
+    await config.add_peer(PeerEntry("c:3"))
+    peers = load(path.read_text(), path, {}).settings.peers
+    assert [(peer.address, peer.label) for peer in peers] == [("a:1", "ann"), ("b:2", ""), ("c:3", "")]
+    assert set(re.findall("#.*", text)) <= set(re.findall("#.*", path.read_text()))
+    assert await config.remove_peer("b:2") is True
+    assert await config.remove_peer("b:2") is False
+    assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1", "c:3"]
+    for address in ("a:1", "c:3"):
+        assert await config.remove_peer(address) is True
+    assert (
+        load(path.read_text(), path, {}).settings.model_dump()
+        == load('[node]\nname = "kitchen"\n', path, {}).settings.model_dump()
+    )
+
+
 async def test_without_a_file_the_users_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "pim.toml"
     config = made(path, None)
