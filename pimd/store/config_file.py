@@ -10,7 +10,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, InlineTable, Table
+from tomlkit.items import Array, InlineTable, Table, Whitespace
 
 from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
@@ -101,9 +101,11 @@ class ConfigFile:
         """Append to the peers, in the form that the file has them."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
-            peers = document.setdefault("peers", tomlkit.aot())
-            inline = isinstance(peers, Array)
-            peers.append(_filled(tomlkit.inline_table() if inline else tomlkit.table(), entry))
+            peers = document.get("peers")
+            if isinstance(peers, Array):
+                peers.append(_filled(tomlkit.inline_table(), entry))
+            else:
+                _append_table(document, "peers", _filled(tomlkit.table(), entry))
             return True
 
         await self._edit(edit)
@@ -179,6 +181,28 @@ def _filled(table: Any, entry: PeerEntry) -> Any:
     if entry.label:
         table["label"] = entry.label
     return table
+
+
+def _append_table(document: tomlkit.TOMLDocument, name: str, table: Table) -> None:
+    """Add to an array of tables, a blank line before it; what stood below the last one after a blank line stays below."""
+    tables = document.get(name)
+    if tables:
+        for remark in _cut_tail(tables[-1]):
+            table.add(remark)
+    if tables or not document.as_string().endswith("\n\n"):
+        table.trivia.indent = "\n"
+    document.setdefault(name, tomlkit.aot()).append(table)
+
+
+def _cut_tail(table: Table) -> list[Any]:
+    """Take what follows the first blank line below the last key: it is about what comes next in the file."""
+    body = table.value.body
+    last = max((index for index, (key, _) in enumerate(body) if key is not None), default=-1)
+    blank = (index for index in range(last + 1, len(body)) if isinstance(body[index][1], Whitespace))
+    start = next(blank, len(body))
+    tail = [item for _, item in body[start:]]
+    del body[start:]
+    return tail
 
 
 def _set_keys(table: Any, values: Mapping[str, Any]) -> None:

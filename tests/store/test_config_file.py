@@ -50,6 +50,34 @@ async def test_a_peer_is_added_and_removed_and_everything_else_stays(tmp_path: P
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1"]
 
 
+ADDED = '[[peers]]\nmechanism = "tcp"\naddress = "b:2"\n'
+A_PEER = '[[peers]]\nmechanism = "tcp"\naddress = "a:1" # first\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# mine\n", f"# mine\n\n{ADDED}"),
+        ("# mine\n\n", f"# mine\n\n{ADDED}"),
+        ('[node]\nname = "x" # no end', f'[node]\nname = "x" # no end\n\n{ADDED}'),
+        (A_PEER, f"{A_PEER}\n{ADDED}"),
+        (f"{A_PEER}# node_id = 1\n", f"{A_PEER}# node_id = 1\n\n{ADDED}"),
+        (f"{A_PEER}[relay]\n", f"{A_PEER}\n{ADDED}[relay]\n"),
+        (f"{A_PEER}\n# for others\n[relay]\n", f"{A_PEER}\n{ADDED}\n# for others\n[relay]\n"),
+        (f"{A_PEER}# also\n\n# more\n\n[relay]\n", f"{A_PEER}# also\n\n{ADDED}\n# more\n\n[relay]\n"),
+    ],
+)
+async def test_a_peer_is_added_between_blank_lines_and_remarks_stay_with_their_tables(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path, text)
+    await config.add_peer(PeerEntry("b:2"))
+    assert path.read_text() == expected
+    await config.add_peer(PeerEntry("c:3"))
+    assert path.read_text() == expected.replace(ADDED, f"{ADDED}\n{ADDED.replace('b:2', 'c:3')}")
+
+
 INLINE = """peers = [
   {mechanism = "tcp", address = "a:1", label = "ann"}, # upstairs
   {mechanism = "tcp", address = "b:2"}
