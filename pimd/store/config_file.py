@@ -131,9 +131,10 @@ class ConfigFile:
             features = document.setdefault("features", tomlkit.table())
             for key, belongs in (("enabled", enabled), ("disabled", not enabled)):
                 _set_member(features, key, name, belongs=belongs)
-            table = features.get(name)
-            if isinstance(table, Table) and "enabled" in table:
-                table["enabled"] = enabled
+            # `[discovery] enabled` counts like `[features.discovery] enabled`.
+            for table in (features.get(name), document.get(name) if name == "discovery" else None):
+                if isinstance(table, dict) and "enabled" in table:
+                    table["enabled"] = enabled
             return True
 
         await self._edit(edit)

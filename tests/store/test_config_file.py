@@ -8,7 +8,7 @@ import pytest
 
 from pimd.contract import BroadcastConfig, PeerEntry
 from pimd.ids import NodeId
-from pimd.settings import Settings, load
+from pimd.settings import Settings, disabled_features, load
 from pimd.store.config_file import ConfigFile
 
 TEXT = """# my node
@@ -140,6 +140,32 @@ async def test_a_feature_is_switched(tmp_path: Path, text: str, name: str, enabl
     await made(path, text).set_feature(name, enabled=enabled)
     found = load(path.read_text(), path, {}).settings.features
     assert {"enabled": found.enabled, "disabled": found.disabled} == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[features.discovery]\nenabled = {} # mine\n",
+        "[features]\ndiscovery = {{enabled = {}}} # mine\n",
+        "features = {{discovery = {{enabled = {}}}}} # mine\n",
+        "features.discovery.enabled = {} # mine\n",
+        "[features.discovery]\nenabled = {} # mine\n[relay]\n[features]\n",
+        "[discovery]\nenabled = {} # mine\n",
+        "discovery = {{enabled = {}}} # mine\n",
+    ],
+)
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_a_feature_that_has_a_table_is_switched_there_in_every_form(
+    tmp_path: Path,
+    text: str,
+    enabled: bool,  # noqa: FBT001
+) -> None:
+    path = tmp_path / "pim.toml"
+    await made(path, text.format(str(not enabled).lower())).set_feature("discovery", enabled=enabled)
+    found = load(path.read_text(), path, {}).settings
+    assert ("discovery" not in disabled_features(found)) is enabled
+    assert f"enabled = {str(enabled).lower()}" in path.read_text()
+    assert "# mine" in path.read_text()
 
 
 async def test_a_file_that_was_broken_meanwhile_is_not_touched(tmp_path: Path) -> None:
