@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ class ConfigFile:
         self._name = name
         sent = settings.messaging.broadcast
         self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
-        self._turn = asyncio.Lock()
+        # Held by the thread that edits, which goes on when its caller is cancelled.
+        self._turn = threading.Lock()
 
     def read(self) -> ConfigText:
         """The file as it is now."""
@@ -141,26 +143,35 @@ class ConfigFile:
 
     async def save(self, text: str) -> Path:
         """Replace the whole file."""
-        async with self._turn:
-            return await asyncio.to_thread(self._replace, text)
+        return await asyncio.to_thread(self._saved, text)
+
+    def _saved(self, text: str) -> Path:
+        with self._turn:
+            return self._replace(text)
 
     async def _edit(self, edit: Any) -> bool:
-        async with self._turn:
-            return await asyncio.to_thread(self._edited, edit)
+        return await asyncio.to_thread(self._edited, edit)
 
     def _edited(self, edit: Any) -> bool:
+        with self._turn:
+            text = self._changed(edit)
+            if text is not None:
+                self._replace(text)
+            return text is not None
+
+    def _changed(self, edit: Any) -> str | None:
+        """Return the file's text after an edit, None when that changes nothing."""
         try:
             text = self.read().text or NEW_FILE
             load(text, self._path, {})  # an edit takes it that every key has its type
             document = tomlkit.parse(text)
             if not edit(document):
-                return False
+                return None
             text = tomlkit.dumps(document)
             load(text, self._path, {})  # never write what would not load
-        except (SettingsError, TOMLKitError) as error:
+        except (SettingsError, TOMLKitError, UnicodeDecodeError) as error:
             raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
-        self._replace(text)
-        return True
+        return text
 
     def _replace(self, text: str) -> Path:
         path = self._path or self._create_at

@@ -1,5 +1,6 @@
 """The configuration file is edited as a careful person would."""
 
+import asyncio
 import os
 import re
 from pathlib import Path
@@ -166,6 +167,34 @@ async def test_a_feature_that_has_a_table_is_switched_there_in_every_form(
     assert ("discovery" not in disabled_features(found)) is enabled
     assert f"enabled = {str(enabled).lower()}" in path.read_text()
     assert "# mine" in path.read_text()
+
+
+async def test_an_edit_whose_caller_is_gone_is_finished_before_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    path.unlink()
+    os.mkfifo(path)
+    async with asyncio.TaskGroup() as clients:
+        first = clients.create_task(config.add_peer(PeerEntry("b:2")))
+        with await asyncio.to_thread(path.open, "w") as file:  # open once the first edit reads it
+            first.cancel()
+            await asyncio.wait([first])
+            (tmp_path / "whole").write_text(TEXT)
+            (tmp_path / "whole").replace(path)
+            file.write(TEXT)
+            assert first.cancelled()
+            assert config._turn.locked()
+            clients.create_task(config.add_peer(PeerEntry("c:3")))
+    assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1", "b:2", "c:3"]
+
+
+async def test_a_file_that_is_no_text_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    path.write_bytes(b"# caf\xe9\n")
+    with pytest.raises(OSError, match="does not load"):
+        await config.add_peer(PeerEntry("b:2"))
+    assert path.read_bytes() == b"# caf\xe9\n"
 
 
 async def test_a_file_that_was_broken_meanwhile_is_not_touched(tmp_path: Path) -> None:
