@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from pimd.addresses import split_address
 from pimd.ids import NodeId
 
 DAY_S = 24 * 3600
@@ -250,19 +251,6 @@ class PeerSection(Section):
         else:
             split_address(self.address)
         return self
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Take `host:port` or `[v6]:port` apart; ValueError says what is wrong."""
-    host, colon, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not bare or (":" in bare and bare == host):
-        raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port")')
-    if bare != host:
-        ipaddress.IPv6Address(bare)
-    if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 2**16:
-        raise ValueError(f"address {text!r}: the port must be 1 to 65535")
-    return bare, int(port)
 
 
 def is_loopback(host: str) -> bool:

@@ -108,6 +108,11 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
         ),
         ('[[peers]]\naddress = "x:1"\n', 1, "peers.0.mechanism", "missing"),
         ('[[peers]]\nmechanism = "tcp"\naddress = "fe80::1:9100"\n', 1, "peers.0", "IPv6"),
+        ('[[peers]]\nmechanism = "tcp"\naddress = "[x]:9100"\n', 1, "peers.0", "IPv6"),
+        ('[[peers]]\nmechanism = "tcp"\naddress = "a:0x1"\n', 1, "peers.0", "65535"),
+        ('[[peers]]\nmechanism = "tcp"\naddress = "relay..example.org:9100"\n', 1, "peers.0", "no host name"),
+        (f'[[peers]]\nmechanism = "tcp"\naddress = "{"x" * 64}.org:9100"\n', 1, "peers.0", "1 to 63"),
+        ('[[peers]]\nmechanism = "tcp"\naddress = " a:9100"\n', 1, "peers.0", "no host name"),
         ('[[peers]]\nmechanism = "bluetooth"\nip = "no"\n', 1, "peers.0", "IPv4 or IPv6"),
         ('[mesh]\nmode = "private"\n', 2, "mesh.passphrase", "passphrase"),
         ('[rpc]\nhttp_host = "0.0.0.0"\n', 2, "rpc.http_host", "allow_remote"),
@@ -133,6 +138,14 @@ def test_what_is_wrong_is_told_with_its_line_and_key(text: str, line: int, path:
     assert words in found.message
     assert str(found).startswith(f"pim.toml:{line}: {path}: ")
     assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "host", ["relay.example.org", "example.org.", "bücher.example", "[fe80::1%eth0]", "192.0.2.1", "x" * 63]
+)
+def test_addresses_that_can_be_dialled_load(host: str) -> None:
+    (peer,) = loaded(f'[[peers]]\nmechanism = "tcp"\naddress = "{host}:9100"\n').peers
+    assert peer.address == f"{host}:9100"
 
 
 def test_the_cleanup_of_identities_is_used_and_the_others_are_named() -> None:

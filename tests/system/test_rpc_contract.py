@@ -85,6 +85,9 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
                 ":1",
                 "",
                 "a\u0000:1",
+                "a..b:1",
+                f"{'a' * 64}:1",
+                f"{'a.' * 140}:1",
             )
         ),
         ("peers.add_static", {"address": f"127.0.0.1:{bob.mesh_port}"}, -32011),

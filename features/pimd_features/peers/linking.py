@@ -1,7 +1,6 @@
 """Methods about whom this node links with."""
 
-import ipaddress
-
+from pimd.addresses import split_address
 from pimd.contract import (
     CONFIG,
     KEYSTORE,
@@ -28,24 +27,15 @@ ADDRESS_LIMIT = 280
 
 
 def checked_address(text: str) -> str:
-    """Return `host:port` as given, or raise `InvalidPeerAddress` saying what is wrong."""
-    host, colon, port = text.strip().rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    bracketed = host.startswith("[") and host.endswith("]")
-    v6_as_it_should = bracketed == (":" in bare) and (not bracketed or _is_ipv6(bare))
-    if not colon or not bare or len(text) > ADDRESS_LIMIT or not v6_as_it_should or not bare.isprintable():
-        raise InvalidPeerAddress("the address must be host:port, such as 192.168.1.7:9100 or [fe80::1]:9100")
-    if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and 0 < int(port) < 2**16):
-        raise InvalidPeerAddress("the port in the address must be 1 to 65535; pimd's own is 9100 as a rule")
-    return text.strip()
-
-
-def _is_ipv6(text: str) -> bool:
+    """Return `host:port` without spaces around it, or raise `InvalidPeerAddress` saying what is wrong."""
+    address = text.strip()
+    if len(address) > ADDRESS_LIMIT:
+        raise InvalidPeerAddress(f"the address has more than {ADDRESS_LIMIT} characters; it must be host:port")
     try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
+        split_address(address)
+    except ValueError as error:
+        raise InvalidPeerAddress(str(error)) from None
+    return address
 
 
 def entry_id(address: str) -> str:
