@@ -89,7 +89,8 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, flood: LogFlood, stop
         settings = loaded.settings
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
         around = Surroundings(path, data_dir, arguments.environ, ring, arguments.pid_file)
-        config = ConfigFile(path, paths.user_config_file(arguments.environ), settings, node_name(settings))
+        create_at = paths.user_config_file(arguments.environ)
+        config = ConfigFile(path, create_at, settings, node_name(settings), arguments.environ)
         await run(settings, config, around, stop, lambda started: _tell(started, arguments.environ))
     except SettingsError as error:
         return _failed(str(error), EXIT_FAILED)

@@ -2,8 +2,8 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from pimd.settings.lines import line_of
 from pimd.settings.model import ENV_PREFIX, RADIO_SECTIONS, Settings, from_sources
-from pimd.settings.sections import is_loopback
+from pimd.settings.sections import MeshSection, is_loopback
 
 UNUSED = (
     "transport.max_reconnect_attempts",
@@ -56,11 +56,28 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What settings were read from."""
+
+    text: str = field(repr=False)
+    source: str
+    environ: Mapping[str, str] = field(repr=False)
+
+    def problem(self, path: Sequence[str | int], message: str) -> Problem:
+        """Say something of a key, with the variable that sets it, or its line in the file."""
+        variable = ENV_PREFIX + "__".join(map(str, path)).upper()
+        if variable in self.environ:
+            return Problem(message, path=variable, source="environment")
+        return Problem(message, line_of(self.text, path), None, ".".join(map(str, path)), self.source)
+
+
+@dataclass(frozen=True)
 class Loaded:
     """Settings, and what deserves a line in the log."""
 
     settings: Settings
     warnings: tuple[str, ...]
+    origin: Origin
 
 
 def load(text: str, path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -76,10 +93,11 @@ def load(text: str, path: Path | None, environ: Mapping[str, str]) -> Loaded:
         settings = from_sources(table, environ)
     except ValidationError as error:
         raise SettingsError(_problems(error, text, "environment")) from None
-    wrong = list(_contradictions(settings, text, source))
+    origin = Origin(text, source, environ)
+    wrong = [*_mesh_contradictions(settings.mesh, origin), *_contradictions(settings, origin)]
     if wrong:
         raise SettingsError(wrong)
-    return Loaded(settings, (*_warnings(table, settings, text, source), *_environment_warnings(environ)))
+    return Loaded(settings, (*_warnings(table, settings, origin), *_environment_warnings(environ)), origin)
 
 
 def _table(text: str, source: str) -> dict[str, Any]:
@@ -99,23 +117,37 @@ def _syntax(message: str, text: str, source: str) -> Problem:
     return Problem(f"not TOML: {what}", max(1, len(text.splitlines())), source=source)
 
 
-def _contradictions(settings: Settings, text: str, source: str) -> Iterator[Problem]:
+def _mesh_contradictions(mesh: MeshSection, origin: Origin) -> Iterator[Problem]:
+    """Refuse what would leave a mesh open, or without a member, though its user gave a passphrase."""
+    given = mesh.passphrase_keys
+    if mesh.mode == "private" and not given:
+        line = line_of(origin.text, ["mesh", "mode"])
+        message = 'mode = "private" needs a passphrase, or a passphrase_file'
+        yield Problem(message, line, None, "mesh.passphrase", origin.source)
+    if mesh.mode == "open":
+        for key in given:
+            yield origin.problem(
+                ("mesh", key), 'keeps nobody out of an open mesh; set mode = "private" in [mesh], or take this out'
+            )
+    if len(given) > 1:
+        yield origin.problem(("mesh", given[1]), f"is given beside {given[0]}; take one of them out")
+
+
+def _contradictions(settings: Settings, origin: Origin) -> Iterator[Problem]:
     """What only the file and the environment together show."""
-    mesh, rpc = settings.mesh, settings.rpc
-    has_passphrase = bool(mesh.passphrase and mesh.passphrase.get_secret_value())
-    if mesh.mode == "private" and not has_passphrase and mesh.passphrase_file is None:
-        line = line_of(text, ["mesh", "mode"])
-        yield Problem(
-            'mode = "private" needs a passphrase, or a passphrase_file', line, None, "mesh.passphrase", source
-        )
+    rpc = settings.rpc
     if rpc.http_enabled and not rpc.allow_remote and not is_loopback(rpc.http_host):
-        yield Problem(
+        yield origin.problem(
+            ("rpc", "http_host"),
             f"{rpc.http_host} is reachable from other machines; use 127.0.0.1, or set allow_remote = true to allow that",
-            line_of(text, ["rpc", "http_host"]),
-            None,
-            "rpc.http_host",
-            source,
         )
+    addresses = [peer.address for peer in settings.peers]
+    for index, address in enumerate(addresses):
+        # The last one would be in force alone, without the node_id that the first may demand.
+        if address is not None and address in addresses[:index]:
+            yield origin.problem(
+                ("peers", index, "address"), f"{address} is there twice; take one of the two peers out"
+            )
 
 
 def _problems(error: ValidationError, text: str, source: str) -> list[Problem]:
@@ -136,7 +168,11 @@ def _problems(error: ValidationError, text: str, source: str) -> list[Problem]:
     return problems
 
 
-def _warnings(table: Mapping[str, Any], settings: Settings, text: str, source: str) -> Iterator[str]:
+def _warnings(table: Mapping[str, Any], settings: Settings, origin: Origin) -> Iterator[str]:
+    text, source = origin.text, origin.source
+    if settings.mesh.mode == "open" and settings.mesh.mesh_id:
+        message = 'keeps nobody out of an open mesh; for that set mode = "private" in [mesh], and a passphrase'
+        yield str(origin.problem(("mesh", "mesh_id"), message))
     for name in RADIO_SECTIONS:
         if name in table:
             yield f"{source}:{line_of(text, [name])}: [{name}] is not used: pimd drives no radio hardware"

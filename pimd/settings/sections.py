@@ -126,6 +126,13 @@ class MeshSection(Section):
     mesh_id: str | None = None
     kdf: KdfSection = KdfSection()
 
+    @property
+    def passphrase_keys(self) -> list[str]:
+        """Which of `passphrase` and `passphrase_file` are given, and not as an empty text."""
+        has_text = self.passphrase is not None and bool(self.passphrase.get_secret_value())
+        has_file = self.passphrase_file not in {None, Path()}
+        return [key for key, given in (("passphrase", has_text), ("passphrase_file", has_file)) if given]
+
 
 class TransportSection(Section):
     """`[transport]`: where peers reach this node, and how it reaches them."""

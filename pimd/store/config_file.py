@@ -25,11 +25,19 @@ BACKUP_SUFFIX = ".bak"
 class ConfigFile:
     """Implements `contract.Config`; edits raise OSError when the file cannot be written, with nothing changed."""
 
-    def __init__(self, path: Path | None, create_at: Path, settings: Settings, name: str) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        create_at: Path,
+        settings: Settings,
+        name: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._path = path
         self._create_at = create_at
         self._settings = settings
         self._name = name
+        self._environ = environ or {}
         sent = settings.messaging.broadcast
         self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
         # Held by the thread that edits, which goes on when its caller is cancelled.
@@ -94,7 +102,7 @@ class ConfigFile:
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Everything wrong with `text`."""
         try:
-            load(text, self._path, {})
+            load(text, self._path, self._environ)
         except SettingsError as error:
             return [ConfigProblem(message=p.message, line=p.line, column=p.column, path=p.path) for p in error.problems]
         return []
@@ -163,12 +171,12 @@ class ConfigFile:
         """Return the file's text after an edit, None when that changes nothing."""
         try:
             text = self.read().text or NEW_FILE
-            load(text, self._path, {})  # an edit takes it that every key has its type
+            load(text, self._path, self._environ)  # an edit takes it that every key has its type
             document = tomlkit.parse(text)
             if not edit(document):
                 return None
             text = tomlkit.dumps(document)
-            load(text, self._path, {})  # never write what would not load
+            load(text, self._path, self._environ)  # never write what would not load
         except (SettingsError, TOMLKitError, UnicodeDecodeError) as error:
             raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
         return text

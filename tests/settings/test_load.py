@@ -115,6 +115,21 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
         ('[[peers]]\nmechanism = "tcp"\naddress = " a:9100"\n', 1, "peers.0", "no host name"),
         ('[[peers]]\nmechanism = "bluetooth"\nip = "no"\n', 1, "peers.0", "IPv4 or IPv6"),
         ('[mesh]\nmode = "private"\n', 2, "mesh.passphrase", "passphrase"),
+        ('[mesh]\nmode = "private"\npassphrase = ""\npassphrase_file = ""\n', 2, "mesh.passphrase", "needs"),
+        ('[mesh]\npassphrase = "s3cret"\n', 2, "mesh.passphrase", 'set mode = "private"'),
+        ('[mesh]\nmode = "open"\n\npassphrase_file = "/x"\n', 4, "mesh.passphrase_file", 'set mode = "private"'),
+        (
+            '[mesh]\nmode = "private"\npassphrase_file = "/x"\npassphrase = "s3cret"\n',
+            3,
+            "mesh.passphrase_file",
+            "beside passphrase; take one",
+        ),
+        (
+            '[[peers]]\nmechanism = "tcp"\naddress = "a:1"\n[[peers]]\nmechanism = "tcp"\naddress = "a:1"\n',
+            6,
+            "peers.1.address",
+            "twice",
+        ),
         ('[rpc]\nhttp_host = "0.0.0.0"\n', 2, "rpc.http_host", "allow_remote"),
         ("[messaging.broadcast]\noutgoing_interval_s = 29\n", 2, "messaging.broadcast.outgoing_interval_s", "30"),
         (
@@ -138,6 +153,7 @@ def test_what_is_wrong_is_told_with_its_line_and_key(text: str, line: int, path:
     assert words in found.message
     assert str(found).startswith(f"pim.toml:{line}: {path}: ")
     assert "\n" not in str(found)
+    assert "s3cret" not in str(found)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +177,23 @@ def test_the_cleanup_of_identities_is_used_and_the_others_are_named() -> None:
 def test_the_environment_changes_one_key_of_the_cleanup() -> None:
     found = loaded("", {"PIMD_MESSAGING__PEER_CLEANUP__ENABLED": "false"}).messaging.peer_cleanup
     assert (found.enabled, found.max_unreachable_lifetime_s, found.cleanup_interval_s) == (False, 7_776_000, 86_400)
+
+
+def test_a_passphrase_of_the_environment_needs_a_private_mesh_too() -> None:
+    (found,) = problems("", {"PIMD_MESH__PASSPHRASE": "s3cret"})
+    assert str(found).startswith("environment: PIMD_MESH__PASSPHRASE: keeps nobody out of an open mesh")
+    file = '[mesh]\npassphrase = "s3cret"\n'
+    assert loaded(file, {"PIMD_MESH__MODE": "private"}).mesh.passphrase_keys == ["passphrase"]
+    assert "s3cret" not in repr(load(file, FILE, {"PIMD_MESH__MODE": "private"}))
+
+
+def test_an_empty_passphrase_is_none() -> None:
+    assert warnings('[mesh]\npassphrase = ""\npassphrase_file = ""\n') == []
+
+
+def test_the_id_of_an_open_mesh_is_warned_about() -> None:
+    (found,) = warnings('[mesh]\nmesh_id = "home"\n')
+    assert found.startswith("pim.toml:2: mesh.mesh_id: keeps nobody out of an open mesh")
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -169,6 +169,17 @@ async def test_a_feature_that_has_a_table_is_switched_there_in_every_form(
     assert "# mine" in path.read_text()
 
 
+async def test_a_file_is_edited_that_is_right_with_the_environment_only(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    text = '[mesh]\nmode = "private"\n'
+    path.write_text(text)
+    environ = {"PIMD_MESH__PASSPHRASE": "five or more random words"}
+    config = ConfigFile(path, path, load(text, path, environ).settings, "kitchen", environ)
+    await config.add_peer(PeerEntry("b:2"))
+    assert path.read_text() == f"{text}\n{ADDED}"
+    assert config.validate(text) == []
+
+
 async def test_an_edit_whose_caller_is_gone_is_finished_before_the_next(tmp_path: Path) -> None:
     path = tmp_path / "pim.toml"
     config = made(path)

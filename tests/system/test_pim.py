@@ -278,6 +278,13 @@ def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) ->
     assert not alice.data_dir.exists()
 
 
+def test_the_file_is_edited_though_its_passphrase_is_in_the_environment(daemon: MakeDaemon) -> None:
+    mesh = '[mesh]\nmode = "private"\nkdf = { m_cost_kib = 64, t_cost = 1, p_cost = 1 }\n'
+    alice = daemon(config=mesh, PIMD_MESH__PASSPHRASE="correct horse battery staple").start()
+    alice.call("peers.add_static", {"address": "127.0.0.1:1"})
+    assert 'address = "127.0.0.1:1"' in alice.config.read_text()
+
+
 def test_a_wrong_configuration_stops_the_start_with_a_line_for_each_problem(daemon: MakeDaemon) -> None:
     alice = daemon(config='[transport]\nlisten_port = "x"\n[relay]\nenabled = 1\n')
     with pytest.raises(Exception, match="exit 1") as failed:
