@@ -39,6 +39,16 @@ def _usable_name(value: str) -> str:
     return value
 
 
+def _own_address(value: str) -> str:
+    """Take no names: what one stands for, such as 127.0.1.1, is seldom where others reach this machine."""
+    if value.lower() != "localhost":
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError('must be an IP address of this machine, "::" for all of them, or "localhost"') from None
+    return value
+
+
 def _node_id(value: str) -> str:
     return str(NodeId.parse(value))
 
@@ -47,6 +57,7 @@ Strings = Annotated[list[str], BeforeValidator(_listed)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[int, Field(ge=1, lt=2**63)]
+OwnAddress = Annotated[str, AfterValidator(_own_address)]
 NodeIdText = Annotated[str, AfterValidator(_node_id)]
 
 
@@ -138,7 +149,7 @@ class TransportSection(Section):
     """`[transport]`: where peers reach this node, and how it reaches them."""
 
     type: Literal["tcp"] = "tcp"
-    listen_host: str = "::"
+    listen_host: OwnAddress = "::"
     """`::` is every address of both families."""
     listen_port: Port = 9100
     max_reconnect_attempts: Count = 20
@@ -210,7 +221,7 @@ class RpcSection(Section):
     """`[rpc]`: the doors for programs."""
 
     http_enabled: bool = True
-    http_host: str = "127.0.0.1"
+    http_host: OwnAddress = "127.0.0.1"
     http_port: Port = 9102
     unix_enabled: bool = True
     unix_socket: Path | None = None

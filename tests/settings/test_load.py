@@ -91,6 +91,9 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
     ("text", "line", "path", "words"),
     [
         ('[transport]\nlisten_port = "9100"\n', 2, "transport.listen_port", "integer"),
+        ('[transport]\nlisten_host = "nonsense"\n', 2, "transport.listen_host", "IP address of this machine"),
+        ('[transport]\nlisten_host = ""\n', 2, "transport.listen_host", "IP address of this machine"),
+        ('[rpc]\nallow_remote = true\nhttp_host = "nonsense"\n', 3, "rpc.http_host", "IP address of this machine"),
         ("[transport]\nlisten_port = 65536\n", 2, "transport.listen_port", "65535"),
         ("[transport]\n\nlisten_port = -1\n", 3, "transport.listen_port", "greater"),
         ('[node]\nname = ""\n', 2, "node.name", "1 to 64"),
@@ -162,6 +165,11 @@ def test_what_is_wrong_is_told_with_its_line_and_key(text: str, line: int, path:
 def test_addresses_that_can_be_dialled_load(host: str) -> None:
     (peer,) = loaded(f'[[peers]]\nmechanism = "tcp"\naddress = "{host}:9100"\n').peers
     assert peer.address == f"{host}:9100"
+
+
+@pytest.mark.parametrize("host", ["::", "0.0.0.0", "192.0.2.1", "::1", "fe80::1%eth0", "localhost"])  # noqa: S104
+def test_addresses_to_listen_on_load(host: str) -> None:
+    assert loaded(f'[transport]\nlisten_host = "{host}"\n').transport.listen_host == host
 
 
 def test_the_cleanup_of_identities_is_used_and_the_others_are_named() -> None:
