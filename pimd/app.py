@@ -1,6 +1,7 @@
 """The composition root: build a daemon from its settings, run it, unwind it."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -170,10 +171,8 @@ async def _start_mesh(
         await core.node.start(group)
     except OSError as error:
         where = f"{settings.transport.listen_host}:{settings.transport.listen_port}"
-        raise StartError(
-            f"cannot listen for peers on {where}: {error.strerror or error}; "
-            "another pimd may run there; set [transport] listen_port to another port"
-        ) from error
+        advice = _listen_advice(error, "[transport] listen_host", "[transport] listen_port")
+        raise StartError(f"cannot listen for peers on {where}: {error.strerror or error}; {advice}") from error
 
 
 def _start_ageing(settings: Settings, keystore: Keystore, clock: Clock, group: asyncio.TaskGroup) -> None:
@@ -188,10 +187,18 @@ async def _open_doors(rpc: RpcServer, config: RpcConfig, token: str, group: asyn
         await rpc.start(config, token, group)
     except OSError as error:
         where = f"{config.http.host}:{config.http.port}" if config.http is not None else "the Unix socket"
+        advice = _listen_advice(error, "[rpc] http_host", "[rpc] http_port")
         raise StartError(
-            f"cannot listen for programs on {where}: {error.strerror or error}; "
-            "another pimd may run there; set [rpc] http_port to another port, or http_enabled = false"
+            f"cannot listen for programs on {where}: {error.strerror or error}; {advice}, or http_enabled = false"
         ) from error
+
+
+def _listen_advice(error: OSError, host_key: str, port_key: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"another pimd may run there; set {port_key} to another port"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"this user may not take that port; set {port_key} to one above 1023"
+    return f"set {host_key} to an address that this machine has"
 
 
 def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) -> None:

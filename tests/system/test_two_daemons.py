@@ -1,9 +1,11 @@
 """From nothing to the first message, and through every kind of death."""
 
+import errno
 import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pimd.app import _listen_advice
 from tests.system.conftest import MakeDaemon
 from tests.system.daemon import Daemon, Failed
 
@@ -177,6 +180,31 @@ def test_a_second_daemon_on_the_directory_is_told_the_pid(daemon: MakeDaemon) ->
     with pytest.raises(Failed, match=f"process {alice.process.pid}"):
         second.start()
     assert alice.call("daemon.info")["name"] == "alice"
+
+
+@pytest.mark.parametrize(
+    ("environ", "keys", "unsaid"),
+    [
+        ({"PIMD_TRANSPORT__LISTEN_HOST": "192.0.2.1"}, "[transport] listen_host", "another pimd"),
+        ({"PIMD_RPC__HTTP_HOST": "192.0.2.1", "PIMD_RPC__ALLOW_REMOTE": "true"}, "[rpc] http_host", "another pimd"),
+        ({"PIMD_TRANSPORT__LISTEN_PORT": "taken"}, "another pimd may run there; set [transport] listen_port", "_host"),
+        ({"PIMD_RPC__HTTP_PORT": "taken"}, "another pimd may run there; set [rpc] http_port", "_host"),
+    ],
+)
+def test_who_cannot_listen_is_told_the_key_to_change(
+    daemon: MakeDaemon, environ: dict[str, str], keys: str, unsaid: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        alice = daemon(**{name: value.replace("taken", port) for name, value in environ.items()})
+        with pytest.raises(Failed, match=re.escape(keys)) as failed:
+            alice.start()
+    assert unsaid not in failed.value.stderr
+
+
+def test_who_may_not_take_a_port_is_told_so() -> None:
+    error = PermissionError(errno.EACCES, "Permission denied")  # which root never gets
+    assert _listen_advice(error, "host", "port") == "this user may not take that port; set port to one above 1023"
 
 
 def test_a_second_daemon_on_the_socket_is_told_the_pid(daemon: MakeDaemon) -> None:
