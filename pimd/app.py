@@ -285,17 +285,24 @@ async def _mesh_secret(settings: Settings, environ: Mapping[str, str]) -> MeshSe
 
 
 def mesh_passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Return the passphrase of a private mesh, from the configuration or the file that it names."""
+    """Return the passphrase of a private mesh, from the configuration or the file that it names; `StartError`."""
     mesh = settings.mesh
     if mesh.passphrase is not None and mesh.passphrase.get_secret_value():
         return mesh.passphrase.get_secret_value()
     path = paths.expand(mesh.passphrase_file or Path(), environ)
     try:
         lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"[mesh] passphrase_file {path} cannot be read: {type(error).__name__}") from error
+    except OSError as error:
+        raise StartError(
+            f"{path}: the passphrase file cannot be read: {error.strerror}; "
+            "set [mesh] passphrase_file to a file that this user may read"
+        ) from error
+    except UnicodeDecodeError:
+        raise StartError(
+            f"{path}: the passphrase file is not UTF-8 text; its first line must be the passphrase"
+        ) from None
     if not lines or not lines[0]:
-        raise StartError(f"[mesh] passphrase_file {path} is empty; its first line must be the passphrase")
+        raise StartError(f"{path}: the first line of the passphrase file is empty; it must be the passphrase")
     return lines[0]
 
 

@@ -6,20 +6,20 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pimd import __version__, paths
-from pimd.app import Started, StartError, Surroundings, feature_choice, node_name, run
+from pimd.app import Started, StartError, Surroundings, feature_choice, mesh_passphrase, node_name, run
 from pimd.assembly.assembly import Plan
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
 from pimd.assembly.log_flood import LogFlood
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import Membership
-from pimd.rpc.unix_socket import SocketInUse
-from pimd.settings import Loaded, SettingsError, load
+from pimd.rpc.unix_socket import SocketInUse, refuse_long
+from pimd.settings import Loaded, Problem, SettingsError, load
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDirError
 from pimd.store.database_errors import DatabaseError
@@ -57,14 +57,35 @@ def check_config(arguments: Arguments) -> int:
     path = paths.config_file(arguments.config, arguments.environ)
     try:
         loaded = _load(path, arguments)
-        Plan.of_this_build(feature_choice(loaded.settings))
-    except (SettingsError, AssemblyError, StartError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a program for people
-        return EXIT_WRONG_CONFIG
+    except (SettingsError, StartError) as error:
+        return _failed(str(error), EXIT_WRONG_CONFIG)
     for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201 - a program for people
+    obstacles = [str(problem) for problem in _obstacles(loaded, arguments)]
+    if obstacles:
+        return _failed("\n".join(obstacles), EXIT_WRONG_CONFIG)
     print(f"{path or 'no configuration file, the defaults'}: good")  # noqa: T201
     return EXIT_OK
+
+
+def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
+    """What is well written, and stops the start on this machine with this build."""
+    settings, problem = loaded.settings, loaded.origin.problem
+    try:
+        Plan.of_this_build(feature_choice(settings))
+    except AssemblyError as error:
+        yield problem(error.key, str(error).removeprefix(".".join(map(str, error.key)) + ": "))
+    if settings.mesh.mode == "private":
+        try:
+            mesh_passphrase(settings, arguments.environ)
+        except StartError as error:
+            yield problem(("mesh", "passphrase_file"), str(error))
+    if settings.rpc.unix_enabled:
+        data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
+        try:
+            refuse_long(paths.rpc_socket(arguments.environ, settings.rpc.unix_socket, data_dir))
+        except SocketInUse as error:
+            yield problem(("rpc", "unix_socket"), str(error))
 
 
 async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:

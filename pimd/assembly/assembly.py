@@ -131,8 +131,8 @@ class Plan:
             return feature.settings.model_validate(table)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)[0]
-            key = ".".join(["features", feature.name, *map(str, found["loc"])])
-            raise AssemblyError(f"[features.{feature.name}] {key}: {found['msg']}") from None
+            key = ("features", feature.name, *found["loc"])
+            raise AssemblyError(f"{'.'.join(map(str, key))}: {found['msg']}", key) from None
 
 
 def _default(one: Choice, loaded: Mapping[str, Feature]) -> Choice:

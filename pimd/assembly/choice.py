@@ -20,6 +20,11 @@ CORE_NAMESPACES = frozenset({"rpc", "features", "daemon"})
 class AssemblyError(Exception):
     """The features cannot be put together; the text names them and says what to change."""
 
+    def __init__(self, text: str, key: tuple[str | int, ...] = ("features",)) -> None:
+        super().__init__(text)
+        self.key = key
+        """Where the configuration says what cannot be."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -100,7 +105,7 @@ def choose(
     everything = list(dict.fromkeys([*known, *(candidate.name for candidate in candidates)]))
     for name in enabled or ():
         if name not in present:
-            raise AssemblyError(_absent_but_enabled(name, known, everything))
+            raise AssemblyError(_absent_but_enabled(name, known, everything), ("features", "enabled"))
     return [_choice(name, present.get(name), enabled, disabled) for name in everything]
 
 

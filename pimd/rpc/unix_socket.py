@@ -19,10 +19,7 @@ class SocketInUse(Exception):  # noqa: N818 - a state of the world, told to a pe
 
 def bind(path: Path) -> socket.socket:
     """Bind, replacing the socket of a dead daemon; mode 0660 in a directory made 0750. `SocketInUse` otherwise."""
-    if len(os.fsencode(path)) > PATH_LIMIT:
-        raise SocketInUse(
-            f"{path}: a socket's path has at most {PATH_LIMIT} bytes; set a shorter [rpc] unix_socket or PIM_RPC_SOCKET"
-        )
+    refuse_long(path)
     try:
         path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         _clear(path)
@@ -31,6 +28,14 @@ def bind(path: Path) -> socket.socket:
         raise SocketInUse(
             f"{path}: cannot be bound: {error.strerror}; set [rpc] unix_socket to a path this user may write"
         ) from error
+
+
+def refuse_long(path: Path) -> None:
+    """Raise `SocketInUse` for a path that no socket can have."""
+    if len(os.fsencode(path)) > PATH_LIMIT:
+        raise SocketInUse(
+            f"{path}: a socket's path has at most {PATH_LIMIT} bytes; set a shorter [rpc] unix_socket or PIM_RPC_SOCKET"
+        )
 
 
 def _bind(path: Path) -> socket.socket:

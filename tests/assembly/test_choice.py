@@ -107,7 +107,7 @@ def test_a_features_table_is_checked_when_it_is_planned() -> None:
     made = plan(sized, tables={"sized": {"size": 5, "enabled": True}})
     assert made.settings_of(sized) == Table(size=5)
     for table, word in (({"size": "many"}, "size"), ({"sise": 1}, "sise")):
-        with pytest.raises(AssemblyError, match=rf"\[features.sized\] features.sized.{word}"):
+        with pytest.raises(AssemblyError, match=rf"^features\.sized\.{word}: "):
             plan(sized, tables={"sized": table})
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.conftest import MakeDaemon
-from tests.system.daemon import Daemon
+from tests.system.daemon import Daemon, Failed
 
 
 def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> None:
@@ -261,21 +261,51 @@ def test_the_client_imports_nothing_of_the_daemon() -> None:
         ("[node\n", 2, "not TOML"),
         ('[features]\ndisabled = ["peers"]\n', 2, "status -> peers"),
         ("[features.messaging]\naccept = 1\n", 2, "features.messaging.accept"),
+        ('[node]\n[features]\nenabled = ["messagin"]\n', 2, "alice.toml:3: features.enabled: "),
+        ('[features]\ndisabled = ["peers"]\n', 2, "alice.toml:1: features: status -> peers"),
+        ("[features.messaging]\naccept = 1\n", 2, "alice.toml:2: features.messaging.accept: Input should"),
+        (
+            '[mesh]\nmode = "private"\npassphrase_file = "/nope"\n',
+            2,
+            "alice.toml:3: mesh.passphrase_file: /nope: the passphrase file cannot be read: No such file or directory; set",
+        ),
+        ('[mesh]\nmode = "private"\npassphrase_file = "/dev/null"\n', 2, "file is empty; it must be the passphrase"),
         ("[transport]\nlisten_prot = 1\n", 0, "did you mean transport.listen_port"),
     ],
 )
 def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) -> None:
     alice = daemon(config=config)
-    done = subprocess.run(
-        [sys.executable, "-m", "pimd", "--config", str(alice.config), "--check-config"],
-        env=alice.environ,
+    done = checked(alice)
+    assert done.returncode == code, done
+    assert words in done.stdout + done.stderr
+    assert not alice.data_dir.exists()
+
+
+def test_check_config_measures_the_path_of_the_socket(daemon: MakeDaemon) -> None:
+    alice = daemon(config=f'[rpc]\nunix_socket = "/{"s" * 107}"\n')
+    del alice.environ["PIM_RPC_SOCKET"]
+    done = checked(alice)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "alice.toml:2: rpc.unix_socket: /sss" in done.stderr
+    alice.config.write_text("[rpc]\nunix_enabled = false\n")
+    assert checked(alice).returncode == 0
+
+
+def checked(one: Daemon) -> "subprocess.CompletedProcess[str]":
+    """Run `--check-config`."""
+    return subprocess.run(
+        [sys.executable, "-m", "pimd", "--config", str(one.config), "--check-config"],
+        env=one.environ,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == code, done
-    assert words in done.stdout + done.stderr
-    assert not alice.data_dir.exists()
+
+
+def test_the_start_says_in_words_why_a_passphrase_cannot_be_read(daemon: MakeDaemon) -> None:
+    alice = daemon(config='[mesh]\nmode = "private"\npassphrase_file = "/nope"\n')
+    with pytest.raises(Failed, match="/nope: the passphrase file cannot be read: No such file or directory; set"):
+        alice.start()
 
 
 def test_the_file_is_edited_though_its_passphrase_is_in_the_environment(daemon: MakeDaemon) -> None:
