@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import Sequence
 
+from pimd.addresses import split_address
 from pimd.contract import (
     KEYSTORE,
     MESH,
@@ -146,19 +147,21 @@ async def connect_dynamic(ctx: PluginContext, params: ConnectParams) -> Connecte
 
     For programs that open a way to a node by themselves. Host names are not taken. Answers within 8 s.
     """
-    _check_socket_address(params.address)
+    address = _socket_address(params.address)
     try:
-        await _dial(ctx, PeerEntry(params.address, params.node_id))
+        await _dial(ctx, PeerEntry(address, params.node_id))
     except DialError as error:
         raise ConnectFailed(str(error)) from None
-    return Connected(node_id=params.node_id, address=params.address, status="connected")
+    return Connected(node_id=params.node_id, address=address, status="connected")
 
 
-def _check_socket_address(text: str) -> None:
+def _socket_address(text: str) -> str:
+    """Return it without spaces around it."""
     try:
-        host = checked_address(text).rpartition(":")[0]
-        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        address = checked_address(text)
+        ipaddress.ip_address(split_address(address)[0])
     except (InvalidPeerAddress, ValueError):
         raise InvalidParams(
             "parameter address: must be an IP address and a port, such as 192.168.1.7:9100 or [fe80::1%eth0]:9100"
         ) from None
+    return address

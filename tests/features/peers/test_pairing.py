@@ -68,7 +68,7 @@ def test_connect_dynamic_links_with_the_one_who_was_meant_and_keeps_nothing(daem
     error = alice.ask("peers.connect_dynamic", {"node_id": "ab" * 16, "address": address})["error"]
     assert error["code"] == -32603
     assert bob_id in error["message"]
-    answer = alice.call("peers.connect_dynamic", {"node_id": bob_id.upper(), "address": address})
+    answer = alice.call("peers.connect_dynamic", {"node_id": bob_id.upper(), "address": f" {address}\n"})
     assert answer == {"node_id": bob_id, "address": address, "status": "connected"}
     assert alice.call("peers.list")[0]["state"] == "active"
     assert "peers" not in alice.config.read_text()
