@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shlex
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -59,7 +60,7 @@ def check_config(arguments: Arguments) -> int:
         loaded = _load(path, arguments)
     except (SettingsError, StartError) as error:
         return _failed(str(error), EXIT_WRONG_CONFIG)
-    for warning in loaded.warnings:
+    for warning in _warnings(path, loaded):
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201 - a program for people
     obstacles = [str(problem) for problem in _obstacles(loaded, arguments)]
     if obstacles:
@@ -105,7 +106,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, flood: LogFlood, stop
     try:
         loaded = _load(path, arguments)
         _log_to_stderr(loaded.settings.log.level, flood)
-        for warning in loaded.warnings:
+        for warning in _warnings(path, loaded):
             log.warning("%s", warning)
         settings = loaded.settings
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
@@ -138,6 +139,18 @@ def _load(path: Path | None, arguments: Arguments) -> Loaded:
     except OSError as error:
         raise StartError(f"{path}: the configuration file cannot be read: {error.strerror}") from error
     return load(text, path, arguments.environ)
+
+
+def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
+    yield from loaded.warnings
+    if path is None or "passphrase" not in loaded.settings.mesh.passphrase_keys:
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    found = loaded.origin.problem(
+        ("mesh", "passphrase"), f"others may read it: the file has mode {mode:04o}; run: chmod 600 {path}"
+    )
+    if mode & 0o077 and found.source != "environment":
+        yield str(found)
 
 
 def _log_to_stderr(level: str, flood: LogFlood) -> None:

@@ -302,6 +302,26 @@ def checked(one: Daemon) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.parametrize(
+    ("mode", "environ", "told"),
+    [(0o644, {}, 1), (0o640, {}, 1), (0o600, {}, 0), (0o644, {"PIMD_MESH__PASSPHRASE": "of the environment"}, 0)],
+)
+def test_a_passphrase_that_others_may_read_is_warned_about(
+    daemon: MakeDaemon, mode: int, environ: dict[str, str], told: int
+) -> None:
+    mesh = '[mesh]\nmode = "private"\nkdf = { m_cost_kib = 64, t_cost = 1, p_cost = 1 }\n'
+    alice = daemon(config=mesh + ("" if environ else 'passphrase = "correct horse battery"\n'), **environ)
+    alice.config.chmod(mode)
+    alice.start()
+    said = [line for line in alice.log.read_text().splitlines() if "chmod 600" in line]
+    assert len(said) == told
+    assert "correct" not in "".join(said)
+    assert (
+        checked(alice).stderr.count(f"alice.toml:4: mesh.passphrase: others may read it: the file has mode {mode:04o}")
+        == told
+    )
+
+
 def test_the_start_says_in_words_why_a_passphrase_cannot_be_read(daemon: MakeDaemon) -> None:
     alice = daemon(config='[mesh]\nmode = "private"\npassphrase_file = "/nope"\n')
     with pytest.raises(Failed, match="/nope: the passphrase file cannot be read: No such file or directory; set"):
