@@ -85,6 +85,8 @@ class Babel(Generic[L]):
         self._random = random
         self._relays = relays
         self._links: dict[L, _Neighbour] = {}
+        self._making_room: tuple[L | None, int] = (None, 0)
+        """The neighbour that had the most entries, and how many of them go before others are looked at again."""
         self._metrics: dict[int, int] = {}
         """Every metric once."""
         self._out: list[tuple[L, Frame]] = []
@@ -286,9 +288,15 @@ class Babel(Generic[L]):
         Dropping the oldest would let a flood that an honest neighbour passes on push out that neighbour.
         """
         while len(self._kept) > DESTINATION_LIMIT:
-            most = max(self._links, key=self._entries_of)
-            for _ in range(1 + self._entries_of(most) // ROOM_SHARE):
-                self._drop_one(most, now)
+            self._drop_one(self._busiest(), now)
+
+    def _busiest(self) -> L:
+        busiest, turns = self._making_room
+        if turns == 0 or busiest not in self._links or self._entries_of(busiest) == 0:
+            busiest = max(self._links, key=self._entries_of)
+            turns = 1 + self._entries_of(busiest) // ROOM_SHARE
+        self._making_room = busiest, turns - 1
+        return busiest
 
     def _entries_of(self, link: L) -> int:
         return len(self.table.of_link(link)) + len(self.aside.of_link(link))

@@ -57,6 +57,29 @@ def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypat
     assert made.dropped == 51
 
 
+def test_a_mesh_just_over_the_limit_loses_what_is_over_it_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 1000)
+    made = core()
+    entries = [(name(number), 1, 256) for number in range(100, 1106)]
+    for _ in range(2):
+        made.receive("near", told(*entries), 1.0)
+        assert len(made._kept) == 1000
+    assert made.dropped == 12
+
+
+def test_whoever_has_the_most_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 1000)
+    made = core()
+    made.receive("near", told(*((name(number), 1, 256) for number in range(1000, 1900))), 1.0)
+    made.receive("other", told(*((name(number), 1, 256) for number in range(3000, 4900))), 1.0)
+    # A hundredth at most goes before it is looked again.
+    assert abs(len(made.table.of_link("near")) - 500) <= 10
+    assert abs(len(made.table.of_link("other")) - 500) <= 10
+    made.link_down("near", 2.0)
+    made.receive("other", told(*((name(number), 1, 256) for number in range(5000, 6000))), 3.0)
+    assert len(made._kept) == 1000
+
+
 def test_a_flood_that_a_friend_passes_on_does_not_push_out_the_friend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
     made = core()
