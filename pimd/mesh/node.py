@@ -131,7 +131,7 @@ class Node:
             keystore,
             self.tally,
             self._next_hop,
-            lambda link, node_id: self._cards.ask(link, [node_id]),
+            lambda link, node_id: self._cards.ask(self._links.best(link.peer_id) or link, [node_id]),
             self._is_friend,
             relays=config.relays,
         )

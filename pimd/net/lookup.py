@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from aiohappyeyeballs import AddrInfoType
 
 
 class Lookup:
-    """One thread a name at most: whoever asks again while it hangs waits for the same answer.
+    """One thread for a name and port at most: whoever asks again while it hangs waits for the same answer.
 
     The event loop's own pool is joined at the end of the program and has few threads, which other work needs.
     """
@@ -21,12 +22,26 @@ class Lookup:
 
     async def addresses(self, host: str, port: int) -> Sequence[AddrInfoType]:
         """Return the addresses for TCP, best first; `socket.gaierror` without any."""
+        with contextlib.suppress(OSError, UnicodeError):  # an address needs no server
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         asked = (host, port)
         if asked not in self._underway:
-            answer = self._underway[asked] = asyncio.get_running_loop().create_future()
-            answer.add_done_callback(lambda _: self._underway.pop(asked, None))
-            threading.Thread(target=_look_up, args=(*asked, answer), name=f"look up {host}", daemon=True).start()
+            self._underway[asked] = self._ask(*asked)
         return await asyncio.shield(self._underway[asked])
+
+    def _ask(self, host: str, port: int) -> asyncio.Future[Sequence[AddrInfoType]]:
+        answer: asyncio.Future[Sequence[AddrInfoType]] = asyncio.get_running_loop().create_future()
+        thread = threading.Thread(target=_look_up, args=(host, port, answer), name=f"look up {host}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise OSError(errno.EAGAIN, "no thread is left to look the name up") from None
+        answer.add_done_callback(partial(self._answered, (host, port)))
+        return answer
+
+    def _answered(self, asked: tuple[str, int], answer: asyncio.Future[Sequence[AddrInfoType]]) -> None:
+        del self._underway[asked]
+        answer.exception()  # when everybody has given up, nobody else takes it
 
 
 def _look_up(host: str, port: int, answer: asyncio.Future[Sequence[AddrInfoType]]) -> None:

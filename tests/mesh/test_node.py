@@ -9,7 +9,16 @@ import pytest
 
 from pimd.contract import DialError, LinkDown, LinkUp, PeerEntry, PluginPayload, RouteFound
 from pimd.ids import NodeId
-from pimd.proto.frames import GoodbyeReason, MeshData, PeerInfoRequest, RouteEntry, Routes, SeqRequest
+from pimd.proto.frames import (
+    FLAG_CONTROL,
+    FLAG_SEALED,
+    GoodbyeReason,
+    MeshData,
+    PeerInfoRequest,
+    RouteEntry,
+    Routes,
+    SeqRequest,
+)
 from pimd.proto.identity import Identity
 from pimd.store.database_errors import DatabaseError
 
@@ -237,6 +246,20 @@ async def test_what_a_peer_sent_before_it_knew_that_the_link_is_replaced_arrives
     bob.node.send_direct(alice.id, HELLO)
     for _ in range(2):
         assert (await asyncio.wait_for(queue.get(), 10)).src == bob.id
+
+
+async def test_the_card_of_whoever_sent_on_a_replaced_link_is_asked_for_on_the_other(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    assert await bob.node.dial(alice.entry()) == alice.id
+    await eventually(lambda: len(alice.node._links.of(bob.id)) == len(bob.node._links.of(alice.id)) == 2)
+    replaced, newest = alice.node._links.of(bob.id)
+    theirs = next(link for link in bob.node._links.of(alice.id) if link.dialled is not replaced.dialled)
+    stranger = NodeId(bytes(range(16)))
+    replaced.close(GoodbyeReason.DUPLICATE)
+    theirs.send(MeshData(stranger, alice.id, FLAG_CONTROL | FLAG_SEALED, bytes(60)))
+    await eventually(lambda: alice.node.counters().get("dropped_unknown_source", 0) == 1)
+    assert stranger in newest.cards.asked
+    assert stranger not in replaced.cards.asked
 
 
 async def test_a_third_link_of_one_peer_gets_a_goodbye_and_harms_nobody(
