@@ -10,6 +10,8 @@ def split_address(text: str) -> tuple[str, int]:
     bracketed = bare != host
     if not colon or bracketed != (":" in bare) or (bracketed and not _is_ipv6(host)):
         raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port")')
+    if not bare.isprintable() or " " in bare:  # a scope of IPv6 takes anything
+        raise ValueError(f"address {text!r}: {bare!r} is no host; it has characters that cannot be seen")
     if not bracketed and not _is_host_name(bare):
         raise ValueError(
             f"address {text!r}: {bare!r} is no host name; each part between its dots has 1 to 63 characters"
@@ -33,4 +35,4 @@ def _is_host_name(text: str) -> bool:
         encoded = text.encode("idna")
     except UnicodeError:
         return False
-    return bool(encoded) and text.isprintable() and " " not in text
+    return bool(encoded)

@@ -85,6 +85,8 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
                 ":1",
                 "",
                 "a\u0000:1",
+                "[fe80::1%x\n]:1",
+                "[fe80::1%\u202e]:1",
                 "a..b:1",
                 f"{'a' * 64}:1",
                 f"{'a.' * 140}:1",
