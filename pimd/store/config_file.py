@@ -108,10 +108,12 @@ class ConfigFile:
         return []
 
     async def add_peer(self, entry: PeerEntry) -> None:
-        """Append to the peers, in the form that the file has them."""
+        """Append to the peers, in the form that the file has them; one that is there already stays as it is."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
-            peers = document.get("peers")
+            peers = document.get("peers", [])
+            if any(peer.get("address") == entry.address for peer in peers):
+                return False
             if isinstance(peers, Array):
                 peers.append(_filled(tomlkit.inline_table(), entry))
             else:
@@ -127,9 +129,7 @@ class ConfigFile:
             peers = document.get("peers", [])
             going = [index for index, peer in enumerate(peers) if peer.get("address") == address]
             for index in reversed(going):
-                del peers[index]
-            if going and not peers:
-                del document["peers"]
+                _remove_from(document, "peers", index)
             return bool(going)
 
         return await self._edit(edit)
@@ -171,6 +171,7 @@ class ConfigFile:
         """Return the file's text after an edit, None when that changes nothing."""
         try:
             text = self.read().text or NEW_FILE
+            text += "" if text.endswith("\n") else "\n"
             load(text, self._path, self._environ)  # an edit takes it that every key has its type
             document = tomlkit.parse(text)
             if not edit(document):
@@ -212,6 +213,21 @@ def _append_table(document: tomlkit.TOMLDocument, name: str, table: Table) -> No
     if tables or not document.as_string().endswith("\n\n"):
         table.trivia.indent = "\n"
     document.setdefault(name, tomlkit.aot()).append(table)
+
+
+def _remove_from(document: tomlkit.TOMLDocument, name: str, index: int) -> None:
+    """Take one out of an array; a remark below it after a blank line stays."""
+    items = document[name]
+    tail = "" if isinstance(items, Array) else "".join(item.as_string() for item in _cut_tail(items[index]))
+    del items[index]
+    if not items:
+        at = next(at for at, (key, _) in enumerate(document.body) if key is not None and key.key == name)
+        del document[name]
+        document.body[at] = (None, Whitespace(tail))
+    elif tail and index < len(items):
+        items[index].trivia.indent = tail + items[index].trivia.indent
+    elif tail:
+        items[-1].add(Whitespace(tail))
 
 
 def _cut_tail(table: Table) -> list[Any]:

@@ -107,6 +107,42 @@ async def test_peers_in_one_inline_array_are_added_and_removed_there(tmp_path: P
     )
 
 
+PEER = '[[peers]]\nmechanism = "tcp"\naddress = "{}"\n'
+REMARK = "\n# the office, key 123\n"
+MESH = '[mesh]\nmode = "open"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (PEER.format("a:1") + REMARK + MESH, REMARK + MESH),
+        (PEER.format("a:1") + REMARK + PEER.format("b:2"), REMARK + PEER.format("b:2")),
+        (PEER.format("b:2") + "\n" + PEER.format("a:1") + REMARK + MESH, PEER.format("b:2") + REMARK + MESH),
+        (PEER.format("a:1") + "# only of a\n" + MESH, MESH),
+        (PEER.format("a:1") + REMARK, REMARK),
+    ],
+)
+async def test_remarks_below_a_peer_that_goes_stay(tmp_path: Path, text: str, left: str) -> None:
+    path = tmp_path / "pim.toml"
+    assert await made(path, text).remove_peer("a:1") is True
+    found = path.read_text()
+    assert list(filter(None, found.splitlines())) == list(filter(None, left.splitlines()))
+    load(found, path, {})
+
+
+async def test_a_peer_that_is_in_the_file_already_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path, PEER.format("a:1"))
+    await config.add_peer(PeerEntry("a:1", label="again"))
+    assert path.read_text() == PEER.format("a:1")
+
+
+async def test_a_file_without_a_last_newline_gets_it_first(tmp_path: Path) -> None:
+    path = tmp_path / "pim.toml"
+    await made(path, PEER.format("a:1").rstrip()).add_peer(PeerEntry("b:2"))
+    assert path.read_text() == PEER.format("a:1") + "\n" + PEER.format("b:2")
+
+
 async def test_without_a_file_the_users_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "pim.toml"
     config = made(path, None)

@@ -85,11 +85,16 @@ async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
 
 async def configure(ctx: PluginContext, entry: PeerEntry) -> None:
     """Write an entry into the file and keep it linked; `ConfigSaveRejected` with nothing changed."""
+    mesh = ctx.services[MESH]
+    before = next((dial for dial in mesh.dials() if dial.entry.address == entry.address), None)
+    mesh.keep_dialling(entry, configured=True)  # first: the file is written also when who asked for it is gone
     try:
         await ctx.services[CONFIG].add_peer(entry)
     except OSError as error:
+        mesh.stop_dialling(entry.address)
+        if before is not None:
+            mesh.keep_dialling(before.entry, configured=before.configured)
         raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
-    ctx.services[MESH].keep_dialling(entry, configured=True)
 
 
 @rpc("peers.remove", errors=(PeerNotFound, InvalidParams, ConfigSaveRejected))
@@ -105,10 +110,12 @@ async def remove(ctx: PluginContext, params: RemoveParams) -> None:
     peers = {dial.node_id for dial in going if dial.node_id is not None}
     if params.node_id is not None:
         peers.add(params.node_id)
-    for dial in going:
-        await _unconfigure(ctx, dial.entry.address)
+    addresses = [dial.entry.address for dial in going]
+    if params.config_entry_id is not None and not going:  # by hand, after the start
+        addresses.append(params.config_entry_id.removeprefix(entry_id("")))
+    were_there = [await _unconfigure(ctx, address) for address in addresses]
     hung_up = [await mesh.hang_up(peer) for peer in peers]
-    if not going and not any(hung_up):
+    if not going and not any(were_there) and not any(hung_up):
         what = params.config_entry_id or params.node_id
         raise PeerNotFound(f"{what} is neither configured nor linked; peers.list shows what is")
 
@@ -118,10 +125,12 @@ def _is_meant(dial: DialInfo, params: RemoveParams) -> bool:
     return by_entry or (params.node_id is not None and dial.node_id == params.node_id)
 
 
-async def _unconfigure(ctx: PluginContext, address: str) -> None:
+async def _unconfigure(ctx: PluginContext, address: str) -> bool:
+    """Tell whether it was in the file."""
     try:
-        await ctx.services[CONFIG].remove_peer(address)
+        was_there = await ctx.services[CONFIG].remove_peer(address)
     except OSError as error:
         raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
     ctx.services[MESH].stop_dialling(address)
     await ctx.services[KEYSTORE].unpin(address=address)
+    return was_there
