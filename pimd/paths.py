@@ -7,6 +7,7 @@ from pathlib import Path
 SYSTEM_CONFIG = Path("/etc/pim/pim.toml")
 CONFIG_NAME = "pim.toml"
 RUNTIME_NAME = "daemon.json"
+LOCK_NAME = "lock"
 TOKEN_NAME = "rpc.token"  # noqa: S105 - the name of the file, not its content
 
 

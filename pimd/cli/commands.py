@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from pimd.cli.connection import Connection, call, call_many
-from pimd.cli.errors import UsageError
+from pimd.cli.errors import PimError, UsageError
 from pimd.cli.names import resolve, self_given, shown
 from pimd.cli.text import counted, moment, span, table, visible
 
@@ -130,12 +130,16 @@ def send(connection: Connection, options: argparse.Namespace) -> None:
     text = sys.stdin.read().removesuffix("\n") if options.text == "-" else options.text
     node_id = resolve(connection, options.who)
     result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text})
-    say(options, result, f"{_whither(connection, options.who, node_id)} (message {result['id']})")
+    whither = "" if options.json else _whither(connection, options.who, node_id)
+    say(options, result, f"{whither} (message {result['id']})")
 
 
 def _whither(connection: Connection, who: str, node_id: str) -> str:
     """The daemon answers before it sends, so its `pending` does not tell a message that waits from one that leaves."""
-    found = call_many(connection, [("messages.list_conversations", None)])[0] or {"conversations": []}
+    try:
+        found = call(connection, "messages.list_conversations")
+    except PimError:
+        return f"kept for {visible(who)}"  # it was taken all the same
     if any(row["peer_node_id"] == node_id and row["is_connected"] for row in found["conversations"]):
         return f"on its way to {node_id}"
     return f"kept; no way to {visible(who)} now, it goes out when there is one"

@@ -1,5 +1,6 @@
 """JSON-RPC to the daemon: over its Unix socket, else over HTTP with the token."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -134,7 +135,10 @@ def call_many(connection: Connection, requests: Sequence[Request]) -> list[Any]:
     for start in range(0, len(requests), BATCH_LIMIT):
         part = requests[start : start + BATCH_LIMIT]
         batch = [{"jsonrpc": "2.0", "id": n, "method": m, "params": p} for n, (m, p) in enumerate(part)]
-        answers = {answer.get("id"): answer.get("result") for answer in connection.exchange(batch)}
+        answered = connection.exchange(batch)
+        if isinstance(answered, dict):  # to the batch as a whole
+            result_of(answered)
+        answers = {answer.get("id"): answer.get("result") for answer in answered}
         results += [answers.get(n) for n in range(len(part))]
     return results
 
@@ -178,27 +182,43 @@ def _candidates(environ: Mapping[str, str], data: Path, runtime: dict[str, Any])
 def _daemon_of(data: Path, token: Path) -> Connection:
     """Connect with the daemon of a directory that was given, and with no other."""
     runtime = _runtime(data, given=True)
-    # What a killed daemon left behind may name doors that are another's by now.
+    # What a killed daemon left behind may name doors that are another's by now, who must not get the token.
     if runtime.get("unix_socket") and (unix := _own_unix(Path(runtime["unix_socket"]), data)):
         return unix
-    if runtime.get("http_url") and (http := _own_http(runtime["http_url"], _token(token))):
+    http_is_own = runtime.get("http_url") and _is_held(data / paths.LOCK_NAME)
+    if http_is_own and (http := _own_http(runtime["http_url"], _token(token))):
         return http
     raise NoDaemonError(f"no daemon runs on {data}; {WHAT_TO_DO}")
+
+
+def _is_held(lock: Path) -> bool:
+    """A daemon holds it as long as it runs on that directory."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _own_unix(path: Path, data: Path) -> Connection | None:
     try:
         connection = UnixConnection(path)
-        if data.samefile(call(connection, "daemon.info")["data_dir"]):
-            return connection
     except OSError:
         return None
+    try:
+        if data.samefile(call(connection, "daemon.info")["data_dir"]):
+            return connection
+    except (OSError, NoDaemonError):
+        pass
     connection.close()
     return None
 
 
 def _own_http(url: str, token: str) -> Connection | None:
-    """Only the daemon of that directory takes the token that is there."""
+    """Another daemon does not take the token that is there."""
     try:
         return HttpConnection(url, token)
     except NoDaemonError:

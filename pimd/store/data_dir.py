@@ -1,14 +1,19 @@
 """The daemon's directory: private, and held by one daemon at a time."""
 
+import contextlib
 import fcntl
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LOCK_NAME = "lock"
+from pimd import paths
+
+LOCK_RETRIES = 10
+LOCK_RETRY_S = 0.01
 PLUGINS_NAME = "plugins"
 PLUGIN_DIR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 """No separator, no NUL, no leading dot: `..` cannot be written."""
@@ -69,13 +74,13 @@ def _refuse_unsafe(path: Path) -> None:
 
 
 def _take_lock(path: Path) -> int:
-    lock = path / LOCK_NAME
+    lock = path / paths.LOCK_NAME
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataDirError(f"{lock}: cannot be opened: {error.strerror}; check owner and permissions") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
         os.fchmod(descriptor, 0o600)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
@@ -88,6 +93,16 @@ def _take_lock(path: Path) -> int:
             ) from error
         raise DataDirError(f"{lock}: cannot be locked: {error.strerror}") from error
     return descriptor
+
+
+def _lock(descriptor: int) -> None:
+    """`pim` holds it for an instant, to see whether a daemon does."""
+    for _ in range(LOCK_RETRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOCK_RETRY_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _private_dir(path: Path) -> Path:

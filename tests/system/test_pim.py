@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,26 @@ def test_a_data_directory_means_its_own_daemon_and_no_other(by_default: Daemon, 
     ):
         (other / "daemon.json").write_text(json.dumps(left_behind))
         assert_no_daemon_on(other, by_default)
+
+
+def test_whoever_has_the_port_of_a_killed_daemon_does_not_get_its_token(by_default: Daemon, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Impostor(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.headers["Authorization"])
+            self.send_error(400)
+
+    with HTTPServer(("127.0.0.1", 0), Impostor) as server, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(server.serve_forever)
+        (tmp_path / "rpc.token").write_text("0" * 64)
+        (tmp_path / "lock").touch()
+        left_behind = {"unix_socket": None, "http_url": f"http://127.0.0.1:{server.server_port}/rpc"}
+        (tmp_path / "daemon.json").write_text(json.dumps(left_behind))
+        assert_no_daemon_on(tmp_path, by_default)
+        server.shutdown()
+        serving.result()
+    assert asked == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
