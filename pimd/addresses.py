@@ -10,8 +10,6 @@ def split_address(text: str) -> tuple[str, int]:
     bracketed = bare != host
     if not colon or bracketed != (":" in bare) or (bracketed and not _is_ipv6(host)):
         raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port")')
-    if not bare.isprintable() or " " in bare:  # a scope of IPv6 takes anything
-        raise ValueError(f"address {text!r}: {bare!r} is no host; it has characters that cannot be seen")
     if not bracketed and not _is_host_name(bare):
         raise ValueError(
             f"address {text!r}: {bare!r} is no host name; each part between its dots has 1 to 63 characters"
@@ -26,7 +24,8 @@ def _is_ipv6(host: str) -> bool:
         ipaddress.IPv6Address(host[1:-1])
     except ValueError:
         return False
-    return host.startswith("[") and host.endswith("]")
+    # A scope takes anything.
+    return host.startswith("[") and host.endswith("]") and _is_visible(host)
 
 
 def _is_host_name(text: str) -> bool:
@@ -35,4 +34,8 @@ def _is_host_name(text: str) -> bool:
         encoded = text.encode("idna")
     except UnicodeError:
         return False
-    return bool(encoded)
+    return bool(encoded) and _is_visible(text)
+
+
+def _is_visible(text: str) -> bool:
+    return text.isprintable() and " " not in text
