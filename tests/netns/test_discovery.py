@@ -107,7 +107,9 @@ def test_two_daemons_without_a_configuration_link_by_themselves(
         seen = client.wait_for("discovered")["peer"]
         assert (seen["node_id"], seen["address"], seen["mechanism"]) == (bob_id, "10.77.1.2:9100", "broadcast")
         until_linked(client, bob_id)
-        assert client.call("peers.discovered")[0]["label_announced"] == "bob"
+        poll(
+            client, "peers.discovered", lambda rows: rows[0]["label_announced"] == "bob"
+        )  # his card comes after the link
     write_and_wait(alice, bob, "found you")
     write_and_wait(bob, alice, "and I you")
 
