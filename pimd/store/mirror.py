@@ -164,9 +164,7 @@ class Mirror:
             return
         if self._pending is batch:
             self._pending = None
-        if (
-            self._newest is batch.done
-        ):  # undone below: who waited for it is told, who comes later has nothing on the way
+        if self._newest is batch.done:  # whoever waited is told; whoever comes later has nothing on the way
             self._newest = None
         for (table, key), old in batch.before.items():
             self._undo(table, key, old)

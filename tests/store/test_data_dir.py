@@ -1,10 +1,12 @@
 """One daemon a directory, nobody else's eyes."""
 
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,16 @@ def test_the_lock_file_holds_the_process_id(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("123456789\n")
     with hold_data_dir(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_whoever_looks_whether_the_lock_is_held_does_not_keep_a_daemon_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda _: looking.close())  # gone by the next try
+        with hold_data_dir(tmp_path):
+            assert looking.closed
 
 
 def test_a_second_daemon_is_told_the_process_id_of_the_first_and_gets_in_once_that_is_killed(tmp_path: Path) -> None:

@@ -376,8 +376,10 @@ async def test_cards_of_one_moment_share_a_transaction(keystore: Keystore, crowd
     assert database.transactions == before + 1
 
 
-async def test_durable_returns_at_once_when_nothing_ever_changed(keystore: Keystore) -> None:
+async def test_durable_writes_nothing_when_nothing_ever_changed(keystore: Keystore) -> None:
+    before = keystore._mirror._database.transactions
     await keystore.durable()
+    assert keystore._mirror._database.transactions == before
 
 
 async def test_a_caller_that_is_cancelled_while_waiting_leaves_the_change_in_force(
