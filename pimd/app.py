@@ -23,9 +23,9 @@ from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import Network, TcpNetwork
 from pimd.proto.cards import NAME_LIMIT
+from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret, derive
-from pimd.proto.opening import LinkConfig
 from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer

@@ -8,7 +8,7 @@ CounterName = Literal[
     "bytes_out",
     "links_opened",
     "links_closed",
-    "openings_failed",
+    "handshakes_failed",
     "links_refused",
     "cards_learned",
     "cards_bad",

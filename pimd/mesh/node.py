@@ -29,8 +29,8 @@ from pimd.mesh.cards import CardExchange, OwnCard
 from pimd.mesh.counters import Counters
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
+from pimd.mesh.handshakes import Handshakes
 from pimd.mesh.links import LinkTable
-from pimd.mesh.openings import Openings
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
@@ -50,9 +50,9 @@ from pimd.proto.frames import (
     SeqRequest,
     SignedPeerInfo,
 )
+from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
-from pimd.proto.opening import LinkConfig, LinkPeer
 from pimd.proto.route_table import Route
 from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import Keystore
@@ -136,7 +136,7 @@ class Node:
             relays=config.relays,
         )
         self.payloads = self._frames.payloads
-        self._openings = Openings(self, identity, config.link, clock, self.make_link)
+        self._handshakes = Handshakes(self, identity, config.link, clock, self.make_link)
         self._dialler = Dialler(self._dial, self._linked_since, clock, random.random)
         self._listener: Listener | None = None
         self._congestion = 0
@@ -153,9 +153,9 @@ class Node:
         )
         self._routing.own_card(card.seq, self._clock.now())
         self._listener = await self._network.listen(
-            self._config.listen_host, self._config.listen_port, self._openings.accept
+            self._config.listen_host, self._config.listen_port, self._handshakes.accept
         )
-        self._openings.listening_on(self.listen_port)
+        self._handshakes.listening_on(self.listen_port)
         group.create_task(self._broadcast.run(), name="card reissue")
         self._dialler.start(group)
 
@@ -169,7 +169,7 @@ class Node:
         links = self._links.all()
         for link in links:
             link.close(GoodbyeReason.SHUTDOWN)
-        self._openings.abort_all()
+        self._handshakes.abort_all()
         if links:
             await asyncio.sleep(GOODBYE_FLUSH_S)
         for link in links:
@@ -315,7 +315,7 @@ class Node:
         """Seal and hand to the next hop; False without a route or a card of `dst`."""
         return self._frames.send(dst, payload)
 
-    # --- what the openings report
+    # --- what the handshakes report
 
     def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
         """Decide whether a proven peer may link; None admits."""
@@ -392,7 +392,7 @@ class Node:
         return self._listener.address
 
     async def _dial(self, entry: PeerEntry, *, configured: bool) -> NodeId:
-        peer = await self._openings.dial(entry, self._network, self._config.connect_timeout_s)
+        peer = await self._handshakes.dial(entry, self._network, self._config.connect_timeout_s)
         if configured:
             self._dialler.resume(peer)
             if self._policy.pins and self._keystore.pinned(entry.address) is None:

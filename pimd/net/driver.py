@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 from pimd.clock import Clock, TimerHandle
 from pimd.proto.frames import Frame, GoodbyeReason
+from pimd.proto.handshake import LinkPeer
 from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, PeerSaidGoodbye, Up
-from pimd.proto.opening import LinkPeer
 
 log = logging.getLogger("pimd.net")
 
@@ -78,7 +78,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     # --- asyncio calls these
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the opening."""
+        """Start the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         peername = transport.get_extra_info("peername") or ("?", 0)
@@ -133,7 +133,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pump()
 
     def refuse(self, reason: GoodbyeReason) -> None:
-        """Turn the authenticated peer away; it is told the reason when the opening got that far."""
+        """Turn the authenticated peer away; it is told the reason when the handshake got that far."""
         self.link.refuse(reason, self._clock.now())
         self._pump()
 

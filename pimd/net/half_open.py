@@ -53,7 +53,7 @@ class HalfOpen(Generic[C]):
         self._by_source.setdefault(source, OrderedDict())[connection] = None
 
     def discard(self, connection: C) -> None:
-        """Forget a connection that finished its opening or ended; unknown ones are ignored."""
+        """Forget a connection that finished its handshake or ended; unknown ones are ignored."""
         source = self._source.pop(connection, None)
         if source is None:
             return

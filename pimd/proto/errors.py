@@ -22,7 +22,7 @@ class DecodeError(RemoteProtocolError):
 
 
 class HandshakeError(RemoteProtocolError):
-    """The opening failed: wrong keys, wrong secret, wrong order or a bad proof."""
+    """The handshake failed: wrong keys, wrong secret, wrong order or a bad proof."""
 
 
 class OtherMesh(HandshakeError):  # noqa: N818 - what it is about

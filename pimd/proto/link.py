@@ -21,9 +21,9 @@ from pimd.proto.control import (
 )
 from pimd.proto.errors import LocalProtocolError, OtherMesh, RemoteProtocolError, WrongPeer
 from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, UnknownFrame, decode_frame, encode_frame
+from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer, cipher_of, preamble
 from pimd.proto.identity import Identity
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State
-from pimd.proto.opening import MESSAGE_LIMIT, LinkConfig, LinkPeer, Opening, cipher_of, preamble
 from pimd.proto.outbox import Outbox, OutboxOverflow
 from pimd.proto.records import LENGTH, RecordReader, RecordWriter
 
@@ -110,14 +110,14 @@ class Link:
         self._ping: tuple[int, float] | None = None
         self._leave_by = 0.0
         self._why_leaving = Closed(CloseReason.GOODBYE, "")
-        self._opening: Opening | None = None
+        self._handshake: Handshake | None = None
         self._writer: RecordWriter | None = None
         self._reader: RecordReader | None = None
         self._state = State.AWAIT_PREAMBLE if role is Role.ACCEPTOR else State.AWAIT_2
         if role is Role.DIALLER:
-            self._opening = Opening(identity, config, config.cipher, random, dialler=True)
+            self._handshake = Handshake(identity, config, config.cipher, random, dialler=True)
             self._out += preamble(config.cipher)
-            self._frame_message(self._opening.write_first())
+            self._frame_message(self._handshake.write_first())
 
     # --- what the driver reads
 
@@ -153,7 +153,7 @@ class Link:
             return self._leave_by
         if self._state is State.UP:
             return min(self._last_sent + states.HEARTBEAT_S, self.last_heard + states.SILENCE_S, self._next_ping)
-        limit = states.PREAMBLE_S if self._state is State.AWAIT_PREAMBLE else states.OPENING_S
+        limit = states.PREAMBLE_S if self._state is State.AWAIT_PREAMBLE else states.HANDSHAKE_S
         return self._started + limit
 
     def data_to_send(self, limit: int = 1 << 62) -> bytes:
@@ -204,24 +204,24 @@ class Link:
 
     def accept(self, now: float) -> None:
         """Admit the peer of `Authenticated`."""
-        opening = self._deciding()
+        handshake = self._deciding()
         if self._state is State.DECIDE_2:
-            self._frame_message(opening.write_proof())
-            self._begin_records(opening, now)
+            self._frame_message(handshake.write_proof())
+            self._begin_records(handshake, now)
             self._go(State.AWAIT_RECORD)
         else:
-            self._begin_records(opening, now)
+            self._begin_records(handshake, now)
             self._come_up(now)
         self._parse(now)
 
     def refuse(self, reason: GoodbyeReason, now: float) -> None:
         """Turn the peer away; a dialler gives up before message 3, an acceptor says why."""
-        opening = self._deciding()
+        handshake = self._deciding()
         why = Closed(CloseReason.REFUSED, reason.name.lower().replace("_", " "))
         if self._state is State.DECIDE_2:
             self._close(why)
         else:
-            self._begin_records(opening, now)
+            self._begin_records(handshake, now)
             self._leave(reason, why, now)
 
     def send(self, frame: Frame, now: float) -> None:
@@ -233,7 +233,7 @@ class Link:
         self._queue(self._outbox.put_answer, frame, now)
 
     def close(self, reason: GoodbyeReason, now: float) -> None:
-        """Say Goodbye, if the opening got that far, and end."""
+        """Say Goodbye, if the handshake got that far, and end."""
         why = Closed(CloseReason.GOODBYE, reason.name.lower().replace("_", " "))
         if self._state in {State.UP, State.AWAIT_RECORD}:
             self.is_replaced = reason is GoodbyeReason.DUPLICATE
@@ -281,16 +281,16 @@ class Link:
         if self._reader is not None:
             self._take_record(self._reader.read(message), now)
         elif self._state is State.AWAIT_PREAMBLE:
-            self._opening = Opening(self._identity, self._config, cipher_of(message), self._random, dialler=False)
+            self._handshake = Handshake(self._identity, self._config, cipher_of(message), self._random, dialler=False)
             self._go(State.AWAIT_1)
-        elif self._opening is None:
+        elif self._handshake is None:
             raise LocalProtocolError("a handshake message without a handshake")
         elif self._state is State.AWAIT_1:
-            self._opening.read_first(message)
-            self._frame_message(self._opening.write_proof())
+            self._handshake.read_first(message)
+            self._frame_message(self._handshake.write_proof())
             self._go(State.AWAIT_3)
         else:
-            self.peer = self._opening.read_proof(message)
+            self.peer = self._handshake.read_proof(message)
             self._events.append(Authenticated(self.peer))
             self._go(State.DECIDE_2 if self._state is State.AWAIT_2 else State.DECIDE_3)
 
@@ -360,16 +360,16 @@ class Link:
             raise LocalProtocolError(f"a link cannot go from {self._state.name} to {state.name}")
         self._state = state
 
-    def _deciding(self) -> Opening:
-        if self._state not in {State.DECIDE_2, State.DECIDE_3} or self._opening is None:
+    def _deciding(self) -> Handshake:
+        if self._state not in {State.DECIDE_2, State.DECIDE_3} or self._handshake is None:
             raise LocalProtocolError("there is no decision to take on this link")
-        return self._opening
+        return self._handshake
 
-    def _begin_records(self, opening: Opening, now: float) -> None:
-        send, receive = opening.split()
+    def _begin_records(self, handshake: Handshake, now: float) -> None:
+        send, receive = handshake.split()
         self._writer = RecordWriter(send, self._config.rekey, now)
         self._reader = RecordReader(receive)
-        self._opening = None
+        self._handshake = None
 
     def _come_up(self, now: float) -> None:
         if self._state in {State.DECIDE_3, State.AWAIT_RECORD}:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 PREAMBLE_S = 5.0
 """The first 4 bytes must have arrived by then."""
-OPENING_S = 10.0
+HANDSHAKE_S = 10.0
 HEARTBEAT_S = 5.0
 SILENCE_S = 15.0
 PING_S = 10.0
@@ -16,7 +16,7 @@ LINGER_S = 1.0
 class State(enum.Enum):
     """Where a link stands; messages are numbered as in XX."""
 
-    AWAIT_PREAMBLE = "acceptor: the 4 opening bytes"
+    AWAIT_PREAMBLE = "acceptor: the 4 bytes of the preamble"
     AWAIT_1 = "acceptor: handshake message 1"
     AWAIT_2 = "dialler: handshake message 2"
     DECIDE_2 = "dialler: its owner decides about the proven acceptor"

@@ -21,8 +21,8 @@ from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import TcpNetwork
 from pimd.proto.frames import PluginPayload
+from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
-from pimd.proto.opening import LinkConfig
 from pimd.rpc.connection import Connection
 from pimd.rpc.server import RpcServer
 from pimd.store.data_dir import hold_data_dir

@@ -15,9 +15,9 @@ from pimd.ids import NodeId
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy, PolicyName
 from pimd.net.network import TcpNetwork
+from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
-from pimd.proto.opening import LinkConfig
 from pimd.store.keystore import Keystore
 
 

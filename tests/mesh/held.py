@@ -62,7 +62,7 @@ def _of_mesh(running: Running) -> Sizes:
     assert frames is not None
     return {
         "links": (len(node._links), LINK_LIMIT),
-        "connections": (len(node._openings._links), LINK_LIMIT + HALF_OPEN_LIMIT),
+        "connections": (len(node._handshakes._links), LINK_LIMIT + HALF_OPEN_LIMIT),
         "origins sent lately": (len(node._flood._sent_at), flood.ORIGINS_REMEMBERED),
         "cards gathered": (len(node._flood._gathered), flood.WAITING_LIMIT),
         "cards held back": (len(node._flood._held_back), flood.WAITING_LIMIT),

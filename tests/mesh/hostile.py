@@ -9,9 +9,9 @@ from pimd.ids import NodeId
 from pimd.mesh.sealing import SealedFrames
 from pimd.proto.cards import issue
 from pimd.proto.frames import Frame, MeshData, PluginPayload, SignedPeerInfo, encode_frame
+from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
 from pimd.proto.link import Authenticated, Link, Role
-from pimd.proto.opening import LinkConfig
 
 
 class Person:

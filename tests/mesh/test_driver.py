@@ -10,9 +10,9 @@ from pimd.clock import SystemClock
 from pimd.net.driver import READ_AT_ONCE, UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
 from pimd.net.network import TcpNetwork
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
+from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Authenticated, Link, Role
-from pimd.proto.opening import LinkConfig, LinkPeer
 from tests.mesh.test_node import eventually
 
 ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))

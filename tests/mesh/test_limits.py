@@ -369,7 +369,7 @@ async def test_connections_that_say_nothing_push_out_each_other_and_no_link(star
     silent = [
         await asyncio.open_connection("127.0.0.1", alice.node.listen_port) for _ in range(HALF_OPEN_SOURCE_LIMIT + 4)
     ]
-    half_open = alice.node._openings._half_open
+    half_open = alice.node._handshakes._half_open
     for reader, _ in silent[:4]:
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 10) == b""

@@ -71,7 +71,7 @@ async def test_a_stranger_to_a_private_mesh_is_refused_and_leaves_no_trace(start
     with pytest.raises(DialError, match=r"127\.0\.0\.1"):
         await alice.node.dial(bob.entry())
     assert bob.keystore.get(alice.id) is None
-    assert bob.node.counters()["openings_failed"] == 1
+    assert bob.node.counters()["handshakes_failed"] == 1
 
 
 async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: StartNode) -> None:

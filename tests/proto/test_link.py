@@ -14,10 +14,10 @@ from noise.connection import Keypair, NoiseConnection
 from pimd.ids import NodeId
 from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload, SeqRequest
 from pimd.proto.frames import MeshData, decode_frame, encode_frame
+from pimd.proto.handshake import LinkConfig, preamble
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
 from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, LinkEvent, PeerSaidGoodbye, Role, Up
 from pimd.proto.link_states import TRANSITIONS, CloseReason, RekeyLimits, State
-from pimd.proto.opening import LinkConfig, preamble
 
 ALICE = Identity.from_seed(bytes(range(32)))
 BOB = Identity.from_seed(bytes(range(32, 64)))
@@ -96,10 +96,10 @@ def test_the_agent_and_port_of_the_proof_are_told() -> None:
     assert (pair.bob.peer.agent, pair.bob.peer.listen_port) == ("pimd/0.1.0", 9100)
 
 
-@pytest.mark.parametrize("opening", [b"GET ", b"PIM\x01", b"PIM\x00", b"PIN\x02"])
-def test_a_wrong_preamble_is_closed_without_a_byte_in_answer(opening: bytes) -> None:
+@pytest.mark.parametrize("handshake", [b"GET ", b"PIM\x01", b"PIM\x00", b"PIN\x02"])
+def test_a_wrong_preamble_is_closed_without_a_byte_in_answer(handshake: bytes) -> None:
     bob = link(Role.ACCEPTOR, BOB)
-    bob.receive(opening + bytes(100), 0.0)
+    bob.receive(handshake + bytes(100), 0.0)
     assert bob.data_to_send() == b""
     assert closed(bob).reason is CloseReason.PROTOCOL
 

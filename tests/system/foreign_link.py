@@ -43,7 +43,7 @@ class ForeignLink:
         return bytes(self.signing.verify_key) + signature
 
     def open(self, proof: bytes | None = None, first_payload: bytes = b"") -> bytes:
-        """Do the opening and return the daemon's proof; ConnectionError when it hangs up."""
+        """Do the handshake and return the daemon's proof; ConnectionError when it hangs up."""
         self.socket.sendall(self.preamble)
         self.send(bytes(self.noise.write_message(first_payload)))
         theirs = bytes(self.noise.read_message(self.receive()))

@@ -17,16 +17,16 @@ from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
 from pimd.net.network import Network
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
+from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_states import CloseReason
-from pimd.proto.opening import LinkConfig, LinkPeer
 
 log = logging.getLogger("pimd.mesh")
 
 
 class Admission(Protocol):
-    """The node, as far as openings need it."""
+    """The node, as far as handshakes need it."""
 
     tally: Counters
 
@@ -46,7 +46,7 @@ class Admission(Protocol):
         """Take one frame."""
 
 
-class Openings:
+class Handshakes:
     """Owner of every driver: half-open ones are limited, admitted ones are handed to the node."""
 
     def __init__(
@@ -160,9 +160,9 @@ class Openings:
         self._half_open.discard(driver)
         link = self._links.pop(driver)
         if not self._end(link, detail) and not link.was_up:
-            self._node.tally.count("openings_failed")
+            self._node.tally.count("handshakes_failed")
             level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG
-            log.log(level, "opening with %s failed: %s", driver.address, detail)
+            log.log(level, "handshake with %s failed: %s", driver.address, detail)
             if link.dialled and not link.is_proven:
                 detail = _advice(detail)
         said_duplicate = link.goodbye is GoodbyeReason.DUPLICATE and self._node.is_linked(link.peer_id)
@@ -208,7 +208,7 @@ async def _connect(address: str, network: Network, protocol: Callable[[], LinkDr
 
 
 def _advice(detail: str) -> str:
-    """Say what it can mean that an opening that this side began ended before the other end was proven."""
+    """Say what it can mean that an handshake that this side began ended before the other end was proven."""
     if detail.startswith(CloseReason.LOST.value):
         # What a private mesh does with strangers, before it shows anything.
         return "the other end hung up without a word; is it in another mesh? compare `pim mesh status`"

@@ -1,4 +1,4 @@
-"""The opening of a link: preamble, Noise handshake, identity proofs (docs/protocol.md)."""
+"""The handshake of a link: preamble, Noise handshake, identity proofs (docs/protocol.md)."""
 
 import struct
 from collections.abc import Callable
@@ -55,19 +55,19 @@ class LinkPeer:
 
 
 def preamble(cipher: Cipher) -> bytes:
-    """Return the 4 opening bytes that name version 2 and the cipher."""
+    """Return the 4 bytes of the preamble that name version 2 and the cipher."""
     return MAGIC + bytes(version for version, name in CIPHERS.items() if name == cipher)
 
 
-def cipher_of(opening: bytes) -> Cipher:
-    """Return the cipher that 4 opening bytes name; HandshakeError for anything else."""
-    cipher = CIPHERS.get(opening[3])
-    if opening[:3] != MAGIC or cipher is None:
+def cipher_of(handshake: bytes) -> Cipher:
+    """Return the cipher that 4 bytes of the preamble name; HandshakeError for anything else."""
+    cipher = CIPHERS.get(handshake[3])
+    if handshake[:3] != MAGIC or cipher is None:
         raise HandshakeError("the first 4 bytes are not those of a PIM link version 2")
     return cipher
 
 
-class Opening:
+class Handshake:
     """The three messages of XX or XXpsk0 with a proof in the last two."""
 
     def __init__(
