@@ -79,7 +79,7 @@ class Foundation:
 
 @dataclass(frozen=True)
 class Composed:
-    """A daemon whose features and mesh run, and whose doors are closed."""
+    """A daemon whose features and mesh run, and whose RPC listeners are closed."""
 
     core: Core
     assembly: Assembly
@@ -112,7 +112,7 @@ async def run(
     stop: asyncio.Event,
     ready: Callable[[Started], None],
 ) -> None:
-    """Run one daemon until `stop` is set; `ready` is called when every door is open.
+    """Run one daemon until `stop` is set; `ready` is called when every RPC listener is open.
 
     Raises `StartError`, or one of the errors of the parts, whose texts are for people, when it cannot start.
     """
@@ -127,11 +127,11 @@ async def run(
         network = around.network or TcpNetwork()
         foundation = Foundation(settings, plan, identity, data_dir, config, around.log_ring, clock, network, secret)
         daemon = await stack.enter_async_context(composed(foundation, stop.set))
-        doors = await stack.enter_async_context(AsyncExitStack())
-        doors.push_async_callback(daemon.rpc.stop)
-        await _open_doors(daemon.rpc, rpc_config(settings, around), token, daemon.group)
+        listeners = await stack.enter_async_context(AsyncExitStack())
+        listeners.push_async_callback(daemon.rpc.stop)
+        await _open_rpc_listeners(daemon.rpc, rpc_config(settings, around), token, daemon.group)
         started = _started(settings, daemon)
-        _announce(started, around.pid_file, doors)
+        _announce(started, around.pid_file, listeners)
         ready(started)
         await stop.wait()
         log.info("stopping")
@@ -182,7 +182,7 @@ def _start_ageing(settings: Settings, keystore: Keystore, clock: Clock, group: a
         group.create_task(work, name="identity ageing")
 
 
-async def _open_doors(rpc: RpcServer, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
+async def _open_rpc_listeners(rpc: RpcServer, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
     try:
         await rpc.start(config, token, group)
     except OSError as error:
@@ -202,7 +202,7 @@ def _listen_advice(error: OSError, host_key: str, port_key: str) -> str:
 
 
 def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) -> None:
-    """Write where the doors are, for `pim` to find; the lock, not this file, says whether a daemon runs."""
+    """Write where the RPC listeners are, for `pim` to find; the lock, not this file, says whether a daemon runs."""
     runtime = started.data_dir / paths.RUNTIME_NAME
     content = {
         "pid": os.getpid(),
@@ -229,7 +229,7 @@ def node_name(settings: Settings) -> str:
 
 
 def rpc_config(settings: Settings, around: Surroundings) -> RpcConfig:
-    """Which doors are open, and where."""
+    """Which RPC listeners are open, and where."""
     rpc = settings.rpc
     unix = paths.rpc_socket(around.environ, rpc.unix_socket, around.data_dir) if rpc.unix_enabled else None
     http = HttpConfig(rpc.http_host, rpc.http_port, tuple(rpc.allowed_origins), tuple(rpc.allowed_hosts))

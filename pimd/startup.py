@@ -170,12 +170,12 @@ def _failed(text: str, code: int) -> int:
 
 def _tell(started: Started, environ: Mapping[str, str]) -> None:
     """Who it is, which mesh, where it listens, what to type next: six lines."""
-    doors = [str(door) for door in (started.unix_socket, started.http_url) if door is not None]
+    listeners = [str(listener) for listener in (started.unix_socket, started.http_url) if listener is not None]
     lines = (
         f"pimd {__version__}: this is {started.name}, node {started.node_id}",
         f"  peers reach it at  {started.mesh_address}",
         f"  its mesh is  {_mesh(started.membership)}",
-        f"  programs reach it at  {' and '.join(doors) or 'no door: all of [rpc] is off'}",
+        f"  programs reach it at  {' and '.join(listeners) or 'nothing: all of [rpc] is off'}",
         f"  data is in  {started.data_dir}  features: {', '.join(started.features) or 'none'}",
         f"  next:  {_next(started, environ)}",
     )
@@ -190,7 +190,7 @@ def _mesh(membership: Membership) -> str:
 
 def _next(started: Started, environ: Mapping[str, str]) -> str:
     if started.unix_socket is None and started.http_url is None:
-        return "nothing for pim, which needs a door; [rpc] unix_enabled = true opens one"
+        return "nothing for pim, which needs an RPC listener; set [rpc] unix_enabled = true"
     # From a checkout the client is not on the path.
     pim = "pim" if shutil.which("pim") else str(Path(sys.executable).with_name("pim"))
     # Another terminal need not have $PIM_DATA_DIR; and without a socket of its own, pim tries the default one first.

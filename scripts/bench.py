@@ -146,10 +146,10 @@ async def websocket_rate(where: dict[str, Any], depth: int) -> float:
 
 
 def rpc_rows() -> Iterator[Row]:
-    """Each door, one call at a time and 16 at once."""
-    doors = (("Unix socket", unix_rate), ("HTTP", http_rate), ("WebSocket", websocket_rate))
+    """Each RPC listener, one call at a time and 16 at once."""
+    listeners = (("Unix socket", unix_rate), ("HTTP", http_rate), ("WebSocket", websocket_rate))
     with server("ours") as ours, server("plain") as plain:
-        for name, rate in doors:
+        for name, rate in listeners:
             for depth in (1, 16):
                 best = best_of(
                     lambda rate=rate, depth=depth: asyncio.run(rate(ours, depth)),  # type: ignore[misc]

@@ -21,7 +21,7 @@ TOKEN = "0" * 64
 
 
 async def ours(directory: Path) -> str:
-    """Serve the real doors; returns the address line."""
+    """Serve the real RPC listeners; returns the address line."""
 
     async def ping(_: Connection, __: NoParams) -> str:
         return "pong"
@@ -32,7 +32,7 @@ async def ours(directory: Path) -> str:
     await group.__aenter__()
     await server.start(RpcConfig(directory / "s", HttpConfig("127.0.0.1", 0)), TOKEN, group)
     if server.http is None:
-        raise RuntimeError("no HTTP door")
+        raise RuntimeError("no HTTP RPC listener")
     return json.dumps({"unix": str(directory / "s"), "http": server.http.url, "port": server.http.port})
 
 

@@ -182,7 +182,7 @@ def _candidates(environ: Mapping[str, str], data: Path, runtime: dict[str, Any])
 def _daemon_of(data: Path, token: Path) -> Connection:
     """Connect with the daemon of a directory that was given, and with no other."""
     runtime = _runtime(data, given=True)
-    # What a killed daemon left behind may name doors that are another's by now, who must not get the token.
+    # What a killed daemon left behind may name addresses that are another program's by now, who must not get the token.
     if runtime.get("unix_socket") and (unix := _own_unix(Path(runtime["unix_socket"]), data)):
         return unix
     http_is_own = runtime.get("http_url") and _is_held(data / paths.LOCK_NAME)
@@ -237,7 +237,7 @@ def _unix(path: Path) -> UnixConnection:
 
 
 def _runtime(data: Path, *, given: bool = False) -> dict[str, Any]:
-    """What the daemon says of its doors; where the directory was given, `NoDaemonError` when that may not be read."""
+    """What the daemon says of its RPC listeners; where the directory was given, `NoDaemonError` when that may not be read."""
     path = data / paths.RUNTIME_NAME
     try:
         found = json.loads(path.read_text())

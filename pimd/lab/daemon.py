@@ -95,7 +95,7 @@ class Machine:
 
 
 class LabDaemon:
-    """Composed by the same functions as `pimd.app.run`, without doors: `call` goes through the dispatch behind them."""
+    """Composed by the same functions as `pimd.app.run`, without RPC listeners: `call` goes through the dispatch behind these."""
 
     def __init__(self, name: str, machine: Machine, lab: Surroundings, make_node: Callable[..., LabNode]) -> None:
         self.name = name
@@ -184,7 +184,7 @@ class LabDaemon:
     # --- what a program sees
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Call a method as over a door and return its result; `RpcError` with code and words when it answers an error."""
+        """Call a method as over an RPC listener and return its result; `RpcError` with code and words when it answers an error."""
         life, composed_ = self._life, self.composed
         if life is None:
             raise DaemonDied(f"{self.name} is not running")

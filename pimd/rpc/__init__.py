@@ -1,1 +1,1 @@
-"""One method table behind three doors: a Unix socket, HTTP and WebSocket."""
+"""One method table behind three RPC listeners: a Unix socket, HTTP and WebSocket."""

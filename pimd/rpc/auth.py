@@ -1,4 +1,4 @@
-"""The bearer token of the HTTP and WebSocket doors."""
+"""The bearer token of the HTTP and WebSocket RPC listeners."""
 
 import hmac
 import secrets

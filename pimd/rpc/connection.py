@@ -24,15 +24,15 @@ class Feed(Protocol):
 class Connection:
     """One caller; over HTTP it lives as long as the request."""
 
-    door: Literal["unix", "http", "websocket"]
+    listener: Literal["unix", "http", "websocket"]
     feed: Feed | None = None
     """None where notifications cannot go."""
     greeted: bool = True
-    """False until `rpc.hello` succeeded, on a door that demands it."""
+    """False until `rpc.hello` succeeded, on a listener that demands it."""
     authenticated: bool = True
     """False until `rpc.authenticate` succeeded, on a WebSocket that came without a token."""
     authenticate: Callable[[str], None] | None = None
-    """Checks a token and raises Unauthorized or RateLimited; None on doors without tokens."""
+    """Checks a token and raises Unauthorized or RateLimited; None on listeners without tokens."""
     push: bool = False
     calls: int = 0
     """In flight."""

@@ -47,7 +47,7 @@ class Answer:
 
 
 class Dispatch:
-    """Answers the messages of all doors."""
+    """Answers the messages of all RPC listeners."""
 
     def __init__(self, registry: Registry) -> None:
         self.calls = 0

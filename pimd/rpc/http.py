@@ -1,4 +1,4 @@
-"""The HTTP door: `POST /rpc`, `GET /ws`, `GET /healthz`, `GET /openrpc.json`."""
+"""The HTTP RPC listener: `POST /rpc`, `GET /ws`, `GET /healthz`, `GET /openrpc.json`."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ class HttpConfig:
     allowed_hosts: tuple[str, ...] = ()
 
 
-class HttpDoor:
+class HttpRpcListener:
     """Serves HTTP and WebSocket on one port."""
 
     def __init__(
@@ -185,7 +185,7 @@ class HttpDoor:
         socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, compress=False, autoping=False, autoclose=True)
         check = socket.can_prepare(request)
         if not check.ok:
-            raise Refused(400, "this is the WebSocket door; ask for an upgrade, or use POST /rpc")
+            raise Refused(400, "this is the WebSocket RPC listener; ask for an upgrade, or use POST /rpc")
         session = WebSocketSession(
             socket, _connection(request), self._dispatch, self._streams, self._auth.check, authenticated=has_token
         )

@@ -1,4 +1,4 @@
-"""What the doors bear: nothing a caller can do makes the daemon hold more than this."""
+"""What the RPC listeners bear: nothing a caller can do makes the daemon hold more than this."""
 
 MESSAGE_LIMIT = 4 * 2**20
 """Bytes of one line, body or frame."""
@@ -9,7 +9,7 @@ FIRST_MESSAGE_LIMIT = 4096
 MESSAGE_S = 10.0
 """Seconds from the first byte of a message to its last; also for `rpc.authenticate`, from the upgrade."""
 CONNECTION_LIMIT = 256
-"""Open connections, over all doors."""
+"""Open connections, over all RPC listeners."""
 CALLS_PER_CONNECTION = 32
 CALLS_IN_ALL = 1024
 BATCH_LIMIT = 100

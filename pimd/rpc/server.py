@@ -1,4 +1,4 @@
-"""The three doors together: started last, stopped first."""
+"""The three RPC listeners together: started last, stopped first."""
 
 import asyncio
 import contextlib
@@ -11,24 +11,24 @@ from pimd.clock import Clock
 from pimd.rpc.auth import TokenAuth
 from pimd.rpc.core_methods import rpc_methods
 from pimd.rpc.dispatch import Dispatch
-from pimd.rpc.http import HttpConfig, HttpDoor
+from pimd.rpc.http import HttpConfig, HttpRpcListener
 from pimd.rpc.limits import GRACE_S, Reading
 from pimd.rpc.openrpc import Description
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
-from pimd.rpc.unix import UnixDoor
+from pimd.rpc.unix import UnixRpcListener
 
 
 @dataclass(frozen=True)
 class RpcConfig:
-    """Which doors there are; None closes one."""
+    """Which RPC listeners there are; None closes one."""
 
     unix_socket: Path | None
     http: HttpConfig | None
 
 
 class RpcServer:
-    """One method table, its streams, and the doors to them."""
+    """One method table, its streams, and the RPC listeners."""
 
     def __init__(
         self,
@@ -40,20 +40,20 @@ class RpcServer:
         self.streams = Streams(clock)
         self.dispatch = Dispatch(self.registry)
         self.reading = Reading()
-        self.unix: UnixDoor | None = None
-        self.http: HttpDoor | None = None
+        self.unix: UnixRpcListener | None = None
+        self.http: HttpRpcListener | None = None
         self._clock = clock
         self._describe = Description(self.registry)
         self.registry.add(rpc_methods(self.registry, self._describe, running_features))
 
     async def start(self, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
-        """Open the doors; `SocketInUse` or OSError when one cannot be, with none left open."""
+        """Open the RPC listeners; `SocketInUse` or OSError when one cannot be, with none left open."""
         if config.http is not None:
             auth = TokenAuth(token, self._clock)
-            self.http = HttpDoor(config.http, auth, self.dispatch, self.streams, self.reading, self._describe)
+            self.http = HttpRpcListener(config.http, auth, self.dispatch, self.streams, self.reading, self._describe)
             await self.http.start()
         if config.unix_socket is not None:
-            self.unix = UnixDoor(config.unix_socket, self.dispatch, self.streams, self.reading)
+            self.unix = UnixRpcListener(config.unix_socket, self.dispatch, self.streams, self.reading)
             try:
                 await self.unix.start(group)
             except BaseException:

@@ -1,4 +1,4 @@
-"""The Unix socket door: newline-delimited JSON-RPC, `rpc.hello` first."""
+"""The Unix socket RPC listener: newline-delimited JSON-RPC, `rpc.hello` first."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from pimd.rpc.streams import Streams
 log = logging.getLogger("pimd.rpc")
 
 
-class UnixDoor:
+class UnixRpcListener:
     """Accepts on one socket; what its connections start runs in the group given to `start`."""
 
     def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, reading: Reading) -> None:
@@ -55,13 +55,13 @@ class UnixDoor:
 class UnixConnection(asyncio.Protocol):
     """One client."""
 
-    def __init__(self, door: UnixDoor) -> None:
-        self._door = door
-        self._feed = ConnectionFeed(door.streams, self._send)
+    def __init__(self, listener: UnixRpcListener) -> None:
+        self._listener = listener
+        self._feed = ConnectionFeed(listener.streams, self._send)
         self._connection = Connection("unix", self._feed, greeted=False)
         self._lines = Lines()
         self._waiting: deque[bytes] = deque()
-        self._account = Account(door.reading)
+        self._account = Account(listener.reading)
         self._calls = 0
         self._transport: asyncio.Transport | None = None
         self._entered = False
@@ -77,17 +77,17 @@ class UnixConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve, or refuse one connection too many."""
-        if not isinstance(transport, asyncio.Transport) or self._door.group is None:
+        if not isinstance(transport, asyncio.Transport) or self._listener.group is None:
             raise TypeError(f"a stream transport was expected, not {transport!r}")
         self._transport = transport
-        self._entered = self._door.reading.enter()
+        self._entered = self._listener.reading.enter()
         if not self._entered:
             self._fail(OVERLOADED, f"all {CONNECTION_LIMIT} connections are taken; close some, or try again later")
             return
-        self._door.connections.add(self)
+        self._listener.connections.add(self)
         self._tasks = [
-            self._door.group.create_task(self._serve(), name="unix connection"),
-            self._door.group.create_task(self._feed.run(), name="unix notifications"),
+            self._listener.group.create_task(self._serve(), name="unix connection"),
+            self._listener.group.create_task(self._feed.run(), name="unix notifications"),
         ]
 
     def data_received(self, data: bytes) -> None:
@@ -129,8 +129,8 @@ class UnixConnection(asyncio.Protocol):
         self._account.give_back(self._account.held)
         self._writable.set()
         if self._entered:
-            self._door.connections.discard(self)
-            self._door.reading.leave()
+            self._listener.connections.discard(self)
+            self._listener.reading.leave()
 
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it, too."""
@@ -170,14 +170,14 @@ class UnixConnection(asyncio.Protocol):
         self._close_if_done()
 
     def _start_call(self, line: bytes) -> None:
-        if self._door.group is None:
+        if self._listener.group is None:
             return
         self._calls += 1
-        self._door.group.create_task(self._answer(line), name="unix call")
+        self._listener.group.create_task(self._answer(line), name="unix call")
 
     async def _answer(self, line: bytes) -> None:
         try:
-            answer = await self._door.dispatch.answer(line, self._connection)
+            answer = await self._listener.dispatch.answer(line, self._connection)
             if answer.text is not None:
                 self._write(answer.text)
             answer.sent()

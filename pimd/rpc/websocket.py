@@ -1,4 +1,4 @@
-"""The WebSocket door: one JSON-RPC message a text frame, and notifications."""
+"""The WebSocket RPC listener: one JSON-RPC message a text frame, and notifications."""
 
 import asyncio
 from collections.abc import Callable

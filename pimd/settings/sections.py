@@ -218,7 +218,7 @@ class MessagingSection(Section):
 
 
 class RpcSection(Section):
-    """`[rpc]`: the doors for programs."""
+    """`[rpc]`: the RPC listeners for programs."""
 
     http_enabled: bool = True
     http_host: OwnAddress = "127.0.0.1"

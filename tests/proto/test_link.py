@@ -129,7 +129,7 @@ def test_a_dialler_refuses_another_id_than_expected_before_showing_its_own() -> 
 
 @given(st.integers(0, 400), st.integers(1, 255))
 @settings(max_examples=150, deadline=None)
-def test_a_flipped_byte_anywhere_in_the_opening_never_brings_both_up(position: int, flip: int) -> None:
+def test_a_flipped_byte_anywhere_in_the_handshake_never_brings_both_up(position: int, flip: int) -> None:
     pair = Pair()
     offset = 0
     for _ in range(3):
@@ -152,7 +152,7 @@ def test_a_first_message_of_a_wrong_size_is_refused(length: int) -> None:
     assert closed(bob).reason is CloseReason.PROTOCOL
 
 
-def test_an_opening_ends_by_itself_after_5_and_10_seconds() -> None:
+def test_a_handshake_ends_by_itself_after_5_and_10_seconds() -> None:
     silent, slow = link(Role.ACCEPTOR, BOB), link(Role.ACCEPTOR, BOB)
     slow.receive(preamble("AESGCM"), 4.9)
     assert (silent.deadline(), slow.deadline()) == (5.0, 10.0)
@@ -346,7 +346,7 @@ def framed(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("cipher", ["AESGCM", "ChaChaPoly"])
 @pytest.mark.parametrize("psk", [None, PSK])
-def test_a_foreign_dialler_completes_the_opening(cipher: str, psk: bytes | None) -> None:
+def test_a_foreign_dialler_completes_the_handshake(cipher: str, psk: bytes | None) -> None:
     bob = link(Role.ACCEPTOR, BOB, LinkConfig(psk=psk))
     noise = foreign(initiator=True, cipher=cipher, psk=psk, identity=ALICE)
     bob.receive(
@@ -361,7 +361,7 @@ def test_a_foreign_dialler_completes_the_opening(cipher: str, psk: bytes | None)
 
 
 @pytest.mark.parametrize("psk", [None, PSK])
-def test_a_foreign_acceptor_completes_the_opening(psk: bytes | None) -> None:
+def test_a_foreign_acceptor_completes_the_handshake(psk: bytes | None) -> None:
     alice = link(Role.DIALLER, ALICE, LinkConfig(psk=psk))
     noise = foreign(initiator=False, cipher="AESGCM", psk=psk, identity=BOB)
     noise.read_message(unframe(alice.data_to_send()[4:]))

@@ -1,4 +1,4 @@
-"""A real server with methods made for tests, and a client for each door."""
+"""A real server with methods made for tests, and a client for each RPC listener."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ class World:
 
 
 class Client(Protocol):
-    """One door."""
+    """One RPC listener."""
 
     async def exchange(self, message: str | bytes) -> Any:
         """Send one message and return the parsed answer, None when there is none; for what is answered at once."""
@@ -284,14 +284,14 @@ async def connect(world: World) -> AsyncIterator[Connect]:
         assert world.server.http is not None
         path, url = world.server.unix.path, world.server.http.url
 
-        async def open_(door: str, *, greet: bool = True, token: bool = True) -> Any:
-            if door == "unix":
+        async def open_(listener: str, *, greet: bool = True, token: bool = True) -> Any:
+            if listener == "unix":
                 client = LineClient(*await asyncio.open_unix_connection(str(path), limit=2**24))
                 stack.push_async_callback(client.close)
                 if greet:
                     assert "result" in await client.call("rpc.hello")
                 return client
-            if door == "http":
+            if listener == "http":
                 return HttpClient(session, url)
             headers = {"Authorization": f"Bearer {TOKEN}"} if token else {}
             socket = await session.ws_connect(url.replace("/rpc", "/ws"), headers=headers)

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 on all doors: the examples of the specification's section 7, and the corners around them."""
+"""JSON-RPC 2.0 on all RPC listeners: the examples of the specification's section 7, and the corners around them."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from tests.rpc.conftest import Connect, World
 
-DOORS = ["unix", "http", "websocket"]
+LISTENERS = ["unix", "http", "websocket"]
 PARSE = {"jsonrpc": "2.0", "error": {"code": -32700}, "id": None}
 INVALID = {"jsonrpc": "2.0", "error": {"code": -32600}, "id": None}
 
@@ -74,9 +74,9 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_the_fifteen_examples(connect: Connect, door: str) -> None:
-    client = await connect(door)
+@pytest.mark.parametrize("listener", LISTENERS)
+async def test_the_fifteen_examples(connect: Connect, listener: str) -> None:
+    client = await connect(listener)
     for message, expected in EXAMPLES:
         answer = await client.exchange(message)
         assert same(answer, expected), (message, answer)
@@ -86,10 +86,10 @@ def request(method: str = "echo", **members: Any) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, **members})
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize("id_", ["", "x", 0, -1, 1.5, 2**70, None])
-async def test_an_id_comes_back_as_it_was(connect: Connect, door: str, id_: Any) -> None:
-    answer = await (await connect(door)).exchange(request(id=id_))
+async def test_an_id_comes_back_as_it_was(connect: Connect, listener: str, id_: Any) -> None:
+    answer = await (await connect(listener)).exchange(request(id=id_))
     assert answer == {"jsonrpc": "2.0", "result": None, "id": id_}
     assert type(answer["id"]) is type(id_)
 
@@ -120,7 +120,7 @@ async def test_wrong_params_name_the_field(connect: Connect, params: Any, field:
     assert field in error["message"]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize(
     "text",
     [
@@ -135,14 +135,14 @@ async def test_wrong_params_name_the_field(connect: Connect, params: Any, field:
         "{",
     ],
 )
-async def test_what_is_no_json_is_a_parse_error(connect: Connect, door: str, text: str) -> None:
-    assert same(await (await connect(door)).exchange(text), PARSE)
+async def test_what_is_no_json_is_a_parse_error(connect: Connect, listener: str, text: str) -> None:
+    assert same(await (await connect(listener)).exchange(text), PARSE)
 
 
-@pytest.mark.parametrize("door", ["unix", "http"])
-async def test_bytes_that_are_no_utf_8_are_a_parse_error(connect: Connect, door: str) -> None:
+@pytest.mark.parametrize("listener", ["unix", "http"])
+async def test_bytes_that_are_no_utf_8_are_a_parse_error(connect: Connect, listener: str) -> None:
     raw = b'{"jsonrpc":"2.0","id":1,"method":"echo","params":["\xff"]}'
-    assert same(await (await connect(door)).exchange(raw), PARSE)
+    assert same(await (await connect(listener)).exchange(raw), PARSE)
 
 
 async def test_a_member_of_the_request_that_stands_twice_is_invalid(connect: Connect) -> None:
@@ -153,18 +153,18 @@ async def test_a_member_of_the_request_that_stands_twice_is_invalid(connect: Con
 @pytest.mark.parametrize(
     "value", [2**53 + 1, -(10**4299), 10**4299, 0.1, "\U0001f600", "\u2028", [[]], {"a": {"b": None}}]
 )
-@pytest.mark.parametrize("door", DOORS)
-async def test_values_come_back_unchanged(connect: Connect, door: str, value: Any) -> None:
-    answer = await (await connect(door)).exchange(request(params=[value]))
+@pytest.mark.parametrize("listener", LISTENERS)
+async def test_values_come_back_unchanged(connect: Connect, listener: str, value: Any) -> None:
+    answer = await (await connect(listener)).exchange(request(params=[value]))
     assert answer["result"] == value
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize("method", ["secret", "leave", "cancel", "unwritable", "surrogate"])
 async def test_a_method_that_fails_answers_a_reference_that_is_in_the_log(
-    connect: Connect, door: str, method: str, caplog: pytest.LogCaptureFixture
+    connect: Connect, listener: str, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = await connect(door)
+    client = await connect(listener)
     answer = await client.exchange(request(method))
     assert answer["error"]["code"] == -32603
     assert "4711" not in json.dumps(answer)
@@ -181,10 +181,10 @@ async def test_a_declared_error_is_answered_as_it_is(connect: Connect) -> None:
     assert error == {"code": -32602, "message": "this is never right", "data": {"why": "a test"}}
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize("method", ["secret", "wrong", "leave", "nan", "nobody"])
-async def test_notifications_are_never_answered(connect: Connect, door: str, method: str) -> None:
-    assert await (await connect(door)).exchange(json.dumps({"jsonrpc": "2.0", "method": method})) is None
+async def test_notifications_are_never_answered(connect: Connect, listener: str, method: str) -> None:
+    assert await (await connect(listener)).exchange(json.dumps({"jsonrpc": "2.0", "method": method})) is None
 
 
 async def test_a_call_that_takes_too_long_is_stopped(connect: Connect) -> None:
@@ -199,9 +199,9 @@ async def test_an_unknown_method_says_so_with_data(connect: Connect) -> None:
     assert error["data"] == {"feature": None, "state": "unknown", "hint": "there is no 'no.such'"}
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_batch_has_at_most_100_members(connect: Connect, door: str) -> None:
-    client = await connect(door)
+@pytest.mark.parametrize("listener", LISTENERS)
+async def test_a_batch_has_at_most_100_members(connect: Connect, listener: str) -> None:
+    client = await connect(listener)
     many = [json.loads(request(params=[n], id=n)) for n in range(101)]
     error = (await client.exchange(json.dumps(many)))["error"]
     assert error["code"] == -32600

@@ -1,4 +1,4 @@
-"""The HTTP door: token, browsers, statuses, sizes."""
+"""The HTTP RPC listener: token, browsers, statuses, sizes."""
 
 import asyncio
 import contextlib
@@ -133,7 +133,7 @@ async def test_a_body_over_the_limit_is_413_also_in_chunks(connect: Connect) -> 
     assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(MESSAGE_LIMIT))))[0] == 200
 
 
-async def test_subscribing_names_the_other_doors(connect: Connect) -> None:
+async def test_subscribing_names_the_other_listeners(connect: Connect) -> None:
     error = (await (await connect("http")).exchange('{"jsonrpc":"2.0","id":1,"method":"test.subscribe"}'))["error"]
     assert error["code"] == -32600
     assert "Unix socket" in error["message"]

@@ -1,4 +1,4 @@
-"""The Unix socket door: hello, lines, limits, files."""
+"""The Unix socket RPC listener: hello, lines, limits, files."""
 
 import asyncio
 import json

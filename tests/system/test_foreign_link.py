@@ -45,7 +45,7 @@ def private_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @pytest.mark.parametrize("cipher", ["ChaChaPoly", "AESGCM"])
-def test_the_opening_completes_with_an_open_node(open_node: Daemon, cipher: str) -> None:
+def test_the_handshake_completes_with_an_open_node(open_node: Daemon, cipher: str) -> None:
     link = ForeignLink(open_node.mesh_port, cipher=cipher, seed=1)
     proof = link.open()
     assert proof[:32] in link.record()  # its card comes at once, with the key it proved
@@ -54,7 +54,7 @@ def test_the_opening_completes_with_an_open_node(open_node: Daemon, cipher: str)
 
 
 @pytest.mark.parametrize("cipher", ["ChaChaPoly", "AESGCM"])
-def test_the_opening_completes_with_a_private_node(private_node: Daemon, cipher: str) -> None:
+def test_the_handshake_completes_with_a_private_node(private_node: Daemon, cipher: str) -> None:
     link = ForeignLink(private_node.mesh_port, psk=PSK, cipher=cipher, seed=2)
     proof = link.open()
     assert proof[:32] in link.record()  # its card comes at once, with the key it proved
@@ -133,7 +133,7 @@ def test_wrong_proofs_are_refused_and_leave_no_trace(open_node: Daemon) -> None:
     assert good.node_id not in [peer["node_id"] for peer in open_node.call("peers.list", {"all": True})]
 
 
-def test_a_truncated_opening_is_let_go(open_node: Daemon) -> None:
+def test_a_truncated_handshake_is_let_go(open_node: Daemon) -> None:
     link = ForeignLink(open_node.mesh_port)
     link.socket.sendall(link.preamble + struct.pack(">H", 32) + bytes(10))
     link.socket.shutdown(1)
@@ -141,7 +141,7 @@ def test_a_truncated_opening_is_let_go(open_node: Daemon) -> None:
     link.close()
 
 
-def test_garbage_after_the_opening_ends_that_link_and_nothing_else(open_node: Daemon) -> None:
+def test_garbage_after_the_handshake_ends_that_link_and_nothing_else(open_node: Daemon) -> None:
     link = ForeignLink(open_node.mesh_port, seed=11)
     link.open()
     link.record()

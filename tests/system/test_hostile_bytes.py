@@ -1,4 +1,4 @@
-"""Bytes of all kinds against the mesh port and the three doors: no crash, no growth, no traceback."""
+"""Bytes of all kinds against the mesh port and the three RPC listeners: no crash, no growth, no traceback."""
 
 import base64
 import json
@@ -116,11 +116,11 @@ def first_answer(connection: socket.socket, data: bytes) -> bytes:
         return connection.recv(65536)
 
 
-@pytest.mark.parametrize("door", [mesh, unix, http])
+@pytest.mark.parametrize("listener", [mesh, unix, http])
 @EXAMPLES
 @given(data=st.binary(max_size=2000))
-def test_any_bytes(target: Daemon, door: Callable[[Daemon], socket.socket], data: bytes) -> None:
-    throw(door(target), data)
+def test_any_bytes(target: Daemon, listener: Callable[[Daemon], socket.socket], data: bytes) -> None:
+    throw(listener(target), data)
     assert target.is_running
 
 

@@ -162,7 +162,7 @@ def test_a_data_directory_means_its_own_daemon_and_no_other(by_default: Daemon, 
     for left_behind in (
         {},
         {"unix_socket": None, "http_url": "http://127.0.0.1:1/rpc"},
-        # The doors of the daemon that was killed there are another's by now.
+        # The RPC listeners of the daemon that was killed there are another's by now.
         {"unix_socket": by_default.runtime["unix_socket"], "http_url": None},
         {"unix_socket": None, "http_url": by_default.runtime["http_url"]},
     ):
