@@ -16,7 +16,7 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault, failure
 from pimd.rpc.http_connection import BoundedConnection, BoundedServer
-from pimd.rpc.limits import MESSAGE_LIMIT, Reading
+from pimd.rpc.limits import MESSAGE_LIMIT, ReadBudget
 from pimd.rpc.streams import Streams
 from pimd.rpc.websocket import WebSocketSession
 
@@ -61,7 +61,7 @@ class HttpRpcListener:
         auth: TokenAuth,
         dispatch: Dispatch,
         streams: Streams,
-        reading: Reading,
+        read_budget: ReadBudget,
         describe: Callable[[], object],
     ) -> None:
         self._config = config
@@ -70,7 +70,7 @@ class HttpRpcListener:
         self._streams = streams
         self._describe = describe
         self._browser = BrowserRules(config.allowed_origins, config.allowed_hosts)
-        self._server = BoundedServer(self._serve, reading)
+        self._server = BoundedServer(self._serve, read_budget)
         self._listener: asyncio.Server | None = None
         self._sessions: set[WebSocketSession] = set()
         self._stopping = False

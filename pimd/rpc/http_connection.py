@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from pimd.rpc.envelope import Fault, failure
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_S, Account, OverLimit, Reading
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
 
 log = logging.getLogger("pimd.rpc")
 
@@ -28,9 +28,9 @@ class BoundedConnection(web.RequestHandler):
             auto_decompress=False,
             lingering_time=0.0,
         )
-        self._reading = manager.reading
+        self._read_budget = manager.read_budget
         self._entered = False
-        self._account = Account(manager.reading)
+        self._read = ConnectionReadBudget(manager.read_budget)
         self._serving = False
         self._deadline: asyncio.TimerHandle | None = None
         self.unread_limit: int | None = None
@@ -38,7 +38,7 @@ class BoundedConnection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve, or refuse one connection too many."""
-        self._entered = self._reading.enter()
+        self._entered = self._read_budget.enter()
         if self._entered:
             super().connection_made(transport)
             self._arm()
@@ -52,11 +52,11 @@ class BoundedConnection(web.RequestHandler):
             return
         if data:
             try:
-                self._account.take(len(data))
+                self._read.take(len(data))
             except OverLimit:
                 self._refuse("the daemon holds too many unfinished messages; try again later")
                 return
-            if self.unread_limit is not None and self._account.held > self.unread_limit:
+            if self.unread_limit is not None and self._read.held > self.unread_limit:
                 self.cut("a message is too long")
                 return
             self._arm()
@@ -66,13 +66,13 @@ class BoundedConnection(web.RequestHandler):
         """Give back what was held."""
         if self._entered:
             self.consumed()
-            self._reading.leave()
+            self._read_budget.leave()
             self._entered = False
             super().connection_lost(exc)
 
     def consumed(self) -> None:
         """A whole message was read."""
-        self._account.give_back(self._account.held)
+        self._read.give_back(self._read.held)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -113,9 +113,9 @@ class BoundedConnection(web.RequestHandler):
 class BoundedServer(web.Server):
     """Makes bounded connections."""
 
-    def __init__(self, handler: Any, reading: Reading) -> None:
+    def __init__(self, handler: Any, read_budget: ReadBudget) -> None:
         super().__init__(handler)
-        self.reading = reading
+        self.read_budget = read_budget
 
     def __call__(self) -> web.RequestHandler:
         """Make one."""

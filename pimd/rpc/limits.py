@@ -33,7 +33,7 @@ class OverLimit(Exception):  # noqa: N818 - a refusal, not a fault
     """All connections together hold too many unfinished bytes."""
 
 
-class Reading:
+class ReadBudget:
     """Counts the connections, and the unfinished bytes that they hold beyond their own."""
 
     def __init__(self) -> None:
@@ -52,25 +52,25 @@ class Reading:
         self.connections -= 1
 
 
-class Account:
+class ConnectionReadBudget:
     """The unfinished bytes of one connection."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, read_budget: ReadBudget) -> None:
         self.held = 0
-        self._reading = reading
+        self._read_budget = read_budget
 
     def take(self, size: int) -> None:
         """Account for `size` more bytes; `OverLimit` when that is too many, with nothing taken."""
         more = self._beyond_own(self.held + size) - self._beyond_own(self.held)
-        if more and self._reading.shared + more > READING_LIMIT - CONNECTION_LIMIT * OWN_BYTES:
+        if more and self._read_budget.shared + more > READING_LIMIT - CONNECTION_LIMIT * OWN_BYTES:
             raise OverLimit
-        self._reading.shared += more
+        self._read_budget.shared += more
         self.held += size
 
     def give_back(self, size: int) -> None:
         """That many bytes, at most all that are held, were used or dropped."""
         left = max(0, self.held - size)
-        self._reading.shared -= self._beyond_own(self.held) - self._beyond_own(left)
+        self._read_budget.shared -= self._beyond_own(self.held) - self._beyond_own(left)
         self.held = left
 
     @staticmethod

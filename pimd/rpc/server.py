@@ -12,7 +12,7 @@ from pimd.rpc.auth import TokenAuth
 from pimd.rpc.core_methods import rpc_methods
 from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.http import HttpConfig, HttpRpcListener
-from pimd.rpc.limits import GRACE_S, Reading
+from pimd.rpc.limits import GRACE_S, ReadBudget
 from pimd.rpc.openrpc import Description
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
@@ -39,7 +39,7 @@ class RpcServer:
         self.registry = Registry(explain_absent)
         self.streams = Streams(clock)
         self.dispatch = Dispatch(self.registry)
-        self.reading = Reading()
+        self.read_budget = ReadBudget()
         self.unix: UnixRpcListener | None = None
         self.http: HttpRpcListener | None = None
         self._clock = clock
@@ -50,10 +50,12 @@ class RpcServer:
         """Open the RPC listeners; `SocketInUse` or OSError when one cannot be, with none left open."""
         if config.http is not None:
             auth = TokenAuth(token, self._clock)
-            self.http = HttpRpcListener(config.http, auth, self.dispatch, self.streams, self.reading, self._describe)
+            self.http = HttpRpcListener(
+                config.http, auth, self.dispatch, self.streams, self.read_budget, self._describe
+            )
             await self.http.start()
         if config.unix_socket is not None:
-            self.unix = UnixRpcListener(config.unix_socket, self.dispatch, self.streams, self.reading)
+            self.unix = UnixRpcListener(config.unix_socket, self.dispatch, self.streams, self.read_budget)
             try:
                 await self.unix.start(group)
             except BaseException:

@@ -10,7 +10,7 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
 from pimd.rpc.feed import ConnectionFeed
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, MESSAGE_S, Account, OverLimit, Reading
+from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
 from pimd.rpc.lines import Lines, LineTooLong
 from pimd.rpc.streams import Streams
 
@@ -20,11 +20,11 @@ log = logging.getLogger("pimd.rpc")
 class UnixRpcListener:
     """Accepts on one socket; what its connections start runs in the group given to `start`."""
 
-    def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, reading: Reading) -> None:
+    def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, read_budget: ReadBudget) -> None:
         self.path = path
         self.dispatch = dispatch
         self.streams = streams
-        self.reading = reading
+        self.read_budget = read_budget
         self.group: asyncio.TaskGroup | None = None
         self.connections: set[UnixConnection] = set()
         self._server: asyncio.Server | None = None
@@ -61,7 +61,7 @@ class UnixConnection(asyncio.Protocol):
         self._connection = Connection("unix", self._feed, greeted=False)
         self._lines = Lines()
         self._waiting: deque[bytes] = deque()
-        self._account = Account(listener.reading)
+        self._read = ConnectionReadBudget(listener.read_budget)
         self._calls = 0
         self._transport: asyncio.Transport | None = None
         self._entered = False
@@ -80,7 +80,7 @@ class UnixConnection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport) or self._listener.group is None:
             raise TypeError(f"a stream transport was expected, not {transport!r}")
         self._transport = transport
-        self._entered = self._listener.reading.enter()
+        self._entered = self._listener.read_budget.enter()
         if not self._entered:
             self._fail(OVERLOADED, f"all {CONNECTION_LIMIT} connections are taken; close some, or try again later")
             return
@@ -95,7 +95,7 @@ class UnixConnection(asyncio.Protocol):
         if not self._entered or self._transport is None or self._transport.is_closing():
             return
         try:
-            self._account.take(len(data))
+            self._read.take(len(data))
             before = len(self._lines) + len(data)
             lines = self._lines.feed(data)
         except OverLimit:
@@ -104,7 +104,7 @@ class UnixConnection(asyncio.Protocol):
         except LineTooLong:
             self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE_LIMIT} bytes; this one is longer")
             return
-        self._account.give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
+        self._read.give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
         self._watch_deadline(complete=bool(lines))
         if lines:
             self._waiting.extend(lines)
@@ -126,11 +126,11 @@ class UnixConnection(asyncio.Protocol):
             task.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._account.give_back(self._account.held)
+        self._read.give_back(self._read.held)
         self._writable.set()
         if self._entered:
             self._listener.connections.discard(self)
-            self._listener.reading.leave()
+            self._listener.read_budget.leave()
 
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it, too."""
@@ -183,7 +183,7 @@ class UnixConnection(asyncio.Protocol):
             answer.sent()
         finally:
             self._calls -= 1
-            self._account.give_back(len(line))
+            self._read.give_back(len(line))
             self._close_if_done()
 
     async def _send(self, text: str) -> None:

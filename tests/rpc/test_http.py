@@ -10,7 +10,15 @@ import aiohttp
 import pytest
 
 from pimd.rpc import http_connection
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, OWN_BYTES, READING_LIMIT, Account, OverLimit, Reading
+from pimd.rpc.limits import (
+    CONNECTION_LIMIT,
+    MESSAGE_LIMIT,
+    OWN_BYTES,
+    READING_LIMIT,
+    ConnectionReadBudget,
+    OverLimit,
+    ReadBudget,
+)
 from tests.rpc.conftest import TOKEN, Connect, World
 
 CALL = '{"jsonrpc": "2.0", "id": 1, "method": "rpc.methods"}'
@@ -154,7 +162,7 @@ async def test_a_message_that_is_not_finished_in_time_is_cut(
         with contextlib.suppress(ConnectionResetError):
             assert b"200 OK" not in await reader.read()
         writer.close()
-    assert world.server.reading.shared == 0
+    assert world.server.read_budget.shared == 0
 
 
 async def test_too_many_connections_are_told_so(
@@ -169,7 +177,7 @@ async def test_too_many_connections_are_told_so(
 
 async def test_unfinished_messages_over_all_connections_are_limited(world: World, connect: Connect) -> None:
     client = await connect("http")
-    hog = Account(world.server.reading)
+    hog = ConnectionReadBudget(world.server.read_budget)
     hog.take(SHARED + OWN_BYTES)
     status, _, body = await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES)))
     assert (status, body["error"]["code"]) == (503, -32005)
@@ -177,14 +185,14 @@ async def test_unfinished_messages_over_all_connections_are_limited(world: World
     hog.give_back(SHARED)
     assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES))))[0] == 200
     hog.give_back(hog.held)
-    assert world.server.reading.shared == 0
+    assert world.server.read_budget.shared == 0
 
 
 def test_accounts_count_exactly() -> None:
-    reading = Reading()
-    one, other = Account(reading), Account(reading)
+    read_budget = ReadBudget()
+    one, other = ConnectionReadBudget(read_budget), ConnectionReadBudget(read_budget)
     one.take(OWN_BYTES)
-    assert reading.shared == 0
+    assert read_budget.shared == 0
     one.take(SHARED)
     with pytest.raises(OverLimit):
         one.take(1)
@@ -195,5 +203,5 @@ def test_accounts_count_exactly() -> None:
     other.take(1)
     one.give_back(10**12)
     other.give_back(10**12)
-    assert (one.held, other.held, reading.shared) == (0, 0, 0)
+    assert (one.held, other.held, read_budget.shared) == (0, 0, 0)
     assert SHARED + CONNECTION_LIMIT * OWN_BYTES == READING_LIMIT == 64 * 2**20

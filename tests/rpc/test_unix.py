@@ -107,7 +107,7 @@ async def test_a_probe_that_sends_nothing_leaves_nothing(
     client = await connect("unix", greet=False)
     client.writer.write_eof()
     assert await client.receive() is None
-    assert world.server.reading.connections == 0
+    assert world.server.read_budget.connections == 0
     assert caplog.text == ""
 
 
