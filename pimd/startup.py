@@ -16,7 +16,7 @@ from pimd.app import Started, StartError, Surroundings, feature_choice, mesh_pas
 from pimd.assembly.assembly import Plan
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
-from pimd.assembly.log_flood import LogFlood
+from pimd.assembly.log_rate_limit import LogRateLimit
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import Membership
 from pimd.rpc.unix_socket import SocketInUse, refuse_long
@@ -92,20 +92,20 @@ def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
 async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
     """Run until `stop`; one readable line on standard error when that ends otherwise."""
     ring = LogRing()
-    flood = LogFlood(time.monotonic)
-    ring.addFilter(flood)
+    rate_limit = LogRateLimit(time.monotonic)
+    ring.addFilter(rate_limit)
     logging.getLogger().addHandler(ring)
     try:
-        return await _run_daemon(arguments, ring, flood, stop)
+        return await _run_daemon(arguments, ring, rate_limit, stop)
     finally:
         logging.getLogger().removeHandler(ring)
 
 
-async def _run_daemon(arguments: Arguments, ring: LogRing, flood: LogFlood, stop: asyncio.Event) -> int:
+async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLimit, stop: asyncio.Event) -> int:
     path = paths.config_file(arguments.config, arguments.environ)
     try:
         loaded = _load(path, arguments)
-        _log_to_stderr(loaded.settings.log.level, flood)
+        _log_to_stderr(loaded.settings.log.level, rate_limit)
         for warning in _warnings(path, loaded):
             log.warning("%s", warning)
         settings = loaded.settings
@@ -153,9 +153,9 @@ def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
         yield str(found)
 
 
-def _log_to_stderr(level: str, flood: LogFlood) -> None:
+def _log_to_stderr(level: str, rate_limit: LogRateLimit) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(flood)
+    handler.addFilter(rate_limit)
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(LEVELS[level])

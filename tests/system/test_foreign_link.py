@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pimd.assembly.log_flood import LINES_A_SECOND, LINES_AT_ONCE
+from pimd.assembly.log_rate_limit import LINES_A_SECOND, LINES_AT_ONCE
 from pimd.proto.mesh_secret import derive
 from tests.system.daemon import Daemon
 from tests.system.foreign_link import ForeignLink

@@ -21,7 +21,7 @@ class _Kind:
     left_out: int = 0
 
 
-class LogFlood(logging.Filter):
+class LogRateLimit(logging.Filter):
     """For handlers; those that share one decide alike. What only a debugger sees is never left out."""
 
     def __init__(self, now: Callable[[], float]) -> None:

@@ -4,17 +4,17 @@ import logging
 
 import pytest
 
-from pimd.assembly import log_flood
-from pimd.assembly.log_flood import LINES_A_SECOND, LINES_AT_ONCE, LogFlood
+from pimd.assembly import log_rate_limit
+from pimd.assembly.log_rate_limit import LINES_A_SECOND, LINES_AT_ONCE, LogRateLimit
 
 
 class Lines(logging.Handler):
     """Keeps what passes the filter."""
 
-    def __init__(self, flood: LogFlood) -> None:
+    def __init__(self, rate_limit: LogRateLimit) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self.addFilter(flood)
+        self.addFilter(rate_limit)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.texts.append(record.getMessage())
@@ -25,8 +25,8 @@ class Logged:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.flood = LogFlood(lambda: self.now)
-        self.lines, self.others = Lines(self.flood), Lines(self.flood)
+        self.rate_limit = LogRateLimit(lambda: self.now)
+        self.lines, self.others = Lines(self.rate_limit), Lines(self.rate_limit)
         self.log = logging.getLogger(f"somebody.{id(self)}")
         self.log.setLevel(logging.DEBUG)
         self.log.propagate = False
@@ -69,7 +69,7 @@ def test_what_only_a_debugger_sees_is_never_left_out(logged: Logged) -> None:
 
 
 def test_so_many_kinds_are_remembered(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_flood, "KINDS_LIMIT", 3)
+    monkeypatch.setattr(log_rate_limit, "KINDS_LIMIT", 3)
     for number in range(10):
         logged.log.info(f"made up {number}")  # noqa: G004 - that is what is tested
-    assert len(logged.flood._kinds) == 3
+    assert len(logged.rate_limit._kinds) == 3
