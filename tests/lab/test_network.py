@@ -10,7 +10,7 @@ from pimd.lab import run
 from pimd.lab.network import Host, HostNetwork, Internet
 
 
-class Ear(asyncio.Protocol):
+class Receiver(asyncio.Protocol):
     """Writes down what happens to one end of a stream."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Pair:
         self.internet = Internet()
         self.one, self.other = self.internet.host(1), self.internet.host(2)
         self.cable = self.internet.connect(self.one, self.other, (there_s, back_s))
-        self.near, self.far = Ear(), Ear()
+        self.near, self.far = Receiver(), Receiver()
 
     async def open(self, timeout_s: float = 3.0) -> None:
         await HostNetwork(self.other).listen("::", 9100, lambda: self.far)
@@ -97,7 +97,7 @@ def test_nobody_listens_nobody_is_there_nobody_answers() -> None:
         with pytest.raises(ConnectionRefusedError):
             await pair.dial()
         with pytest.raises(OSError, match="unreachable"):
-            await HostNetwork(pair.one).dial("10.0.0.99", 9100, Ear, 3.0)
+            await HostNetwork(pair.one).dial("10.0.0.99", 9100, Receiver, 3.0)
         pair.cable.cut()
         began = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError):
@@ -111,11 +111,11 @@ def test_a_port_is_bound_once_and_free_again_after_closing() -> None:
     async def main() -> None:
         host = Internet().host(1)
         network = HostNetwork(host)
-        listener = await network.listen("::", 9100, Ear)
+        listener = await network.listen("::", 9100, Receiver)
         with pytest.raises(OSError, match="in use"):
-            await network.listen("::", 9100, Ear)
+            await network.listen("::", 9100, Receiver)
         listener.close()
-        await network.listen("::", 9100, Ear)
+        await network.listen("::", 9100, Receiver)
 
     play(main)
 
@@ -222,9 +222,9 @@ def test_a_killed_daemon_cannot_use_the_network() -> None:
         network = HostNetwork(pair.one)
         network.unplug()
         with pytest.raises(OSError, match="down"):
-            await network.dial(pair.other.address, 9100, Ear, 3.0)
+            await network.dial(pair.other.address, 9100, Receiver, 3.0)
         with pytest.raises(OSError, match="down"):
-            await network.listen("::", 9100, Ear)
+            await network.listen("::", 9100, Receiver)
 
     play(main)
 

@@ -14,7 +14,7 @@ from pimd.clock import ManualClock
 from pimd.contract import CancellationToken
 from pimd.ids import NodeId
 from pimd_features.discovery.announcement import Announcements
-from pimd_features.discovery.lookout import LookOut
+from pimd_features.discovery.service_browser import ServiceBrowser
 from pimd_features.discovery.sightings import Sightings
 
 HOUR_S = 3600
@@ -30,7 +30,7 @@ class Member:
         log = logging.getLogger("member")
         ctx: Any = SimpleNamespace(clock=self.clock, log=log, cancel=CancellationToken())
         mesh: Any = SimpleNamespace(listen_port=9100 + number, listen_address=f"[::]:{9100 + number}")
-        self.look_out = LookOut(ctx, mesh, announcements, self.sightings)
+        self.browser = ServiceBrowser(ctx, mesh, announcements, self.sightings)
 
     def hours(self) -> list[int]:
         """Of the tags that it sees."""
@@ -46,19 +46,19 @@ async def until(holds: Callable[[], bool]) -> None:
 async def main() -> None:
     here, there = Member(1), Member(2)
     for member in (here, there):
-        await member.look_out.tend()
+        await member.browser.tend()
     await until(lambda: bool(here.hours() and there.hours()))
     seen = [here.hours()]
     for member in (here, there):
         member.clock.advance(HOUR_S)
-    await there.look_out.tend()
+    await there.browser.tend()
     await until(lambda: here.hours() != seen[0])
     seen.append(here.hours())
     here.clock.advance(2 * HOUR_S)
-    await here.look_out.tend()
+    await here.browser.tend()
     seen.append(here.hours())
     for member in (here, there):
-        await member.look_out.close(goodbye=True)
+        await member.browser.close(goodbye=True)
     print(json.dumps(seen))  # noqa: T201
 
 

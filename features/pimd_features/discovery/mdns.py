@@ -38,7 +38,7 @@ class Service:
     properties: Properties
 
 
-class Ear(Protocol):
+class MdnsReceiver(Protocol):
     """Who wants to hear of instances."""
 
     def appeared(self, instance: str) -> None:
@@ -54,15 +54,15 @@ class Ear(Protocol):
 class Session:
     """From the opening of the sockets to their end; OSError or `zeroconf.Error` when they cannot be had."""
 
-    def __init__(self, instance: str, host: str, own: Sequence[OwnAddress], ear: Ear) -> None:
+    def __init__(self, instance: str, host: str, own: Sequence[OwnAddress], receiver: MdnsReceiver) -> None:
         self._name = f"{instance}.{SERVICE_TYPE}"
         self._host = f"{host}.local."
         self._own = own
-        self._ear = ear
+        self._receiver = receiver
         ipv4 = [str(one.ip) for one in own if one.ip.version == 4]  # noqa: PLR2004
         ipv6 = dict.fromkeys(one.index for one in own if one.ip.version == 6)  # noqa: PLR2004
         self._zeroconf = AsyncZeroconf(interfaces=[*ipv4, *ipv6])
-        self._pointers = _Pointers(ear, self._zeroconf.zeroconf)
+        self._pointers = _Pointers(receiver, self._zeroconf.zeroconf)
         self._browser: AsyncServiceBrowser | None = None
         self._announced = False
 
@@ -127,9 +127,9 @@ class Session:
         if name == self._name or not _can_be_asked_for(name):
             return
         if state_change is ServiceStateChange.Removed:
-            self._ear.vanished(name)
+            self._receiver.vanished(name)
         else:
-            self._ear.appeared(name)
+            self._receiver.appeared(name)
 
 
 class _Pointers(RecordUpdateListener):
@@ -139,9 +139,9 @@ class _Pointers(RecordUpdateListener):
     its next question, and after that exception never asks again; so it must forget the name first.
     """
 
-    def __init__(self, ear: Ear, zeroconf: Zeroconf) -> None:
+    def __init__(self, receiver: MdnsReceiver, zeroconf: Zeroconf) -> None:
         self.count = 0
-        self._ear = ear
+        self._receiver = receiver
         self._zeroconf = zeroconf
         self._unwritable: list[RecordUpdate] = []
 
@@ -153,7 +153,7 @@ class _Pointers(RecordUpdateListener):
                 self.count += 1
                 instance: str = record.alias  # type: ignore[attr-defined] # every record of this type has one
                 if _can_be_asked_for(instance):
-                    self._ear.heard(instance)
+                    self._receiver.heard(instance)
                 else:
                     self._unwritable.append(update)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pimd.contract import CONFIG, KEYSTORE, MESH, DaemonPlugin, DiscoveredNode, PluginContext
 from pimd_features.discovery.announcement import Announcements
 from pimd_features.discovery.dialling import AutoDial
-from pimd_features.discovery.lookout import LookOut
+from pimd_features.discovery.service_browser import ServiceBrowser
 from pimd_features.discovery.sightings import Sightings
 
 TEND_S = 0.5
@@ -29,17 +29,17 @@ class DiscoveryPlugin(DaemonPlugin):
         mesh, own_id = ctx.services[MESH], ctx.identity.node_id
         self._sightings = Sightings(ctx.clock.now)
         announcements = Announcements(own_id, mesh.discovery_tag, ctx.clock.unix_ms)
-        self._look_out = LookOut(ctx, mesh, announcements, self._sightings)
+        self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
         wanted = ctx.services[CONFIG].discovery()
         self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], wanted, own_id, ctx.clock.now)
         ctx.spawn("look out", self._tend())
         for number in range(ASKERS):
-            ctx.spawn(f"ask {number + 1}", self._look_out.ask())
+            ctx.spawn(f"ask {number + 1}", self._browser.ask())
 
     async def shutdown(self) -> None:
         """Say goodbye, so that others forget this node at once."""
         self._auto_dial.let_go_of_all()
-        await self._look_out.close(goodbye=True)
+        await self._browser.close(goodbye=True)
 
     def nodes(self) -> Sequence[DiscoveredNode]:
         """Return those that are there now, the longest known first."""
@@ -50,7 +50,7 @@ class DiscoveryPlugin(DaemonPlugin):
 
     async def _tend(self) -> None:
         while not self._ctx.cancel.is_cancelled:
-            await self._look_out.tend()
+            await self._browser.tend()
             if not self._ctx.cancel.is_cancelled:
                 self._auto_dial.review(self._sightings.all())
             await self._ctx.clock.sleep(TEND_S)

@@ -36,8 +36,8 @@ class _Open:
     said: tuple[object, ...] = ()
 
 
-class LookOut:
-    """Opens, renews and closes the session; implements `mdns.Ear`."""
+class ServiceBrowser:
+    """Opens, renews and closes the session; implements `mdns.MdnsReceiver`."""
 
     def __init__(self, ctx: PluginContext, mesh: Mesh, announcements: Announcements, sightings: Sightings) -> None:
         self._ctx = ctx
@@ -81,7 +81,7 @@ class LookOut:
                 async with asyncio.timeout(CLOSE_S):
                     await was_open.session.close(goodbye=goodbye)
 
-    # --- mdns.Ear
+    # --- mdns.MdnsReceiver
 
     def appeared(self, instance: str) -> None:
         """Take in an instance that said everything; ask one that did not."""

@@ -8,7 +8,7 @@ from pimd.clock import ManualClock
 from pimd.contract import CancellationToken
 from pimd.ids import NodeId
 from pimd_features.discovery.announcement import Announcements
-from pimd_features.discovery.lookout import QUESTION_LIMIT, LookOut
+from pimd_features.discovery.service_browser import QUESTION_LIMIT, ServiceBrowser
 from pimd_features.discovery.sightings import Sightings
 
 
@@ -17,7 +17,7 @@ def test_only_so_many_instances_wait_to_be_asked() -> None:
     ctx: Any = SimpleNamespace(clock=clock, log=logging.getLogger("test"), cancel=CancellationToken())
     mesh: Any = SimpleNamespace(listen_port=9100, listen_address="[::]:9100")
     announcements = Announcements(NodeId(bytes(16)), lambda _: None, clock.unix_ms)
-    look_out = LookOut(ctx, mesh, announcements, Sightings(clock.now))
+    browser = ServiceBrowser(ctx, mesh, announcements, Sightings(clock.now))
     for number in range(QUESTION_LIMIT + 100):
-        look_out.appeared(f"{number}._pim._tcp.local.")
-    assert look_out._questions.qsize() == QUESTION_LIMIT
+        browser.appeared(f"{number}._pim._tcp.local.")
+    assert browser._questions.qsize() == QUESTION_LIMIT
