@@ -9,11 +9,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pimd.ids import NodeId
 from pimd.proto.control import SeqRequest
+from pimd.proto.deferred_routes import DeferredRoutes
 from pimd.proto.destinations import Destinations
 from pimd.proto.frames import ENTRIES_A_RECORD, METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of
 from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
-from pimd.proto.set_aside import SetAside
 
 FULL_TABLE_S = 30.0
 EXPIRY_S = 105.0
@@ -75,7 +75,7 @@ class Babel(Generic[L]):
     ) -> None:
         self._kept = Destinations()
         self.table: RouteTable[L] = RouteTable(self._kept)
-        self.aside: SetAside[L] = SetAside(self._kept)
+        self.deferred: DeferredRoutes[L] = DeferredRoutes(self._kept)
         self.dropped = 0
         """Entries that no honest neighbour sends, or beyond the limit."""
         self._own_id = own_id
@@ -118,7 +118,7 @@ class Babel(Generic[L]):
     def link_down(self, link: L, now: float) -> None:
         """Withdraw what hung on the link."""
         if self._links.pop(link, None) is not None:
-            self.aside.drop_link(link)
+            self.deferred.drop_link(link)
             self._reselect(self.table.drop_link(link), now)
 
     def own_card(self, seq: int, now: float) -> None:
@@ -128,12 +128,12 @@ class Babel(Generic[L]):
 
     def card_learned(self, node_id: NodeId, seq: int, now: float) -> None:
         """A card arrived, from anybody: entries that waited for it are applied."""
-        if node_id not in self.aside:
+        if node_id not in self.deferred:
             return
         for link, neighbour in self._links.items():
-            waiting = self.aside.get(link, node_id)
+            waiting = self.deferred.get(link, node_id)
             if waiting is not None and waiting.seq <= seq:
-                self.aside.drop(link, node_id)
+                self.deferred.drop(link, node_id)
                 self._apply(link, neighbour, waiting, now)
 
     def receive(self, link: L, routes: Routes, now: float) -> bool:
@@ -145,7 +145,7 @@ class Babel(Generic[L]):
         if neighbour is None:
             return False
         if routes.first:
-            neighbour.unrepeated = dict.fromkeys((*self.aside.of_link(link), *self.table.of_link(link)))
+            neighbour.unrepeated = dict.fromkeys((*self.deferred.of_link(link), *self.table.of_link(link)))
         for entry in routes.entries:
             self._take(link, neighbour, entry, now)
         if not routes.last or neighbour.unrepeated is None:
@@ -223,8 +223,8 @@ class Babel(Generic[L]):
             held.learned_at = now  # by far the most frequent: nothing new
             if neighbour.unrepeated is not None:
                 neighbour.unrepeated.pop(node_id, None)
-            if self.aside:
-                self.aside.drop(link, node_id)
+            if self.deferred:
+                self.deferred.drop(link, node_id)
             return
         if node_id == self._own_id:
             return
@@ -235,21 +235,21 @@ class Babel(Generic[L]):
             self._retracted(link, node_id, now)
             return
         if seq > self._card_seq(node_id):
-            self._set_aside(link, entry, now)
+            self._defer(link, entry, now)
         else:
-            self.aside.drop(link, node_id)
+            self.deferred.drop(link, node_id)
             self._apply(link, neighbour, entry, now)
         if neighbour.unrepeated is not None:
             neighbour.unrepeated.pop(node_id, None)
 
     def _retracted(self, link: L, node_id: NodeId, now: float) -> None:
-        self.aside.drop(link, node_id)
+        self.deferred.drop(link, node_id)
         if self.table.drop(link, node_id):
             self._lost_entry(link, node_id, now)
 
-    def _set_aside(self, link: L, entry: RouteEntry, now: float) -> None:
-        before = self.aside.get(link, entry.destination)
-        self.aside.put(link, entry, now)
+    def _defer(self, link: L, entry: RouteEntry, now: float) -> None:
+        before = self.deferred.get(link, entry.destination)
+        self.deferred.put(link, entry, now)
         if before is None or entry.seq > before.seq:
             self._wishes.append((link, entry.destination))
             self._wish_at = min(self._wish_at, now + CARD_WISH_S)
@@ -299,13 +299,13 @@ class Babel(Generic[L]):
         return busiest
 
     def _entries_of(self, link: L) -> int:
-        return len(self.table.of_link(link)) + len(self.aside.of_link(link))
+        return len(self.table.of_link(link)) + len(self.deferred.of_link(link))
 
     def _drop_one(self, link: L, now: float) -> None:
         self.dropped += 1
-        waiting = next(iter(self.aside.of_link(link)), None)
+        waiting = next(iter(self.deferred.of_link(link)), None)
         if waiting is not None:
-            self.aside.drop(link, waiting)
+            self.deferred.drop(link, waiting)
             return
         victim = next(reversed(self.table.of_link(link)))
         self.table.drop(link, victim)
@@ -358,7 +358,7 @@ class Babel(Generic[L]):
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP_S
         for link in self._links:
-            self.aside.expire(link, now - EXPIRY_S)
+            self.deferred.expire(link, now - EXPIRY_S)
             old = [route for route in self.table.of_link(link).values() if now - route.learned_at > EXPIRY_S]
             for route in old:
                 self.table.drop(link, route.destination)
@@ -463,10 +463,10 @@ class Babel(Generic[L]):
     def _wish_again(self, now: float) -> None:
         """Ask again for cards that entries wait for, those first whose turn is longest ago."""
         for link in self._links:
-            for node_id in list(itertools.islice(self.aside.of_link(link), WISHES_AT_ONCE)):
-                self.aside.to_end(link, node_id)
+            for node_id in list(itertools.islice(self.deferred.of_link(link), WISHES_AT_ONCE)):
+                self.deferred.to_end(link, node_id)
                 self._wishes.append((link, node_id))
-        self._wish_at = now + CARD_WISH_S if self.aside else float("inf")
+        self._wish_at = now + CARD_WISH_S if self.deferred else float("inf")
 
 
 def _for_peer(neighbour: _Neighbour, news: list[tuple[NodeId | None, RouteEntry]]) -> tuple[RouteEntry, ...]:

@@ -44,7 +44,7 @@ def _of_routing(running: Running) -> Sizes:
     return {
         "destinations": (len(routing._kept), destinations),
         "routes": (len(routing.table.selected), destinations),
-        "destinations set aside": (len(routing.aside), destinations),
+        "deferred destinations": (len(routing.deferred), destinations),
         "destinations asked about": (len(routing._starving), destinations),
         "updates to be sent": (len(routing._pending), destinations + A_FRAME),
         "lost destinations": (len(routing._lost_at), babel.LOST_LIMIT + destinations),

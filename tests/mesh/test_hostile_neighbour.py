@@ -77,7 +77,7 @@ MUST_FILL = (
 )
 
 
-MUST_BE_SEEN = ("destinations asked about", "destinations set aside", "updates to be sent", "cards gathered")
+MUST_BE_SEEN = ("destinations asked about", "deferred destinations", "updates to be sent", "cards gathered")
 
 
 @pytest.fixture

@@ -172,5 +172,5 @@ def show(node: NodeId) -> str:
 
 
 def kept(core: Babel[Cable]) -> int:
-    """Destinations with entries, those set aside included."""
+    """Destinations with entries, deferred ones included."""
     return len(core._kept)

@@ -42,7 +42,7 @@ def test_entries_that_wait_for_cards_are_limited_too(monkeypatch: pytest.MonkeyP
     assert FAR in made.table.selected
     assert made.dropped == 951
     made.link_down("near", 2.0)
-    assert len(made.aside) == 0
+    assert len(made.deferred) == 0
     assert len(made._kept) == 1
 
 
@@ -113,11 +113,11 @@ def test_a_number_that_only_the_destination_can_give_waits_for_its_card() -> Non
     assert made.cards_wanted() == []
 
 
-def test_of_numbers_set_aside_the_last_of_a_link_is_kept() -> None:
+def test_of_numbers_deferred_the_last_of_a_link_is_kept() -> None:
     made = core({FAR: 1})
     for seq in range(10, 1000):
         made.receive("near", told((FAR, seq, 256)), 1.0)
-    assert len(made.aside.of_link("near")) == 1
+    assert len(made.deferred.of_link("near")) == 1
 
 
 def test_a_full_table_drops_what_it_does_not_repeat_and_a_last_without_a_first_drops_nothing() -> None:
@@ -259,10 +259,10 @@ def test_what_waits_for_a_card_goes_when_a_full_table_does_not_repeat_it_or_it_i
     made = core({FAR: 1})
     made.receive("near", told((FAR, 9, 256)), 1.0)
     made.receive("near", told((NEAR, 1, 0), first=True, last=True), 2.0)
-    assert len(made.aside) == 0
+    assert len(made.deferred) == 0
     made.receive("near", told((FAR, 9, 256)), 3.0)
     made.tick(112.0)
-    assert len(made.aside) == 0
+    assert len(made.deferred) == 0
 
 
 def test_a_card_is_wished_for_once_when_its_entry_comes_and_then_every_two_seconds() -> None:

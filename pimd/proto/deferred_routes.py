@@ -10,7 +10,7 @@ from pimd.proto.frames import RouteEntry
 L = TypeVar("L")
 
 
-class SetAside(Generic[L]):
+class DeferredRoutes(Generic[L]):
     """The last such entry of each link and destination, and when it came."""
 
     def __init__(self, kept: Destinations) -> None:
