@@ -24,8 +24,8 @@ from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, Unknown
 from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer, cipher_of, preamble
 from pimd.proto.identity import Identity
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State
-from pimd.proto.outbox import Outbox, OutboxOverflow
 from pimd.proto.records import LENGTH, RecordReader, RecordWriter
+from pimd.proto.send_queue import SendQueue, SendQueueOverflow
 
 RTT_WEIGHT = 0.125
 """Share of a new sample in the smoothed round-trip time (RFC 6298)."""
@@ -104,7 +104,7 @@ class Link:
         self._buffer = bytearray()
         self._out = bytearray()
         self._events: deque[LinkEvent] = deque()
-        self._outbox = Outbox()
+        self._send_queue = SendQueue()
         self._last_sent = now
         self._next_ping = now + states.PING_S
         self._ping: tuple[int, float] | None = None
@@ -139,7 +139,7 @@ class Link:
     @property
     def dropped(self) -> int:
         """Frames dropped because the peer reads too slowly."""
-        return self._outbox.dropped
+        return self._send_queue.dropped
 
     def next_event(self) -> LinkEvent | None:
         """Return the oldest event not taken yet."""
@@ -159,7 +159,7 @@ class Link:
     def data_to_send(self, limit: int = 1 << 62) -> bytes:
         """Return bytes for the stream, encrypting frames until `limit` is reached."""
         if self._state is State.UP and self._writer is not None:
-            while len(self._out) < limit and (plaintext := self._outbox.pop()) is not None:
+            while len(self._out) < limit and (plaintext := self._send_queue.pop()) is not None:
                 self._write_record(self._writer, plaintext, self._last_sent)
         data = bytes(self._out)
         self._out.clear()
@@ -226,11 +226,11 @@ class Link:
 
     def send(self, frame: Frame, now: float) -> None:
         """Queue a frame; once the link is not up it is dropped."""
-        self._queue(self._outbox.put, frame, now)
+        self._queue(self._send_queue.put, frame, now)
 
     def answer(self, frame: Frame, now: float) -> None:
         """Queue what the peer asked for; a peer that does not read its answers loses the link."""
-        self._queue(self._outbox.put_answer, frame, now)
+        self._queue(self._send_queue.put_answer, frame, now)
 
     def close(self, reason: GoodbyeReason, now: float) -> None:
         """Say Goodbye, if the handshake got that far, and end."""
@@ -339,7 +339,7 @@ class Link:
             return
         self._events.append(PeerSaidGoodbye(frame.reason))
         why = Closed(CloseReason.GOODBYE, f"the peer: {frame.reason.name.lower().replace('_', ' ')}")
-        self._outbox.clear()
+        self._send_queue.clear()
         self._linger(why, now)
 
     def _take_pong(self, nonce: int, now: float) -> None:
@@ -386,7 +386,7 @@ class Link:
             self._close(why)
 
     def _leave(self, reason: GoodbyeReason, why: Closed, now: float) -> None:
-        self._outbox.clear()
+        self._send_queue.clear()
         if self._writer is not None:
             goodbye = encode_frame(Goodbye(self._identity.node_id, reason))
             self._write_record(self._writer, goodbye, now)
@@ -403,7 +403,7 @@ class Link:
         if self._state is State.CLOSED:
             return
         self._go(State.CLOSED)
-        self._outbox.clear()
+        self._send_queue.clear()
         self._events.append(why)
 
     # --- sending
@@ -417,7 +417,7 @@ class Link:
         self._last_sent = now
         try:
             put(frame)
-        except OutboxOverflow:
+        except SendQueueOverflow:
             self._close(Closed(CloseReason.OVERFLOW, "more waits for it than a link may hold"))
 
     def _write_record(self, writer: RecordWriter, plaintext: bytes, now: float) -> None:
@@ -431,12 +431,12 @@ class Link:
     def _keep_alive(self, now: float) -> None:
         if now >= self._next_ping:
             self._next_ping = now + states.PING_S
-            if self._outbox.unsent == 0:  # else what waits is sign of life enough, and must not grow
+            if self._send_queue.unsent == 0:  # else what waits is sign of life enough, and must not grow
                 nonce = int.from_bytes(self._random(8))
                 self._ping = (nonce, now)
                 self.answer(Ping(nonce), now)
         if now >= self._last_sent + states.HEARTBEAT_S:
-            if self._outbox.unsent == 0:
+            if self._send_queue.unsent == 0:
                 self.answer(Heartbeat(int(now * 1000)), now)
             self._last_sent = now
 

@@ -6,7 +6,7 @@ from pimd.mesh.payloads import PayloadQueue
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import UNREAD_LIMIT, WRITE_BUFFER
 from pimd.net.half_open import HALF_OPEN_LIMIT
-from pimd.proto import babel, outbox, sealed, seq_requests
+from pimd.proto import babel, queue, sealed, seq_requests
 from pimd.store.forget_listeners import BACKLOG_LIMIT
 from tests.mesh.conftest import Running
 
@@ -75,17 +75,17 @@ def _of_mesh(running: Running) -> Sizes:
 
 def _of_link(link: PeerLink) -> Sizes:
     neighbour = link.driver._owner._node._routing._links[link]  # type: ignore[attr-defined]
-    sizes = link.driver.link._outbox._sizes
+    sizes = link.driver.link._send_queue._sizes
     transport = link.driver._transport
     return {
         "cards it has": (len(link.cards.has), cards.HAS_LIMIT),
         "cards it was asked for": (len(link.cards.asked), cards.ASKED_LIMIT),
         "cards it was sent back": (len(link.cards.returned), cards.ASKED_LIMIT),
         "destinations not repeated": (len(neighbour.unrepeated or ()), babel.DESTINATION_LIMIT),
-        "bytes of data": (sizes["data"], outbox.UNSENT_LIMIT),
-        "bytes of cards": (sizes["cards"], outbox.CARDS_LIMIT),
-        "bytes of answers": (sizes["answers"], outbox.ANSWERS_LIMIT),
-        "bytes of routing": (sizes["routing"], outbox.ROUTING_LIMIT),
+        "bytes of data": (sizes["data"], queue.UNSENT_LIMIT),
+        "bytes of cards": (sizes["cards"], queue.CARDS_LIMIT),
+        "bytes of answers": (sizes["answers"], queue.ANSWERS_LIMIT),
+        "bytes of routing": (sizes["routing"], queue.ROUTING_LIMIT),
         "bytes unread": (link.driver.link.unread, UNREAD_LIMIT),
         "bytes encrypted": (transport.get_write_buffer_size() if transport else 0, WRITE_BUFFER + 2 * ONE_RECORD),
     }

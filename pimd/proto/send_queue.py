@@ -25,11 +25,11 @@ CARDS_A_RECORD = 60_000
 """Bytes; a card has at most 749."""
 
 
-class OutboxOverflow(Exception):  # noqa: N818 - what happened
+class SendQueueOverflow(Exception):  # noqa: N818 - what happened
     """The peer does not read what it asked for; its link is to be closed."""
 
 
-class Outbox:
+class SendQueue:
     """Four queues, sent in this order: answers, cards, routing, data."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Outbox:
         return sum(self._sizes.values())
 
     def put(self, frame: Frame) -> None:
-        """Queue, replace or drop by the frame's kind; OutboxOverflow when the link is to be closed."""
+        """Queue, replace or drop by the frame's kind; SendQueueOverflow when the link is to be closed."""
         match frame:
             case MeshData() | PluginPayload():
                 self._put_data(encode_frame(frame))
@@ -69,7 +69,7 @@ class Outbox:
         """Queue something the peer asked for: a Pong, or the cards of a PeerInfoRequest."""
         encoded = encode_frame(frame)
         if isinstance(frame, Pong | SignedPeerInfo) and self._sizes["answers"] + len(encoded) > ANSWERS_LIMIT:
-            raise OutboxOverflow
+            raise SendQueueOverflow
         self._answers.append(encoded)
         self._sizes["answers"] += len(encoded)
 
@@ -155,5 +155,5 @@ class Outbox:
 
     def _grow_routing(self, size: int) -> None:
         if self._sizes["routing"] + size > ROUTING_LIMIT:
-            raise OutboxOverflow
+            raise SendQueueOverflow
         self._sizes["routing"] += size
