@@ -28,7 +28,7 @@ log = logging.getLogger("pimd.mesh")
 class Admission(Protocol):
     """The node, as far as handshakes need it."""
 
-    tally: Counters
+    counts: Counters
 
     def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
         """Decide whether a proven peer may link; None admits."""
@@ -121,7 +121,7 @@ class Handshakes:
         reason, link.refusal = refusal
         if reason is GoodbyeReason.DUPLICATE:
             link.tell_outcome(None)  # linked already: whoever dialled has what it wanted
-        self._node.tally.count("links_refused")
+        self._node.counts.count("links_refused")
         log.log(
             logging.DEBUG if reason is GoodbyeReason.DUPLICATE else logging.WARNING,
             "refused a link with %s: %s",
@@ -160,7 +160,7 @@ class Handshakes:
         self._half_open.discard(driver)
         link = self._links.pop(driver)
         if not self._end(link, detail) and not link.was_up:
-            self._node.tally.count("handshakes_failed")
+            self._node.counts.count("handshakes_failed")
             level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG
             log.log(level, "handshake with %s failed: %s", driver.address, detail)
             if link.dialled and not link.is_proven:

@@ -99,7 +99,7 @@ class Node:
         network: Network,
         clock: Clock,
     ) -> None:
-        self.tally = Counters()
+        self.counts = Counters()
         self._config = config
         self._identity = identity
         self._keystore = keystore
@@ -116,11 +116,11 @@ class Node:
         self._broadcast = IdentityBroadcast(
             self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
         )
-        self._cards = CardExchange(self._own, keystore, clock, self.tally, self._broadcast.want_above, self.parse_card)
+        self._cards = CardExchange(self._own, keystore, clock, self.counts, self._broadcast.want_above, self.parse_card)
         self._routing_driver = RoutingDriver(
             self._routing,
             clock,
-            self.tally,
+            self.counts,
             ask_for_cards=self._cards.ask,
             before_routes=self._flood.flush,
             changed=self._routes_changed,
@@ -129,7 +129,7 @@ class Node:
         self._frames = RoutedFrames(
             identity.node_id,
             keystore,
-            self.tally,
+            self.counts,
             self._next_hop,
             lambda link, node_id: self._cards.ask(self._links.best(link.peer_id) or link, [node_id]),
             self._is_friend,
@@ -247,7 +247,7 @@ class Node:
             "dropped_congestion": self._congestion + sum(link.driver.link.dropped for link in self._links.all()),
             "dropped_routes": self._routing.dropped,
         }
-        return {**self.tally.snapshot(), **self._keystore.counters, **{k: v for k, v in dropped.items() if v}}
+        return {**self.counts.snapshot(), **self._keystore.counters, **{k: v for k, v in dropped.items() if v}}
 
     def subscribe(self) -> Subscription[MeshEvent]:
         """Receive changes of links and routes."""
@@ -338,7 +338,7 @@ class Node:
         first = self._links.best(link.peer_id) is None
         if not self._links.add(link):
             return
-        self.tally.count("links_opened")
+        self.counts.count("links_opened")
         self._cards.greet(link)
         self._routing.link_up(link, link.peer_id, self._clock.now())
         self._routing_driver.pump()
@@ -352,7 +352,7 @@ class Node:
         """Withdraw what hung on a link that was up."""
         if not self._links.remove(link):
             return
-        self.tally.count("links_closed")
+        self.counts.count("links_closed")
         self._congestion += link.driver.link.dropped
         if self._stopping:
             return  # nobody is left to be told of other ways
@@ -436,7 +436,7 @@ class Node:
 
     def _receive_seq_request(self, link: PeerLink, request: SeqRequest) -> None:
         if not link.cards.seq_requests.take(self._clock.now()):
-            self.tally.count("dropped_seq_requests_over_rate")
+            self.counts.count("dropped_seq_requests_over_rate")
             return
         self._routing.seq_request(link, request, self._clock.now())
         self._routing_driver.pump()

@@ -20,17 +20,17 @@ class RoutedFrames:
         self,
         own_id: NodeId,
         keystore: Keystore,
-        tally: Counters,
+        counts: Counters,
         next_hop: Callable[[NodeId], PeerLink | None],
         ask_for_card: Callable[[PeerLink, NodeId], None],
         is_friend: Callable[[NodeId], bool],
         *,
         relays: bool,
     ) -> None:
-        self.payloads = PayloadDispatch(tally, is_friend)
+        self.payloads = PayloadDispatch(counts, is_friend)
         self._own_id = own_id
         self._keystore = keystore
-        self._tally = tally
+        self._counts = counts
         self._next_hop = next_hop
         self._ask_for_card = ask_for_card
         self._relays = relays
@@ -47,61 +47,61 @@ class RoutedFrames:
         if link is None or known is None or known.card is None or self._sealed is None:
             return False
         frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
-        self._tally.count("payloads_sealed")
+        self._counts.count("payloads_sealed")
         link.send(frame)
         return True
 
     def receive(self, link: PeerLink, frame: MeshData) -> None:
         """Take a frame that a neighbour sent."""
         if frame.src == self._own_id:
-            self._tally.count("dropped_returned_to_source")
+            self._counts.count("dropped_returned_to_source")
         elif frame.dst != self._own_id:
             self._forward(link, frame)
         elif not (frame.flags & FLAG_CONTROL and frame.flags & FLAG_SEALED):
-            self._tally.count("dropped_unsealed")
+            self._counts.count("dropped_unsealed")
         else:
             self._receive_sealed(link, frame)
 
     def deliver(self, src: NodeId, payload: PluginPayload) -> None:
         """Hand a payload to its plugin; `src` is proven."""
         if self._keystore.is_blocked(src):
-            self._tally.count("dropped_blocked")
+            self._counts.count("dropped_blocked")
             return
         self.payloads.deliver(src, payload)
 
     def _forward(self, link: PeerLink, frame: MeshData) -> None:
         onwards = self._next_hop(frame.dst)
         if not self._relays:
-            self._tally.count("dropped_not_relayed")
+            self._counts.count("dropped_not_relayed")
         elif frame.ttl == 0:
-            self._tally.count("dropped_ttl")
+            self._counts.count("dropped_ttl")
         elif onwards is None:
-            self._tally.count("dropped_no_route")
+            self._counts.count("dropped_no_route")
         elif onwards.peer_id == link.peer_id:
-            self._tally.count("dropped_back_where_it_came_from")
+            self._counts.count("dropped_back_where_it_came_from")
         else:
-            self._tally.count("forwarded_frames")
-            self._tally.count("forwarded_bytes", len(frame.payload))
+            self._counts.count("forwarded_frames")
+            self._counts.count("forwarded_bytes", len(frame.payload))
             onwards.send(replace(frame, ttl=frame.ttl - 1))
 
     def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
         known = self._keystore.get(frame.src)
         if known is None or known.card is None or self._sealed is None:
-            self._tally.count("dropped_unknown_source")
+            self._counts.count("dropped_unknown_source")
             self._ask_for_card(link, frame.src)
             return
         try:
             payload = self._sealed.open(frame, known.x25519_pub)
         except ReplayedFrame:
-            self._tally.count("dropped_replayed")
+            self._counts.count("dropped_replayed")
         except FrameBeforeStart:
-            self._tally.count("dropped_before_start")
+            self._counts.count("dropped_before_start")
         except NotAPayload:
-            self._tally.count("dropped_not_a_payload")
+            self._counts.count("dropped_not_a_payload")
         except IdsDiffer:
-            self._tally.count("dropped_ids_differ")
+            self._counts.count("dropped_ids_differ")
         except SealedFrameError:
-            self._tally.count("dropped_unopenable")
+            self._counts.count("dropped_unopenable")
         else:
-            self._tally.count("payloads_opened")
+            self._counts.count("payloads_opened")
             self.deliver(frame.src, payload)

@@ -17,7 +17,7 @@ class RoutingDriver:
         self,
         core: Babel[PeerLink],
         clock: Clock,
-        tally: Counters,
+        counts: Counters,
         *,
         ask_for_cards: Callable[[PeerLink, list[NodeId]], None],
         before_routes: Callable[[], None],
@@ -26,7 +26,7 @@ class RoutingDriver:
     ) -> None:
         self.core = core
         self._clock = clock
-        self._tally = tally
+        self._counts = counts
         self._ask_for_cards = ask_for_cards
         self._before_routes = before_routes
         self._changed = changed
@@ -76,7 +76,7 @@ class RoutingDriver:
             self._before_routes()
         for link, frame in outgoing:
             if isinstance(frame, SeqRequest) and not link.cards.own_seq_requests.take(now):
-                self._tally.count("seq_requests_not_sent")
+                self._counts.count("seq_requests_not_sent")
             else:
                 link.send(frame)
 

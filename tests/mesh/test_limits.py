@@ -105,11 +105,11 @@ class Cards:
 
     def __init__(self, keystore: Keystore, clock: ManualClock) -> None:
         self.clock = clock
-        self.tally = Counters()
+        self.counts = Counters()
         self.keystore = keystore
         self.seen: list[int] = []
         self.own = OwnCard(identity(1), keystore, clock, "me", 0)
-        self.exchange = CardExchange(self.own, keystore, clock, self.tally, self.seen.append)
+        self.exchange = CardExchange(self.own, keystore, clock, self.counts, self.seen.append)
         self.link = CardLinkDouble(node_id(9), clock)
 
     def bring(self, first: int, count: int) -> int:
@@ -132,11 +132,11 @@ async def cards(tmp_path: Any) -> Any:
 
 async def test_new_cards_that_nobody_asked_for_are_limited(cards: Cards) -> None:
     assert cards.bring(100, CARDS_BURST + 50) == CARDS_BURST
-    assert cards.tally.snapshot()["dropped_cards_over_rate"] == 50
+    assert cards.counts.snapshot()["dropped_cards_over_rate"] == 50
     cards.clock.advance(1.0)
     assert cards.bring(2000, CARDS_A_SECOND + 10) == CARDS_A_SECOND
     assert cards.bring(100, 10) == 0  # old news costs nothing
-    assert cards.tally.snapshot()["dropped_cards_over_rate"] == 60
+    assert cards.counts.snapshot()["dropped_cards_over_rate"] == 60
 
 
 async def test_cards_that_were_asked_for_are_not_counted(cards: Cards) -> None:
@@ -152,7 +152,7 @@ async def test_ids_asked_for_are_limited_and_asked_in_portions(cards: Cards) -> 
     cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS_BURST + 20)])
     assert sum(len(frame.ids) for frame in cards.link.sent) == IDS_BURST
     assert max(len(frame.ids) for frame in cards.link.sent) == PEER_INFO_REQUEST_LIMIT
-    assert cards.tally.snapshot()["dropped_ids_over_rate"] == 20
+    assert cards.counts.snapshot()["dropped_ids_over_rate"] == 20
     cards.clock.advance(1.0)
     cards.link.sent.clear()
     cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS_A_SECOND + 20)])
@@ -181,7 +181,7 @@ async def test_a_bad_card_is_dropped_and_a_clock_far_ahead_is_logged_once(
     good = issue(identity(100), 1, 0, "x").raw
     learned = cards.exchange.receive(cards.link, SignedPeerInfo((good[:-1] + bytes([good[-1] ^ 1]), good)))
     assert [card.node_id for card in learned] == [identity(100).node_id]
-    assert cards.tally.snapshot()["cards_bad"] == 1
+    assert cards.counts.snapshot()["cards_bad"] == 1
     for ahead in (1, 2):
         raw = issue(identity(100), cards.clock.unix_ms() + 700_000 + ahead, 0, "x").raw
         assert cards.exchange.receive(cards.link, SignedPeerInfo((raw,)))
@@ -207,9 +207,9 @@ async def test_ones_own_card_with_a_higher_number_is_taken_as_the_highest(cards:
 
 
 def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> None:
-    tally = Counters()
+    counts = Counters()
     friends = {node_id(1)} | {node_id(number) for number in range(200, 300)}
-    dispatch = PayloadDispatch(tally, friends.__contains__)
+    dispatch = PayloadDispatch(counts, friends.__contains__)
     queue = dispatch.register("p", ["p.x"])
     for _ in range(QUEUE_OF_ONE_SOURCE + 5):
         dispatch.deliver(node_id(1), PluginPayload("p.x", b""))
@@ -223,9 +223,9 @@ def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> Non
         for _ in range(10):
             dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
     assert len(queue) == QUEUE_BYTES // 60_000
-    assert tally.snapshot()["dropped_plugin_queue_full"] > 0
+    assert counts.snapshot()["dropped_plugin_queue_full"] > 0
     dispatch.deliver(node_id(1), PluginPayload("q.x", b""))
-    assert tally.snapshot()["dropped_unclaimed_kind"] == 1
+    assert counts.snapshot()["dropped_unclaimed_kind"] == 1
 
 
 @pytest.mark.parametrize(("size", "room"), [(0, QUEUE_PAYLOADS * 3 // 4), (60_000, QUEUE_BYTES * 3 // 4 // 60_000)])
@@ -281,8 +281,8 @@ async def test_the_peers_own_first_card_is_free_and_its_further_ones_are_not(car
     cards.link = CardLinkDouble(own.node_id, cards.clock)
     for seq in range(1, CARDS_BURST + 20):
         cards.exchange.receive(cards.link, SignedPeerInfo((issue(own, seq, 0, "x").raw,)))
-    assert cards.tally.snapshot()["cards_learned"] == CARDS_BURST + 1
-    assert cards.tally.snapshot()["dropped_cards_over_rate"] == 18
+    assert cards.counts.snapshot()["cards_learned"] == CARDS_BURST + 1
+    assert cards.counts.snapshot()["dropped_cards_over_rate"] == 18
 
 
 def verifying(cards: Cards) -> list[bytes]:
@@ -294,7 +294,7 @@ def verifying(cards: Cards) -> list[bytes]:
         return parse(raw)
 
     cards.exchange = CardExchange(
-        cards.own, cards.keystore, cards.clock, cards.tally, cards.seen.append, parse_card=counting
+        cards.own, cards.keystore, cards.clock, cards.counts, cards.seen.append, parse_card=counting
     )
     return verified
 
@@ -314,7 +314,7 @@ async def test_false_cards_are_verified_within_the_rate_alone(cards: Cards) -> N
     false_ones = [real[:-8] + number.to_bytes(8) for number in range(CARDS_BURST + 50)]
     cards.exchange.receive(cards.link, SignedPeerInfo(tuple(false_ones)))
     assert len(verified) == CARDS_BURST
-    counted = cards.tally.snapshot()
+    counted = cards.counts.snapshot()
     assert (counted["cards_bad"], counted["dropped_cards_over_rate"]) == (CARDS_BURST, 50)
 
 
