@@ -1,4 +1,4 @@
-"""The links that are up: at most one lasting link a peer, and places kept for friends (docs/protocol.md)."""
+"""The links that are up: at most one lasting link a peer, and places kept for preferred peers (docs/protocol.md)."""
 
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -8,7 +8,7 @@ from pimd.ids import NodeId
 from pimd.proto.frames import GoodbyeReason
 
 LINK_LIMIT = 256
-FRIENDS_PLACES = 64
+PREFERRED_PLACES = 64
 """Of the 256, kept for configured peers and contacts."""
 PROBE_S = 2.0
 """A preferred older link must be heard within this; the loser lives at most this long."""
@@ -48,11 +48,13 @@ L = TypeVar("L", bound=TableLink)
 class LinkTable(Generic[L]):
     """Links by peer, oldest first; two of one peer are settled to one."""
 
-    def __init__(self, own_id: NodeId, clock: Clock, limit: int = LINK_LIMIT, friends: int = FRIENDS_PLACES) -> None:
+    def __init__(
+        self, own_id: NodeId, clock: Clock, limit: int = LINK_LIMIT, preferred: int = PREFERRED_PLACES
+    ) -> None:
         self._own_id = own_id
         self._clock = clock
         self._limit = limit
-        self._strangers_limit = limit - friends
+        self._strangers_limit = limit - preferred
         self._links: dict[NodeId, list[L]] = {}
         self._on_full_table: dict[L, Callable[[], None]] = {}
 
@@ -76,9 +78,9 @@ class LinkTable(Generic[L]):
         links = self._links.get(peer)
         return links[-1] if links else None
 
-    def has_place_for(self, *, friend: bool) -> bool:
-        """Tell whether one more link fits; strangers evict nobody and leave the friends' places free."""
-        return len(self) < (self._limit if friend else self._strangers_limit)
+    def has_place_for(self, *, preferred_peer: bool) -> bool:
+        """Tell whether one more link fits; strangers evict nobody and leave the places of preferred peers free."""
+        return len(self) < (self._limit if preferred else self._strangers_limit)
 
     def dialled_already(self, peer: NodeId) -> bool:
         """Tell whether a link that this side opened to `peer` is up."""

@@ -132,7 +132,7 @@ class Node:
             self.counts,
             self._next_hop,
             lambda link, node_id: self._cards.ask(self._links.best(link.peer_id) or link, [node_id]),
-            self._is_friend,
+            self._is_preferred_peer,
             relays=config.relays,
         )
         self.payloads = self._frames.payloads
@@ -415,14 +415,14 @@ class Node:
         return self._links.best(route.next_hop) if route is not None else None
 
     def _no_place(self, link: PeerLink, peer: NodeId) -> tuple[GoodbyeReason, str] | None:
-        friend = self._is_friend(peer) or (
+        preferred = self._is_preferred_peer(peer) or (
             link.entry is not None and self._dialler.is_configured_at(link.entry.address)
         )
-        if self._links.has_place_for(friend=friend):
+        if self._links.has_place_for(preferred_peer=preferred):
             return None
         return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
 
-    def _is_friend(self, node_id: NodeId) -> bool:
+    def _is_preferred_peer(self, node_id: NodeId) -> bool:
         known = self._keystore.get(node_id)
         return self._dialler.is_configured(node_id) or (known is not None and known.contact)
 

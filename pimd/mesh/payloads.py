@@ -12,8 +12,8 @@ from pimd.proto.frames import PluginPayload
 QUEUE_PAYLOADS = 1024
 QUEUE_BYTES = 16 * 1024 * 1024
 QUEUE_OF_ONE_SOURCE = 64
-FRIENDS_SHARE = 4
-"""A quarter of the room is kept for friends: a stranger has as many ids as it likes."""
+PREFERRED_SHARE = 4
+"""A quarter of the room is kept for preferred peers: a stranger has as many ids as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +28,44 @@ class Delivery:
 class PayloadQueue:
     """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before.
 
-    What friends sent is taken first, and strangers leave room for it; of each source everything is taken in the order of arrival.
+    What preferred peers sent is taken first, and strangers leave room for it; of each source everything is taken in the order of arrival.
     """
 
     def __init__(self) -> None:
-        self._friends: deque[Delivery] = deque()
+        self._preferred: deque[Delivery] = deque()
         self._strangers: deque[Delivery] = deque()
         self._of_source: Counter[NodeId] = Counter()
         self._bytes = 0
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._friends) + len(self._strangers)
+        return len(self._preferred) + len(self._strangers)
 
-    def put(self, delivery: Delivery, *, friend: bool = False) -> bool:
+    def put(self, delivery: Delivery, *, preferred_peer: bool = False) -> bool:
         """Queue it; False when a limit is reached."""
-        kept = 0 if friend else 1
+        kept = 0 if preferred_peer else 1
         if (
-            len(self) >= QUEUE_PAYLOADS - kept * (QUEUE_PAYLOADS // FRIENDS_SHARE)
-            or self._bytes + len(delivery.body) > QUEUE_BYTES - kept * (QUEUE_BYTES // FRIENDS_SHARE)
+            len(self) >= QUEUE_PAYLOADS - kept * (QUEUE_PAYLOADS // PREFERRED_SHARE)
+            or self._bytes + len(delivery.body) > QUEUE_BYTES - kept * (QUEUE_BYTES // PREFERRED_SHARE)
             or self._of_source[delivery.src] >= QUEUE_OF_ONE_SOURCE
         ):
             return False
-        # Who became a friend just now must not overtake what it sent before.
-        before = friend and self._of_source[delivery.src] > 0 and any(d.src == delivery.src for d in self._strangers)
-        (self._friends if friend and not before else self._strangers).append(delivery)
+        # Who became a preferred peer just now must not overtake what it sent before.
+        before = (
+            preferred_peer and self._of_source[delivery.src] > 0 and any(d.src == delivery.src for d in self._strangers)
+        )
+        (self._preferred if preferred_peer and not before else self._strangers).append(delivery)
         self._of_source[delivery.src] += 1
         self._bytes += len(delivery.body)
         self._arrived.set()
         return True
 
     async def get(self) -> Delivery:
-        """Wait for the oldest of a friend, or else of a stranger."""
+        """Wait for the oldest of a preferred peer, or else of a stranger."""
         while not len(self):
             self._arrived.clear()
             await self._arrived.wait()
-        delivery = (self._friends or self._strangers).popleft()
+        delivery = (self._preferred or self._strangers).popleft()
         self._bytes -= len(delivery.body)
         self._of_source[delivery.src] -= 1
         if not self._of_source[delivery.src]:
@@ -73,7 +75,7 @@ class PayloadQueue:
     def clear(self) -> int:
         """Drop everything and return how many that were."""
         dropped = len(self)
-        self._friends.clear()
+        self._preferred.clear()
         self._strangers.clear()
         self._of_source.clear()
         self._bytes = 0
@@ -83,9 +85,9 @@ class PayloadQueue:
 class PayloadDispatch:
     """Maps kinds to queues; of two plugins that claim one kind the first registered gets it."""
 
-    def __init__(self, counters: Counters, is_friend: Callable[[NodeId], bool]) -> None:
+    def __init__(self, counters: Counters, is_preferred_peer: Callable[[NodeId], bool]) -> None:
         self._counters = counters
-        self._is_friend = is_friend
+        self._is_preferred_peer = is_preferred_peer
         self._queues: dict[str, tuple[tuple[str, ...], PayloadQueue]] = {}
 
     def register(self, plugin: str, kinds: Sequence[str]) -> PayloadQueue:
@@ -110,7 +112,9 @@ class PayloadDispatch:
         """Queue for the first plugin that claims the kind, or drop and count."""
         for kinds, queue in self._queues.values():
             if payload.kind in kinds:
-                taken = queue.put(Delivery(src, payload.kind, payload.body), friend=self._is_friend(src))
+                taken = queue.put(
+                    Delivery(src, payload.kind, payload.body), preferred_peer=self._is_preferred_peer(src)
+                )
                 self._counters.count("payloads_delivered" if taken else "dropped_plugin_queue_full")
                 return
         self._counters.count("dropped_unclaimed_kind")

@@ -23,11 +23,11 @@ class RoutedFrames:
         counts: Counters,
         next_hop: Callable[[NodeId], PeerLink | None],
         ask_for_card: Callable[[PeerLink, NodeId], None],
-        is_friend: Callable[[NodeId], bool],
+        is_preferred_peer: Callable[[NodeId], bool],
         *,
         relays: bool,
     ) -> None:
-        self.payloads = PayloadDispatch(counts, is_friend)
+        self.payloads = PayloadDispatch(counts, is_preferred_peer)
         self._own_id = own_id
         self._keystore = keystore
         self._counts = counts

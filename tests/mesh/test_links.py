@@ -1,4 +1,4 @@
-"""Two connections of one pair are settled to one, whatever happens first; places are kept for friends."""
+"""Two connections of one pair are settled to one, whatever happens first; places are kept for preferred peers."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pimd.clock import ManualClock
 from pimd.ids import NodeId
-from pimd.mesh.links import FRIENDS_PLACES, LINK_LIMIT, PROBE_S, UNDECIDED_S, LinkTable
+from pimd.mesh.links import LINK_LIMIT, PREFERRED_PLACES, PROBE_S, UNDECIDED_S, LinkTable
 from pimd.proto.frames import GoodbyeReason
 
 LOW, HIGH = NodeId(bytes(16)), NodeId(bytes([1]) * 16)
@@ -168,14 +168,14 @@ def test_places_for_links() -> None:
     def add(number: int) -> None:
         table.add(End(NodeId(number.to_bytes(16)), dialled=False, wire=Wire(clock)))
 
-    for number in range(1, LINK_LIMIT - FRIENDS_PLACES + 1):
-        assert table.has_place_for(friend=False)
+    for number in range(1, LINK_LIMIT - PREFERRED_PLACES + 1):
+        assert table.has_place_for(preferred_peer=False)
         add(number)
-    assert not table.has_place_for(friend=False)
-    for number in range(LINK_LIMIT - FRIENDS_PLACES + 1, LINK_LIMIT + 1):
-        assert table.has_place_for(friend=True)
+    assert not table.has_place_for(preferred_peer=False)
+    for number in range(LINK_LIMIT - PREFERRED_PLACES + 1, LINK_LIMIT + 1):
+        assert table.has_place_for(preferred_peer=True)
         add(number)
-    assert not table.has_place_for(friend=True)
+    assert not table.has_place_for(preferred_peer=True)
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -14,7 +14,7 @@ CHOSEN = 2
 """Of the anonymous ones so many are dialled even then: nobody knows whether there is a route to them, and the halves of a mesh
 that come to see each other must join."""
 LINK_LIMIT = 64
-"""With so many links nobody is dialled unasked: the places beyond are for those who dial, and for friends."""
+"""With so many links nobody is dialled unasked: the places beyond are for those who dial, and for preferred peers."""
 TRIAL_LIMIT = 32
 """Addresses dialled at a time that do not answer; beyond, the longest tried gives way to the next."""
 TRIAL_S = 30.0
