@@ -46,7 +46,7 @@ SHORT_PASSPHRASE = 12
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Environment:
     """Everything about this start that is not in the configuration file."""
 
     config_path: Path | None
@@ -60,7 +60,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Foundation:
+class Parts:
     """What a daemon is put together from; a simulation hands in other parts."""
 
     settings: Settings
@@ -78,7 +78,7 @@ class Foundation:
 
 
 @dataclass(frozen=True)
-class Composed:
+class RunningDaemon:
     """A daemon whose features and mesh run, and whose RPC listeners are closed."""
 
     core: Core
@@ -108,7 +108,7 @@ class StartError(Exception):
 async def run(
     settings: Settings,
     config: ConfigFile,
-    around: Surroundings,
+    environment: Environment,
     stop: asyncio.Event,
     ready: Callable[[Started], None],
 ) -> None:
@@ -116,29 +116,31 @@ async def run(
 
     Raises `StartError`, or one of the errors of the parts, whose texts are for people, when it cannot start.
     """
-    clock = around.clock or SystemClock()
+    clock = environment.clock or SystemClock()
     plan = Plan.of_this_build(feature_choice(settings))
     async with AsyncExitStack() as stack:
-        data_dir = stack.enter_context(hold_data_dir(around.data_dir))
+        data_dir = stack.enter_context(hold_data_dir(environment.data_dir))
         key_file = settings.security.key_file or data_dir.path / KEY_NAME
-        identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, around.environ)))
+        identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, environment.environ)))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
-        secret = await _mesh_secret(settings, around.environ)
-        network = around.network or TcpNetwork()
-        foundation = Foundation(settings, plan, identity, data_dir, config, around.log_ring, clock, network, secret)
-        daemon = await stack.enter_async_context(composed(foundation, stop.set))
+        secret = await _mesh_secret(settings, environment.environ)
+        network = environment.network or TcpNetwork()
+        parts_of_daemon = Parts(
+            settings, plan, identity, data_dir, config, environment.log_ring, clock, network, secret
+        )
+        daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop.set))
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
-        await _open_rpc_listeners(daemon.rpc, rpc_config(settings, around), token, daemon.group)
+        await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
         started = _started(settings, daemon)
-        _announce(started, around.pid_file, listeners)
+        _announce(started, environment.pid_file, listeners)
         ready(started)
         await stop.wait()
         log.info("stopping")
 
 
 @asynccontextmanager
-async def composed(on: Foundation, shut_down: Callable[[], None]) -> AsyncIterator[Composed]:
+async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncIterator[RunningDaemon]:
     """Run a daemon's features and mesh for the length of the block; `daemon.shutdown` calls `shut_down`."""
     async with AsyncExitStack() as stack:
         keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock))
@@ -156,7 +158,7 @@ async def composed(on: Foundation, shut_down: Callable[[], None]) -> AsyncIterat
         parts = await stack.enter_async_context(AsyncExitStack())
         await _start_mesh(core, assembly, on.settings, parts, group)
         _start_ageing(on.settings, keystore, on.clock, group)
-        yield Composed(core, assembly, rpc, group)
+        yield RunningDaemon(core, assembly, rpc, group)
 
 
 async def _start_mesh(
@@ -228,10 +230,10 @@ def node_name(settings: Settings) -> str:
     return name.encode()[:NAME_LIMIT].decode(errors="ignore")
 
 
-def rpc_config(settings: Settings, around: Surroundings) -> RpcConfig:
+def rpc_config(settings: Settings, environment: Environment) -> RpcConfig:
     """Which RPC listeners are open, and where."""
     rpc = settings.rpc
-    unix = paths.rpc_socket(around.environ, rpc.unix_socket, around.data_dir) if rpc.unix_enabled else None
+    unix = paths.rpc_socket(environment.environ, rpc.unix_socket, environment.data_dir) if rpc.unix_enabled else None
     http = HttpConfig(rpc.http_host, rpc.http_port, tuple(rpc.allowed_origins), tuple(rpc.allowed_hosts))
     return RpcConfig(unix, http if rpc.http_enabled else None)
 
@@ -246,7 +248,7 @@ def _assembly(plan: Plan, clock: Clock) -> tuple[Assembly, RpcServer]:
     return assembly, rpc
 
 
-def _node(on: Foundation, keystore: Keystore) -> Node:
+def _node(on: Parts, keystore: Keystore) -> Node:
     settings = on.settings
     security, transport = settings.security, settings.transport
     policy = Policy(
@@ -306,7 +308,7 @@ def mesh_passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
     return lines[0]
 
 
-def _started(settings: Settings, daemon: Composed) -> Started:
+def _started(settings: Settings, daemon: RunningDaemon) -> Started:
     core, rpc = daemon.core, daemon.rpc
     return Started(
         name=node_name(settings),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pimd import __version__, paths
-from pimd.app import Started, StartError, Surroundings, feature_choice, mesh_passphrase, node_name, run
+from pimd.app import Environment, Started, StartError, feature_choice, mesh_passphrase, node_name, run
 from pimd.assembly.assembly import Plan
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
@@ -110,10 +110,10 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
             log.warning("%s", warning)
         settings = loaded.settings
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
-        around = Surroundings(path, data_dir, arguments.environ, ring, arguments.pid_file)
+        environment = Environment(path, data_dir, arguments.environ, ring, arguments.pid_file)
         create_at = paths.user_config_file(arguments.environ)
         config = ConfigFile(path, create_at, settings, node_name(settings), arguments.environ)
-        await run(settings, config, around, stop, lambda started: _tell(started, arguments.environ))
+        await run(settings, config, environment, stop, lambda started: _tell(started, arguments.environ))
     except SettingsError as error:
         return _failed(str(error), EXIT_FAILED)
     except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from pimd.app import Composed, Foundation, composed, mesh_passphrase
+from pimd.app import Parts, RunningDaemon, mesh_passphrase
 from pimd.assembly.assembly import Plan
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import RpcError
@@ -45,7 +45,7 @@ class DaemonDied(Exception):  # noqa: N818 - says what is the matter
     """The daemon was stopped, killed, or crashed while it was to answer, or did not come up."""
 
 
-class Surroundings(Protocol):
+class LabEnvironment(Protocol):
     """What a lab is to its daemons."""
 
     group: asyncio.TaskGroup
@@ -73,7 +73,7 @@ class _Life:
         self.context = contextvars.copy_context()
         self.stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self.up: asyncio.Future[Composed] = loop.create_future()
+        self.up: asyncio.Future[RunningDaemon] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
         self.task: asyncio.Task[None] | None = None
 
@@ -97,7 +97,7 @@ class Machine:
 class LabDaemon:
     """Composed by the same functions as `pimd.app.run`, without RPC listeners: `call` goes through the dispatch behind these."""
 
-    def __init__(self, name: str, machine: Machine, lab: Surroundings, make_node: Callable[..., LabNode]) -> None:
+    def __init__(self, name: str, machine: Machine, lab: LabEnvironment, make_node: Callable[..., LabNode]) -> None:
         self.name = name
         self.machine = machine
         self.clock_error_ms = 0
@@ -107,7 +107,7 @@ class LabDaemon:
         self._lab = lab
         self._make_node = make_node
         self._life: _Life | None = None
-        self._composed: Composed | None = None
+        self._running: RunningDaemon | None = None
         self._calls = 0
 
     def __repr__(self) -> str:
@@ -126,24 +126,24 @@ class LabDaemon:
     @property
     def is_up(self) -> bool:
         """Whether it was started, and neither stopped nor killed since."""
-        return self._composed is not None
+        return self._running is not None
 
     @property
-    def composed(self) -> Composed:
+    def running(self) -> RunningDaemon:
         """The parts of the running daemon; `DaemonDied` when there is none."""
-        if self._composed is None:
+        if self._running is None:
             raise DaemonDied(f"{self.name} is not running")
-        return self._composed
+        return self._running
 
     @property
     def node(self) -> Node:
         """The mesh node of the running daemon; `DaemonDied` when there is none."""
-        return self.composed.core.node
+        return self.running.core.node
 
     @property
     def running(self) -> Node | None:
         """The same, or None."""
-        return self._composed.core.node if self._composed is not None else None
+        return self._running.core.node if self._running is not None else None
 
     # --- life
 
@@ -170,7 +170,7 @@ class LabDaemon:
 
     def kill(self) -> None:
         """As SIGKILL does: neighbours see a reset, what was not committed is lost, no code of it has any effect any more."""
-        life, self._life, self._composed = self._life, None, None
+        life, self._life, self._running = self._life, None, None
         if life is None or life.task is None:
             return
         life.alive = False
@@ -185,14 +185,14 @@ class LabDaemon:
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a method as over an RPC listener and return its result; `RpcError` with code and words when it answers an error."""
-        life, composed_ = self._life, self.composed
+        life, running = self._life, self.running
         if life is None:
             raise DaemonDied(f"{self.name} is not running")
         self._calls += 1
         request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": dict(params or {})}
 
         async def answer() -> str | None:
-            answer = await composed_.rpc.dispatch.answer(json.dumps(request), Connection("unix"))
+            answer = await running.rpc.dispatch.answer(json.dumps(request), Connection("unix"))
             answer.sent()
             return answer.text
 
@@ -208,16 +208,16 @@ class LabDaemon:
 
     async def _live(self, life: _Life) -> None:
         try:
-            async with composed(self._foundation(life), life.stop.set) as running:
+            async with running_daemon(self._parts(life), life.stop.set) as running:
                 if life is self._life:
-                    self._composed = running
+                    self._running = running
                 life.up.set_result(running)
                 await life.stop.wait()
         # The lab's seam: whatever ends one daemon is told of it, and ends no other.
         except BaseException as error:  # noqa: BLE001
             self._ended_by(life, error)
         if life is self._life:
-            self._life = self._composed = None
+            self._life = self._running = None
         if not life.over.done():
             life.over.set_result(None)
 
@@ -228,10 +228,10 @@ class LabDaemon:
             log.error("crashed", exc_info=error)
             self._lab.crashed(self, error)
 
-    def _foundation(self, life: _Life) -> Foundation:
+    def _parts(self, life: _Life) -> Parts:
         machine = self.machine
         settings = machine.config.settings()
-        return Foundation(
+        return Parts(
             settings=settings,
             plan=self._lab.plan(settings),
             identity=machine.identity,
@@ -249,7 +249,7 @@ class LabDaemon:
         if life.alive:
             self._lab.probed(self, source, body)
 
-    def _keep_events(self, life: _Life, running: Composed) -> None:
+    def _keep_events(self, life: _Life, running: RunningDaemon) -> None:
         if not self._lab.keeps_events:
             return
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pimd.app import Surroundings, node_name, run
+from pimd.app import Environment, node_name, run
 from pimd.assembly.log_ring import LogRing
 from pimd.clock import ManualClock
 from pimd.proto.cards import issue, parse
@@ -33,9 +33,9 @@ async def run_until_cleaned(tmp_path: Path, text: str, clock: ManualClock) -> No
     stop, up = asyncio.Event(), asyncio.Event()
     settings = load(text, None, {}).settings
     config = ConfigFile(None, tmp_path / "pim.toml", settings, node_name(settings))
-    around = Surroundings(None, tmp_path / "data", {}, LogRing(), clock=clock)
+    environment = Environment(None, tmp_path / "data", {}, LogRing(), clock=clock)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(run(settings, config, around, stop, lambda _: up.set()))
+        tasks.create_task(run(settings, config, environment, stop, lambda _: up.set()))
         await up.wait()
         clock.advance(FIRST_AFTER_S)
         stop.set()
