@@ -49,7 +49,6 @@ SHORT_PASSPHRASE = 12
 class Environment:
     """Everything about this start that is not in the configuration file."""
 
-    config_path: Path | None
     data_dir: Path
     environ: Mapping[str, str]
     log_ring: LogRing

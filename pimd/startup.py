@@ -110,7 +110,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
             log.warning("%s", warning)
         settings = loaded.settings
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
-        environment = Environment(path, data_dir, arguments.environ, ring, arguments.pid_file)
+        environment = Environment(data_dir, arguments.environ, ring, arguments.pid_file)
         create_at = paths.user_config_file(arguments.environ)
         config = ConfigFile(path, create_at, settings, node_name(settings), arguments.environ)
         await run(settings, config, environment, stop, lambda started: _tell(started, arguments.environ))

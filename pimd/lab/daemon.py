@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from pimd.app import Parts, RunningDaemon, mesh_passphrase
+from pimd.app import Parts, RunningDaemon, mesh_passphrase, running_daemon
 from pimd.assembly.assembly import Plan
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import RpcError
@@ -129,7 +129,7 @@ class LabDaemon:
         return self._running is not None
 
     @property
-    def running(self) -> RunningDaemon:
+    def running_daemon(self) -> RunningDaemon:
         """The parts of the running daemon; `DaemonDied` when there is none."""
         if self._running is None:
             raise DaemonDied(f"{self.name} is not running")
@@ -138,7 +138,7 @@ class LabDaemon:
     @property
     def node(self) -> Node:
         """The mesh node of the running daemon; `DaemonDied` when there is none."""
-        return self.running.core.node
+        return self.running_daemon.core.node
 
     @property
     def running(self) -> Node | None:
@@ -185,7 +185,7 @@ class LabDaemon:
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a method as over an RPC listener and return its result; `RpcError` with code and words when it answers an error."""
-        life, running = self._life, self.running
+        life, running = self._life, self.running_daemon
         if life is None:
             raise DaemonDied(f"{self.name} is not running")
         self._calls += 1

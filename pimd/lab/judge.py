@@ -118,7 +118,7 @@ class Judge:
     # --- inside
 
     def _believed(self, daemon: LabDaemon, highest: dict[NodeId, int]) -> Iterator[str]:
-        for known in daemon.running.core.keystore.list():
+        for known in daemon.running_daemon.core.keystore.list():
             self.looked["identities"] += 1
             other = self._lab.by_id.get(known.node_id)
             if known.card is None:

@@ -80,7 +80,7 @@ class LinkTable(Generic[L]):
 
     def has_place_for(self, *, preferred_peer: bool) -> bool:
         """Tell whether one more link fits; strangers evict nobody and leave the places of preferred peers free."""
-        return len(self) < (self._limit if preferred else self._strangers_limit)
+        return len(self) < (self._limit if preferred_peer else self._strangers_limit)
 
     def dialled_already(self, peer: NodeId) -> bool:
         """Tell whether a link that this side opened to `peer` is up."""

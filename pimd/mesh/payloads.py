@@ -28,7 +28,8 @@ class Delivery:
 class PayloadQueue:
     """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before.
 
-    What preferred peers sent is taken first, and strangers leave room for it; of each source everything is taken in the order of arrival.
+    What preferred peers sent is taken first, and strangers leave room for it.
+    Of each source everything is taken in the order of arrival.
     """
 
     def __init__(self) -> None:

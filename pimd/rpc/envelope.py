@@ -154,8 +154,3 @@ def _error(id_: Any, error: dict[str, Any]) -> str:
 def batch_text(answers: Sequence[str]) -> str:
     """Join the answers of a batch."""
     return "[" + ", ".join(answers) + "]"
-
-
-def notification(method: str, params: dict[str, Any]) -> str:
-    """Write a notification."""
-    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params}, allow_nan=False)

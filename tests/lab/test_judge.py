@@ -110,7 +110,7 @@ def test_how_long_pairs_were_apart_is_measured() -> None:
 
 def test_a_substituted_key_an_unissued_number_and_an_unsigned_card_are_found() -> None:
     async def main(lab: Lab, judge: Judge, daemons: Sequence[LabDaemon]) -> None:
-        keystore = daemons[0].running.core.keystore
+        keystore = daemons[0].running_daemon.core.keystore
         known = keystore.get(daemons[2].id)
         assert known is not None
         assert known.card is not None
@@ -130,7 +130,7 @@ def test_a_substituted_key_an_unissued_number_and_an_unsigned_card_are_found() -
 def test_a_card_of_nobody_is_found_where_nobody_lies() -> None:
     async def main(lab: Lab, judge: Judge, daemons: Sequence[LabDaemon]) -> None:
         nobody = parse(issue(Identity.from_seed(bytes(32)), 1, 0, "nobody").raw)
-        daemons[0].running.core.keystore.learn(nobody, direct=False)
+        daemons[0].running_daemon.core.keystore.learn(nobody, direct=False)
         assert ["whom nobody is" in forgery for forgery in judge.forgeries()] == [True]
         assert Judge(lab, [daemons[2]]).forgeries() == []
 
@@ -201,7 +201,7 @@ def test_a_daemon_that_crashes_is_noted() -> None:
             async def fail() -> None:
                 raise ValueError("a bug")
 
-            daemons[0].running.group.create_task(fail())
+            daemons[0].running_daemon.group.create_task(fail())
             await lab.sleep(1)
             assert not daemons[0].is_up
             assert ["n1: ValueError('a bug')" in crash for crash in lab.crashes] == [True]

@@ -262,7 +262,7 @@ def test_the_log_has_time_and_name_of_every_record_and_each_daemon_its_own() -> 
         record = next(record for record in lab.log_of(one) if "linked with" in record.text)
         assert 0 < record.at_s < 1
         assert str(record).split()[1:3] == ["n1", "INFO"]
-        ring = one.running.core.log_ring.records()
+        ring = one.running_daemon.core.log_ring.records()
         assert any(other.id.abbreviated in kept.message for kept in ring)
         assert ring[-1].ts.startswith("2026-")
         assert not any(one.id.abbreviated in kept.message for kept in ring)

@@ -6,7 +6,7 @@ from pimd.mesh.payloads import PayloadQueue
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import UNREAD_LIMIT, WRITE_BUFFER
 from pimd.net.half_open import HALF_OPEN_LIMIT
-from pimd.proto import babel, queue, sealed, seq_requests
+from pimd.proto import babel, sealed, send_queue, seq_requests
 from pimd.store.forget_listeners import BACKLOG_LIMIT
 from tests.mesh.conftest import Running
 
@@ -82,10 +82,10 @@ def _of_link(link: PeerLink) -> Sizes:
         "cards it was asked for": (len(link.cards.asked), cards.ASKED_LIMIT),
         "cards it was sent back": (len(link.cards.returned), cards.ASKED_LIMIT),
         "destinations not repeated": (len(neighbour.unrepeated or ()), babel.DESTINATION_LIMIT),
-        "bytes of data": (sizes["data"], queue.UNSENT_LIMIT),
-        "bytes of cards": (sizes["cards"], queue.CARDS_LIMIT),
-        "bytes of answers": (sizes["answers"], queue.ANSWERS_LIMIT),
-        "bytes of routing": (sizes["routing"], queue.ROUTING_LIMIT),
+        "bytes of data": (sizes["data"], send_queue.UNSENT_LIMIT),
+        "bytes of cards": (sizes["cards"], send_queue.CARDS_LIMIT),
+        "bytes of answers": (sizes["answers"], send_queue.ANSWERS_LIMIT),
+        "bytes of routing": (sizes["routing"], send_queue.ROUTING_LIMIT),
         "bytes unread": (link.driver.link.unread, UNREAD_LIMIT),
         "bytes encrypted": (transport.get_write_buffer_size() if transport else 0, WRITE_BUFFER + 2 * ONE_RECORD),
     }

@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 
 from pimd.ids import NodeId
-from pimd.proto import queue as module
+from pimd.proto import send_queue as module
 from pimd.proto.cards import issue
 from pimd.proto.frames import (
     MeshData,

@@ -33,7 +33,7 @@ async def run_until_cleaned(tmp_path: Path, text: str, clock: ManualClock) -> No
     stop, up = asyncio.Event(), asyncio.Event()
     settings = load(text, None, {}).settings
     config = ConfigFile(None, tmp_path / "pim.toml", settings, node_name(settings))
-    environment = Environment(None, tmp_path / "data", {}, LogRing(), clock=clock)
+    environment = Environment(tmp_path / "data", {}, LogRing(), clock=clock)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(run(settings, config, environment, stop, lambda _: up.set()))
         await up.wait()
