@@ -36,7 +36,7 @@ from pimd.store.data_dir import DataDir, hold_data_dir
 from pimd.store.keystore import Keystore
 from pimd.store.node_key import load_or_create_seed
 from pimd.store.secret_file import create_secret_file
-from pimd.store.task_scope import task_scope
+from pimd.task_scope import task_scope
 
 log = logging.getLogger("pimd")
 

@@ -70,3 +70,12 @@ def rpc_socket(environ: Mapping[str, str], configured: Path | None, data: Path) 
     if runtime is not None:
         return runtime / "pim.sock"
     return Path("/run/pim/pim.sock") if is_root() else data / "pim.sock"
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a new, renamed or deleted name in `directory` survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,11 +19,11 @@ from pimd.assembly.known import known_features
 from pimd.assembly.log_rate_limit import LogRateLimit
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import Membership
+from pimd.database import DatabaseError
 from pimd.rpc.unix_socket import SocketInUse, refuse_long
 from pimd.settings import Loaded, Problem, SettingsError, load
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDirError
-from pimd.store.database_errors import DatabaseError
 from pimd.store.secret_file import SecretFileError
 
 log = logging.getLogger("pimd")

@@ -38,6 +38,7 @@ from pimd.contract import (
     LogRing,
     PluginContext,
 )
+from pimd.database import DatabaseError
 from pimd.events import Subscription, Topic
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
@@ -45,7 +46,6 @@ from pimd.rpc.core_methods import stream_methods
 from pimd.rpc.registry import Method, Registry, method_of
 from pimd.rpc.streams import Streams
 from pimd.store.data_dir import DataDir
-from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.features")

@@ -16,6 +16,7 @@ from pimd.app import Parts, RunningDaemon, mesh_passphrase, running_daemon
 from pimd.assembly.assembly import Plan
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import RpcError
+from pimd.database.file import opener
 from pimd.ids import NodeId
 from pimd.lab.clock import LabClock
 from pimd.lab.config import ConfigTextHolder, LabConfig
@@ -31,7 +32,6 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.streams import Stream, Subscriber
 from pimd.settings import Settings
 from pimd.store.data_dir import DataDir
-from pimd.store.database_file import opener
 
 log = logging.getLogger("pimd.lab")
 

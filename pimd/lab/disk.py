@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from pimd.clock import Clock
-from pimd.store.database_errors import SchemaTooNew
-from pimd.store.database_file import prepare
-from pimd.store.migrations import Migration, schema_version
+from pimd.database import SchemaTooNew
+from pimd.database.file import prepare
+from pimd.database.migrations import Migration, schema_version
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class _Connection(aiosqlite.Connection):
 
 
 class Disk:
-    """The SQLite files of one machine by path; `open` is what `pimd.store.database_file.opener` is set to."""
+    """The SQLite files of one machine by path; `open` is what `pimd.database.file.opener` is set to."""
 
     def __init__(self, sync_s: float = SYNC_S) -> None:
         self._sync_s = sync_s

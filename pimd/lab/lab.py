@@ -35,7 +35,7 @@ from pimd.lab.virtual_loop import VirtualLoop
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.identity import Identity
 from pimd.settings import Settings
-from pimd.store.task_scope import task_scope
+from pimd.task_scope import task_scope
 
 LATENCY_S = 0.01
 STEP_S = 0.05

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from pimd.clock import Clock
 from pimd.contract import Broadcast
+from pimd.database import DatabaseError
 from pimd.mesh.cards import OwnCard
 from pimd.proto.cards import SEQ_LIMIT
-from pimd.store.database_errors import DatabaseError
 
 log = logging.getLogger("pimd.mesh")
 

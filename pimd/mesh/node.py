@@ -22,6 +22,7 @@ from pimd.contract import (
     RouteInfo,
     RouteLost,
 )
+from pimd.database import DatabaseError
 from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
 from pimd.mesh.broadcast import IdentityBroadcast
@@ -54,7 +55,6 @@ from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
 from pimd.proto.route_table import Route
-from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")

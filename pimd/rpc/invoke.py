@@ -13,10 +13,10 @@ from oslash.either import Either
 from pydantic import ValidationError
 
 from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageError
+from pimd.database import DatabaseError
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR
 from pimd.rpc.registry import Method
-from pimd.store.database_errors import DatabaseError
 
 log = logging.getLogger("pimd.rpc")
 

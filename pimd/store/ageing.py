@@ -3,7 +3,7 @@
 import logging
 
 from pimd.clock import Clock
-from pimd.store.database_errors import DatabaseError
+from pimd.database import DatabaseError
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.keystore")

@@ -15,8 +15,8 @@ from tomlkit.items import Array, InlineTable, Table, Whitespace
 
 from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
+from pimd.paths import sync_directory
 from pimd.settings import Settings, SettingsError, load
-from pimd.store.secret_file import sync_directory
 
 NEW_FILE = "# Written by pimd; docs/configuration.md explains every key.\n"
 BACKUP_SUFFIX = ".bak"

@@ -14,11 +14,11 @@ from typing import Self
 from pimd.clock import Clock
 from pimd.contract.peers import Forgotten, PeerDirectoryEvent, PeerInfoSource, Seen
 from pimd.contract.services import KeyConflict, KnownPeer
+from pimd.database import Database
 from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
 from pimd.proto.cards import SEQ_LIMIT, Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
-from pimd.store.database import Database
 from pimd.store.eviction import Victims
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
 from pimd.store.keystore_rows import (
@@ -34,7 +34,7 @@ from pimd.store.keystore_rows import (
     card_ed25519,
 )
 from pimd.store.mirror import Mirror, MirrorTable
-from pimd.store.task_scope import task_scope
+from pimd.task_scope import task_scope
 
 log = logging.getLogger(__name__)
 

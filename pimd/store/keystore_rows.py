@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pimd.contract.services import KnownPeer
+from pimd.database import Migration
 from pimd.ids import NodeId
 from pimd.proto.identity import KEY_SIZE, node_id_of
-from pimd.store.migrations import Migration
 from pimd.store.mirror import TableSql
 
 Known = Literal["imported", "direct", "signed"]

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import aiosqlite
 
-from pimd.store.database import Database
+from pimd.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+from pimd.paths import sync_directory
+
 
 class SecretFileError(Exception):
     """A secret file is missing, not to be trusted, or cannot be written; the text never holds its content."""
@@ -58,15 +60,6 @@ def read_secret_file(path: Path, limit: int) -> bytes:
             else f"cannot be read: {error.strerror}"
         )
         raise SecretFileError(path, reason) from error
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a new, renamed or deleted name in `directory` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

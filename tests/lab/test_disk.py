@@ -9,10 +9,10 @@ import aiosqlite
 import pytest
 
 from pimd.clock import ManualClock
+from pimd.database import Database, DatabaseError, SchemaTooNew
+from pimd.database.file import opener
 from pimd.lab import run
 from pimd.lab.disk import SYNC_S, Disk
-from pimd.store.database import Database, DatabaseError, SchemaTooNew
-from pimd.store.database_file import opener
 
 PATH = Path("/nowhere/things.db")
 MIGRATIONS = ("CREATE TABLE things (name TEXT);\n",)

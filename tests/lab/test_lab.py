@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import pytest
 
 from pimd.contract import DaemonPlugin, Feature, NoParams, PluginContext, Result, RpcError, rpc
+from pimd.database import Database
 from pimd.lab import Lab, run
 from pimd.lab.daemon import DaemonDied, LabDaemon
 from pimd.lab.judge import highest_seq
 from pimd.lab.lab import NotInTime
 from pimd.lab.topology import line, ring
-from pimd.store.database import Database
 
 
 def play(main: Callable[[Lab], Coroutine[Any, Any, Any]], **more: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pimd.contract import DialError, LinkDown, LinkUp, PeerEntry, PluginPayload, RouteFound
+from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.proto.frames import (
     FLAG_CONTROL,
@@ -20,7 +21,6 @@ from pimd.proto.frames import (
     SeqRequest,
 )
 from pimd.proto.identity import Identity
-from pimd.store.database_errors import DatabaseError
 
 StartNode = Callable[..., Awaitable[Any]]
 HELLO = PluginPayload("test.hello", b"hello")

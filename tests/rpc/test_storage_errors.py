@@ -7,10 +7,10 @@ import pytest
 
 from pimd.clock import SystemClock
 from pimd.contract import NoParams
+from pimd.database import DatabaseError
 from pimd.rpc.connection import Connection
 from pimd.rpc.registry import Method
 from pimd.rpc.server import RpcServer
-from pimd.store.database_errors import DatabaseError
 
 
 async def test_what_could_not_be_stored_says_why_and_what_to_do(caplog: pytest.LogCaptureFixture) -> None:

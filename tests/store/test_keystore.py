@@ -17,9 +17,9 @@ from pimd.clock import ManualClock
 from pimd.contract.peers import PeerDirectory
 from pimd.contract.services import KeyConflict, KnownPeer
 from pimd.contract.services import Keystore as KeystorePort
+from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.proto.cards import SEQ_LIMIT
-from pimd.store.database import DatabaseError
 from pimd.store.keystore import Keystore, Learned
 
 Person = Any

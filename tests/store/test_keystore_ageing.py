@@ -10,13 +10,13 @@ import pytest
 
 from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten
+from pimd.database import Database, DatabaseError
 from pimd.ids import NodeId
 from pimd.store import ageing
 from pimd.store.ageing import FIRST_AFTER_S, INTERVAL_MIN_S, LIFETIME_MIN_S, age_out_identities
-from pimd.store.database import Database, DatabaseError
 from pimd.store.keystore import Keystore, Learned
 from pimd.store.keystore_rows import MIGRATIONS
-from pimd.store.task_scope import task_scope
+from pimd.task_scope import task_scope
 from tests.store.test_keystore_limit import known_ids
 
 Person = Any

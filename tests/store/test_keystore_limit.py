@@ -8,9 +8,9 @@ import pytest
 
 from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten, PeerInfoSource, Seen
+from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.proto.cards import Card
-from pimd.store.database_errors import DatabaseError
 from pimd.store.keystore import IDENTITY_LIMIT, Keystore, Learned
 
 Person = Any

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pimd.store import database_file
-from pimd.store.database import Database, DatabaseError
+from pimd.database import Database, DatabaseError
+from pimd.database import file as database_file
 from pimd.store.mirror import Mirror, MirrorTable, TableSql
 
 SCHEMA = ("CREATE TABLE words (word TEXT PRIMARY KEY, meaning TEXT NOT NULL);\n",)

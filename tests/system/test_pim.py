@@ -373,6 +373,6 @@ def test_no_level_of_logging_shows_what_people_write(daemon: MakeDaemon) -> None
         client.call("logs.subscribe")
         alice.call("peers.label", {"node_id": "ab" * 16, "label": "somebody"})
     log = alice.log.read_text()
-    assert "DEBUG pimd.store.database" in log
+    assert "DEBUG pimd.database.database" in log
     assert "nobody else may read" not in log
     assert "nobody else may read" not in str(client.notifications)

@@ -29,8 +29,8 @@ from pimd.contract import (
     after_answer,
     rpc,
 )
+from pimd.database import Database, DatabaseError
 from pimd.ids import MessageId, NodeId
-from pimd.store.database import Database, DatabaseError
 from pimd_features.messaging import models
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.receiving import Receiver

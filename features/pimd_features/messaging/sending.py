@@ -10,9 +10,9 @@ from pimd.contract import (
     PluginContext,
     PluginPayload,
 )
+from pimd.database import DatabaseError
 from pimd.ids import MessageId, NodeId
 from pimd.proto import ecies
-from pimd.store.database import DatabaseError
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.store import MessageStore, Outgoing

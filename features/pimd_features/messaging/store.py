@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import aiosqlite
 
+from pimd.database import Database
 from pimd.ids import MessageId, NodeId
-from pimd.store.database import Database
 from pimd_features.messaging.models import MessageRecord, Status, preview
 
 DELETED_KEPT_MS = 30 * 24 * 3600 * 1000

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pimd.database import Database
 from pimd.ids import MessageId, NodeId
-from pimd.store.database import Database
-from pimd.store.task_scope import task_scope
+from pimd.task_scope import task_scope
 from pimd_features.messaging.models import MessageRecord, preview
 from pimd_features.messaging.schema import MIGRATIONS
 from pimd_features.messaging.store import MessageStore

@@ -6,8 +6,8 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from pimd.store.database import Database, DatabaseError
-from pimd.store.migrations import Migration, statements_of
+from pimd.database import Database, DatabaseError
+from pimd.database.migrations import Migration, statements_of
 
 FIRST = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);\n"
 

@@ -12,10 +12,10 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 
 from pimd.clock import Clock, SystemClock
-from pimd.store.database_errors import DatabaseError, SchemaTooNew
-from pimd.store.database_file import open_file, stop
-from pimd.store.migrations import Migration
-from pimd.store.task_scope import task_scope
+from pimd.database.errors import DatabaseError, SchemaTooNew
+from pimd.database.file import open_file, stop
+from pimd.database.migrations import Migration
+from pimd.task_scope import task_scope
 
 __all__ = ["Database", "DatabaseError", "Migration", "SchemaTooNew", "Work"]
 

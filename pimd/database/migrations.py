@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from pimd.store.database_errors import DatabaseError, is_damage
+from pimd.database.errors import DatabaseError, is_damage
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pimd.clock import ManualClock
-from pimd.store.database import Database, DatabaseError
+from pimd.database import Database, DatabaseError
 
 SCHEMA = ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\nCREATE INDEX by_text ON notes (text);\n",)
 ROWS = 500

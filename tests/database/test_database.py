@@ -18,8 +18,8 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from pimd.store import database_file
-from pimd.store.database import Database, DatabaseError, SchemaTooNew, Work
+from pimd.database import Database, DatabaseError, SchemaTooNew, Work
+from pimd.database import file as database_file
 
 SCHEMA = ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);\n",)
 
@@ -384,7 +384,7 @@ async def test_the_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Pa
 
 
 async def test_debug_logs_name_the_committed_transaction(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "pimd.store.database")
+    caplog.set_level(logging.DEBUG, "pimd.database.database")
     await database.write("remember this", insert("secret text"))
     assert "remember this" in caplog.text
     assert "secret text" not in caplog.text
@@ -393,7 +393,7 @@ async def test_debug_logs_name_the_committed_transaction(database: Database, cap
 async def test_a_program_that_forgets_to_close_still_exits_when_its_loop_is_cancelled(path: Path) -> None:
     program = f"""
 import asyncio, pathlib
-from pimd.store.database import Database
+from pimd.database import Database
 async def main():
     async with Database.open(pathlib.Path({str(path)!r}), ("CREATE TABLE t (a);",)) as database:
         asyncio.current_task().cancel()

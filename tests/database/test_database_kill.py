@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pimd.store.database import Database
+from pimd.database import Database
 
 SCHEMA = ("CREATE TABLE notes (id INTEGER PRIMARY KEY);\n",)
 PROGRAM = """
 import asyncio, os, pathlib, sys
-from pimd.store.database import Database
+from pimd.database import Database
 
 async def insert(database, number):
     await database.write("insert", lambda c: c.execute("INSERT INTO notes VALUES (?)", (number,)))

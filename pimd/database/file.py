@@ -11,9 +11,9 @@ from pathlib import Path
 import aiosqlite
 
 from pimd.clock import Clock
-from pimd.store.database_errors import DatabaseError, SchemaTooNew, is_damage
-from pimd.store.migrations import Migration, migrate, schema_version
-from pimd.store.secret_file import sync_directory
+from pimd.database.errors import DatabaseError, SchemaTooNew, is_damage
+from pimd.database.migrations import Migration, migrate, schema_version
+from pimd.paths import sync_directory
 
 log = logging.getLogger(__name__)
 
