@@ -14,6 +14,7 @@ from pimd.proto.noise_patterns import handshake_pattern
 KEY_SIZE = 32
 TAG_SIZE = 16
 MAX_NONCE = 2**64 - 1
+_NONCE_PREFIX = bytes(4)
 
 _HASHES: dict[str, Callable[[bytes], bytes]] = {
     "SHA256": lambda data: hashlib.sha256(data).digest(),
@@ -43,14 +44,14 @@ class CipherState:
         """Whether data is encrypted at all."""
         return self._aead is not None
 
-    def encrypt(self, ad: bytes, plaintext: bytes) -> bytes:
+    def encrypt(self, ad: bytes, plaintext: bytes | bytearray) -> bytes:
         """Encrypt under the next counter; without a key return the plaintext."""
-        return plaintext if self._aead is None else self._aead.encrypt(self._next_nonce(), plaintext, ad)
+        return bytes(plaintext) if self._aead is None else self._aead.encrypt(self._next_nonce(), plaintext, ad)
 
-    def decrypt(self, ad: bytes, ciphertext: bytes) -> bytes:
+    def decrypt(self, ad: bytes, ciphertext: bytes | memoryview) -> bytes:
         """Decrypt under the next counter; HandshakeError when it does not authenticate."""
         if self._aead is None:
-            return ciphertext
+            return bytes(ciphertext)
         try:
             return self._aead.decrypt(self._next_nonce(), ciphertext, ad)
         except (InvalidTag, ValueError):
@@ -70,7 +71,7 @@ class CipherState:
         return nonce
 
     def _format(self, nonce: int) -> bytes:
-        return bytes(4) + nonce.to_bytes(8, "big" if self._big_endian else "little")
+        return _NONCE_PREFIX + nonce.to_bytes(8, "big" if self._big_endian else "little")
 
 
 class _SymmetricState:
@@ -107,11 +108,14 @@ class _SymmetricState:
         self.mix_hash(ciphertext)
         return plaintext
 
+    def split_keys(self) -> tuple[bytes, bytes]:
+        first, second = self._hkdf(b"", 2)
+        return first, second
+
     def split(self) -> tuple[CipherState, CipherState]:
         first, second = CipherState(self._cipher_name), CipherState(self._cipher_name)
-        keys = self._hkdf(b"", 2)
-        first.initialize_key(keys[0])
-        second.initialize_key(keys[1])
+        for cipher, key in zip((first, second), self.split_keys(), strict=True):
+            cipher.initialize_key(key)
         return first, second
 
     def _hkdf(self, material: bytes, outputs: int) -> list[bytes]:
@@ -193,6 +197,13 @@ class HandshakeState:
         if not self.finished:
             raise LocalProtocolError("the handshake is not finished")
         first, second = self._symmetric.split()
+        return (first, second) if self._initiator else (second, first)
+
+    def split_keys(self) -> tuple[bytes, bytes]:
+        """Return the keys that `split` would give its ciphers, this side's sending one first, for a transport of one's own."""
+        if not self.finished:
+            raise LocalProtocolError("the handshake is not finished")
+        first, second = self._symmetric.split_keys()
         return (first, second) if self._initiator else (second, first)
 
     def _take_turn(self, *, mine: bool) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class RecordWriter:
         self._bytes = 0
         self._since = now
 
-    def write(self, plaintext: bytes) -> bytes:
+    def write(self, plaintext: bytes | bytearray) -> bytes:
         """Return the framed record; LocalProtocolError when it does not fit one."""
         if len(plaintext) > MAX_PLAINTEXT:
             raise LocalProtocolError(f"a frame of {len(plaintext)} bytes does not fit a record")
@@ -52,7 +52,7 @@ class RecordReader:
     def __init__(self, cipher: CipherState) -> None:
         self._cipher = cipher
 
-    def read(self, ciphertext: bytes) -> bytes:
+    def read(self, ciphertext: bytes | memoryview) -> bytes:
         """Return the plaintext; RemoteProtocolError when it is too short or does not authenticate."""
         if len(ciphertext) < MIN_RECORD:
             raise RemoteProtocolError("a record is shorter than 17 bytes")

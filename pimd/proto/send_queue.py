@@ -1,7 +1,10 @@
-"""What waits to be sent on one link, still unencrypted, within the limits of docs/protocol.md."""
+"""What waits to be sent on one link, still unencrypted: control frames first, then data by traffic class."""
 
 from collections import OrderedDict, deque
+from collections.abc import Hashable
 
+from pimd.ids import NodeId
+from pimd.proto.class_queues import ClassQueues
 from pimd.proto.control import (
     ControlFrame,
     PeerInfoRequest,
@@ -10,11 +13,20 @@ from pimd.proto.control import (
     SeqRequest,
     SignedPeerInfo,
 )
-from pimd.proto.frames import ENTRIES_A_RECORD, ENTRY_SIZE, Frame, MeshData, RouteEntry, Routes, encode_frame
+from pimd.proto.fair_queue import Encoded
+from pimd.proto.frames import (
+    ENTRIES_A_RECORD,
+    ENTRY_SIZE,
+    Frame,
+    MeshData,
+    RouteEntry,
+    Routes,
+    encode_data,
+    encode_frame,
+)
 from pimd.proto.identity import node_id_of
+from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
 
-UNSENT_LIMIT = 1 << 20
-"""Above it Data frames and direct payloads are dropped and counted."""
 ANSWERS_LIMIT = 2 << 20
 """What the peer itself asked for; beyond it the link is closed."""
 CARDS_LIMIT = 4 << 20
@@ -30,9 +42,13 @@ class SendQueueOverflow(Exception):  # noqa: N818 - what happened
 
 
 class SendQueue:
-    """Four queues, sent in this order: answers, cards, routing, data."""
+    """Four queues, sent in this order: answers, cards, routing, data.
 
-    def __init__(self) -> None:
+    `secret` spreads the sources of frames on their way over flows, so that nobody can choose whose flow to share.
+    """
+
+    def __init__(self, secret: int = 0) -> None:
+        self.data = ClassQueues(secret)
         self._answers: deque[bytes] = deque()
         self._cards: OrderedDict[bytes, bytes] = OrderedDict()
         self._requests: deque[bytes] = deque()
@@ -40,20 +56,39 @@ class SendQueue:
         self._table: deque[bytes] = deque()
         """What is left of the newest full table."""
         self._in_table = False
-        self._data: deque[bytes] = deque()
-        self._sizes = dict.fromkeys(("answers", "cards", "routing", "data"), 0)
-        self.dropped = 0
+        self._sizes = dict.fromkeys(("answers", "cards", "routing"), 0)
+        self.dropped_cards = 0
 
     @property
     def unsent(self) -> int:
         """Bytes of plaintext waiting in all queues."""
+        return self.unsent_control + self.data.size
+
+    @property
+    def unsent_control(self) -> int:
+        """Of these, what is sent before any data."""
         return sum(self._sizes.values())
 
-    def put(self, frame: Frame) -> None:
-        """Queue, replace or drop by the frame's kind; SendQueueOverflow when the link is to be closed."""
+    def put(self, frame: Frame, now: float, source: Hashable = "") -> bool:
+        """Queue or replace by the frame's kind; False when a data frame finds no room, and nothing was queued.
+
+        `source` names the flow of a data frame among those that begin here. SendQueueOverflow when the link is to be closed.
+        """
         match frame:
-            case MeshData() | PluginPayload():
-                self._put_data(encode_frame(frame))
+            case MeshData():
+                return self.data.put_own(CLASS_OF_FLAGS[frame.flags], source, encode_data(frame), now)
+            case PluginPayload():
+                return self.data.put_own(TrafficClass.MESSAGE, source, bytearray(encode_frame(frame)), now)
+            case _:
+                self._put_control(frame)
+                return True
+
+    def relay(self, frame: MeshData, neighbour: NodeId, now: float) -> None:
+        """Queue a frame that `neighbour` brought; what finds no room is dropped from the biggest flow, and counted."""
+        self.data.put_relayed(CLASS_OF_FLAGS[frame.flags], neighbour, frame.src, encode_data(frame), now)
+
+    def _put_control(self, frame: Frame) -> None:
+        match frame:
             case SignedPeerInfo():
                 self._put_cards(frame)
             case Routes() if frame.first or self._in_table:
@@ -73,7 +108,7 @@ class SendQueue:
         self._answers.append(encoded)
         self._sizes["answers"] += len(encoded)
 
-    def pop(self) -> bytes | None:
+    def pop(self, now: float) -> Encoded | None:
         """Return the plaintext of the next record, or None."""
         if self._answers:
             return self._taken("answers", self._answers.popleft())
@@ -85,24 +120,18 @@ class SendQueue:
             return self._pop_entries()
         if self._requests:
             return self._taken("routing", self._requests.popleft())
-        return self._taken("data", self._data.popleft()) if self._data else None
+        return self.data.pop(now)
 
     def clear(self) -> None:
         """Forget everything that waits; nothing is said after a Goodbye."""
-        for queue in (self._answers, self._cards, self._requests, self._routes, self._table, self._data):
+        for queue in (self._answers, self._cards, self._requests, self._routes, self._table):
             queue.clear()
+        self.data.clear()
         self._sizes = dict.fromkeys(self._sizes, 0)
 
     def _taken(self, name: str, encoded: bytes) -> bytes:
         self._sizes[name] -= len(encoded)
         return encoded
-
-    def _put_data(self, encoded: bytes) -> None:
-        if self.unsent + len(encoded) > UNSENT_LIMIT:
-            self.dropped += 1
-            return
-        self._data.append(encoded)
-        self._sizes["data"] += len(encoded)
 
     def _put_cards(self, frame: SignedPeerInfo) -> None:
         for card in frame.cards:
@@ -112,7 +141,7 @@ class SendQueue:
         while self._sizes["cards"] > CARDS_LIMIT:
             _, card = self._cards.popitem(last=False)
             self._sizes["cards"] -= len(card)
-            self.dropped += 1
+            self.dropped_cards += 1
 
     def _pop_cards(self) -> bytes:
         """As many as fit a record, in order."""

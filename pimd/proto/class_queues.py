@@ -1,0 +1,206 @@
+"""Data frames that wait on one link, by traffic class (docs/protocol.md, "Traffic classes")."""
+
+from collections.abc import Hashable
+
+from pimd.ids import NodeId
+from pimd.proto.fair_queue import Encoded, FairQueue
+from pimd.proto.frames import DATA, FLAG_CONGESTED, FLAGS_AT
+from pimd.proto.traffic import CLASS_LIMITS, TrafficClass
+
+SOURCE_BUCKETS = 256
+"""Flows that the sources behind one neighbour are spread over (stochastic fairness queueing, McKenney, 1990)."""
+LOCAL_SHARE = 0.75
+"""Of a class for this node's own frames: those on their way to others always find some room."""
+LOCAL_SURE = 0.5
+"""Of a class: up to this this node's own frames push out those on their way to others."""
+EXPIRE_EVERY_S = 0.01
+"""A full queue is searched for old frames at most this often: the search looks at every flow."""
+LARGEST_FRAME = 65535
+"""Where this many bytes fit, any frame does."""
+
+_LOCAL = None
+"""The key of this node's own flows among those of its neighbours."""
+
+
+class ClassCounts:
+    """What became of the frames of one class on one link, since it came up."""
+
+    __slots__ = ("aged", "bytes_out", "congested", "frames_out", "lost", "marked", "refused")
+
+    def __init__(self) -> None:
+        self.frames_out = 0
+        self.bytes_out = 0
+        self.refused = 0
+        """Own frames that found no room; their sender knows."""
+        self.congested = 0
+        """Frames for others that were dropped because there was no room."""
+        self.aged = 0
+        """Dropped because they had waited too long."""
+        self.lost = 0
+        """They waited when the link ended."""
+        self.marked = 0
+        """Frames that carry the mark of congestion because of this queue."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were queued, or came to be queued, and were not sent."""
+        return self.congested + self.aged + self.lost
+
+
+class ClassQueue:
+    """What waits of one class: fair by neighbour, then by source."""
+
+    def __init__(self, traffic_class: TrafficClass) -> None:
+        limits = CLASS_LIMITS[traffic_class]
+        self.counts = ClassCounts()
+        self.weight = limits.weight
+        self.tag = 0.0
+        """Virtual time at which the next frame of this class starts."""
+        self._limit = limits.limit
+        self._local_limit = int(limits.limit * LOCAL_SHARE)
+        self._local_sure = int(limits.limit * LOCAL_SURE)
+        self._age_s = limits.age_s
+        self._expired_at = float("-inf")
+        self.waiting = FairQueue(2)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an own frame of any size would be queued."""
+        return self._fits(LARGEST_FRAME)
+
+    @property
+    def has_drained(self) -> bool:
+        """Whether so much has left that those who wait for room should hear of it."""
+        return self.waiting.size_of(_LOCAL) <= self._local_sure // 2 or self.waiting.size <= self._limit // 2
+
+    def put_own(self, source: Hashable, frame: bytearray, now: float) -> bool:
+        """Queue a frame that begins here; False when there is no room, and nothing was queued."""
+        if not self._fits(len(frame)):
+            self._expire(now)
+            if not self._fits(len(frame)):
+                self.counts.refused += 1
+                return False
+        self._push((_LOCAL, source), frame, now)
+        self._trim()
+        return True
+
+    def put_relayed(self, neighbour: NodeId, bucket: int, frame: bytearray, now: float) -> None:
+        """Queue a frame on its way; where there is no room the biggest flow of a neighbour loses its newest."""
+        if self.waiting.size + len(frame) > self._limit:
+            self._expire(now)
+        self._push((neighbour, bucket), frame, now)
+        self._trim()
+
+    def pop(self, now: float) -> Encoded | None:
+        """Take the frame whose turn it is, dropping those that are too old."""
+        while self.waiting.size:
+            queued_at, frame = self.waiting.pop()
+            if self._age_s is None or now - queued_at <= self._age_s:
+                self.counts.frames_out += 1
+                self.counts.bytes_out += len(frame)
+                return frame
+            self.counts.aged += 1
+        return None
+
+    def clear(self) -> None:
+        """Count what waits as lost with its link."""
+        while self.waiting.size:
+            self.waiting.pop()
+            self.counts.lost += 1
+
+    def _fits(self, size: int) -> bool:
+        own = self.waiting.size_of(_LOCAL) + size
+        return own <= self._local_sure or (own <= self._local_limit and self.waiting.size + size <= self._limit)
+
+    def _trim(self) -> None:
+        while self.waiting.size > self._limit and self.waiting.drop_from_biggest(sparing=_LOCAL) is not None:
+            self.counts.congested += 1
+
+    def _push(self, path: tuple[Hashable, ...], frame: bytearray, now: float) -> None:
+        if self.waiting.size > self._limit // 2 and frame[0] == DATA:
+            frame[FLAGS_AT] |= FLAG_CONGESTED
+            self.counts.marked += 1
+        self.waiting.push(path, (now, frame))
+
+    def _expire(self, now: float) -> None:
+        if self._age_s is not None and now - self._expired_at > EXPIRE_EVERY_S:
+            self._expired_at = now
+            self.counts.aged += len(self.waiting.expire(now - self._age_s))
+
+
+class ClassQueues:
+    """The three classes of one link; of those that wait each is sent by its weight."""
+
+    def __init__(self, secret: int) -> None:
+        self.by_class = tuple(ClassQueue(traffic_class) for traffic_class in TrafficClass)
+        self.awaited = False
+        """Somebody was refused, and waits for room."""
+        self._awaited: set[TrafficClass] = set()
+        self._factor = secret | 1
+        self._virtual = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait."""
+        return sum(queue.waiting.size for queue in self.by_class)
+
+    def put_own(self, traffic_class: TrafficClass, source: Hashable, frame: bytearray, now: float) -> bool:
+        """Queue a frame that begins here; False when its class has no room."""
+        queued = self._begin(traffic_class).put_own(source, frame, now)
+        if not queued:
+            self._await(traffic_class)
+        return queued
+
+    def has_room(self, traffic_class: TrafficClass) -> bool:
+        """Whether a frame of any size that begins here would be queued; who is told no hears of `room_made`."""
+        has_room = self.by_class[traffic_class].has_room
+        if not has_room:
+            self._await(traffic_class)
+        return has_room
+
+    def room_made(self) -> list[TrafficClass]:
+        """Return, once, the classes that somebody was refused in and that have drained since."""
+        made = [traffic_class for traffic_class in self._awaited if self.by_class[traffic_class].has_drained]
+        self._awaited.difference_update(made)
+        self.awaited = bool(self._awaited)
+        return made
+
+    def put_relayed(
+        self, traffic_class: TrafficClass, neighbour: NodeId, src: NodeId, frame: bytearray, now: float
+    ) -> None:
+        """Queue a frame that `neighbour` brought; whether `src` sent it no relay can prove."""
+        # Multiply-shift hashing with a secret factor: nobody can choose an id that shares the flow of a given other.
+        bucket = (int.from_bytes(src) * self._factor >> 120) % SOURCE_BUCKETS
+        self._begin(traffic_class).put_relayed(neighbour, bucket, frame, now)
+
+    def pop(self, now: float) -> Encoded | None:
+        """Take the next frame, None when nothing waits."""
+        while (queue := self._next()) is not None:
+            self._virtual = queue.tag
+            frame = queue.pop(now)
+            if frame is not None:
+                queue.tag += len(frame) / queue.weight
+                return frame
+        return None
+
+    def clear(self) -> None:
+        """Count everything that waits as lost with its link."""
+        for queue in self.by_class:
+            queue.clear()
+
+    def _await(self, traffic_class: TrafficClass) -> None:
+        self._awaited.add(traffic_class)
+        self.awaited = True
+
+    def _next(self) -> ClassQueue | None:
+        found: ClassQueue | None = None
+        for queue in self.by_class:
+            if queue.waiting.size and (found is None or queue.tag < found.tag):
+                found = queue
+        return found
+
+    def _begin(self, traffic_class: TrafficClass) -> ClassQueue:
+        queue = self.by_class[traffic_class]
+        if not queue.waiting.size:
+            queue.tag = max(queue.tag, self._virtual)
+        return queue

@@ -1,0 +1,128 @@
+"""Fair queueing by bytes: whoever sends little waits for little (start-time fair queueing, Goyal, Vin and Cheng, 1996)."""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Hashable
+
+Encoded = bytes | bytearray
+Queued = tuple[float, Encoded]
+"""When it was queued, and the frame."""
+
+IDLE_FLOWS = 64
+"""Flows without a frame whose start tags are kept; what is forgotten begins at the present virtual time."""
+
+
+class Flow:
+    """The frames of one source, first in, first out."""
+
+    __slots__ = ("frames", "size", "tag")
+
+    def __init__(self) -> None:
+        self.frames: deque[Queued] = deque()
+        self.size = 0
+        """Bytes that wait."""
+        self.tag = 0.0
+        """Virtual time at which the next frame starts."""
+
+    def push(self, path: tuple[Hashable, ...], queued: Queued) -> None:
+        """Append; a flow is the end of a path."""
+        del path
+        self.frames.append(queued)
+        self.size += len(queued[1])
+
+    def pop(self) -> Queued:
+        """Take the oldest frame; IndexError when there is none."""
+        queued = self.frames.popleft()
+        self.size -= len(queued[1])
+        return queued
+
+    def drop_from_biggest(self) -> Queued | None:
+        """Take the newest frame: what came before it keeps its place."""
+        queued = self.frames.pop()
+        self.size -= len(queued[1])
+        return queued
+
+    def expire(self, before: float) -> list[Queued]:
+        """Take the frames that were queued before a moment."""
+        old: list[Queued] = []
+        while self.frames and self.frames[0][0] < before:
+            old.append(self.pop())
+        return old
+
+
+class FairQueue:
+    """Flows, or fair queues of flows, by key; each gets the same share of the bytes while it has something to send."""
+
+    __slots__ = ("_children", "_depth", "_heap", "_numbers", "_virtual", "size", "tag")
+
+    def __init__(self, depth: int) -> None:
+        self.size = 0
+        self.tag = 0.0
+        self._depth = depth
+        """Keys in a path; below the last one are flows."""
+        self._children: dict[Hashable, Flow | FairQueue] = {}
+        self._heap: list[tuple[float, int, Flow | FairQueue]] = []
+        """Children that have a frame, by start tag; of equals the one that came first."""
+        self._numbers = itertools.count()
+        self._virtual = 0.0
+
+    def push(self, path: tuple[Hashable, ...], queued: Queued) -> None:
+        """Queue a frame of the flow at `path`, which has as many keys as this queue is deep."""
+        child = self._children.get(path[0])
+        if child is None:
+            child = self._add(path[0])
+        if not child.size:
+            child.tag = max(child.tag, self._virtual)
+            heapq.heappush(self._heap, (child.tag, next(self._numbers), child))
+        child.push(path[1:], queued)
+        self.size += len(queued[1])
+
+    def pop(self) -> Queued:
+        """Take the frame whose turn it is; IndexError when there is none."""
+        self._virtual, _, child = self._heap[0]
+        queued = child.pop()
+        size = len(queued[1])
+        self.size -= size
+        child.tag += size
+        if child.size:
+            heapq.heapreplace(self._heap, (child.tag, next(self._numbers), child))
+        else:
+            heapq.heappop(self._heap)
+        return queued
+
+    def size_of(self, key: Hashable) -> int:
+        """Bytes that wait below one key."""
+        child = self._children.get(key)
+        return child.size if child is not None else 0
+
+    def drop_from_biggest(self, sparing: Hashable = None) -> Queued | None:
+        """Take the newest frame of the biggest flow of the biggest child, `sparing` one key; None when there is no other."""
+        others = (child for key, child in self._children.items() if child.size and key != sparing)
+        biggest = max(others, key=lambda child: child.size, default=None)
+        if biggest is None:
+            return None
+        dropped = biggest.drop_from_biggest()
+        if dropped is not None:
+            self.size -= len(dropped[1])
+        if not biggest.size:
+            self._tidy()
+        return dropped
+
+    def expire(self, before: float) -> list[Queued]:
+        """Take the frames that were queued before a moment."""
+        old = [queued for child in self._children.values() for queued in child.expire(before)]
+        self.size -= sum(len(frame) for _, frame in old)
+        self._tidy()
+        return old
+
+    def _add(self, key: Hashable) -> "Flow | FairQueue":
+        if len(self._children) >= 2 * len(self._heap) + IDLE_FLOWS:
+            self._children = {key: child for key, child in self._children.items() if child.size}
+        child = self._children[key] = Flow() if self._depth == 1 else FairQueue(self._depth - 1)
+        return child
+
+    def _tidy(self) -> None:
+        """Let nothing stand in the heap that has no frame."""
+        self._heap = [entry for entry in self._heap if entry[2].size]
+        heapq.heapify(self._heap)
