@@ -16,11 +16,13 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
 from pimd.net.network import Network
+from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_states import CloseReason
+from pimd.proto.traffic import TrafficClass
 
 log = logging.getLogger("pimd.mesh")
 
@@ -42,8 +44,11 @@ class Admission(Protocol):
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Take out a link that was up."""
 
-    def receive(self, link: PeerLink, frame: Frame) -> None:
-        """Take one frame."""
+    def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
+        """Return what takes each frame of a link that is up."""
+
+    def writable(self, link: PeerLink, classes: list[TrafficClass]) -> None:
+        """Let those who wait send on."""
 
 
 class Handshakes:
@@ -62,6 +67,7 @@ class Handshakes:
         self._identity = identity
         self._link_config = link_config
         self._clock = clock
+        self._turns = Turns(clock.now)
         self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict)
         self._links: dict[LinkDriver, PeerLink] = {}
 
@@ -136,15 +142,14 @@ class Handshakes:
         link = self._links[driver]
         link.is_up = link.was_up = True
         link.up_since = self._clock.now()
+        driver.deliver = self._node.receiver(link)
         self._node.link_up(link)
         if link.refusal is None:
             link.tell_outcome(None)
 
-    def frame(self, driver: LinkDriver, frame: Frame) -> None:
-        """Pass on a frame; once the node let go of the link only data that a replaced one still brings."""
-        link = self._links[driver]
-        if link.is_up or (driver.link.is_replaced and isinstance(frame, MeshData | PluginPayload)):
-            self._node.receive(link, frame)
+    def writable(self, driver: LinkDriver, classes: list[TrafficClass]) -> None:
+        """Tell the node."""
+        self._node.writable(self._links[driver], classes)
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
         """Remember why the peer leaves, for whoever dialled it."""
@@ -175,8 +180,19 @@ class Handshakes:
         if not link.is_up:
             return False
         link.is_up = False
+        link.driver.deliver = self._late_frames(link)
         self._node.link_closed(link, link.refusal or detail)
         return True
+
+    def _late_frames(self, link: PeerLink) -> Callable[[Frame], None]:
+        """Return what takes the frames that come after the node let go: only the data of a link that was replaced counts."""
+        receive = self._node.receiver(link)
+
+        def take(frame: Frame) -> None:
+            if link.driver.link.is_replaced and isinstance(frame, MeshData | PluginPayload):
+                receive(frame)
+
+        return take
 
     def _driver(self, role: Role, entry: PeerEntry | None) -> LinkDriver:
         config = self._link_config.expecting(entry.node_id if entry is not None else None)
@@ -184,6 +200,7 @@ class Handshakes:
             lambda now: Link(role, self._identity, config, os.urandom, now),
             self,
             self._clock,
+            self._turns,
             dialled=role is Role.DIALLER,
         )
         self._links[driver] = self._make_link(driver, self._clock.now(), entry)

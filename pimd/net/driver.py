@@ -1,26 +1,41 @@
-"""Pumps one sans-IO link over one stream: bytes in, events to the owner, bytes out, one timer."""
+"""Pumps one sans-IO link over one stream: bytes in, events to the owner, bytes out, one write a turn, one timer."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol, cast
 
 from pimd.clock import Clock, TimerHandle
-from pimd.proto.frames import Frame, GoodbyeReason
+from pimd.ids import NodeId
+from pimd.net.turns import Turns
+from pimd.proto.frames import Frame, GoodbyeReason, MeshData
 from pimd.proto.handshake import LinkPeer
-from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, PeerSaidGoodbye, Up
+from pimd.proto.link import Link
+from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
+from pimd.proto.traffic import TrafficClass
 
 log = logging.getLogger("pimd.net")
 
-READ_AT_ONCE = 16 * 1024
-"""Bytes taken from one socket before all others have their turn: what a peer sends may cost far more work than sending it."""
+READ_AT_ONCE = 128 * 1024
+"""Bytes taken from one socket in one go; `Turns` shares the time that taking them apart costs."""
+EVENTS_AT_ONCE = 8
+"""Events of a link between two looks at the clock."""
 UNREAD_LIMIT = 256 * 1024
 """Bytes read from one socket and not taken apart; above it the socket is not read, and TCP pushes back."""
 FLUSH_S = 1.0
 """How long the last bytes may take to leave after the end; a peer that does not read must not keep the socket."""
 WRITE_BUFFER = 64 * 1024
 """Encrypted bytes handed to the transport ahead of the socket; what waits beyond stays unencrypted in the link."""
+
+
+_INCOMING = memoryview(bytearray(READ_AT_ONCE))
+"""Where the event loop puts what it reads of any link: only one reads at a time."""
+
+
+def _ignore(frame: Frame) -> None:
+    """Drop what comes before the link is up."""
+    del frame
 
 
 class LinkOwner(Protocol):
@@ -35,8 +50,8 @@ class LinkOwner(Protocol):
     def up(self, driver: "LinkDriver") -> None:
         """Frames may be sent."""
 
-    def frame(self, driver: "LinkDriver", frame: Frame) -> None:
-        """One frame of an authenticated peer."""
+    def writable(self, driver: "LinkDriver", classes: list[TrafficClass]) -> None:
+        """Data frames of these classes were refused, and there is room again."""
 
     def goodbye(self, driver: "LinkDriver", reason: GoodbyeReason) -> None:
         """The peer is leaving; `leaving` or `closed` follows."""
@@ -57,22 +72,28 @@ def format_address(sockname: tuple[object, ...]) -> str:
 class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     """The I/O half of a link; every verb flushes what the link wants to send and sets its timer anew."""
 
-    def __init__(self, make_link: Callable[[float], Link], owner: LinkOwner, clock: Clock, *, dialled: bool) -> None:
+    def __init__(
+        self, make_link: Callable[[float], Link], owner: LinkOwner, clock: Clock, turns: Turns, *, dialled: bool
+    ) -> None:
         self.link = make_link(clock.now())
         self.dialled = dialled
+        self.deliver: Callable[[Frame], None] = _ignore
+        """Takes each frame of the peer; the owner sets it once the link is up."""
         self.address = "?"
         self.source_host = ""
         self._owner = owner
         self._clock = clock
+        self._turns = turns
         self._transport: asyncio.Transport | None = None
         self._timer: TimerHandle | None = None
         self._timer_at = float("inf")
-        self._incoming = memoryview(b"")
-        """Where the event loop puts what it read, for the moment until it is copied; made when it first asks."""
         self._reading = True
         self._writable = True
         self._half_closed = False
         self._pumping = False
+        self._waits = False
+        """For its next turn, with bytes that are not taken apart."""
+        self._flush_is_due = False
         self._ended = False
 
     # --- asyncio calls these
@@ -88,19 +109,25 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pump()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Let the event loop read no more than this in one go."""
+        """Let the event loop read no more than this in one go; the bytes are copied before anybody else reads."""
         del sizehint
-        if not self._incoming:
-            self._incoming = memoryview(bytearray(READ_AT_ONCE))
-        return self._incoming
+        return _INCOMING
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what it read."""
-        self.data_received(bytes(self._incoming[:nbytes]))
+        self.data_received(_INCOMING[:nbytes])
 
-    def data_received(self, data: bytes) -> None:
-        """Feed the link."""
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Feed the link, and take apart what is there within the time that this turn has left."""
         self.link.receive(data, self._clock.now())
+        if self._waits or not self._turns.may_begin():
+            self._wait()
+        else:
+            self._pump()
+
+    def work(self) -> None:
+        """Go on with what was read."""
+        self._waits = False
         self._pump()
 
     def eof_received(self) -> bool:
@@ -137,15 +164,27 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self.link.refuse(reason, self._clock.now())
         self._pump()
 
-    def send(self, frame: Frame) -> None:
-        """Queue one frame; what does not fit the limits is dropped and counted by the link."""
-        self.link.send(frame, self._clock.now())
-        self._pump()
+    def send(self, frame: Frame, source: Hashable = "") -> bool:
+        """Queue one frame, to leave in this turn; False when a data frame finds no room, and nothing was queued."""
+        queued = self.link.send(frame, self._clock.now(), source)
+        self._flush_soon()
+        return queued
+
+    def send_encoded(self, traffic_class: TrafficClass, frame: bytearray, source: Hashable) -> bool:
+        """Queue a Data frame that is encoded already, as `send` does."""
+        queued = self.link.send_encoded(traffic_class, frame, self._clock.now(), source)
+        self._flush_soon()
+        return queued
+
+    def relay(self, frame: MeshData, neighbour: NodeId) -> None:
+        """Queue a frame that `neighbour` brought for somebody else."""
+        self.link.relay(frame, neighbour, self._clock.now())
+        self._flush_soon()
 
     def answer(self, frame: Frame) -> None:
         """Queue what the peer asked for."""
         self.link.answer(frame, self._clock.now())
-        self._pump()
+        self._flush_soon()
 
     def close(self, reason: GoodbyeReason) -> None:
         """Say Goodbye and end within a second."""
@@ -169,6 +208,19 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self.link.tick(self._clock.now())
         self._pump()
 
+    def _flush_soon(self) -> None:
+        """Send what is queued in this turn with one write."""
+        if not self._flush_is_due and not self._pumping and not self._ended:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_soon(self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._flush_is_due = False
+        if not self._waits:
+            self._pump()
+        elif not self._ended:
+            self._flush()
+
     def _pump(self) -> None:
         if self._pumping or self._ended:
             return
@@ -182,11 +234,19 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         finally:
             self._pumping = False
         if not self._ended:
+            self._flush()
             self._set_timer()
             self._push_back()
 
+    def _wait(self) -> None:
+        """Leave the rest for a later turn, and read nothing until then."""
+        if not self._waits:
+            self._waits = True
+            self._turns.wait(self)
+        self._push_back()
+
     def _push_back(self) -> None:
-        reading = self.link.unread <= UNREAD_LIMIT
+        reading = self.link.unread <= UNREAD_LIMIT and not self._waits
         if reading == self._reading or self._transport is None:
             return
         self._reading = reading
@@ -196,31 +256,39 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             self._transport.pause_reading()
 
     def _dispatch_events(self) -> None:
-        while True:
-            self._flush()
-            event = self.link.next_event()
-            match event:
-                case None:
+        count = 0
+        while (event := self.link.next_event()) is not None:
+            if isinstance(event, FrameReceived):
+                self.deliver(event.frame)
+                count += 1
+                if count % EVENTS_AT_ONCE == 0 and self._turns.is_over:
+                    self._wait()
                     return
-                case FrameReceived(frame):
-                    self._owner.frame(self, frame)
-                case Authenticated(peer):
-                    self._owner.authenticated(self, peer)
-                case Up():
-                    self._owner.up(self)
-                case PeerSaidGoodbye(reason):
-                    self._owner.goodbye(self, reason)
-                case Leaving(detail):
-                    self._owner.leaving(self, detail)
-                case Closed():
-                    self._end(event)
-                    return
+            elif isinstance(event, Closed):
+                self._end(event)
+                return
+            else:
+                self._tell(event)
+
+    def _tell(self, event: LinkEvent) -> None:
+        match event:
+            case Authenticated(peer):
+                self._owner.authenticated(self, peer)
+            case Up():
+                self._owner.up(self)
+            case PeerSaidGoodbye(reason):
+                self._owner.goodbye(self, reason)
+            case Leaving(detail):
+                self._owner.leaving(self, detail)
 
     def _flush(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        while self._writable and (data := self.link.data_to_send(WRITE_BUFFER)):
+        now = self._clock.now()
+        while self._writable and (data := self.link.data_to_send(now, WRITE_BUFFER)):
             self._transport.write(data)
+        if self.link.is_awaited and (classes := self.link.room_made()):
+            self._owner.writable(self, classes)
         if self.link.wants_half_close and self._writable and not self._half_closed:
             self._half_closed = True
             # The peer may have reset the connection already.

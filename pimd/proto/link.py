@@ -5,10 +5,11 @@ After any call the driver flushes `data_to_send`, half-closes when `wants_half_c
 
 import enum
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 
+from pimd.ids import NodeId
 from pimd.proto import link_states as states
+from pimd.proto.class_queues import ClassCounts
 from pimd.proto.control import (
     Goodbye,
     GoodbyeReason,
@@ -20,12 +21,15 @@ from pimd.proto.control import (
     UnsignedPeerInfo,
 )
 from pimd.proto.errors import LocalProtocolError, OtherMesh, RemoteProtocolError, WrongPeer
+from pimd.proto.fair_queue import Encoded
 from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, UnknownFrame, decode_frame, encode_frame
 from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer, cipher_of, preamble
 from pimd.proto.identity import Identity
+from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State
 from pimd.proto.records import LENGTH, RecordReader, RecordWriter
 from pimd.proto.send_queue import SendQueue, SendQueueOverflow
+from pimd.proto.traffic import TrafficClass
 
 RTT_WEIGHT = 0.125
 """Share of a new sample in the smoothed round-trip time (RFC 6298)."""
@@ -37,50 +41,6 @@ class Role(enum.Enum):
 
     DIALLER = "dialler"
     ACCEPTOR = "acceptor"
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticated:
-    """The proof holds; nothing goes on until the owner calls `accept` or `refuse`."""
-
-    peer: LinkPeer
-
-
-@dataclass(frozen=True, slots=True)
-class Up:
-    """Frames may be sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
-    """A frame for the owner; heartbeats, pings, rekeys and goodbyes are dealt with inside."""
-
-    frame: Frame
-
-
-@dataclass(frozen=True, slots=True)
-class PeerSaidGoodbye:
-    """The peer leaves; `Closed` follows within a second."""
-
-    reason: GoodbyeReason
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """A link that was up carries nothing any more, whoever said Goodbye; `Closed` follows within a second."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The last event."""
-
-    reason: CloseReason
-    detail: str
-
-
-LinkEvent = Authenticated | Up | FrameReceived | PeerSaidGoodbye | Leaving | Closed
 
 
 class Link:
@@ -101,10 +61,14 @@ class Link:
         self._config = config
         self._random = random
         self._started = now
+        self._now = now
+        """Of the newest bytes."""
         self._buffer = bytearray()
+        self._parsed = 0
+        """Bytes at the start of the buffer that were taken apart."""
         self._out = bytearray()
         self._events: deque[LinkEvent] = deque()
-        self._send_queue = SendQueue()
+        self._send_queue = SendQueue(int.from_bytes(random(16)))
         self._last_sent = now
         self._next_ping = now + states.PING_S
         self._ping: tuple[int, float] | None = None
@@ -134,16 +98,26 @@ class Link:
     @property
     def unread(self) -> int:
         """Bytes received and not taken apart: part of a record, or what came before the owner decided."""
-        return len(self._buffer)
+        return len(self._buffer) - self._parsed
 
     @property
-    def dropped(self) -> int:
-        """Frames dropped because the peer reads too slowly."""
-        return self._send_queue.dropped
+    def dropped_cards(self) -> int:
+        """Cards dropped because the peer reads too slowly."""
+        return self._send_queue.dropped_cards
+
+    @property
+    def counts(self) -> tuple[ClassCounts, ...]:
+        """What became of the data frames for this link, by `TrafficClass`."""
+        return tuple(queue.counts for queue in self._send_queue.data.by_class)
 
     def next_event(self) -> LinkEvent | None:
-        """Return the oldest event not taken yet."""
-        return self._events.popleft() if self._events else None
+        """Return the oldest event not taken yet, opening one more record for it where the link is up."""
+        while not self._events and self._parse_one():
+            pass
+        if self._events:
+            return self._events.popleft()
+        self._compact()
+        return None
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called next."""
@@ -156,23 +130,23 @@ class Link:
         limit = states.PREAMBLE_S if self._state is State.AWAIT_PREAMBLE else states.HANDSHAKE_S
         return self._started + limit
 
-    def data_to_send(self, limit: int = 1 << 62) -> bytes:
+    def data_to_send(self, now: float, limit: int = 1 << 62) -> bytearray:
         """Return bytes for the stream, encrypting frames until `limit` is reached."""
         if self._state is State.UP and self._writer is not None:
-            while len(self._out) < limit and (plaintext := self._send_queue.pop()) is not None:
-                self._write_record(self._writer, plaintext, self._last_sent)
-        data = bytes(self._out)
-        self._out.clear()
+            while len(self._out) < limit and (plaintext := self._send_queue.pop(now)) is not None:
+                self._write_record(self._writer, plaintext, now)
+        data, self._out = self._out, bytearray()
         return data
 
     # --- what the stream brings
 
-    def receive(self, data: bytes, now: float) -> None:
-        """Take bytes in any slices."""
+    def receive(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """Take bytes in any slices; the records of a link that is up are opened by `next_event`."""
         if not self._reads_on:
             return
         self._buffer += data
-        self._parse(now)
+        self._now = now
+        self._parse_eagerly()
 
     def eof_received(self, now: float) -> None:
         """Take the end of what the peer sends."""
@@ -212,7 +186,7 @@ class Link:
         else:
             self._begin_records(handshake, now)
             self._come_up(now)
-        self._parse(now)
+        self._parse_eagerly()
 
     def refuse(self, reason: GoodbyeReason, now: float) -> None:
         """Turn the peer away; a dialler gives up before message 3, an acceptor says why."""
@@ -224,13 +198,51 @@ class Link:
             self._begin_records(handshake, now)
             self._leave(reason, why, now)
 
-    def send(self, frame: Frame, now: float) -> None:
-        """Queue a frame; once the link is not up it is dropped."""
-        self._queue(self._send_queue.put, frame, now)
+    def send(self, frame: Frame, now: float, source: Hashable = "") -> bool:
+        """Queue one frame; False, with nothing queued, when the link is not up or a data frame finds no room.
+
+        `source` names the flow of a data frame among those that begin at this node.
+        """
+        if self._state is not State.UP:
+            return False
+        try:
+            queued = self._send_queue.put(frame, now, source)
+        except SendQueueOverflow:
+            self._overflow()
+            return False
+        self._last_sent = now
+        return queued
+
+    def send_encoded(self, traffic_class: TrafficClass, frame: bytearray, now: float, source: Hashable) -> bool:
+        """Queue a Data frame that is encoded already, as `send` does."""
+        return self._state is State.UP and self._send_queue.data.put_own(traffic_class, source, frame, now)
+
+    def relay(self, frame: MeshData, neighbour: NodeId, now: float) -> None:
+        """Queue a frame that `neighbour` brought for somebody else."""
+        if self._state is State.UP:
+            self._send_queue.relay(frame, neighbour, now)
 
     def answer(self, frame: Frame, now: float) -> None:
         """Queue what the peer asked for; a peer that does not read its answers loses the link."""
-        self._queue(self._send_queue.put_answer, frame, now)
+        if self._state is State.UP:
+            self._last_sent = now
+            try:
+                self._send_queue.put_answer(frame)
+            except SendQueueOverflow:
+                self._overflow()
+
+    def has_room(self, traffic_class: TrafficClass) -> bool:
+        """Whether a frame of any size that begins here would be queued; who is told no waits for `room_made`."""
+        return self._state is State.UP and self._send_queue.data.has_room(traffic_class)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether `room_made` may have something to say."""
+        return self._send_queue.data.awaited
+
+    def room_made(self) -> list[TrafficClass]:
+        """Return, once, the classes that somebody was refused in and that have drained since."""
+        return self._send_queue.data.room_made()
 
     def close(self, reason: GoodbyeReason, now: float) -> None:
         """Say Goodbye, if the handshake got that far, and end."""
@@ -243,43 +255,71 @@ class Link:
 
     # --- parsing
 
-    def _parse(self, now: float) -> None:
-        offset = 0
+    def _parse_eagerly(self) -> None:
+        """Go through the handshake, and what comes behind a Goodbye; records of a link that is up have their own time."""
+        while self._state is not State.UP and self._parse_one():
+            pass
+        if self._state is not State.UP:
+            self._compact()
+
+    def _parse_one(self) -> bool:
+        """Take one message; False when no whole one is there."""
         try:
-            while (step := self._next_message(offset)) is not None:
-                message, offset = step
-                self._take(message, now)
+            message = self._next_record() if self._reader is not None else self._next_message()
+            if message is not None:
+                self._take(message, self._now)
         except RemoteProtocolError as error:
-            self._fail(error, now)
-        if self._reads_on:
-            del self._buffer[:offset]
-        else:
+            self._fail(error, self._now)
+            return False
+        return message is not None
+
+    def _compact(self) -> None:
+        if not self._reads_on:
             self._buffer.clear()
+        elif self._parsed:
+            del self._buffer[: self._parsed]
+        self._parsed = 0
 
     @property
     def _reads_on(self) -> bool:
         return self._state not in states.ENDS or (self._state is State.LEAVING and self.is_replaced)
 
-    def _next_message(self, offset: int) -> tuple[bytes, int] | None:
+    def _next_message(self) -> bytes | None:
+        """Return the next message of the handshake."""
         if self._state in {State.DECIDE_2, State.DECIDE_3} or not self._reads_on:
             return None
-        available = len(self._buffer) - offset
         if self._state is State.AWAIT_PREAMBLE:
-            end = offset + _PREAMBLE_SIZE
-            return (bytes(self._buffer[offset:end]), end) if available >= _PREAMBLE_SIZE else None
-        if available < LENGTH.size:
-            return None
-        (length,) = LENGTH.unpack_from(self._buffer, offset)
-        if self._reader is None and length > MESSAGE_LIMIT:
+            return self._cut(0, _PREAMBLE_SIZE)
+        length = self._length()
+        if length is not None and length > MESSAGE_LIMIT:
             raise RemoteProtocolError(f"a handshake message of {length} bytes, over {MESSAGE_LIMIT}")
-        start = offset + LENGTH.size
-        if available < LENGTH.size + length:
+        return self._cut(LENGTH.size, length) if length is not None else None
+
+    def _next_record(self) -> bytes | None:
+        """Return the plaintext of the next record."""
+        length = self._length() if self._reads_on else None
+        start = self._parsed + LENGTH.size
+        if self._reader is None or length is None or start + length > len(self._buffer):
             return None
-        return bytes(self._buffer[start : start + length]), start + length
+        self._parsed = start + length
+        # Both views must be gone before the buffer shrinks.
+        with memoryview(self._buffer) as whole, whole[start : start + length] as ciphertext:
+            return self._reader.read(ciphertext)
+
+    def _length(self) -> int | None:
+        at = self._parsed
+        return self._buffer[at] << 8 | self._buffer[at + 1] if at + LENGTH.size <= len(self._buffer) else None
+
+    def _cut(self, skip: int, length: int) -> bytes | None:
+        start = self._parsed + skip
+        if start + length > len(self._buffer):
+            return None
+        self._parsed = start + length
+        return bytes(self._buffer[start : self._parsed])
 
     def _take(self, message: bytes, now: float) -> None:
         if self._reader is not None:
-            self._take_record(self._reader.read(message), now)
+            self._take_record(message, now)
         elif self._state is State.AWAIT_PREAMBLE:
             self._handshake = Handshake(self._identity, self._config, cipher_of(message), self._random, dialler=False)
             self._go(State.AWAIT_1)
@@ -406,21 +446,15 @@ class Link:
         self._send_queue.clear()
         self._events.append(why)
 
+    def _overflow(self) -> None:
+        self._close(Closed(CloseReason.OVERFLOW, "more waits for it than a link may hold"))
+
     # --- sending
 
     def _frame_message(self, message: bytes) -> None:
         self._out += LENGTH.pack(len(message)) + message
 
-    def _queue(self, put: Callable[[Frame], None], frame: Frame, now: float) -> None:
-        if self._state is not State.UP:
-            return
-        self._last_sent = now
-        try:
-            put(frame)
-        except SendQueueOverflow:
-            self._close(Closed(CloseReason.OVERFLOW, "more waits for it than a link may hold"))
-
-    def _write_record(self, writer: RecordWriter, plaintext: bytes, now: float) -> None:
+    def _write_record(self, writer: RecordWriter, plaintext: Encoded, now: float) -> None:
         self._out += writer.write(plaintext)
         self.records_out += 1
         if writer.wants_rekey(now) and self._state is State.UP:
@@ -431,7 +465,7 @@ class Link:
     def _keep_alive(self, now: float) -> None:
         if now >= self._next_ping:
             self._next_ping = now + states.PING_S
-            if self._send_queue.unsent == 0:  # else what waits is sign of life enough, and must not grow
+            if self._send_queue.unsent_control == 0:  # else what waits must not grow
                 nonce = int.from_bytes(self._random(8))
                 self._ping = (nonce, now)
                 self.answer(Ping(nonce), now)

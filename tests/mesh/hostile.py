@@ -11,7 +11,8 @@ from pimd.proto.cards import issue
 from pimd.proto.frames import Frame, MeshData, PluginPayload, SignedPeerInfo, encode_frame
 from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
-from pimd.proto.link import Authenticated, Link, Role
+from pimd.proto.link import Link, Role
+from pimd.proto.link_events import Authenticated
 
 
 class Person:
@@ -67,10 +68,10 @@ class Hostile:
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self._port))
         reader, self._writer = await asyncio.open_connection(sock=own, limit=4096)
         self._link = link = Link(Role.DIALLER, self.person.identity, LinkConfig(), os.urandom, 0.0)
-        self._writer.write(link.data_to_send())
+        self._writer.write(link.data_to_send(0.0))
         while not isinstance(link.next_event(), Authenticated):
             link.receive(await reader.read(4096), 0.0)
         link.accept(0.0)
-        self._writer.write(link.data_to_send())
+        self._writer.write(link.data_to_send(0.0))
         self.links += 1
         await self.send(SignedPeerInfo((self.person.card(self.links),)))

@@ -9,10 +9,13 @@ import pytest
 from pimd.clock import SystemClock
 from pimd.net.driver import READ_AT_ONCE, UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
 from pimd.net.network import TcpNetwork
+from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
-from pimd.proto.link import Authenticated, Link, Role
+from pimd.proto.link import Link, Role
+from pimd.proto.link_events import Authenticated, Leaving
+from pimd.proto.traffic import TrafficClass
 from tests.mesh.test_node import eventually
 
 ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))
@@ -33,10 +36,10 @@ class SlowOwner:
         self.proven.set()
 
     def up(self, driver: LinkDriver) -> None:
-        pass
+        driver.deliver = self.frames.append
 
-    def frame(self, driver: LinkDriver, frame: Frame) -> None:
-        self.frames.append(frame)
+    def writable(self, driver: LinkDriver, classes: list[TrafficClass]) -> None:
+        pass
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
         pass
@@ -79,17 +82,17 @@ async def opened() -> AsyncIterator[Opened]:
         def link(now: float) -> Link:
             return Link(Role.ACCEPTOR, BOB, LinkConfig(), os.urandom, now)
 
-        made.append(LinkDriver(link, owner, SystemClock(), dialled=False))
+        made.append(LinkDriver(link, owner, SystemClock(), Turns(SystemClock().now), dialled=False))
         return made[-1]
 
     listener = await TcpNetwork().listen("127.0.0.1", 0, accept)
     reader, writer = await asyncio.open_connection(*listener.address)
     link = Link(Role.DIALLER, ALICE, LinkConfig(), os.urandom, 0.0)
-    writer.write(link.data_to_send())
+    writer.write(link.data_to_send(0.0))
     while not isinstance(link.next_event(), Authenticated):
         link.receive(await reader.read(4096), 0.0)
     link.accept(0.0)
-    writer.write(link.data_to_send())
+    writer.write(link.data_to_send(0.0))
     await asyncio.wait_for(owner.proven.wait(), 10)
     yield Opened(owner, made[0], link, reader, writer)
     made[0].abort()
@@ -120,11 +123,9 @@ async def _send_all(opened: Opened, frames: list[PluginPayload]) -> None:
 async def test_a_link_takes_apart_what_it_reads_and_keeps_no_more_than_part_of_a_record(opened: Opened) -> None:
     opened.driver.accept()
     frames = [PluginPayload("test.n", number.to_bytes(50_000)) for number in range(100)]
-    seen: list[int] = []
-    opened.owner.frame = lambda driver, frame: seen.append(driver.link.unread)  # type: ignore[method-assign]
     await _send_all(opened, frames)
-    await eventually(lambda: len(seen) == len(frames))
-    assert max(seen) < 2 + 2**16
+    await eventually(lambda: len(opened.owner.frames) == len(frames))
+    assert opened.driver.link.unread == len(opened.driver.link._buffer) == 0
 
 
 async def test_however_much_a_peer_sends_others_have_their_turn_soon(opened: Opened) -> None:
@@ -144,6 +145,7 @@ async def test_a_peer_that_does_not_read_keeps_neither_the_link_nor_the_socket(o
     opened.driver.accept()
     while opened.driver._writable:
         opened.driver.send(MeshData(BOB.node_id, ALICE.node_id, 0x60, bytes(60_000)))
+        await asyncio.sleep(0)  # one turn of the event loop
     transport = opened.driver._transport
     assert transport is not None
     assert transport.get_write_buffer_size() <= WRITE_BUFFER + 2**16 + 100
@@ -157,10 +159,12 @@ async def test_the_last_bytes_of_a_link_still_arrive_at_a_peer_that_reads(opened
     opened.driver.accept()
     while opened.driver._writable:
         opened.driver.send(MeshData(BOB.node_id, ALICE.node_id, 0x60, bytes(60_000)))
+        await asyncio.sleep(0)  # one turn of the event loop
     sent = opened.driver.link.records_out
     opened.driver.close(GoodbyeReason.SHUTDOWN)
     received = b""
     while part := await asyncio.wait_for(opened.reader.read(2**16), 10):
         received += part
     opened.link.receive(received, 0.0)
+    assert isinstance(list(iter(opened.link.next_event, None))[-1], Leaving)
     assert opened.link.records_in == sent + 1  # and the Goodbye

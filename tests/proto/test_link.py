@@ -16,7 +16,8 @@ from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload, SeqRequest
 from pimd.proto.frames import MeshData, decode_frame, encode_frame
 from pimd.proto.handshake import LinkConfig, preamble
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
-from pimd.proto.link import Authenticated, Closed, FrameReceived, Leaving, Link, LinkEvent, PeerSaidGoodbye, Role, Up
+from pimd.proto.link import Link, Role
+from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
 from pimd.proto.link_states import TRANSITIONS, CloseReason, RekeyLimits, State
 
 ALICE = Identity.from_seed(bytes(range(32)))
@@ -49,7 +50,7 @@ class Pair:
         self.seen: dict[str, list[LinkEvent]] = {"alice": [], "bob": []}
 
     def _carry(self, sender: Link, receiver: Link) -> bool:
-        data = sender.data_to_send()
+        data = sender.data_to_send(0.0)
         for start in range(0, len(data), self.chunk):
             receiver.receive(data[start : start + self.chunk], self.now)
         return bool(data)
@@ -100,15 +101,15 @@ def test_the_agent_and_port_of_the_proof_are_told() -> None:
 def test_a_wrong_preamble_is_closed_without_a_byte_in_answer(handshake: bytes) -> None:
     bob = link(Role.ACCEPTOR, BOB)
     bob.receive(handshake + bytes(100), 0.0)
-    assert bob.data_to_send() == b""
+    assert bob.data_to_send(0.0) == b""
     assert closed(bob).reason is CloseReason.PROTOCOL
 
 
 @pytest.mark.parametrize(("alice", "bob"), [(PSK, bytes(32)), (None, PSK), (PSK, None)])
 def test_a_stranger_to_the_mesh_is_refused_at_message_1(alice: bytes | None, bob: bytes | None) -> None:
     pair = Pair(LinkConfig(psk=alice), LinkConfig(psk=bob))
-    pair.bob.receive(pair.alice.data_to_send(), 0.0)
-    assert pair.bob.data_to_send() == b""
+    pair.bob.receive(pair.alice.data_to_send(0.0), 0.0)
+    assert pair.bob.data_to_send(0.0) == b""
     end = closed(pair.bob)
     assert end.reason is CloseReason.OTHER_MESH
     assert "compare `pim mesh status`" in end.detail
@@ -134,7 +135,7 @@ def test_a_flipped_byte_anywhere_in_the_handshake_never_brings_both_up(position:
     offset = 0
     for _ in range(3):
         for sender, receiver in ((pair.alice, pair.bob), (pair.bob, pair.alice)):
-            data = bytearray(sender.data_to_send())
+            data = bytearray(sender.data_to_send(0.0))
             if offset <= position < offset + len(data):
                 data[position - offset] ^= flip
             offset += len(data)
@@ -148,7 +149,7 @@ def test_a_flipped_byte_anywhere_in_the_handshake_never_brings_both_up(position:
 def test_a_first_message_of_a_wrong_size_is_refused(length: int) -> None:
     bob = link(Role.ACCEPTOR, BOB)
     bob.receive(preamble("AESGCM") + struct.pack(">H", length) + bytes(length), 0.0)
-    assert bob.data_to_send() == b""
+    assert bob.data_to_send(0.0) == b""
     assert closed(bob).reason is CloseReason.PROTOCOL
 
 
@@ -168,6 +169,7 @@ def test_a_handshake_ends_by_itself_after_5_and_10_seconds() -> None:
 def test_a_record_too_short_or_not_authentic_closes(record: bytes) -> None:
     pair = Pair().run()
     pair.bob.receive(record, 0.0)
+    assert [type(event) for event in events(pair.bob)] == [Leaving]
     assert pair.bob.state is State.LEAVING
     pair.bob.eof_received(0.0)
     assert closed(pair.bob).reason is CloseReason.PROTOCOL
@@ -176,9 +178,10 @@ def test_a_record_too_short_or_not_authentic_closes(record: bytes) -> None:
 def test_a_replayed_record_closes() -> None:
     pair = Pair().run()
     pair.alice.send(HELLO, 0.0)
-    record = pair.alice.data_to_send()
+    record = pair.alice.data_to_send(0.0)
     pair.bob.receive(record, 0.0)
     pair.bob.receive(record, 0.0)
+    assert [type(event) for event in events(pair.bob)] == [FrameReceived, Leaving]
     assert pair.bob.state is State.LEAVING
 
 
@@ -259,13 +262,13 @@ def test_a_goodbye_in_somebody_elses_name_is_ignored() -> None:
 
 def test_an_acceptor_that_refuses_says_why_and_the_dialler_never_comes_up() -> None:
     pair = Pair()
-    pair.bob.receive(pair.alice.data_to_send(), 0.0)
-    pair.alice.receive(pair.bob.data_to_send(), 0.0)
+    pair.bob.receive(pair.alice.data_to_send(0.0), 0.0)
+    pair.alice.receive(pair.bob.data_to_send(0.0), 0.0)
     pair._decide()
-    pair.bob.receive(pair.alice.data_to_send(), 0.0)
+    pair.bob.receive(pair.alice.data_to_send(0.0), 0.0)
     assert isinstance(pair.bob.next_event(), Authenticated)
     pair.bob.refuse(GoodbyeReason.NOT_ADMITTED, 0.0)
-    pair.alice.receive(pair.bob.data_to_send(), 0.0)
+    pair.alice.receive(pair.bob.data_to_send(0.0), 0.0)
     assert events(pair.alice) == [PeerSaidGoodbye(GoodbyeReason.NOT_ADMITTED)]
 
 
@@ -285,6 +288,7 @@ def test_unknown_frames_are_counted_and_the_link_stays() -> None:
     assert pair.alice._writer is not None
     for plaintext in (b"\x01old", b"\x06old", b"\x05\xff", b"\xff"):
         pair.bob.receive(pair.alice._writer.write(plaintext), 0.0)
+    assert events(pair.bob) == []
     assert pair.bob.unknown_frames == 4
     assert pair.bob.state is State.UP
 
@@ -295,6 +299,7 @@ def test_garbage_from_an_authenticated_peer_never_raises(plaintext: bytes) -> No
     pair = Pair().run()
     assert pair.alice._writer is not None
     pair.bob.receive(pair.alice._writer.write(plaintext), 0.0)
+    assert len(events(pair.bob)) <= 2
     assert pair.bob.state in {State.UP, State.LEAVING}
 
 
@@ -310,9 +315,9 @@ def test_garbage_before_the_proof_never_raises_and_proves_nothing(data: bytes, g
 def test_a_peer_that_does_not_read_costs_data_frames_not_the_link() -> None:
     pair = Pair().run()
     frame = MeshData(ALICE.node_id, BOB.node_id, 0x60, bytes(60_000))
-    for _ in range(40):
-        pair.alice.send(frame, 0.0)
-    assert pair.alice.dropped == 40 - (1 << 20) // len(encode_frame(frame))
+    queued = [pair.alice.send(frame, 0.0) for _ in range(40)]
+    assert queued.count(True) == 3 * (1 << 20) // 4 // len(encode_frame(frame))
+    assert pair.alice.counts[0].refused == queued.count(False)
     assert pair.alice.state is State.UP
 
 
@@ -352,23 +357,23 @@ def test_a_foreign_dialler_completes_the_handshake(cipher: str, psk: bytes | Non
     bob.receive(
         preamble("AESGCM" if cipher == "AESGCM" else "ChaChaPoly") + framed(bytes(noise.write_message(b""))), 0.0
     )
-    assert noise.read_message(unframe(bob.data_to_send()))[:32] == BOB.ed25519_pub
+    assert noise.read_message(unframe(bytes(bob.data_to_send(0.0))))[:32] == BOB.ed25519_pub
     bob.receive(framed(bytes(noise.write_message(proof(ALICE)))), 0.0)
     assert isinstance(bob.next_event(), Authenticated)
     bob.accept(0.0)
     bob.send(HELLO, 0.0)
-    assert decode_frame(bytes(noise.decrypt(unframe(bob.data_to_send())))) == HELLO
+    assert decode_frame(bytes(noise.decrypt(unframe(bytes(bob.data_to_send(0.0)))))) == HELLO
 
 
 @pytest.mark.parametrize("psk", [None, PSK])
 def test_a_foreign_acceptor_completes_the_handshake(psk: bytes | None) -> None:
     alice = link(Role.DIALLER, ALICE, LinkConfig(psk=psk))
     noise = foreign(initiator=False, cipher="AESGCM", psk=psk, identity=BOB)
-    noise.read_message(unframe(alice.data_to_send()[4:]))
+    noise.read_message(unframe(bytes(alice.data_to_send(0.0))[4:]))
     alice.receive(framed(bytes(noise.write_message(proof(BOB)))), 0.0)
     assert isinstance(alice.next_event(), Authenticated)
     alice.accept(0.0)
-    assert noise.read_message(unframe(alice.data_to_send()))[:32] == ALICE.ed25519_pub
+    assert noise.read_message(unframe(bytes(alice.data_to_send(0.0))))[:32] == ALICE.ed25519_pub
     alice.receive(framed(bytes(noise.encrypt(encode_frame(HELLO)))), 0.0)
     assert events(alice) == [Up(), FrameReceived(HELLO)]
 
@@ -377,7 +382,7 @@ def test_a_payload_in_message_1_is_refused() -> None:
     bob = link(Role.ACCEPTOR, BOB)
     noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
     bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b"x"))), 0.0)
-    assert bob.data_to_send() == b""
+    assert bob.data_to_send(0.0) == b""
     assert closed(bob) == Closed(CloseReason.OTHER_MESH, "is the peer in a private mesh? compare `pim mesh status`")
 
 
@@ -397,7 +402,7 @@ def test_a_wrong_proof_is_refused(bad: bytes) -> None:
     bob = link(Role.ACCEPTOR, BOB)
     noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
     bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b""))), 0.0)
-    noise.read_message(unframe(bob.data_to_send()))
+    noise.read_message(unframe(bytes(bob.data_to_send(0.0))))
     bob.receive(framed(bytes(noise.write_message(bad))), 0.0)
-    assert bob.data_to_send() == b""
+    assert bob.data_to_send(0.0) == b""
     assert "proof" in closed(bob).detail
