@@ -1,0 +1,243 @@
+"""Datagrams of this node's plugins: sealed with the keys of the pair, cut in two where one record is too small."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pimd.clock import Clock
+from pimd.contract.control import Sent
+from pimd.contract.datagrams import DATAGRAM_MTU, DatagramReceiver
+from pimd.ids import NodeId
+from pimd.mesh.congestion import Congestion, Notice
+from pimd.mesh.counters import Counters
+from pimd.mesh.peer_link import PeerLink
+from pimd.mesh.rate import TokenBucket
+from pimd.proto.errors import PayloadTooLarge, RemoteProtocolError
+from pimd.proto.frames import FLAG_FRAGMENT, FLAG_LAST_FRAGMENT, FLAG_SEALED, MeshData, PluginPayload
+from pimd.proto.key_exchange import KeyExchange
+from pimd.proto.pair_keys import KEY_ID_SIZE, OVERHEAD, NotOpened, PairKeys, Repeated
+from pimd.proto.traffic import TrafficClass
+from pimd.store.keystore import Keystore
+
+log = logging.getLogger("pimd.mesh")
+
+EXCHANGE_KIND = "mesh.keys"
+"""Payload kind of the exchange of keys; no plugin can claim it."""
+CHANNEL_SIZE = 4
+PIECE = 65_478 - OVERHEAD - CHANNEL_SIZE
+"""Bytes of a packet that one record carries."""
+REASSEMBLY_S = 1.0
+REASSEMBLY_SOURCES = 64
+"""Sources of which one half of a packet is kept, one packet each; of more the one that waits longest is dropped."""
+EXCHANGES_A_SECOND = 20
+EXCHANGES_BURST = 200
+"""Exchanges of keys that others make this node take part in."""
+SWEEP_S = 60.0
+
+_WHOLE = FLAG_SEALED
+_FIRST = FLAG_SEALED | FLAG_FRAGMENT
+_LAST = FLAG_SEALED | FLAG_FRAGMENT | FLAG_LAST_FRAGMENT
+
+
+@dataclass(frozen=True)
+class _Half:
+    """One of two fragments."""
+
+    counter: int
+    """Of the first fragment of the packet."""
+    is_last: bool
+    piece: bytes
+    came: float
+
+
+class DatagramTraffic:
+    """Sends and receives for all channels; `send_payload` seals and queues a payload."""
+
+    def __init__(
+        self,
+        exchange: KeyExchange,
+        keystore: Keystore,
+        clock: Clock,
+        counts: Counters,
+        congestion: Congestion,
+        next_hop: Callable[[NodeId], PeerLink | None],
+        send_payload: Callable[[NodeId, PluginPayload], Sent],
+    ) -> None:
+        self._exchange = exchange
+        self._keystore = keystore
+        self._clock = clock
+        self._counts = counts
+        self._congestion = congestion
+        self._next_hop = next_hop
+        self._send_payload = send_payload
+        self._receivers: dict[bytes, DatagramReceiver] = {}
+        self._halves: OrderedDict[NodeId, _Half] = OrderedDict()
+        self._exchanges = TokenBucket(EXCHANGES_A_SECOND, EXCHANGES_BURST, clock.now())
+        self._sweep_is_set = False
+
+    # --- for plugins
+
+    def register(self, channel: bytes, receiver: DatagramReceiver) -> None:
+        """Hand packets of a channel, 4 bytes, to `receiver`."""
+        self._receivers[channel] = receiver
+
+    def unregister(self, channel: bytes) -> None:
+        """Drop packets of a channel; an absent one is ignored."""
+        self._receivers.pop(channel, None)
+
+    def send(self, channel: bytes, dst: NodeId, packet: bytes, notice: Notice | None) -> Sent:
+        """Queue a packet; `notice` is owed unless it was queued, or the card is missing."""
+        if not packet:
+            raise ValueError("a datagram has at least one byte")
+        if len(packet) > DATAGRAM_MTU:
+            raise PayloadTooLarge(f"a datagram has at most {DATAGRAM_MTU} bytes, this one {len(packet)}")
+        sent = self._try_to_send(channel, dst, packet)
+        if notice is not None and (sent is Sent.CONGESTED or sent is Sent.NO_ROUTE):
+            self._congestion.owe(dst, TrafficClass.DATAGRAM, notice)
+        return sent
+
+    def _try_to_send(self, channel: bytes, dst: NodeId, packet: bytes) -> Sent:
+        link = self._next_hop(dst)
+        if link is None:
+            return Sent.NO_ROUTE
+        now = self._clock.now()
+        if self._exchange.is_due(dst, now) and self._offer(dst, now) is Sent.NO_CARD:
+            return Sent.NO_CARD
+        keys = self._exchange.sealing(dst, now)
+        if keys is None or not link.has_room(TrafficClass.DATAGRAM):
+            return Sent.CONGESTED
+        return Sent.SENT if self._queue(link, keys, channel, packet) else Sent.CONGESTED
+
+    def _queue(self, link: PeerLink, keys: PairKeys, channel: bytes, packet: bytes) -> bool:
+        """Where any frame has room both halves have, too."""
+        seal = keys.sealing[TrafficClass.DATAGRAM].seal
+        if len(packet) <= PIECE:
+            return link.send_encoded(TrafficClass.DATAGRAM, seal(_WHOLE, channel + packet), channel)
+        first = link.send_encoded(TrafficClass.DATAGRAM, seal(_FIRST, channel + packet[:PIECE]), channel)
+        last = link.send_encoded(TrafficClass.DATAGRAM, seal(_LAST, channel + packet[PIECE:]), channel)
+        return first and last
+
+    # --- from the mesh
+
+    def receive(self, frame: MeshData) -> None:
+        """Open a frame for this node and hand its packet to whom it is for."""
+        src, now = frame.src, self._clock.now()
+        keys = self._exchange.opening(src, frame.payload[:KEY_ID_SIZE], now)
+        if keys is None:
+            self._counts.count("dropped_without_keys")
+            self._offer_anew(src, now)
+            return
+        try:
+            counter, plaintext = keys.opening[TrafficClass.DATAGRAM].open(frame.flags, frame.payload)
+        except NotOpened:
+            self._counts.count("dropped_unopenable")
+            return
+        except Repeated:
+            self._counts.count("dropped_replayed")
+            return
+        if self._exchange.opened(src, keys):
+            self._congestion.give(src, (TrafficClass.DATAGRAM,))
+        if self._keystore.is_blocked(src):
+            self._counts.count("dropped_blocked")
+        elif not frame.flags & FLAG_FRAGMENT:
+            self._deliver(src, plaintext[:CHANNEL_SIZE], plaintext[CHANNEL_SIZE:])
+        else:
+            self._join(src, counter, plaintext, now, is_last=bool(frame.flags & FLAG_LAST_FRAGMENT))
+
+    def exchange(self, src: NodeId, message: bytes) -> None:
+        """Take a message of an exchange that came sealed from `src`."""
+        known = self._keystore.identity(src)
+        if known is None or self._keystore.is_blocked(src) or not self._exchanges.take(self._clock.now()):
+            self._counts.count("dropped_key_exchanges")
+            return
+        try:
+            answer = self._exchange.receive(src, known.x25519_pub, message, self._clock.now())
+        except RemoteProtocolError as error:
+            self._counts.count("dropped_key_exchanges")
+            log.debug("an exchange of keys with %s failed: %s", src.abbreviated, error)
+            return
+        self._set_sweep()
+        if answer is not None:
+            self._send_payload(src, PluginPayload(EXCHANGE_KIND, answer))
+        else:
+            self._confirm(src)
+            self._congestion.give(src, (TrafficClass.DATAGRAM,))
+
+    def forget(self, peer: NodeId) -> None:
+        """Drop what hangs on a peer that left the keystore."""
+        self._exchange.forget(peer)
+        self._halves.pop(peer, None)
+
+    # --- inside
+
+    def _deliver(self, src: NodeId, channel: bytes, packet: bytes) -> None:
+        if not channel:
+            return  # it only showed that the keys are in use
+        receiver = self._receivers.get(channel)
+        if receiver is None:
+            self._counts.count("dropped_unclaimed_datagrams")
+            return
+        self._counts.count("datagrams_delivered")
+        receiver(src, packet)
+
+    def _join(self, src: NodeId, counter: int, plaintext: bytes, now: float, *, is_last: bool) -> None:
+        """Keep one half, or hand over the packet whose other half is here; the last counts one more than the first."""
+        half = _Half(counter - is_last, is_last, plaintext[CHANNEL_SIZE:], now)
+        held = self._halves.pop(src, None)
+        if (
+            held is not None
+            and held.counter == half.counter
+            and held.is_last != is_last
+            and now - held.came <= REASSEMBLY_S
+        ):
+            first, last = (held, half) if is_last else (half, held)
+            self._deliver(src, plaintext[:CHANNEL_SIZE], first.piece + last.piece)
+            return
+        if held is not None:
+            self._counts.count("dropped_fragments")
+        self._halves[src] = half
+        if len(self._halves) > REASSEMBLY_SOURCES:
+            self._halves.popitem(last=False)
+            self._counts.count("dropped_fragments")
+
+    def _offer(self, dst: NodeId, now: float) -> Sent:
+        known = self._keystore.identity(dst)
+        if known is None or known.card is None:
+            return Sent.NO_CARD
+        offer, repeat_s = self._exchange.offer(dst, known.x25519_pub, now)
+        self._set_sweep()
+        self._clock.call_at(now + repeat_s, lambda: self._repeat_offer(dst))
+        return self._send_payload(dst, PluginPayload(EXCHANGE_KIND, offer))
+
+    def _repeat_offer(self, dst: NodeId) -> None:
+        """The offer or its answer may be lost, and those who wait for keys do not send until they hear of them."""
+        now = self._clock.now()
+        waiting = self._congestion.is_owed(dst, TrafficClass.DATAGRAM) and self._next_hop(dst) is not None
+        if waiting and self._exchange.sealing(dst, now) is None and self._exchange.is_due(dst, now):
+            self._offer(dst, now)
+
+    def _offer_anew(self, src: NodeId, now: float) -> None:
+        """The peer may not know that this node has no such keys, since it was started again; a relay can lie about `src`."""
+        if self._exchange.is_due(src, now) and self._exchanges.take(now):
+            self._offer(src, now)
+
+    def _confirm(self, dst: NodeId) -> None:
+        """Let the peer see that the keys work, so that it uses them, too."""
+        link, keys = self._next_hop(dst), self._exchange.sealing(dst, self._clock.now())
+        if link is not None and keys is not None:
+            link.send_encoded(TrafficClass.DATAGRAM, keys.sealing[TrafficClass.DATAGRAM].seal(_WHOLE, b""), b"")
+
+    def _set_sweep(self) -> None:
+        if not self._sweep_is_set:
+            self._sweep_is_set = True
+            self._clock.call_at(self._clock.now() + SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweep_is_set = False
+        now = self._clock.now()
+        self._exchange.sweep(now)
+        for src in [src for src, half in self._halves.items() if now - half.came > REASSEMBLY_S]:
+            del self._halves[src]
+        if len(self._exchange):
+            self._set_sweep()

@@ -1,0 +1,136 @@
+"""Which pair keys are in use with whom, and when new ones are due: renewed every hour, forgotten soon after."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pimd.ids import NodeId
+from pimd.proto.errors import HandshakeError
+from pimd.proto.handshake import Cipher
+from pimd.proto.identity import Identity
+from pimd.proto.pair_keys import Offer, PairKeys, answer_offer, is_offer
+
+RENEW_S = 3300.0
+"""Keys older than this are renewed when something is sent."""
+SEAL_S = 3600.0
+"""Nothing is sealed with keys older than this."""
+OPEN_S = 3660.0
+"""Keys older than this are forgotten: what was underway has arrived."""
+FIRST_REPEAT_S = 1.0
+LONGEST_REPEAT_S = 30.0
+"""An offer that is not answered is followed by another, each after twice the time."""
+KEYS_OF_ONE_PEER = 3
+"""In use, the ones before, and new ones that the peer has not used yet."""
+PAIRS_LIMIT = 1024
+"""Peers whose keys are kept; the one used longest ago is forgotten, and exchanges new ones when it is used again."""
+
+
+@dataclass
+class _Pair:
+    """What is known with one peer."""
+
+    offer: Offer | None = None
+    offered_at: float = float("-inf")
+    repeat_s: float = FIRST_REPEAT_S
+    sealing: PairKeys | None = None
+    opening: dict[bytes, PairKeys] = field(default_factory=dict)
+    is_ours: bool = False
+    """This node sends to the peer, so its keys are not pushed out by peers that only offer theirs."""
+
+
+class KeyExchange:
+    """All pairs of one node, sans-IO: what it returns is to be sent to the peer as a sealed payload."""
+
+    def __init__(self, identity: Identity, cipher: Cipher, random: Callable[[int], bytes]) -> None:
+        self._identity = identity
+        self._cipher: Cipher = cipher
+        self._random = random
+        self._pairs: OrderedDict[NodeId, _Pair] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def sealing(self, peer: NodeId, now: float) -> PairKeys | None:
+        """Return the keys to seal with; None while there are none, or they are too old."""
+        pair = self._pairs.get(peer)
+        if pair is None or pair.sealing is None or now - pair.sealing.since >= SEAL_S:
+            return None
+        pair.is_ours = True
+        return pair.sealing
+
+    def is_due(self, peer: NodeId, now: float) -> bool:
+        """Whether new keys are to be offered: there are none or old ones, and the last offer had its time."""
+        pair = self._pairs.get(peer)
+        if pair is None:
+            return True
+        if pair.sealing is not None and now - pair.sealing.since < RENEW_S:
+            return False
+        return pair.offer is None or now - pair.offered_at >= pair.repeat_s
+
+    def offer(self, peer: NodeId, peer_x25519: bytes, now: float) -> tuple[bytes, float]:
+        """Begin an exchange, in place of one that was not answered; also return after how many seconds to begin another."""
+        pair = self._pair(peer)
+        if pair.offer is not None:
+            pair.repeat_s = min(2 * pair.repeat_s, LONGEST_REPEAT_S)
+        pair.offer = Offer(self._identity, peer, peer_x25519, self._cipher, self._random)
+        pair.offered_at = now
+        pair.is_ours = True
+        return pair.offer.message, pair.repeat_s
+
+    def receive(self, peer: NodeId, peer_x25519: bytes, message: bytes, now: float) -> bytes | None:
+        """Take a message of an exchange and return the answer; None when this end has the keys now. HandshakeError."""
+        if is_offer(message):
+            # Nothing is sealed with these keys before the peer used them: the answer may be lost.
+            answer, keys = answer_offer(self._identity, peer, peer_x25519, message, self._random, now)
+            self._keep(self._pair(peer), keys)
+            return answer
+        pair = self._pairs.get(peer)
+        if pair is None or pair.offer is None:
+            raise HandshakeError("an answer to no offer of keys")
+        keys = pair.offer.finish(message, now)
+        pair.offer, pair.repeat_s = None, FIRST_REPEAT_S
+        pair.sealing = keys
+        self._keep(pair, keys)
+        return None
+
+    def opening(self, peer: NodeId, key_id: bytes, now: float) -> PairKeys | None:
+        """Return the keys that a frame of `peer` names, or None."""
+        pair = self._pairs.get(peer)
+        keys = pair.opening.get(key_id) if pair is not None else None
+        return keys if keys is not None and now - keys.since < OPEN_S else None
+
+    def opened(self, peer: NodeId, keys: PairKeys) -> bool:
+        """The peer has used these keys; True when they are the ones to seal with from now on."""
+        pair = self._pairs.get(peer)
+        if pair is None or pair.sealing is keys or (pair.sealing is not None and pair.sealing.since > keys.since):
+            return False
+        pair.sealing = keys
+        pair.offer, pair.repeat_s = None, FIRST_REPEAT_S
+        self._pairs.move_to_end(peer)
+        return True
+
+    def forget(self, peer: NodeId) -> None:
+        """Drop the keys of a peer that left the keystore, or is blocked."""
+        self._pairs.pop(peer, None)
+
+    def sweep(self, now: float) -> None:
+        """Forget keys that are too old, and peers without any; called every minute."""
+        for peer, pair in list(self._pairs.items()):
+            pair.opening = {key_id: keys for key_id, keys in pair.opening.items() if now - keys.since < OPEN_S}
+            if pair.sealing is not None and now - pair.sealing.since >= SEAL_S:
+                pair.sealing = None
+            if not pair.opening and (pair.offer is None or now - pair.offered_at >= OPEN_S):
+                del self._pairs[peer]
+
+    def _pair(self, peer: NodeId) -> _Pair:
+        pair = self._pairs.setdefault(peer, _Pair())
+        self._pairs.move_to_end(peer)
+        if len(self._pairs) > PAIRS_LIMIT:
+            others = (other for other, known in self._pairs.items() if not known.is_ours)
+            del self._pairs[next(others, next(iter(self._pairs)))]
+        return pair
+
+    def _keep(self, pair: _Pair, keys: PairKeys) -> None:
+        pair.opening[keys.key_id] = keys
+        while len(pair.opening) > KEYS_OF_ONE_PEER:
+            del pair.opening[next(key_id for key_id, held in pair.opening.items() if held is not pair.sealing)]
