@@ -21,7 +21,14 @@ from pimd.assembly.choice import (
 )
 from pimd.assembly.known import KnownFeature, known_features
 from pimd.assembly.plugin_host import PluginHost
-from pimd.assembly.services import FeaturePublisher, PluginIdentity, PluginSender, ServicesView
+from pimd.assembly.services import (
+    FeaturePublisher,
+    PluginDatagrams,
+    PluginIdentity,
+    PluginSender,
+    ServicesView,
+    channel_of,
+)
 from pimd.clock import Clock
 from pimd.contract import (
     ASSEMBLY,
@@ -333,6 +340,7 @@ class Assembly:
         return PluginContext(
             peers=core.keystore,
             control=PluginSender(feature, core.node, lambda: asyncio.sleep(0)),
+            datagrams=PluginDatagrams(feature, core.node, host.guard),
             identity=PluginIdentity(feature, core.identity),
             data_dir=core.data_dir.plugin_dir(feature.name),
             cancel=cancel,
@@ -369,6 +377,7 @@ class Assembly:
         running.cancel.cancel()
         await running.host.shutdown()
         self._core.node.payloads.unregister(name)
+        self._core.node.datagrams.unregister(channel_of(name))
         self._running.pop(name, None)
 
     def _provided(self, key: str) -> Mapping[str, object]:

@@ -64,6 +64,16 @@ class PluginHost:
         """Hand over payloads, one at a time, in order of arrival."""
         self._tasks.start("payloads", self._hand_over(queue))
 
+    def guard(self, what: str, call: Callable[[], None]) -> None:
+        """Call a plain function of the plugin within this turn; what it raises is logged and counted."""
+        if self.quarantined or self._stopping:
+            self.dropped += 1
+            return
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - the containment seam
+            self._judge(what, Outcome(error), PAYLOAD_S)
+
     async def forgotten(self, peer: NodeId) -> None:
         """Tell the plugin; what it raises is logged and counted."""
         outcome = await self._tasks.run("on_peer_forgotten", self.plugin.on_peer_forgotten(peer), FORGOTTEN_S)

@@ -1,12 +1,14 @@
 """What one plugin may reach: the core services it named, and those of the features it requires."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from pimd.contract import CORE_KEYS, Feature, PluginPayload, ServiceKey
+from pimd.contract import CORE_KEYS, DatagramReceiver, Feature, PluginPayload, Sent, ServiceKey
 from pimd.ids import NodeId
+from pimd.mesh.datagrams import CHANNEL_SIZE
 from pimd.mesh.node import Node
 from pimd.proto import ecies
 from pimd.proto.control import check_payload
@@ -67,17 +69,50 @@ class PluginSender:
         self._node.send_direct(peer, frame)
         await self._yield()
 
-    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> bool:
+    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> Sent:
         """Sealed, over any number of hops."""
         self._check(frame)
-        attempted = self._node.send_routed(dst, frame)
+        sent = self._node.send_routed(dst, frame)
         await self._yield()  # a plugin that sends in a tight loop must not starve the others
-        return attempted
+        return sent
+
+    async def ready(self, dst: NodeId) -> bool:
+        """Wait for room towards `dst`."""
+        return await self._node.ready(dst)
 
     def _check(self, frame: PluginPayload) -> None:
         if frame.kind not in self._kinds:
             raise ValueError(f"feature {self._name} did not claim the payload kind {frame.kind!r}")
         check_payload(frame)
+
+
+def channel_of(feature: str) -> bytes:
+    """Return what tells the datagrams of one feature from those of the others."""
+    return hashlib.sha256(b"pim-channel-v1\0" + feature.encode()).digest()[:CHANNEL_SIZE]
+
+
+class PluginDatagrams:
+    """Implements `contract.Datagrams` for one feature, on a channel named after it."""
+
+    def __init__(self, feature: Feature, node: Node, guard: Callable[[str, Callable[[], None]], None]) -> None:
+        self._channel = channel_of(feature.name)
+        self._traffic = node.datagrams
+        self._guard = guard
+        self._notice: Callable[[NodeId], None] | None = None
+
+    def send(self, dst: NodeId, packet: bytes) -> Sent:
+        """Sealed with the keys of the pair."""
+        return self._traffic.send(self._channel, dst, packet, self._notice)
+
+    def set_receiver(self, receiver: DatagramReceiver) -> None:
+        """What it raises is the feature's failure, not that of the link the packet came on."""
+        self._traffic.register(
+            self._channel, lambda src, packet: self._guard("the datagram receiver", lambda: receiver(src, packet))
+        )
+
+    def set_writable(self, notice: Callable[[NodeId], None]) -> None:
+        """What it raises is the feature's failure, too."""
+        self._notice = lambda dst: self._guard("the writable notice", lambda: notice(dst))
 
 
 class PluginIdentity:

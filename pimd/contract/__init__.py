@@ -9,7 +9,8 @@ Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`,
 """
 
 from pimd.contract.cancellation import CancellationToken
-from pimd.contract.control import ControlSender
+from pimd.contract.control import ControlSender, Sent
+from pimd.contract.datagrams import DATAGRAM_MTU, DatagramReceiver, Datagrams
 from pimd.contract.errors import (
     BroadcastIntervalTooSmall,
     CallTimeout,
@@ -103,6 +104,7 @@ __all__ = [
     "ASSEMBLY",
     "CONFIG",
     "CORE_KEYS",
+    "DATAGRAM_MTU",
     "DISCOVERY",
     "KEYSTORE",
     "LOG_RING",
@@ -124,6 +126,8 @@ __all__ = [
     "ConnectFailed",
     "ControlSender",
     "DaemonPlugin",
+    "DatagramReceiver",
+    "Datagrams",
     "DialError",
     "DialInfo",
     "DiscoveredNode",
@@ -184,6 +188,7 @@ __all__ = [
     "RpcMark",
     "RpcVersionMismatch",
     "Seen",
+    "Sent",
     "ServiceKey",
     "Services",
     "Spawn",

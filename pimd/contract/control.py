@@ -1,23 +1,40 @@
-"""How a plugin sends."""
+"""How a plugin sends payloads."""
 
+import enum
 from typing import Protocol
 
 from pimd.ids import NodeId
 from pimd.proto.frames import PluginPayload
 
 
+class Sent(enum.Enum):
+    """What became of a frame; true exactly for SENT. With all others nothing was queued."""
+
+    SENT = "sent"
+    """It is in the send queue of a next hop; lost with its link or at a relay it may be, so only an answer proves arrival."""
+    NO_ROUTE = "no route"
+    """No way to the destination is known."""
+    NO_CARD = "no card"
+    """The destination's identity card, with the key to seal for, is not here; it was asked for if somebody has it."""
+    CONGESTED = "congested"
+    """There is no room, or there are no keys yet."""
+
+    def __bool__(self) -> bool:
+        return self is Sent.SENT
+
+
 class ControlSender(Protocol):
     """Sends payloads of the kinds that the plugin claimed, and nothing else.
 
-    Both methods raise ValueError for a kind the plugin did not claim, and `PayloadTooLarge` for a body over 60 000 bytes,
-    before anything is sent.
+    Both sending methods raise ValueError for a kind the plugin did not claim, and `PayloadTooLarge` for a body over 60 000
+    bytes, before anything is sent.
     """
 
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
         """Send to a connected neighbour, best effort, plain on the authenticated link; failures are only logged."""
 
-    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> bool:
-        """Send sealed end to end over any number of hops, also to a neighbour.
+    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> Sent:
+        """Seal end to end and queue for the next hop, over any number of hops, also to a neighbour."""
 
-        True when the send to a next hop was attempted (not that it arrived); False when no route or no card of `dst` exists.
-        """
+    async def ready(self, dst: NodeId) -> bool:
+        """Wait until a payload to `dst` would find room; False when there is no route, or when it is lost meanwhile."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pimd.clock import Clock
 from pimd.contract.cancellation import CancellationToken
 from pimd.contract.control import ControlSender
+from pimd.contract.datagrams import Datagrams
 from pimd.contract.identity import IdentitySecrets
 from pimd.contract.peers import PeerDirectory
 from pimd.contract.services import Services
@@ -33,6 +34,7 @@ class PluginContext:
 
     peers: PeerDirectory
     control: ControlSender
+    datagrams: Datagrams
     identity: IdentitySecrets
     data_dir: Path
     """The plugin's own directory, mode 0700, created by the daemon."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from pimd.contract import PeerEntry
@@ -25,10 +25,19 @@ class LyingLink(PeerLink):
         super().__init__(driver, now, entry)
         self._liar = liar
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: Frame, source: Hashable = "") -> bool:
         """Send what the liar makes of it."""
         for lie in self._liar.twisted(self, frame):
-            self.say(lie)
+            super().send(lie, source)
+        return True
+
+    def relay(self, frame: MeshData, neighbour: NodeId) -> None:
+        """Send what the liar makes of it."""
+        for lie in self._liar.twisted(self, frame):
+            if isinstance(lie, MeshData):
+                super().relay(lie, neighbour)
+            else:
+                self.say(lie)
 
     def answer(self, frame: Frame) -> None:
         """Send what the liar makes of it."""

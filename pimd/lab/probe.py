@@ -47,7 +47,7 @@ class ProbePlugin(DaemonPlugin):
     async def probe(self, params: ProbeParams) -> Probed:
         """Send one sealed payload."""
         payload = PluginPayload(KIND, params.body.encode())
-        return Probed(sent=await self._ctx.control.send_routed(params.node_id, payload))
+        return Probed(sent=bool(await self._ctx.control.send_routed(params.node_id, payload)))
 
 
 FEATURE = Feature(name="lab", summary="Probes between the daemons of a lab.", namespaces=("lab",), plugin=ProbePlugin)

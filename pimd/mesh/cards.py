@@ -40,7 +40,7 @@ class CardLink(Protocol):
     def peer_id(self) -> NodeId:
         """The proven peer."""
 
-    def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> None:
+    def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> object:
         """Queue a frame."""
 
     def answer(self, frame: SignedPeerInfo) -> None:
@@ -164,7 +164,7 @@ class CardExchange:
     def _held(self, node_id: NodeId) -> bytes | None:
         if node_id == self._own.card.node_id:
             return self._own.card.raw
-        known = self._keystore.get(node_id)
+        known = self._keystore.identity(node_id)
         return known.card if known is not None else None
 
     def _receive_one(self, link: CardLink, raw: bytes) -> Card | None:
@@ -190,7 +190,7 @@ class CardExchange:
         """Deal with the copies that a flood brings from every side before any signature is checked."""
         if node_id == self._own.card.node_id:
             return self._is_old_card_of_own(link, x25519_pub, seq)
-        held = self._keystore.get(node_id)
+        held = self._keystore.identity(node_id)
         if held is None or held.card is None or seq > held.seq or x25519_pub != held.x25519_pub:
             return False
         link.cards.asked.pop(node_id, None)

@@ -24,7 +24,7 @@ class FloodLink(Protocol):
 
     cards: LinkCards
 
-    def send(self, frame: SignedPeerInfo) -> None:
+    def send(self, frame: SignedPeerInfo) -> object:
         """Queue a frame; of several cards of one origin the link sends the newest."""
 
 

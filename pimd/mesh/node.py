@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pimd.clock import Clock
 from pimd.contract import (
@@ -21,16 +22,20 @@ from pimd.contract import (
     RouteFound,
     RouteInfo,
     RouteLost,
+    Sent,
 )
 from pimd.database import DatabaseError
 from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
 from pimd.mesh.broadcast import IdentityBroadcast
 from pimd.mesh.cards import CardExchange, OwnCard
+from pimd.mesh.congestion import Congestion
 from pimd.mesh.counters import Counters
+from pimd.mesh.datagrams import DatagramTraffic
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
 from pimd.mesh.handshakes import Handshakes
+from pimd.mesh.link_totals import LinkTotals
 from pimd.mesh.links import LinkTable
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
@@ -53,8 +58,10 @@ from pimd.proto.frames import (
 )
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
+from pimd.proto.key_exchange import KeyExchange
 from pimd.proto.mesh_secret import MeshSecret
 from pimd.proto.route_table import Route
+from pimd.proto.traffic import TrafficClass
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")
@@ -126,6 +133,7 @@ class Node:
             changed=self._routes_changed,
             own_card_wanted=self._broadcast.want_above,
         )
+        self._congestion = Congestion(self._next_hop)
         self._frames = RoutedFrames(
             identity.node_id,
             keystore,
@@ -135,12 +143,21 @@ class Node:
             self._is_preferred_peer,
             relays=config.relays,
         )
+        self.datagrams = DatagramTraffic(
+            KeyExchange(identity, config.link.cipher, os.urandom),
+            keystore,
+            clock,
+            self.counts,
+            self._congestion,
+            self._next_hop,
+            self._frames.send,
+        )
+        self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
         self._handshakes = Handshakes(self, identity, config.link, clock, self.make_link)
         self._dialler = Dialler(self._dial, self._linked_since, clock, random.random)
         self._listener: Listener | None = None
-        self._congestion = 0
-        """Frames dropped on links that are gone."""
+        self._links_gone = LinkTotals()
         self._stopping = False
 
     # --- life
@@ -243,11 +260,9 @@ class Node:
 
     def counters(self) -> Mapping[str, int]:
         """Every counter that ever moved."""
-        dropped = {
-            "dropped_congestion": self._congestion + sum(link.driver.link.dropped for link in self._links.all()),
-            "dropped_routes": self._routing.dropped,
-        }
-        return {**self.counts.snapshot(), **self._keystore.counters, **{k: v for k, v in dropped.items() if v}}
+        totals = sum((LinkTotals.of(link.driver.link) for link in self._links.all()), self._links_gone)
+        found = {**totals.counters(), "dropped_routes": self._routing.dropped}
+        return {**self.counts.snapshot(), **self._keystore.counters, **{k: v for k, v in found.items() if v}}
 
     def subscribe(self) -> Subscription[MeshEvent]:
         """Receive changes of links and routes."""
@@ -309,11 +324,16 @@ class Node:
         if link is None:
             log.debug("no link to %s for a direct %s", peer.abbreviated, payload.kind)
             return
-        link.send(payload)
+        if not link.send(payload, (payload.kind, peer)):
+            log.debug("no room on the link to %s for a direct %s", peer.abbreviated, payload.kind)
 
-    def send_routed(self, dst: NodeId, payload: PluginPayload) -> bool:
-        """Seal and hand to the next hop; False without a route or a card of `dst`."""
+    def send_routed(self, dst: NodeId, payload: PluginPayload) -> Sent:
+        """Seal and queue for the next hop."""
         return self._frames.send(dst, payload)
+
+    async def ready(self, dst: NodeId) -> bool:
+        """Wait until a payload has room; False when there is no route."""
+        return await self._congestion.ready(dst, TrafficClass.MESSAGE)
 
     # --- what the handshakes report
 
@@ -338,6 +358,7 @@ class Node:
         first = self._links.best(link.peer_id) is None
         if not self._links.add(link):
             return
+        self._congestion.links_changed()
         self.counts.count("links_opened")
         self._cards.greet(link)
         self._routing.link_up(link, link.peer_id, self._clock.now())
@@ -352,8 +373,9 @@ class Node:
         """Withdraw what hung on a link that was up."""
         if not self._links.remove(link):
             return
+        self._congestion.links_changed()
         self.counts.count("links_closed")
-        self._congestion += link.driver.link.dropped
+        self._links_gone += LinkTotals.of(link.driver.link)
         if self._stopping:
             return  # nobody is left to be told of other ways
         self._routing.link_down(link, self._clock.now())
@@ -364,6 +386,14 @@ class Node:
         if self._links.best(link.peer_id) is None:
             log.info("link with %s ended: %s", link.peer_id.abbreviated, detail)
             self._events.publish(LinkDown(link.peer_id, detail))
+
+    def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
+        """Return what takes each frame of an admitted peer."""
+        return partial(self.receive, link)
+
+    def writable(self, link: PeerLink, classes: Sequence[TrafficClass]) -> None:
+        """Let those who wait for room on a link send on."""
+        self._congestion.link_writable(link, classes)
 
     def receive(self, link: PeerLink, frame: Frame) -> None:
         """Take one frame of an admitted peer."""
@@ -423,8 +453,7 @@ class Node:
         return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
 
     def _is_preferred_peer(self, node_id: NodeId) -> bool:
-        known = self._keystore.get(node_id)
-        return self._dialler.is_configured(node_id) or (known is not None and known.contact)
+        return self._dialler.is_configured(node_id) or self._keystore.is_contact(node_id)
 
     def _receive_cards(self, link: PeerLink, frame: SignedPeerInfo) -> None:
         now = self._clock.now()
@@ -451,6 +480,7 @@ class Node:
     def _routes_changed(self, changes: Sequence[Change[PeerLink]]) -> None:
         """Tell of destinations that found or lost their route; simulations watch every change here."""
         for change in changes:
+            self._congestion.give(change.destination)
             if change.before is None:
                 self._events.publish(RouteFound(change.destination))
             elif change.after is None:

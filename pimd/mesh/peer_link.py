@@ -1,13 +1,14 @@
 """One link as the node sees it: the driver and what hangs on it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from pimd.contract import LinkInfo, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
-from pimd.proto.frames import Frame, GoodbyeReason, Ping
+from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
+from pimd.proto.traffic import TrafficClass
 
 
 class PeerLink:
@@ -52,9 +53,21 @@ class PeerLink:
         """Monotonic seconds of the last authenticated record."""
         return self.driver.link.last_heard
 
-    def send(self, frame: Frame) -> None:
-        """Queue one frame."""
-        self.driver.send(frame)
+    def send(self, frame: Frame, source: Hashable = "") -> bool:
+        """Queue one frame; False when a data frame finds no room, and nothing was queued."""
+        return self.driver.send(frame, source)
+
+    def send_encoded(self, traffic_class: TrafficClass, frame: bytearray, source: Hashable) -> bool:
+        """Queue a Data frame that is encoded already, as `send` does."""
+        return self.driver.send_encoded(traffic_class, frame, source)
+
+    def relay(self, frame: MeshData, neighbour: NodeId) -> None:
+        """Queue a frame that `neighbour` brought for somebody else."""
+        self.driver.relay(frame, neighbour)
+
+    def has_room(self, traffic_class: TrafficClass) -> bool:
+        """Whether a frame of any size that begins here would be queued."""
+        return self.driver.link.has_room(traffic_class)
 
     def answer(self, frame: Frame) -> None:
         """Queue what the peer asked for; a peer that does not read its answers loses the link."""

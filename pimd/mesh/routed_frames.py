@@ -1,15 +1,17 @@
 """Data frames on their way over the mesh: sealed here, passed on, or opened for a plugin (docs/protocol.md, "End to end")."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from pimd.contract.control import Sent
 from pimd.ids import NodeId
 from pimd.mesh.counters import Counters
+from pimd.mesh.datagrams import EXCHANGE_KIND, DatagramTraffic
 from pimd.mesh.payloads import PayloadDispatch
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
-from pimd.proto.frames import FLAG_CONTROL, FLAG_SEALED, MeshData, PluginPayload
+from pimd.proto.frames import FLAG_CONGESTED, MeshData, PluginPayload
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
+from pimd.proto.traffic import CLASS_FLAGS, DATAGRAM_FLAGS, MESSAGE_FLAGS, TrafficClass
 from pimd.store.keystore import Keystore
 
 
@@ -34,33 +36,50 @@ class RoutedFrames:
         self._next_hop = next_hop
         self._ask_for_card = ask_for_card
         self._relays = relays
+        self._datagrams: DatagramTraffic | None = None
         self._sealed: SealedFrames | None = None
+
+    def carry(self, datagrams: DatagramTraffic) -> None:
+        """Hand datagrams and the exchange of their keys to `datagrams`, which sends through `send`."""
+        self._datagrams = datagrams
 
     def open_with(self, sealed: SealedFrames) -> None:
         """Seal and open from now on; before the first card of this start nothing can be."""
         self._sealed = sealed
 
-    def send(self, dst: NodeId, payload: PluginPayload) -> bool:
-        """Seal and hand to the next hop; False without a route or a card of `dst`, else `PayloadTooLarge`."""
+    def send(self, dst: NodeId, payload: PluginPayload) -> Sent:
+        """Seal and queue for the next hop; `PayloadTooLarge` before anything is queued."""
         link = self._next_hop(dst)
-        known = self._keystore.get(dst)
-        if link is None or known is None or known.card is None or self._sealed is None:
-            return False
+        if link is None:
+            return Sent.NO_ROUTE
+        known = self._keystore.identity(dst)
+        if known is None or known.card is None or self._sealed is None:
+            return Sent.NO_CARD
+        if not link.has_room(TrafficClass.MESSAGE):
+            return Sent.CONGESTED
         frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
+        if not link.send(frame, (payload.kind, dst)):
+            return Sent.CONGESTED
         self._counts.count("payloads_sealed")
-        link.send(frame)
-        return True
+        return Sent.SENT
 
     def receive(self, link: PeerLink, frame: MeshData) -> None:
         """Take a frame that a neighbour sent."""
+        if frame.dst != self._own_id:
+            self._forward(link, frame)
+            return
+        if frame.flags & FLAG_CONGESTED:
+            self._counts.count("congestion_met")
         if frame.src == self._own_id:
             self._counts.count("dropped_returned_to_source")
-        elif frame.dst != self._own_id:
-            self._forward(link, frame)
-        elif not (frame.flags & FLAG_CONTROL and frame.flags & FLAG_SEALED):
-            self._counts.count("dropped_unsealed")
-        else:
+            return
+        kind = frame.flags & CLASS_FLAGS
+        if kind == DATAGRAM_FLAGS and self._datagrams is not None:
+            self._datagrams.receive(frame)
+        elif kind == MESSAGE_FLAGS:
             self._receive_sealed(link, frame)
+        else:
+            self._counts.count("dropped_unsealed")
 
     def deliver(self, src: NodeId, payload: PluginPayload) -> None:
         """Hand a payload to its plugin; `src` is proven."""
@@ -71,7 +90,9 @@ class RoutedFrames:
 
     def _forward(self, link: PeerLink, frame: MeshData) -> None:
         onwards = self._next_hop(frame.dst)
-        if not self._relays:
+        if frame.src == self._own_id:
+            self._counts.count("dropped_returned_to_source")
+        elif not self._relays:
             self._counts.count("dropped_not_relayed")
         elif frame.ttl == 0:
             self._counts.count("dropped_ttl")
@@ -82,10 +103,11 @@ class RoutedFrames:
         else:
             self._counts.count("forwarded_frames")
             self._counts.count("forwarded_bytes", len(frame.payload))
-            onwards.send(replace(frame, ttl=frame.ttl - 1))
+            frame.ttl -= 1
+            onwards.relay(frame, link.peer_id)
 
     def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:
-        known = self._keystore.get(frame.src)
+        known = self._keystore.identity(frame.src)
         if known is None or known.card is None or self._sealed is None:
             self._counts.count("dropped_unknown_source")
             self._ask_for_card(link, frame.src)
@@ -104,4 +126,7 @@ class RoutedFrames:
             self._counts.count("dropped_unopenable")
         else:
             self._counts.count("payloads_opened")
-            self.deliver(frame.src, payload)
+            if payload.kind == EXCHANGE_KIND and self._datagrams is not None:
+                self._datagrams.exchange(frame.src, payload.body)
+            else:
+                self.deliver(frame.src, payload)

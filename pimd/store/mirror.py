@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import aiosqlite
 
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ class MirrorTable(Mapping[K, V]):
 
     def __getitem__(self, key: K) -> V:
         return self._rows[key]
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V) -> V: ...
+    @overload
+    def get(self, key: K, /, default: D) -> V | D: ...
+    def get(self, key: K, /, default: Any = None) -> Any:
+        """As of any mapping; looked up for every frame, where raising KeyError would cost most of it."""
+        return self._rows.get(key, default)
 
     def __iter__(self) -> Iterator[K]:
         return iter(self._rows)

@@ -20,6 +20,7 @@ from pimd.contract import (
     PluginPayload,
     Provided,
     Result,
+    Sent,
     ServiceKey,
     rpc,
 )
@@ -92,7 +93,7 @@ async def test_only_claimed_kinds_can_be_sent(assemble: Assemble) -> None:
             await ctx.control.send_routed(SOMEBODY, PluginPayload(kind, b""))
         with pytest.raises(ValueError, match="claim"):
             await ctx.control.send_direct(SOMEBODY, PluginPayload(kind, b""))
-    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", b"")) is False
+    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", b"")) is Sent.NO_ROUTE
     await ctx.control.send_direct(SOMEBODY, PluginPayload("probe.x", b""))
 
 
@@ -102,7 +103,7 @@ async def test_a_payload_that_is_too_large_is_refused_before_anything_is_sent(as
         await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", bytes(60_001)))
     with pytest.raises(PayloadTooLarge):
         await ctx.control.send_direct(SOMEBODY, PluginPayload("probe.x", bytes(60_001)))
-    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", bytes(60_000))) is False
+    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", bytes(60_000))) is Sent.NO_ROUTE
 
 
 async def test_the_seed_is_for_those_who_declared_the_need(assemble: Assemble) -> None:

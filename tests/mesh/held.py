@@ -4,9 +4,10 @@ from pimd.mesh import cards, flood, payloads, sealing
 from pimd.mesh.links import LINK_LIMIT
 from pimd.mesh.payloads import PayloadQueue
 from pimd.mesh.peer_link import PeerLink
-from pimd.net.driver import UNREAD_LIMIT, WRITE_BUFFER
+from pimd.net.driver import READ_AT_ONCE, UNREAD_LIMIT, WRITE_BUFFER
 from pimd.net.half_open import HALF_OPEN_LIMIT
 from pimd.proto import babel, sealed, send_queue, seq_requests
+from pimd.proto.traffic import TrafficClass
 from pimd.store.forget_listeners import BACKLOG_LIMIT
 from tests.mesh.conftest import Running
 
@@ -82,11 +83,14 @@ def _of_link(link: PeerLink) -> Sizes:
         "cards it was asked for": (len(link.cards.asked), cards.ASKED_LIMIT),
         "cards it was sent back": (len(link.cards.returned), cards.ASKED_LIMIT),
         "destinations not repeated": (len(neighbour.unrepeated or ()), babel.DESTINATION_LIMIT),
-        "bytes of data": (sizes["data"], send_queue.UNSENT_LIMIT),
+        **{
+            f"bytes of {kind.name.lower()}s": (queue.waiting.size, queue._limit)
+            for kind, queue in zip(TrafficClass, link.driver.link._send_queue.data.by_class, strict=True)
+        },
         "bytes of cards": (sizes["cards"], send_queue.CARDS_LIMIT),
         "bytes of answers": (sizes["answers"], send_queue.ANSWERS_LIMIT),
         "bytes of routing": (sizes["routing"], send_queue.ROUTING_LIMIT),
-        "bytes unread": (link.driver.link.unread, UNREAD_LIMIT),
+        "bytes unread": (link.driver.link.unread, UNREAD_LIMIT + READ_AT_ONCE),
         "bytes encrypted": (transport.get_write_buffer_size() if transport else 0, WRITE_BUFFER + 2 * ONE_RECORD),
     }
 

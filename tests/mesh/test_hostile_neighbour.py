@@ -46,7 +46,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
         "HAS_LIMIT": 100,
     },
     flood: {"ORIGINS_REMEMBERED": 50, "WAITING_LIMIT": 20},
-    send_queue: {"UNSENT_LIMIT": 300_000, "CARDS_LIMIT": 10_000, "ANSWERS_LIMIT": 200_000, "ROUTING_LIMIT": 100_000},
+    send_queue: {"CARDS_LIMIT": 10_000, "ANSWERS_LIMIT": 200_000, "ROUTING_LIMIT": 100_000},
     sealing: {"COUNTERS_LIMIT": 10, "WINDOW_LIMIT": 50},
     sealed: {"BOX_CACHE": 20},
     payloads: {"QUEUE_PAYLOADS": 40, "QUEUE_BYTES": 400_000, "QUEUE_OF_ONE_SOURCE": 8},

@@ -26,6 +26,7 @@ from pimd.contract import (
     RouteFound,
     RouteInfo,
     RouteLost,
+    Sent,
     ServiceKey,
 )
 from pimd.events import Subscription, Topic
@@ -36,6 +37,7 @@ from pimd.store.keystore import Keystore
 from pimd_features.messaging import FEATURE
 from pimd_features.messaging.models import MessageRecord, MessagingSettings, SendParams
 from pimd_features.messaging.plugin import MessagingPlugin
+from tests.features.no_datagrams import NoDatagrams
 
 
 class Air:
@@ -145,12 +147,17 @@ class Party:
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
         raise AssertionError("messages are always sealed")
 
-    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> bool:
+    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> Sent:
         known = self.keystore.get(dst)
-        if dst not in self.mesh.routed or known is None or known.card is None:
-            return False
+        if dst not in self.mesh.routed:
+            return Sent.NO_ROUTE
+        if known is None or known.card is None:
+            return Sent.NO_CARD
         self.air.send(self.id, dst, frame)
-        return True
+        return Sent.SENT
+
+    async def ready(self, dst: NodeId) -> bool:
+        return dst in self.mesh.routed
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(self.group.create_task(work, name=f"{self.name}: {name}"))
@@ -160,6 +167,7 @@ class Party:
         context: Any = PluginContext(
             peers=self.keystore,
             control=self,
+            datagrams=NoDatagrams(),
             identity=PluginIdentity(FEATURE, self.identity),
             data_dir=self.directory,
             cancel=CancellationToken(),

@@ -21,6 +21,7 @@ from pimd.contract import (
     PluginContext,
     PluginPayload,
     RouteInfo,
+    Sent,
     ServiceKey,
 )
 from pimd.ids import NodeId
@@ -31,6 +32,7 @@ from pimd_features.routes import FEATURE
 from pimd_features.routes.models import Traced, TraceParams
 from pimd_features.routes.plugin import RoutesPlugin
 from pimd_features.routes.wire import ANSWER_KIND, ASK_KIND, Answer, Ask
+from tests.features.no_datagrams import NoDatagrams
 
 
 def node(number: int) -> NodeId:
@@ -75,9 +77,13 @@ class World:
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
         raise AssertionError("a trace is always sealed")
 
-    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> bool:
-        if dst not in self.unreachable:
-            self.sent.put_nowait((dst, frame))
+    async def send_routed(self, dst: NodeId, frame: PluginPayload) -> Sent:
+        if dst in self.unreachable:
+            return Sent.NO_ROUTE
+        self.sent.put_nowait((dst, frame))
+        return Sent.SENT
+
+    async def ready(self, dst: NodeId) -> bool:
         return dst not in self.unreachable
 
     async def start(self, directory: Path) -> None:
@@ -85,6 +91,7 @@ class World:
             PluginContext(
                 peers=self.keystore,
                 control=self,
+                datagrams=NoDatagrams(),
                 identity=PluginIdentity(FEATURE, self.identity),
                 data_dir=directory,
                 cancel=CancellationToken(),

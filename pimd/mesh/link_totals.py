@@ -1,0 +1,51 @@
+"""What all links of a node carried and dropped together, those that are gone included."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+from pimd.proto.link import Link
+
+
+@dataclass(frozen=True)
+class LinkTotals:
+    """Sums over links, frames unless said otherwise."""
+
+    dropped_cards: int = 0
+    dropped_messages: int = 0
+    dropped_datagrams: int = 0
+    dropped_streams: int = 0
+    """Queued or for others, and not sent: no room, too old, or lost with their link."""
+    refused: int = 0
+    """Own frames that found no room; their sender knows."""
+    marked: int = 0
+    """With the mark of congestion of a queue here."""
+
+    @classmethod
+    def of(cls, link: Link) -> Self:
+        """What one link says."""
+        messages, datagrams, streams = link.counts
+        return cls(
+            link.dropped_cards,
+            messages.dropped,
+            datagrams.dropped,
+            streams.dropped,
+            sum(one.refused for one in link.counts),
+            sum(one.marked for one in link.counts),
+        )
+
+    def __add__(self, other: "LinkTotals") -> Self:
+        return type(self)(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def counters(self) -> dict[str, int]:
+        """By the names under which a node counts them."""
+        return {
+            "dropped_congestion": self.dropped_cards
+            + self.dropped_messages
+            + self.dropped_datagrams
+            + self.dropped_streams,
+            "dropped_messages": self.dropped_messages,
+            "dropped_datagrams": self.dropped_datagrams,
+            "dropped_streams": self.dropped_streams,
+            "refused_congested": self.refused,
+            "marked_congested": self.marked,
+        }
