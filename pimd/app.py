@@ -33,6 +33,7 @@ from pimd.settings import Settings, disabled_features
 from pimd.store.ageing import age_out_identities
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDir, hold_data_dir
+from pimd.store.eviction import InUse
 from pimd.store.keystore import Keystore
 from pimd.store.node_key import load_or_create_seed
 from pimd.store.secret_file import create_secret_file
@@ -142,10 +143,12 @@ async def run(
 async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncIterator[RunningDaemon]:
     """Run a daemon's features and mesh for the length of the block; `daemon.shutdown` calls `shut_down`."""
     async with AsyncExitStack() as stack:
-        keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock))
+        in_use = InUse(
+            lambda peer: node.has_route(peer),  # noqa: PLW0108 - the node is made after the keystore
+            lambda peer: node.is_configured(peer),  # noqa: PLW0108
+        )
+        keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock, in_use))
         node = _node(on, keystore)
-        keystore.has_route = node.has_route
-        keystore.is_configured = node.is_configured
         assembly, rpc = _assembly(on.plan, on.clock)
         core = Core(node, keystore, on.identity, on.data_dir, on.config, on.log_ring, on.clock, CancellationToken())
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)

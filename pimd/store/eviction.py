@@ -3,12 +3,27 @@
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pimd.contract.services import KnownPeer
 from pimd.ids import NodeId
 
 SCAN_SHARE = 100
 """Looking through all identities is paid for by a hundredth as many requests, and finds victims for as many."""
+
+
+@dataclass(frozen=True)
+class InUse:
+    """What the mesh knows of an identity that bears on whether it may leave."""
+
+    has_route: Callable[[NodeId], bool] = lambda _: False
+    """Whether frames for it have a next hop; others are evicted before it, and it does not age out."""
+    is_configured: Callable[[NodeId], bool] = lambda _: False
+    """Whether the configuration names it; it is never evicted and does not age out."""
+
+
+NONE_IN_USE = InUse()
+"""For a keystore without a mesh."""
 
 
 class Victims:
@@ -19,12 +34,15 @@ class Victims:
     """
 
     def __init__(
-        self, identities: Mapping[NodeId, KnownPeer], who_may_go: Callable[[], Callable[[KnownPeer], bool]]
+        self,
+        identities: Mapping[NodeId, KnownPeer],
+        has_route: Callable[[NodeId], bool],
+        who_may_go: Callable[[], Callable[[KnownPeer], bool]],
     ) -> None:
         self.brought_by: dict[NodeId, NodeId] = {}
         """The neighbour that brought the newest card, of those identities that came since the start."""
-        self.has_route: Callable[[NodeId], bool] = lambda _: False
         self._identities = identities
+        self._has_route = has_route
         self._who_may_go = who_may_go
         self._chosen: deque[NodeId] = deque()
         self._routeless = True
@@ -50,14 +68,14 @@ class Victims:
         may_go = self._who_may_go()
         while self._chosen:
             peer = self._identities.get(self._chosen.popleft())
-            if peer is not None and may_go(peer) and not (self._routeless and self.has_route(peer.node_id)):
+            if peer is not None and may_go(peer) and not (self._routeless and self._has_route(peer.node_id)):
                 return peer.node_id
         return None
 
     def _choose(self) -> None:
         may_go = self._who_may_go()
         free = [peer for peer in self._identities.values() if may_go(peer)]
-        routeless = [peer for peer in free if not self.has_route(peer.node_id)]
+        routeless = [peer for peer in free if not self._has_route(peer.node_id)]
         self._routeless = bool(routeless)
         count = max(1, len(self._identities) // SCAN_SHARE)
         if not routeless and free:

@@ -19,7 +19,7 @@ from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
 from pimd.proto.cards import SEQ_LIMIT, Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
-from pimd.store.eviction import Victims
+from pimd.store.eviction import NONE_IN_USE, InUse, Victims
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
 from pimd.store.keystore_rows import (
     AGED_OUT,
@@ -67,14 +67,22 @@ class Keystore:
     `DatabaseError`, with nothing changed, when that fails; cards are not awaited. Events follow the commit, in order.
     """
 
-    def __init__(self, database: Database, clock: Clock, tasks: asyncio.TaskGroup, limit: int, gone_limit: int) -> None:
-        self.is_configured: Callable[[NodeId], bool] = lambda _: False
-        """Whether the configuration names the id; such identities are never evicted."""
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        in_use: InUse,
+        *,
+        limit: int,
+        gone_limit: int,
+    ) -> None:
         self.counters: Counter[str] = Counter()
         """`cards_of_other_keys`, `cards_without_room`, `identities_evicted`, `identities_aged_out`."""
         self.damaged = database.damaged
         """Where a damaged `peers.db` was moved at this start; None as a rule."""
         self._clock = clock
+        self._in_use = in_use
         self._limit = limit
         self._gone_limit = gone_limit
         self._mirror = Mirror(database, "keystore")
@@ -84,18 +92,27 @@ class Keystore:
         self._aged_out = self._mirror.table(AGED_OUT)
         self._pins = self._mirror.table(PINS)
         self._own = self._mirror.table(OWN)
-        self._victims = Victims(self._identities, self._who_may_go)
+        self._victims = Victims(self._identities, in_use.has_route, self._who_may_go)
         self._listeners = ForgetListeners(clock, tasks)
         self._topic: Topic[PeerDirectoryEvent] = Topic()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, clock: Clock, *, limit: int = IDENTITY_LIMIT, gone_limit: int = GONE_LIMIT
+        cls,
+        path: Path,
+        clock: Clock,
+        in_use: InUse = NONE_IN_USE,
+        *,
+        limit: int = IDENTITY_LIMIT,
+        gone_limit: int = GONE_LIMIT,
     ) -> AsyncIterator[Self]:
-        """Own the file until the end of the block, by which everything is on disk. Raises `DatabaseError`."""
+        """Own the file until the end of the block, by which everything is on disk. Raises `DatabaseError`.
+
+        `in_use` is asked when identities have to leave, not before the first of them does.
+        """
         async with Database.open(path, MIGRATIONS, clock=clock) as database, task_scope() as tasks:
-            keystore = cls(database, clock, tasks, limit, gone_limit)
+            keystore = cls(database, clock, tasks, in_use, limit=limit, gone_limit=gone_limit)
             await keystore._mirror.load()
             try:
                 yield keystore
@@ -119,15 +136,6 @@ class Keystore:
         return self._topic.subscribe()
 
     # --- what the mesh brings
-
-    @property
-    def has_route(self) -> Callable[[NodeId], bool]:
-        """Asked before an eviction; the mesh sets it. Until then nobody has a route."""
-        return self._victims.has_route
-
-    @has_route.setter
-    def has_route(self, has_route: Callable[[NodeId], bool]) -> None:
-        self._victims.has_route = has_route
 
     def learn(self, card: Card, *, direct: bool, brought_by: NodeId | None = None) -> Learned:
         """Take a valid card of another node; in memory at once, on disk with `durable`.
@@ -418,7 +426,7 @@ class Keystore:
         return True
 
     def _is_wished_for(self, node_id: NodeId) -> bool:
-        return self._note_of(node_id).contact or self.is_configured(node_id)
+        return self._note_of(node_id).contact or self._in_use.is_configured(node_id)
 
     def _evict(self, node_id: NodeId) -> None:
         self.counters["identities_evicted"] += 1
@@ -429,7 +437,7 @@ class Keystore:
         self._mirror.after_commit(lambda: self._listeners.tell_later(node_id))
 
     def _is_out_of_reach(self, node_id: NodeId) -> bool:
-        return not self._note_of(node_id).blocked and not self._victims.has_route(node_id)
+        return not self._note_of(node_id).blocked and not self._in_use.has_route(node_id)
 
     def _who_may_go(self) -> Callable[[KnownPeer], bool]:
         pinned = set(self._pins.values())
@@ -437,6 +445,6 @@ class Keystore:
         def may_go(peer: KnownPeer) -> bool:
             node_id = peer.node_id
             kept = peer.known == "direct" or node_id in pinned or self._note_of(node_id).contact
-            return not kept and not self.is_configured(node_id)
+            return not kept and not self._in_use.is_configured(node_id)
 
         return may_go

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pimd.contract import DaemonPlugin, Feature, NoParams, PluginContext, Result, RpcError, rpc
+from pimd.contract import DaemonPlugin, Feature, NoParams, PeerEntry, PluginContext, Result, RpcError, rpc
 from pimd.database import Database
 from pimd.lab import Lab, run
 from pimd.lab.daemon import DaemonDied, LabDaemon
@@ -66,6 +66,26 @@ def test_a_killed_daemon_comes_back_with_its_messages_its_peers_and_a_higher_num
         await lab.sleep(5)
         assert await read(other, one) == ["meanwhile", "before"]
         assert highest_seq(other) > seq
+
+    play(main)
+
+
+def test_an_identity_with_a_route_or_in_the_configuration_does_not_age_out_of_a_daemon() -> None:
+    async def main(lab: Lab) -> None:
+        middle, *others = lab.add_daemons(4)
+        one, far, configured = others
+        for other in others:
+            lab.connect(middle, other)
+        await lab.start()
+        await lab.converged(30)
+        one.node.keep_dialling(PeerEntry("192.0.2.1:9100", configured.id), configured=True)
+        keystore, later_ms = one.running_daemon.core.keystore, one.running_daemon.core.clock.unix_ms() + 10**9
+        assert keystore.age_out(later_ms, 10) == 0
+        for gone in (far, configured):
+            lab.cut(middle, gone)
+        await lab.until(lambda: {route.destination for route in one.node.routes()} == {middle.id}, 60)
+        assert keystore.age_out(later_ms, 10) == 1
+        assert {peer.node_id for peer in keystore.list()} == {middle.id, configured.id}
 
     play(main)
 

@@ -18,6 +18,7 @@ from pimd.net.network import TcpNetwork
 from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
+from pimd.store.eviction import InUse
 from pimd.store.keystore import Keystore
 
 
@@ -60,13 +61,13 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             **keeps: int,
         ) -> Running:
             clock = SystemClock()
-            keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, **keeps))
+            in_use = InUse(lambda peer: node.has_route(peer), lambda peer: node.is_configured(peer))  # noqa: PLW0108 - made below
+            keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, in_use, **keeps))
             identity = identity or Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
             link = LinkConfig(psk=psk, agent="test/1")
             config = NodeConfig(f"node-{who}", "127.0.0.1", port, link, relays=relays, secret=secret)
             node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
-            keystore.has_route, keystore.is_configured = node.has_route, node.is_configured
             await node.start(group)
             started.append(node)
             stack.push_async_callback(node.stop)

@@ -14,6 +14,7 @@ from pimd.database import Database, DatabaseError
 from pimd.ids import NodeId
 from pimd.store import ageing
 from pimd.store.ageing import FIRST_AFTER_S, INTERVAL_MIN_S, LIFETIME_MIN_S, age_out_identities
+from pimd.store.eviction import InUse
 from pimd.store.keystore import Keystore, Learned
 from pimd.store.keystore_rows import MIGRATIONS
 from pimd.task_scope import task_scope
@@ -66,9 +67,9 @@ async def test_friends_blocked_ones_and_those_with_a_route_stay(
     path: Path, clock: ManualClock, crowd: list[Person]
 ) -> None:
     contact, labelled, pinned, configured, direct, imported, blocked, routed, stranger = crowd[:9]
-    async with Keystore.open(path, clock) as keystore:
-        keystore.is_configured = {configured.id}.__contains__
-        keystore.has_route = {routed.id}.__contains__
+    with_route = {routed.id}
+    in_use = InUse(with_route.__contains__, {configured.id}.__contains__)
+    async with Keystore.open(path, clock, in_use) as keystore:
         for peer in (contact, labelled, pinned, configured, blocked, routed, stranger):
             keystore.learn(peer.card(1), direct=False)
         keystore.learn(direct.card(1), direct=True)
@@ -81,7 +82,7 @@ async def test_friends_blocked_ones_and_those_with_a_route_stay(
         assert age(keystore, clock) == 1
         assert known_ids(keystore) == {peer.id for peer in crowd[:8]}
         await keystore.set_blocked(blocked.id, blocked=False)
-        keystore.has_route = lambda _: False
+        with_route.clear()
         assert age(keystore, clock) == 2
         assert known_ids(keystore) == {peer.id for peer in crowd[:6]}
 

@@ -11,6 +11,7 @@ from pimd.contract.peers import Forgotten, PeerInfoSource, Seen
 from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.proto.cards import Card
+from pimd.store.eviction import InUse
 from pimd.store.keystore import IDENTITY_LIMIT, Keystore, Learned
 
 Person = Any
@@ -67,10 +68,8 @@ async def test_an_evicted_peer_may_come_back_with_the_same_card(
 
 
 async def test_those_without_a_route_go_first(path: Path, clock: ManualClock, crowd: list[Person]) -> None:
-    async with Keystore.open(path, clock, limit=4) as keystore:
-        reachable = {crowd[0].id, crowd[1].id}
-        keystore.has_route = reachable.__contains__
-        assert keystore.has_route == reachable.__contains__
+    reachable = {crowd[0].id, crowd[1].id}
+    async with Keystore.open(path, clock, InUse(has_route=reachable.__contains__), limit=4) as keystore:
         for peer in crowd[:6]:
             clock.advance(1)
             keystore.learn(peer.card(1), direct=False)
@@ -80,8 +79,7 @@ async def test_those_without_a_route_go_first(path: Path, clock: ManualClock, cr
 async def test_when_all_have_routes_those_of_the_neighbour_that_brought_the_most_go(
     path: Path, clock: ManualClock, crowd: list[Person], alice: Person, bob: Person
 ) -> None:
-    async with Keystore.open(path, clock, limit=6) as keystore:
-        keystore.has_route = lambda _: True
+    async with Keystore.open(path, clock, InUse(has_route=lambda _: True), limit=6) as keystore:
         for peer in crowd[:2]:
             keystore.learn(peer.card(1), direct=False, brought_by=alice.id)
         for peer in crowd[2:12]:
@@ -94,8 +92,7 @@ async def test_contacts_pinned_configured_and_direct_peers_never_go_and_then_str
     path: Path, clock: ManualClock, crowd: list[Person]
 ) -> None:
     contact, labelled, pinned, configured, direct, imported, *strangers = crowd
-    async with Keystore.open(path, clock, limit=6) as keystore:
-        keystore.is_configured = {configured.id}.__contains__
+    async with Keystore.open(path, clock, InUse(is_configured={configured.id}.__contains__), limit=6) as keystore:
         for peer in (contact, labelled, pinned, configured):
             keystore.learn(peer.card(1), direct=False)
         keystore.learn(direct.card(1), direct=True)
@@ -115,8 +112,7 @@ async def test_who_is_configured_or_a_contact_has_room_even_then(
     path: Path, clock: ManualClock, crowd: list[Person]
 ) -> None:
     one, other, configured, contact, stranger = crowd[:5]
-    async with Keystore.open(path, clock, limit=2) as keystore:
-        keystore.is_configured = {configured.id}.__contains__
+    async with Keystore.open(path, clock, InUse(is_configured={configured.id}.__contains__), limit=2) as keystore:
         for peer in (one, other):
             keystore.learn(peer.card(1), direct=True)
         await keystore.set_contact(contact.id, contact=True)
@@ -138,14 +134,15 @@ async def test_what_the_user_imports_has_room_even_then(path: Path, clock: Manua
 async def test_a_victim_that_became_a_contact_or_got_a_route_meanwhile_stays(
     path: Path, clock: ManualClock, alice: Person
 ) -> None:
-    async with Keystore.open(path, clock, limit=500) as keystore:
+    with_route: set[NodeId] = set()
+    async with Keystore.open(path, clock, InUse(has_route=with_route.__contains__), limit=500) as keystore:
         for number in range(500):
             clock.advance(1)
             keystore.learn(unsigned_card(number), direct=False)
         keystore.learn(unsigned_card(500), direct=False)  # five were chosen, the first is gone
         second, third, fourth = (unsigned_card(number).node_id for number in (1, 2, 3))
         await keystore.set_contact(second, contact=True)
-        keystore.has_route = {third}.__contains__
+        with_route.add(third)
         keystore.learn(alice.card(1), direct=False)
         assert keystore.get(second) is not None
         assert keystore.get(third) is not None
@@ -160,8 +157,7 @@ async def test_looking_for_room_that_is_not_there_is_not_paid_for_by_every_card(
         asked.append(node_id)
         return node_id in kept
 
-    async with Keystore.open(path, clock, limit=1000) as keystore:
-        keystore.is_configured = configured
+    async with Keystore.open(path, clock, InUse(is_configured=configured), limit=1000) as keystore:
         for number in range(1000):
             kept.add(unsigned_card(number).node_id)
             keystore.learn(unsigned_card(number), direct=False)
