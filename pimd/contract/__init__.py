@@ -5,9 +5,13 @@ A plugin runs inside the daemon's event loop, uses those through the ports of `P
 `PluginPayload`s of its own kinds and reactions to changes of the peers. RPC methods are no part of the plugin's interface: they are
 marked with `@rpc` and wired into the dispatcher when the daemon is assembled, so that a daemon can be built without a feature.
 
-Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `identity`.
+A feature imports this package, `pimd.ids`, and nothing else of the daemon: what it may use of the layers below stands here, too.
+
+Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `identity`, `text`.
 """
 
+from pimd.addresses import split_address
+from pimd.clock import Clock, TimerHandle
 from pimd.contract.cancellation import CancellationToken
 from pimd.contract.control import ControlSender, Sent
 from pimd.contract.datagrams import DATAGRAM_MTU, DatagramReceiver, Datagrams
@@ -35,7 +39,7 @@ from pimd.contract.errors import (
 )
 from pimd.contract.feature import EventStream, Feature, FeatureSettings
 from pimd.contract.gateways import nearest_gateways
-from pimd.contract.identity import IdentitySecrets
+from pimd.contract.identity import IdentitySecrets, seal_for
 from pimd.contract.mesh import (
     Broadcast,
     DialError,
@@ -96,7 +100,10 @@ from pimd.contract.services import (
     ServiceKey,
     Services,
 )
+from pimd.contract.text import NodeName, shown_name, visible
+from pimd.database import Connection, Database, DatabaseError, Migration, Row, SchemaTooNew
 from pimd.events import Lagged, Subscription
+from pimd.proto.ecies import EciesError
 from pimd.proto.errors import PayloadTooLarge
 from pimd.proto.frames import PluginPayload
 
@@ -118,21 +125,26 @@ __all__ = [
     "BroadcastIntervalTooSmall",
     "CallTimeout",
     "CancellationToken",
+    "Clock",
     "Config",
     "ConfigProblem",
     "ConfigSaveRejected",
     "ConfigText",
     "ConfigValidationFailed",
     "ConnectFailed",
+    "Connection",
     "ControlSender",
     "DaemonPlugin",
     "DatagramReceiver",
     "Datagrams",
+    "Database",
+    "DatabaseError",
     "DialError",
     "DialInfo",
     "DiscoveredNode",
     "Discovery",
     "DiscoveryConfig",
+    "EciesError",
     "Erased",
     "EventStream",
     "Feature",
@@ -159,8 +171,10 @@ __all__ = [
     "MessageIdHex",
     "MessagePeerUnknown",
     "MethodNotFound",
+    "Migration",
     "NoParams",
     "NodeIdHex",
+    "NodeName",
     "NotSupported",
     "Overloaded",
     "Params",
@@ -184,9 +198,11 @@ __all__ = [
     "RouteFound",
     "RouteInfo",
     "RouteLost",
+    "Row",
     "RpcError",
     "RpcMark",
     "RpcVersionMismatch",
+    "SchemaTooNew",
     "Seen",
     "Sent",
     "ServiceKey",
@@ -195,6 +211,7 @@ __all__ = [
     "StorageError",
     "Subscription",
     "SubscriptionResult",
+    "TimerHandle",
     "Timestamp",
     "Unauthorized",
     "X25519Hex",
@@ -203,4 +220,8 @@ __all__ = [
     "nearest_gateways",
     "rfc3339",
     "rpc",
+    "seal_for",
+    "shown_name",
+    "split_address",
+    "visible",
 ]

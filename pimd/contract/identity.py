@@ -1,8 +1,12 @@
-"""What a plugin may do with the node's keys."""
+"""What a plugin may do with the node's keys, and with those of other nodes."""
 
+import os
 from typing import Protocol
 
 from pimd.ids import NodeId
+from pimd.proto import ecies
+from pimd.proto.errors import LocalProtocolError
+from pimd.proto.identity import KEY_SIZE
 
 
 class IdentitySecrets(Protocol):
@@ -10,11 +14,11 @@ class IdentitySecrets(Protocol):
 
     @property
     def node_id(self) -> NodeId:
-        """This node."""
+        """The id that others send to; the same over restarts, since it is made from the seed."""
 
     @property
     def x25519_pub(self) -> bytes:
-        """32 bytes: what others seal to."""
+        """32 bytes, public: the key that `seal_for` takes at other nodes, and that this node's card shows."""
 
     def signing_seed(self) -> bytes:
         """Return the 32-byte Ed25519 seed; PermissionError unless the feature declares `needs_signing_seed`."""
@@ -27,4 +31,15 @@ class IdentitySecrets(Protocol):
         """
 
     def open_sealed(self, ciphertext: bytes) -> bytes:
-        """Open an ECIES ciphertext made for this node; `EciesError` when it was not, or was changed."""
+        """Open what `seal_for` made at another node for this one; `EciesError` when it was for another key, or was changed."""
+
+
+def seal_for(x25519_pub: bytes, plaintext: bytes) -> bytes:
+    """Encrypt to a node's key, so that only its `IdentitySecrets.open_sealed` opens it; two calls never return the same bytes.
+
+    The sender is not proven by it. Raises ValueError when the key has not 32 bytes or is of low order; those of the keystore never are.
+    """
+    try:
+        return ecies.seal(x25519_pub, plaintext, os.urandom(KEY_SIZE), os.urandom(ecies.NONCE_SIZE))
+    except LocalProtocolError as error:
+        raise ValueError(str(error)) from None

@@ -141,7 +141,7 @@ class Mesh(Protocol):
 
     @property
     def listen_address(self) -> str:
-        """`host:port` as bound."""
+        """Where this node takes links, `host:port`; as configured until the port is bound."""
 
     @property
     def listen_port(self) -> int:

@@ -202,7 +202,7 @@ class LogRing(Protocol):
     """The last 2048 log records."""
 
     def records(self) -> Sequence[LogRecord]:
-        """Oldest first."""
+        """Return a copy of what the ring holds now, oldest first; what was logged before the features started is in it."""
 
     def subscribe(self) -> Subscription[LogRecord]:
         """Receive every record from now on."""
@@ -227,7 +227,7 @@ class Publish(Protocol):
 
 @dataclass(frozen=True)
 class Erased:
-    """What `PeerData.erase` deleted."""
+    """What one `PeerData` provider deleted of a peer; `peers.forget` adds these up for its answer."""
 
     messages: int
     conversation: bool

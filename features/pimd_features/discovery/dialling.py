@@ -5,7 +5,6 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from pimd.contract import DialInfo, DiscoveryConfig, Keystore, Mesh, PeerEntry
 from pimd.ids import NodeId
-from pimd.proto.cards import GATEWAY
 from pimd_features.discovery.sightings import Sighting
 
 AUTO_LINKS = 8
@@ -64,7 +63,7 @@ class AutoDial:
     def _may_dial(self, sighting: Sighting) -> bool:
         node_id = sighting.node_id
         known = self._keystore.get(node_id) if node_id is not None else None
-        is_gateway = known is not None and known.flags & GATEWAY
+        is_gateway = known is not None and known.is_gateway
         allowed = self._config.connect_gateways if is_gateway else self._config.connect_relays
         return allowed and (node_id is None or self._mesh.refusal(node_id) is None)
 

@@ -11,6 +11,8 @@ from pimd.contract import (
     MESH,
     PUBLISH,
     DaemonPlugin,
+    Database,
+    DatabaseError,
     Erased,
     Forgotten,
     InvalidParams,
@@ -28,14 +30,14 @@ from pimd.contract import (
     Subscription,
     after_answer,
     rpc,
+    seal_for,
 )
-from pimd.database import Database, DatabaseError
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import MIGRATIONS
-from pimd_features.messaging.sending import Sender, seal
+from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
 from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND, Ack, AckKind
@@ -134,7 +136,9 @@ class MessagingPlugin(DaemonPlugin):
         timestamp_ms = self._next_timestamp()
         message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, timestamp_ms + 1000 * params.expires_s)
         with _storage():
-            await self._store.add_sent(message, params.body, known.x25519_pub, seal(known.x25519_pub, params.body))
+            await self._store.add_sent(
+                message, params.body, known.x25519_pub, seal_for(known.x25519_pub, params.body.encode())
+            )
             if not known.contact:
                 await self._keystore.set_contact(peer, contact=True)
         self._outbox.add(message)

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pimd.contract import KEYSTORE, PluginContext
+from pimd.contract import KEYSTORE, EciesError, PluginContext
 from pimd.ids import NodeId
-from pimd.proto.ecies import EciesError
 from pimd_features.messaging.models import MessageRecord, MessagingSettings
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.store import MessageStore

@@ -1,18 +1,10 @@
 """Carries the outbox out: sends, notes what was sent, gives up what expired."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 
-from pimd.contract import (
-    KEYSTORE,
-    MESH,
-    PluginContext,
-    PluginPayload,
-)
-from pimd.database import DatabaseError
+from pimd.contract import KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, seal_for
 from pimd.ids import MessageId, NodeId
-from pimd.proto import ecies
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.store import MessageStore, Outgoing
@@ -23,11 +15,6 @@ RECEIPTS_AT_ONCE = 32
 RECEIPTS_PAUSE_S = 0.2
 """Read receipts are not acknowledged, so they are sent slowly enough for the receiver's queue."""
 TROUBLE_PAUSE_S = 5.0
-
-
-def seal(x25519_pub: bytes, body: str) -> bytes:
-    """Encrypt a body to a peer's key."""
-    return ecies.seal(x25519_pub, body.encode(), os.urandom(32), os.urandom(12))
 
 
 class Sender:
@@ -117,7 +104,7 @@ class Sender:
         ciphertext = sealed.ciphertext
         known = self._keystore.get(message.peer)
         if known is not None and known.x25519_pub != sealed.sealed_for:
-            ciphertext = seal(known.x25519_pub, sealed.body)
+            ciphertext = seal_for(known.x25519_pub, sealed.body.encode())
             await self._store.seal_again(message, known.x25519_pub, ciphertext)
         return PluginPayload(MSG_KIND, Msg(message.id, sealed.timestamp_ms, ciphertext).encode())
 

@@ -1,12 +1,9 @@
 """Messages on disk: what a method of this class returned for survives SIGKILL."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import aiosqlite
-
-from pimd.database import Database
+from pimd.contract import Connection, Database, Row
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import MessageRecord, Status, preview
 
@@ -49,7 +46,7 @@ class Conversation:
     received_bytes: int
 
 
-def _record(row: sqlite3.Row) -> MessageRecord:
+def _record(row: Row) -> MessageRecord:
     return MessageRecord(
         id=MessageId(row["id"]),
         peer_node_id=NodeId(row["peer"]),
@@ -74,7 +71,7 @@ class MessageStore:
     async def add_sent(self, message: Outgoing, body: str, sealed_for: bytes, ciphertext: bytes) -> None:
         """Store as pending."""
 
-        async def work(connection: aiosqlite.Connection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(
                 "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_ms, sealed_for, ciphertext)"
                 " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?)",
@@ -103,7 +100,7 @@ class MessageStore:
     async def seal_again(self, message: Outgoing, sealed_for: bytes, ciphertext: bytes) -> None:
         """Replace the ciphertext: the peer turned out to have another key than the imported one."""
 
-        async def work(connection: aiosqlite.Connection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(
                 "UPDATE messages SET sealed_for = ?, ciphertext = ? WHERE peer = ? AND id = ? AND direction = 'sent'",
                 (sealed_for, ciphertext, message.peer, message.id),
@@ -123,7 +120,7 @@ class MessageStore:
         if not any(RANK[row["status"]] < RANK[status] for row in known):
             return []
 
-        async def work(connection: aiosqlite.Connection) -> list[MessageId]:
+        async def work(connection: Connection) -> list[MessageId]:
             return [id_ for id_ in ids if await _raise(connection, peer, id_, status, now_ms)]
 
         return await self._database.write(f"mark messages {status}", work)
@@ -131,7 +128,7 @@ class MessageStore:
     async def fail(self, message: Outgoing, reason: str) -> bool:
         """Give up; False when it was acknowledged or deleted meanwhile."""
 
-        async def work(connection: aiosqlite.Connection) -> bool:
+        async def work(connection: Connection) -> bool:
             done = await connection.execute(
                 "UPDATE messages SET status = 'failed', failure_reason = ?"
                 " WHERE peer = ? AND id = ? AND direction = 'sent' AND status IN ('pending', 'sent')",
@@ -155,7 +152,7 @@ class MessageStore:
     async def add_received(self, message: MessageRecord) -> bool:
         """Store; False when a copy is there already."""
 
-        async def work(connection: aiosqlite.Connection) -> bool:
+        async def work(connection: Connection) -> bool:
             done = await connection.execute(
                 "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
                 " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
@@ -171,7 +168,7 @@ class MessageStore:
     async def mark_read(self, peer: NodeId, up_to_ts_ms: int, now_ms: int, receipts_until_ms: int) -> list[MessageId]:
         """Mark received messages read and remember to say so; return their ids."""
 
-        async def work(connection: aiosqlite.Connection) -> list[MessageId]:
+        async def work(connection: Connection) -> list[MessageId]:
             rows = await connection.execute_fetchall(
                 "UPDATE messages SET status = 'read', read_at_ms = ? WHERE peer = ? AND direction = 'received'"
                 " AND status = 'delivered' AND timestamp_ms <= ? RETURNING id",
@@ -226,7 +223,7 @@ class MessageStore:
             return await self._whole_millisecond(peer, page)
         return [_record(row) for row in page], has_more
 
-    async def _whole_millisecond(self, peer: NodeId, page: list[sqlite3.Row]) -> tuple[list[MessageRecord], bool]:
+    async def _whole_millisecond(self, peer: NodeId, page: list[Row]) -> tuple[list[MessageRecord], bool]:
         last = page[-1]
         rest = await self._database.read(
             "SELECT * FROM messages WHERE peer = ? AND timestamp_ms = ? AND id < ? ORDER BY id DESC",
@@ -242,7 +239,7 @@ class MessageStore:
         where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
         also = "AND" if where else "WHERE"
 
-        async def work(connection: aiosqlite.Connection) -> tuple[int, int]:
+        async def work(connection: Connection) -> tuple[int, int]:
             await connection.execute(
                 f"INSERT OR REPLACE INTO deleted SELECT peer, id, ? FROM messages {where} {also} direction = 'received'",  # noqa: S608 - two constants
                 (now_ms, *which),
@@ -257,16 +254,14 @@ class MessageStore:
     async def forget_old(self, now_ms: int) -> None:
         """Drop marks of deletion after 30 days, and receipts that are not to be repeated any more."""
 
-        async def work(connection: aiosqlite.Connection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute("DELETE FROM deleted WHERE deleted_ms < ?", (now_ms - DELETED_KEPT_MS,))
             await connection.execute("DELETE FROM read_receipts WHERE until_ms < ?", (now_ms,))
 
         await self._database.write("forget old marks", work)
 
 
-async def _count(
-    connection: aiosqlite.Connection, peer: NodeId, body: str, timestamp_ms: int, *, received: bool = False
-) -> None:
+async def _count(connection: Connection, peer: NodeId, body: str, timestamp_ms: int, *, received: bool = False) -> None:
     """Bring the conversation's row up to date with one more message."""
     await connection.execute(
         "INSERT INTO conversations VALUES (?1, ?2, ?3, ?4, ?2, ?5) ON CONFLICT (peer) DO UPDATE SET"
@@ -276,7 +271,7 @@ async def _count(
     )
 
 
-async def _raise(connection: aiosqlite.Connection, peer: NodeId, id_: MessageId, status: Status, now_ms: int) -> bool:
+async def _raise(connection: Connection, peer: NodeId, id_: MessageId, status: Status, now_ms: int) -> bool:
     rows = list(
         await connection.execute_fetchall(
             "SELECT status FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'", (peer, id_)

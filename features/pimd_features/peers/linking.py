@@ -1,6 +1,5 @@
 """Methods about whom this node links with."""
 
-from pimd.addresses import split_address
 from pimd.contract import (
     CONFIG,
     KEYSTORE,
@@ -17,6 +16,7 @@ from pimd.contract import (
     PeerSummary,
     PluginContext,
     rpc,
+    split_address,
 )
 from pimd_features.peers.models import Added, AddStaticParams, Configured, ListParams, RemoveParams
 from pimd_features.peers.plugin import refuse_other_mechanisms

@@ -1,35 +1,19 @@
 """What `peers.*` takes, answers and announces."""
 
-import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from pimd.contract import NodeIdHex, Params, PeerSummary, Result, X25519Hex
-from pimd.proto.cards import FORBIDDEN_CATEGORIES, check_name
+from pimd.contract import NodeIdHex, NodeName, Params, PeerSummary, Result, X25519Hex, visible
 
 STREAM = "peers.event"
 LABEL_LIMIT = 128
 OUTGOING_INTERVAL_MIN_S = 30
 """Seconds between two broadcasts that a user may ask for."""
 
-
-def _visible(text: str) -> str:
-    if any(unicodedata.category(character) in FORBIDDEN_CATEGORIES for character in text):
-        raise ValueError("must hold no control, format or separator characters")
-    return text
-
-
-def _name(text: str) -> str:
-    check_name(text)
-    return text
-
-
-Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT), AfterValidator(_visible)]
-LabelOrNone = Annotated[str, Field(max_length=LABEL_LIMIT), AfterValidator(_visible)] | None
+Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT), AfterValidator(visible)]
+LabelOrNone = Annotated[str, Field(max_length=LABEL_LIMIT), AfterValidator(visible)] | None
 """An empty one is none."""
-Name = Annotated[str, AfterValidator(_name)]
-"""As on a card: at most 64 bytes of UTF-8, nothing invisible."""
 Mechanism = Literal["tcp", "bluetooth", "wifi_direct"]
 
 
@@ -121,7 +105,7 @@ class ImportParams(PeerParams):
     """A key that the user brings."""
 
     x25519_pubkey: X25519Hex
-    friendly_name: Name | None = None
+    friendly_name: NodeName | None = None
     """None, or an empty one, keeps the name that is held."""
 
 

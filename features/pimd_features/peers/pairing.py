@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 from collections.abc import Sequence
 
-from pimd.addresses import split_address
 from pimd.contract import (
     KEYSTORE,
     MESH,
@@ -23,6 +22,7 @@ from pimd.contract import (
     RpcError,
     StorageError,
     rpc,
+    split_address,
 )
 from pimd.ids import NodeId
 from pimd_features.peers.identities import refuse_own_id

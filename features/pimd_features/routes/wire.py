@@ -1,12 +1,11 @@
 """The two payloads of a trace: a question to a hop, and its answer."""
 
 import struct
-import unicodedata
 from dataclasses import dataclass
 from typing import Self
 
+from pimd.contract import shown_name
 from pimd.ids import NodeId
-from pimd.proto.cards import FORBIDDEN_CATEGORIES, NAME_LIMIT
 
 ASK_KIND = "routes.ask"
 ANSWER_KIND = "routes.answer"
@@ -55,10 +54,4 @@ class Answer:
         if len(body) < _ANSWER.size:
             raise ValueError(f"an answer has at least {_ANSWER.size} bytes")
         id_, next_hop = _ANSWER.unpack_from(body)
-        return cls(id_, None if next_hop == NO_ROUTE else NodeId(next_hop), _shown(body[_ANSWER.size :]))
-
-
-def _shown(name: bytes) -> str:
-    """At most 64 bytes of UTF-8 without what is invalid, invisible or moves a cursor."""
-    text = name[:NAME_LIMIT].decode(errors="ignore")
-    return "".join(char for char in text if unicodedata.category(char) not in FORBIDDEN_CATEGORIES)
+        return cls(id_, None if next_hop == NO_ROUTE else NodeId(next_hop), shown_name(body[_ANSWER.size :]))

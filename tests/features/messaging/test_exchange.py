@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pimd.contract import InvalidParams, MessageBodyTooLarge, MessagePeerUnknown, NoParams, PluginPayload
+from pimd.contract import InvalidParams, MessageBodyTooLarge, MessagePeerUnknown, NoParams, PluginPayload, seal_for
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import receiving
 from pimd_features.messaging.models import (
@@ -14,7 +14,6 @@ from pimd_features.messaging.models import (
     MarkReadParams,
     SendParams,
 )
-from pimd_features.messaging.sending import seal
 from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, Msg
 from tests.features.messaging.conftest import MakeParty, Party, settle
 
@@ -149,7 +148,7 @@ async def test_a_state_never_goes_back_and_only_the_recipient_is_believed(party:
 async def test_duplicates_are_acknowledged_again_and_not_shown_again_also_when_deleted(party: MakeParty) -> None:
     alice, bob = await pair(party)
     id_ = MessageId(bytes(16))
-    body = Msg(id_, 1, seal(bob.identity.x25519_pub, "once")).encode()
+    body = Msg(id_, 1, seal_for(bob.identity.x25519_pub, b"once")).encode()
     for _ in range(3):
         await bob.running.handle_payload(alice.id, MSG_KIND, body)
     assert len([1 for _, dst, payload in bob.air.waiting if dst == alice.id and payload.kind == ACK_KIND]) == 3
@@ -167,7 +166,7 @@ async def test_duplicates_are_acknowledged_again_and_not_shown_again_also_when_d
 
 async def test_a_message_from_the_future_is_dated_at_its_arrival(party: MakeParty) -> None:
     alice, bob = await pair(party)
-    sealed = seal(bob.identity.x25519_pub, "x")
+    sealed = seal_for(bob.identity.x25519_pub, b"x")
     for n, timestamp in enumerate((2**63, 5)):
         await bob.running.handle_payload(
             alice.id, MSG_KIND, Msg(MessageId(bytes([n]) * 16), timestamp, sealed).encode()
@@ -178,15 +177,15 @@ async def test_a_message_from_the_future_is_dated_at_its_arrival(party: MakePart
 async def test_what_cannot_be_read_is_dropped_and_not_acknowledged(party: MakeParty) -> None:
     alice, bob = await pair(party)
     key, id_ = bob.identity.x25519_pub, MessageId(bytes(16))
-    sealed = seal(key, "x")
+    sealed = seal_for(key, b"x")
     bad = [
         b"",
         bytes(23),
         Msg(id_, 1, b"").encode(),
         Msg(id_, 1, sealed[:-1]).encode(),
-        Msg(id_, 1, seal(alice.identity.x25519_pub, "x")).encode(),
-        Msg(id_, 1, seal(key, "")).encode(),
-        Msg(id_, 1, seal(key, "x" * 8193)).encode(),
+        Msg(id_, 1, seal_for(alice.identity.x25519_pub, b"x")).encode(),
+        Msg(id_, 1, seal_for(key, b"")).encode(),
+        Msg(id_, 1, seal_for(key, b"x" * 8193)).encode(),
     ]
     for body in bad:
         await bob.running.handle_payload(alice.id, MSG_KIND, body)
@@ -246,7 +245,9 @@ async def flood(bob: Party, src: Party, count: int, body: str, start: int = 0) -
     bob.air.waiting.clear()
     for n in range(start, start + count):
         id_ = MessageId(n.to_bytes(8) + src.id[:8])
-        await bob.running.handle_payload(src.id, MSG_KIND, Msg(id_, n, seal(bob.identity.x25519_pub, body)).encode())
+        await bob.running.handle_payload(
+            src.id, MSG_KIND, Msg(id_, n, seal_for(bob.identity.x25519_pub, body.encode())).encode()
+        )
     return len(bob.air.waiting)
 
 
@@ -327,7 +328,7 @@ async def test_conversations_are_newest_first_with_unread_and_preview(party: Mak
     await alice.say(bob, "a\nb" + "c" * 200)
     alice.clock.advance(1.0)
     await alice.running.handle_payload(
-        eve.id, MSG_KIND, Msg(MessageId(bytes(16)), 2**60, seal(alice.identity.x25519_pub, "hi")).encode()
+        eve.id, MSG_KIND, Msg(MessageId(bytes(16)), 2**60, seal_for(alice.identity.x25519_pub, b"hi")).encode()
     )
     first, second = (await alice.running.list_conversations(NoParams())).conversations
     assert (first.name, first.unread_count, first.is_connected, first.last_message_preview) == ("eve", 1, False, "hi")
