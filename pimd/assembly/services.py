@@ -12,7 +12,7 @@ from pimd.mesh.datagrams import CHANNEL_SIZE
 from pimd.mesh.node import Node
 from pimd.proto import ecies
 from pimd.proto.control import check_payload
-from pimd.proto.identity import Identity
+from pimd.proto.identity import KEY_SIZE, Identity, hkdf_sha256
 
 T = TypeVar("T")
 
@@ -144,6 +144,13 @@ class PluginIdentity:
             raise ValueError("a signing domain holds no NUL")
         prefix = b"\0".join((b"pim-sign-v1", self._feature.name.encode(), domain.encode(), b""))
         return self._identity.sign(prefix + message)
+
+    def derive(self, purpose: str) -> bytes:
+        """HKDF-SHA256 over the seed, apart from the X25519 key by its prefix."""
+        if "\0" in purpose:
+            raise ValueError("the purpose of a key holds no NUL")
+        info = b"\0".join((b"pim-feature-key-v1", self._feature.name.encode(), purpose.encode()))
+        return hkdf_sha256(self._identity.seed(), info, KEY_SIZE)
 
     def open_sealed(self, ciphertext: bytes) -> bytes:
         """Open an ECIES ciphertext."""

@@ -30,6 +30,13 @@ class IdentitySecrets(Protocol):
         when `domain` holds a NUL.
         """
 
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 secret bytes that are always the same for this node, this feature and this purpose.
+
+        For keys of the feature's own, such as one that encrypts its files: nothing has to be stored. Other features, purposes and
+        nodes get unrelated keys, and none of them leads back to the seed. Raises ValueError when `purpose` holds a NUL.
+        """
+
     def open_sealed(self, ciphertext: bytes) -> bytes:
         """Open what `seal_for` made at another node for this one; `EciesError` when it was for another key, or was changed."""
 

@@ -1,9 +1,11 @@
 """What a plugin may reach, and what it may not."""
 
+import hmac
 from typing import Any, ClassVar
 
 import pytest
 
+from pimd.assembly.services import PluginIdentity
 from pimd.contract import (
     CONFIG,
     KEYSTORE,
@@ -25,7 +27,7 @@ from pimd.contract import (
     rpc,
 )
 from pimd.ids import NodeId
-from pimd.proto.identity import verify
+from pimd.proto.identity import Identity, verify
 from tests.assembly.conftest import Assemble, Assembled
 
 SOMEBODY = NodeId(bytes(16))
@@ -122,6 +124,38 @@ async def test_signatures_are_bound_to_feature_and_domain(assemble: Assemble) ->
     assert not verify(public, b"message", signature)
     with pytest.raises(ValueError, match="NUL"):
         context(all_).identity.sign("a\0b", b"")
+
+
+def derive(feature: str, purpose: str, seed: bytes = bytes(range(32))) -> bytes:
+    return PluginIdentity(Feature(feature, "x"), Identity.from_seed(seed)).derive(purpose)
+
+
+def test_a_derived_key_is_of_one_node_feature_and_purpose() -> None:
+    keys = [
+        derive("probe", "files"),
+        derive("probe", "file"),
+        derive("probe", ""),
+        derive("prob", "efiles"),
+        derive("probef", "iles"),
+        derive("probe", "files", bytes(32)),
+        Identity.from_seed(bytes(range(32))).x25519_secret(),
+        bytes(range(32)),
+    ]
+    assert derive("probe", "files") == keys[0]
+    assert len(set(keys)) == len(keys)
+    assert {len(key) for key in keys} == {32}
+
+
+def test_a_derived_key_is_hkdf_sha256_of_the_seed_as_the_protocol_says() -> None:
+    extracted = hmac.digest(bytes(32), bytes(range(32)), "sha256")
+    expanded = hmac.digest(extracted, b"pim-feature-key-v1\0probe\0files\x01", "sha256")
+    assert derive("probe", "files") == expanded
+
+
+@pytest.mark.parametrize("purpose", ["\0", "a\0b", "files\0"])
+def test_the_purpose_of_a_key_holds_no_nul(purpose: str) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        derive("probe", purpose)
 
 
 async def test_its_directory_is_its_own_and_private(assemble: Assemble) -> None:
