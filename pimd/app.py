@@ -5,7 +5,6 @@ import errno
 import json
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -228,7 +227,7 @@ def feature_choice(settings: Settings) -> FeatureChoice:
 
 def node_name(settings: Settings) -> str:
     """The configured name, else the host's, cut to what a card can carry."""
-    name = settings.node.name or socket.gethostname() or "pimd"
+    name = settings.node.name or os.uname().nodename or "pimd"
     return name.encode()[:NAME_LIMIT].decode(errors="ignore")
 
 

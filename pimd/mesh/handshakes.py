@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -17,6 +16,7 @@ from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
 from pimd.net.network import Network
 from pimd.net.turns import Turns
+from pimd.net.network import Network, UnknownHost
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
@@ -216,7 +216,7 @@ async def _connect(address: str, network: Network, protocol: Callable[[], LinkDr
         await network.dial(host, port, protocol, timeout_s)
     except TimeoutError:
         raise DialError(f"{address} did not answer within {timeout_s:g} s; is the machine on?") from None
-    except socket.gaierror as error:
+    except UnknownHost as error:
         raise DialError(f"{host} cannot be found: {error.strerror}; check the name, and that DNS works") from None
     except OSError as error:
         # asyncio puts the address into strerror, as a tuple; the system's own word is for people.

@@ -14,6 +14,9 @@ ANY_HOST = "::"
 """Listen on every address of both families."""
 BACKLOG = 128
 
+UnknownHost = socket.gaierror
+"""Raised by `Network.dial` when no address belongs to the name; an OSError whose `strerror` says why."""
+
 
 class Listener(Protocol):
     """A bound port that makes a protocol for each connection."""
@@ -33,7 +36,7 @@ class Network(Protocol):
         """Bind and call `accept` for each connection; OSError names what could not be bound."""
 
     async def dial(self, host: str, port: int, protocol: Callable[[], asyncio.Protocol], timeout_s: float) -> None:
-        """Connect within `timeout_s`; OSError or TimeoutError otherwise."""
+        """Connect within `timeout_s`; `UnknownHost`, another OSError, or TimeoutError otherwise."""
 
 
 class _TcpListener:
