@@ -14,9 +14,8 @@ from pimd.mesh.counters import Counters
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
-from pimd.net.network import Network
-from pimd.net.turns import Turns
 from pimd.net.network import Network, UnknownHost
+from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
