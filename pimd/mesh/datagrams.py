@@ -111,7 +111,7 @@ class DatagramTraffic:
 
     def _queue(self, link: PeerLink, keys: PairKeys, channel: bytes, packet: bytes) -> bool:
         """Where any frame has room both halves have, too."""
-        seal = keys.sealing[TrafficClass.DATAGRAM].seal
+        seal = keys.datagram_sealing.seal
         if len(packet) <= PIECE:
             return link.send_encoded(TrafficClass.DATAGRAM, seal(_WHOLE, channel + packet), channel)
         first = link.send_encoded(TrafficClass.DATAGRAM, seal(_FIRST, channel + packet[:PIECE]), channel)
@@ -129,7 +129,7 @@ class DatagramTraffic:
             self._offer_anew(src, now)
             return
         try:
-            counter, plaintext = keys.opening[TrafficClass.DATAGRAM].open(frame.flags, frame.payload)
+            counter, plaintext = keys.datagram_opening.open(frame.flags, frame.payload)
         except NotOpened:
             self._counts.count("dropped_unopenable")
             return
@@ -226,7 +226,7 @@ class DatagramTraffic:
         """Let the peer see that the keys work, so that it uses them, too."""
         link, keys = self._next_hop(dst), self._exchange.sealing(dst, self._clock.now())
         if link is not None and keys is not None:
-            link.send_encoded(TrafficClass.DATAGRAM, keys.sealing[TrafficClass.DATAGRAM].seal(_WHOLE, b""), b"")
+            link.send_encoded(TrafficClass.DATAGRAM, keys.datagram_sealing.seal(_WHOLE, b""), b"")
 
     def _set_sweep(self) -> None:
         if not self._sweep_is_set:

@@ -32,7 +32,6 @@ KEY_ID_SIZE = 4
 OVERHEAD = KEY_ID_SIZE + 8 + 16
 """Key id, counter and tag around what a frame carries."""
 
-_KINDS = (TrafficClass.DATAGRAM, TrafficClass.STREAM)
 _PROLOGUE = b"pim-pair-v1\0"
 _CLASS_DOMAIN = b"pim-class-v1\0"
 _OFFER, _ANSWER = 1, 2
@@ -107,14 +106,17 @@ class OpeningKey:
 class PairKeys:
     """What one exchange gave: keys by class, for both directions."""
 
-    __slots__ = ("key_id", "opening", "sealing", "since")
+    __slots__ = ("datagram_opening", "datagram_sealing", "key_id", "since", "stream_opening", "stream_sealing")
 
     def __init__(self, noise: HandshakeState, cipher: Cipher, own: NodeId, peer: NodeId, now: float) -> None:
         send, receive = noise.split_keys()
         self.key_id = noise.handshake_hash[:KEY_ID_SIZE]
         self.since = now
-        self.sealing = {kind: SealingKey(_class_key(send, kind), cipher, self.key_id, own + peer) for kind in _KINDS}
-        self.opening = {kind: OpeningKey(_class_key(receive, kind), cipher, peer + own) for kind in _KINDS}
+        datagram, stream = TrafficClass.DATAGRAM, TrafficClass.STREAM
+        self.datagram_sealing = SealingKey(_class_key(send, datagram), cipher, self.key_id, own + peer)
+        self.datagram_opening = OpeningKey(_class_key(receive, datagram), cipher, peer + own)
+        self.stream_sealing = SealingKey(_class_key(send, stream), cipher, self.key_id, own + peer)
+        self.stream_opening = OpeningKey(_class_key(receive, stream), cipher, peer + own)
 
     def __repr__(self) -> str:
         return f"PairKeys({self.key_id.hex()})"
