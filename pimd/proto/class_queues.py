@@ -133,7 +133,7 @@ class ClassQueues:
 
     def __init__(self, secret: int) -> None:
         self.by_class = tuple(ClassQueue(traffic_class) for traffic_class in TrafficClass)
-        self.awaited = False
+        self.is_awaited = False
         """Somebody was refused, and waits for room."""
         self._awaited: set[TrafficClass] = set()
         self._factor = secret | 1
@@ -162,7 +162,7 @@ class ClassQueues:
         """Return, once, the classes that somebody was refused in and that have drained since."""
         made = [traffic_class for traffic_class in self._awaited if self.by_class[traffic_class].has_drained]
         self._awaited.difference_update(made)
-        self.awaited = bool(self._awaited)
+        self.is_awaited = bool(self._awaited)
         return made
 
     def put_relayed(
@@ -190,7 +190,7 @@ class ClassQueues:
 
     def _await(self, traffic_class: TrafficClass) -> None:
         self._awaited.add(traffic_class)
-        self.awaited = True
+        self.is_awaited = True
 
     def _next(self) -> ClassQueue | None:
         found: ClassQueue | None = None

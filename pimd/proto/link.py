@@ -238,7 +238,7 @@ class Link:
     @property
     def is_awaited(self) -> bool:
         """Whether `room_made` may have something to say."""
-        return self._send_queue.data.awaited
+        return self._send_queue.data.is_awaited
 
     def room_made(self) -> list[TrafficClass]:
         """Return, once, the classes that somebody was refused in and that have drained since."""
