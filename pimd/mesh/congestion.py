@@ -17,12 +17,12 @@ class Congestion:
     """Notices by destination and class; each is given once."""
 
     def __init__(self, next_hop: Callable[[NodeId], PeerLink | None]) -> None:
-        self._next_hop = next_hop
+        self.next_hop = next_hop
         self._owed: dict[tuple[TrafficClass, NodeId], dict[Notice, None]] = {}
 
     async def ready(self, dst: NodeId, traffic_class: TrafficClass) -> bool:
         """Return True once a frame of any size has room, False once there is no route."""
-        while (link := self._next_hop(dst)) is not None:
+        while (link := self.next_hop(dst)) is not None:
             if link.has_room(traffic_class):
                 return True
             woken = asyncio.get_running_loop().create_future()
@@ -55,7 +55,7 @@ class Congestion:
         """Give those owed for destinations behind a link that has room again."""
         wanted = frozenset(classes)
         for traffic_class, dst in list(self._owed):
-            if traffic_class in wanted and self._next_hop(dst) is link:
+            if traffic_class in wanted and self.next_hop(dst) is link:
                 self.give(dst, (traffic_class,))
 
     def links_changed(self) -> None:

@@ -16,7 +16,7 @@ from pimd.mesh.rate import TokenBucket
 from pimd.proto.errors import PayloadTooLarge, RemoteProtocolError
 from pimd.proto.frames import FLAG_FRAGMENT, FLAG_LAST_FRAGMENT, FLAG_SEALED, MeshData, PluginPayload
 from pimd.proto.key_exchange import KeyExchange
-from pimd.proto.pair_keys import KEY_ID_SIZE, OVERHEAD, NotOpened, PairKeys, Repeated
+from pimd.proto.pair_keys import KEY_ID_SIZE, OVERHEAD, NotOpened, PairKeys, Repeated, is_offer
 from pimd.proto.traffic import TrafficClass
 from pimd.store.keystore import Keystore
 
@@ -32,7 +32,7 @@ REASSEMBLY_SOURCES = 64
 """Sources of which one half of a packet is kept, one packet each; of more the one that waits longest is dropped."""
 EXCHANGES_A_SECOND = 20
 EXCHANGES_BURST = 200
-"""Exchanges of keys that others make this node take part in."""
+"""Exchanges of keys that strangers make this node take part in; as many again for configured peers and contacts."""
 SWEEP_S = 60.0
 
 _WHOLE = FLAG_SEALED
@@ -61,19 +61,22 @@ class DatagramTraffic:
         clock: Clock,
         counts: Counters,
         congestion: Congestion,
-        next_hop: Callable[[NodeId], PeerLink | None],
         send_payload: Callable[[NodeId, PluginPayload], Sent],
+        is_preferred_peer: Callable[[NodeId], bool],
     ) -> None:
         self._exchange = exchange
         self._keystore = keystore
         self._clock = clock
         self._counts = counts
         self._congestion = congestion
-        self._next_hop = next_hop
+        self._next_hop = congestion.next_hop
         self._send_payload = send_payload
         self._receivers: dict[bytes, DatagramReceiver] = {}
         self._halves: OrderedDict[NodeId, _Half] = OrderedDict()
-        self._exchanges = TokenBucket(EXCHANGES_A_SECOND, EXCHANGES_BURST, clock.now())
+        self._is_preferred_peer = is_preferred_peer
+        self._exchanges = {
+            preferred: TokenBucket(EXCHANGES_A_SECOND, EXCHANGES_BURST, clock.now()) for preferred in (True, False)
+        }
         self._sweep_is_set = False
 
     # --- for plugins
@@ -148,7 +151,7 @@ class DatagramTraffic:
     def exchange(self, src: NodeId, message: bytes) -> None:
         """Take a message of an exchange that came sealed from `src`."""
         known = self._keystore.identity(src)
-        if known is None or self._keystore.is_blocked(src) or not self._exchanges.take(self._clock.now()):
+        if known is None or self._keystore.is_blocked(src) or (is_offer(message) and not self._may_exchange(src)):
             self._counts.count("dropped_key_exchanges")
             return
         try:
@@ -219,8 +222,12 @@ class DatagramTraffic:
 
     def _offer_anew(self, src: NodeId, now: float) -> None:
         """The peer may not know that this node has no such keys, since it was started again; a relay can lie about `src`."""
-        if self._exchange.is_due(src, now) and self._exchanges.take(now):
+        if self._exchange.is_due(src, now) and self._may_exchange(src):
             self._offer(src, now)
+
+    def _may_exchange(self, peer: NodeId) -> bool:
+        """Strangers cannot use up what configured peers and contacts may ask for."""
+        return self._exchanges[self._is_preferred_peer(peer)].take(self._clock.now())
 
     def _confirm(self, dst: NodeId) -> None:
         """Let the peer see that the keys work, so that it uses them, too."""

@@ -149,8 +149,8 @@ class Node:
             clock,
             self.counts,
             self._congestion,
-            self._next_hop,
             self._frames.send,
+            self._is_preferred_peer,
         )
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads

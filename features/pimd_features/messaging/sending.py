@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from pimd.contract import KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, seal_for
+from pimd.contract import KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, Sent, seal_for
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
@@ -36,6 +36,8 @@ class Sender:
         self._wake = asyncio.Event()
         self._last_expiry_check = ctx.clock.now() - EXPIRY_CHECK_S
         self._owed: set[NodeId] = set()
+        self._congested: set[NodeId] = set()
+        """Peers towards whom there was no room; a task waits for each."""
 
     def wake(self) -> None:
         """Something is ready, or time passed."""
@@ -71,7 +73,7 @@ class Sender:
     async def _send_what_is_ready(self) -> None:
         self._outbox.tick(self._ctx.clock.now())
         for peer in self._outbox.peers():
-            if self._mesh.route(peer) is None:
+            if peer in self._congested or self._mesh.route(peer) is None:
                 continue
             handed_over: list[MessageId] = []
             while (message := self._outbox.take(peer)) is not None:
@@ -82,7 +84,7 @@ class Sender:
                 await self.note(peer, handed_over, "sent")
 
     async def _hand_over(self, message: Outgoing) -> bool:
-        """Send one; False when the peer cannot be reached now."""
+        """Send one; False when the peer cannot be reached, or there is no room, now."""
         try:
             frame = await self._frame(message)
         except DatabaseError:
@@ -91,11 +93,21 @@ class Sender:
         if frame is None:
             self._outbox.remove(message.peer, message.id)  # deleted meanwhile
             return True
-        if not await self._ctx.control.send_routed(message.peer, frame):
+        sent = await self._ctx.control.send_routed(message.peer, frame)
+        if not sent:
             self._outbox.put_back(message)
+            if sent is Sent.CONGESTED and message.peer not in self._congested:
+                self._congested.add(message.peer)
+                self._ctx.spawn(f"room towards {message.peer.short}", self._wait_for_room(message.peer))
             return False
         self._outbox.sent(message, self._ctx.clock.now())
         return True
+
+    async def _wait_for_room(self, peer: NodeId) -> None:
+        """Go on with a peer's messages when there is room; without a route `appeared` does."""
+        await self._ctx.control.ready(peer)
+        self._congested.discard(peer)
+        self.wake()
 
     async def _frame(self, message: Outgoing) -> PluginPayload | None:
         sealed = await self._store.sealed(message)

@@ -117,8 +117,13 @@ class Party:
     config: AirConfig = field(default_factory=AirConfig)
     plugin: MessagingPlugin | None = None
     events: list[BaseModel] = field(default_factory=list)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether a frame finds room; set at first."""
     settings: MessagingSettings = field(default_factory=MessagingSettings)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.room.set()
 
     @property
     def id(self) -> NodeId:
@@ -153,10 +158,13 @@ class Party:
             return Sent.NO_ROUTE
         if known is None or known.card is None:
             return Sent.NO_CARD
+        if not self.room.is_set():
+            return Sent.CONGESTED
         self.air.send(self.id, dst, frame)
         return Sent.SENT
 
     async def ready(self, dst: NodeId) -> bool:
+        await self.room.wait()
         return dst in self.mesh.routed
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -351,3 +351,16 @@ async def test_an_unknown_kind_of_payload_harms_nobody(party: MakeParty) -> None
     alice, bob = await pair(party)
     await bob.running.handle_payload(alice.id, "messaging.other", b"x")
     assert PluginPayload("messaging.msg", b"").kind in bob.running.payload_kinds
+
+
+async def test_a_message_that_finds_no_room_stays_pending_and_leaves_when_there_is_some(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    alice.room.clear()
+    sent = await alice.say(bob, "later")
+    await settle(alice.air)
+    assert [message.status for message in await alice.messages(bob)] == ["pending"]
+    assert await bob.messages(alice) == []
+    alice.room.set()
+    await settle(alice.air)
+    assert [(message.id, message.status) for message in await alice.messages(bob)] == [(sent.id, "delivered")]
+    assert [message.body for message in await bob.messages(alice)] == ["later"]

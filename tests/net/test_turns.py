@@ -1,0 +1,81 @@
+"""What links bring is taken apart in slices of one budget a turn, so that everybody else has a turn, too."""
+
+import asyncio
+from collections import deque
+
+from pimd.net.turns import BUDGET_S, SLICE_S, Turns
+
+
+class Work:
+    """A link with so many pieces of work, each of which takes a tenth of a slice."""
+
+    def __init__(self, world: "World", name: str, pieces: int) -> None:
+        self.world = world
+        self.name = name
+        self.pieces = pieces
+
+    def read(self) -> None:
+        """Bytes came."""
+        if self.world.turns.may_begin():
+            self.work()
+        else:
+            self.world.turns.wait(self)
+
+    def work(self) -> None:
+        while self.pieces:
+            self.world.now += SLICE_S / 10
+            self.pieces -= 1
+            self.world.done.append(self.name)
+            if self.world.turns.is_over and self.pieces:
+                self.world.turns.wait(self)
+                return
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.done: deque[str] = deque()
+        self.turns = Turns(lambda: self.now)
+
+    async def turn(self) -> float:
+        """Let the loop turn once; return what that cost."""
+        before = self.now
+        await asyncio.sleep(0)
+        return self.now - before
+
+
+async def test_a_link_with_little_to_do_is_done_at_once() -> None:
+    world = World()
+    Work(world, "a", 3).read()
+    assert list(world.done) == ["a"] * 3
+
+
+async def test_no_turn_costs_more_than_the_budget_and_a_slice_and_all_is_done_in_the_end() -> None:
+    world = World()
+    links = [Work(world, str(number), 100) for number in range(20)]
+    for link in links:
+        link.read()
+    costs = [world.now]
+    while any(link.pieces for link in links):
+        costs.append(await world.turn())
+    assert max(costs) <= BUDGET_S + SLICE_S + 1e-9
+    assert len(world.done) == 2000
+
+
+async def test_a_link_with_one_frame_waits_for_one_slice_of_each_other_at_most() -> None:
+    world = World()
+    for number in range(20):
+        Work(world, f"busy {number}", 1000).read()
+    Work(world, "quiet", 1).read()
+    while "quiet" not in world.done:
+        await world.turn()
+    first_turn = BUDGET_S / SLICE_S
+    assert len(world.done) <= (first_turn + 20) * 11 + 1
+
+
+async def test_time_that_stands_still_never_ends_a_slice() -> None:
+    turns = Turns(lambda: 7.0)
+    assert turns.may_begin()
+    assert not turns.is_over
+    await asyncio.sleep(0)
+    assert turns.may_begin()
