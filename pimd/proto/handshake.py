@@ -19,8 +19,15 @@ CIPHERS: dict[int, Cipher] = {0x02: "ChaChaPoly", 0x12: "AESGCM"}
 MESSAGE_LIMIT = 1024
 AGENT_LIMIT = 64
 _PROOF_SIZE = KEY_SIZE + SIGNATURE_SIZE
-_EXT_AGENT, _EXT_PORT = 1, 2
+ABILITY_CLASSES = 1
+"""Takes frames of the classes datagram and stream."""
+ABILITY_HOPS = 2
+"""Reads Routes whose entries carry hops."""
+ABILITIES = ABILITY_CLASSES | ABILITY_HOPS
+"""What this node announces."""
+_EXT_AGENT, _EXT_PORT, _EXT_ABILITIES = 1, 2, 3
 _PORT = struct.Struct(">H")
+_ABILITIES = struct.Struct(">I")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class LinkConfig:
     expected: NodeId | None = None
     """Who must answer at a dialled address."""
     rekey: RekeyLimits = field(default_factory=RekeyLimits)
+    abilities: int = ABILITIES
+    """Bits of `ABILITY_*`; none is what a node says that knows of no abilities."""
 
     def expecting(self, node_id: NodeId | None) -> "LinkConfig":
         """Return the same with `expected` set."""
@@ -52,6 +61,8 @@ class LinkPeer:
     agent: str
     """A stranger's text, at most 64 characters."""
     listen_port: int | None
+    abilities: int = 0
+    """Bits of `ABILITY_*`, unknown ones included."""
 
 
 def preamble(cipher: Cipher) -> bytes:
@@ -105,6 +116,8 @@ class Handshake:
         items = [(_EXT_AGENT, self._config.agent.encode()[:AGENT_LIMIT])]
         if self._config.listen_port:
             items.append((_EXT_PORT, _PORT.pack(self._config.listen_port)))
+        if self._config.abilities:
+            items.append((_EXT_ABILITIES, _ABILITIES.pack(self._config.abilities)))
         proof = self._identity.ed25519_pub + self._identity.link_proof_signature + tlv.build(items)
         return self._noise.write_message(proof)
 
@@ -124,7 +137,14 @@ class Handshake:
             raise WrongPeer("the other end is this very node")
         if self._config.expected is not None and node_id != self._config.expected:
             raise WrongPeer(f"it is {node_id}, not {self._config.expected} as expected")
-        return LinkPeer(node_id, ed25519_pub, static, _agent(items.get(_EXT_AGENT, b"")), _port(items.get(_EXT_PORT)))
+        return LinkPeer(
+            node_id,
+            ed25519_pub,
+            static,
+            _agent(items.get(_EXT_AGENT, b"")),
+            _port(items.get(_EXT_PORT)),
+            _abilities(items.get(_EXT_ABILITIES)),
+        )
 
     def split(self) -> tuple[CipherState, CipherState]:
         """Return the sending and the receiving cipher."""
@@ -138,3 +158,7 @@ def _agent(raw: bytes) -> str:
 
 def _port(raw: bytes | None) -> int | None:
     return int(_PORT.unpack(raw)[0]) if raw is not None and len(raw) == _PORT.size else None
+
+
+def _abilities(raw: bytes | None) -> int:
+    return int(_ABILITIES.unpack(raw)[0]) if raw is not None and len(raw) == _ABILITIES.size else 0

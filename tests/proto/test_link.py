@@ -14,7 +14,7 @@ from noise.connection import Keypair, NoiseConnection
 from pimd.ids import NodeId
 from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload, SeqRequest
 from pimd.proto.frames import MeshData, decode_frame, encode_frame
-from pimd.proto.handshake import LinkConfig, preamble
+from pimd.proto.handshake import ABILITY_CLASSES, ABILITY_HOPS, LinkConfig, preamble
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
@@ -95,6 +95,14 @@ def test_the_agent_and_port_of_the_proof_are_told() -> None:
     pair = Pair(LinkConfig(agent="pimd/0.1.0", listen_port=9100)).run()
     assert pair.bob.peer is not None
     assert (pair.bob.peer.agent, pair.bob.peer.listen_port) == ("pimd/0.1.0", 9100)
+
+
+def test_each_end_is_told_the_abilities_of_the_other_unknown_ones_included() -> None:
+    pair = Pair(LinkConfig(abilities=ABILITY_HOPS | 1 << 31)).run()
+    assert pair.bob.peer is not None
+    assert pair.alice.peer is not None
+    assert pair.bob.peer.abilities == ABILITY_HOPS | 1 << 31
+    assert pair.alice.peer.abilities == ABILITY_HOPS | ABILITY_CLASSES
 
 
 @pytest.mark.parametrize("handshake", [b"GET ", b"PIM\x01", b"PIM\x00", b"PIN\x02"])
@@ -376,6 +384,47 @@ def test_a_foreign_acceptor_completes_the_handshake(psk: bytes | None) -> None:
     assert noise.read_message(unframe(bytes(alice.data_to_send(0.0))))[:32] == ALICE.ed25519_pub
     alice.receive(framed(bytes(noise.encrypt(encode_frame(HELLO)))), 0.0)
     assert events(alice) == [Up(), FrameReceived(HELLO)]
+
+
+WITHOUT_ABILITIES = [b"", b"\x03\x00\x02\xff\xff", b"\x03\x00\x05\xff\xff\xff\xff\xff", b"\x04\x00\x04\x00\x00\x00\x03"]
+"""No item of type 3, too short a one, too long a one, one of a type that nobody knows."""
+
+
+@pytest.mark.parametrize("ext", WITHOUT_ABILITIES)
+def test_a_dialler_that_announces_nothing_has_no_abilities_and_its_link_comes_up(ext: bytes) -> None:
+    bob = link(Role.ACCEPTOR, BOB)
+    noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
+    bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b""))), 0.0)
+    noise.read_message(unframe(bob.data_to_send()))
+    bob.receive(framed(bytes(noise.write_message(proof(ALICE) + ext))), 0.0)
+    authenticated = bob.next_event()
+    assert isinstance(authenticated, Authenticated)
+    assert authenticated.peer.abilities == 0
+    bob.accept(0.0)
+    assert bob.state is State.UP
+
+
+@pytest.mark.parametrize("ext", WITHOUT_ABILITIES)
+def test_an_acceptor_that_announces_nothing_has_no_abilities_and_its_link_comes_up(ext: bytes) -> None:
+    alice = link(Role.DIALLER, ALICE)
+    noise = foreign(initiator=False, cipher="AESGCM", psk=None, identity=BOB)
+    noise.read_message(unframe(alice.data_to_send()[4:]))
+    alice.receive(framed(bytes(noise.write_message(proof(BOB) + ext))), 0.0)
+    authenticated = alice.next_event()
+    assert isinstance(authenticated, Authenticated)
+    assert authenticated.peer.abilities == 0
+    alice.accept(0.0)
+    noise.read_message(unframe(alice.data_to_send()))
+    alice.receive(framed(bytes(noise.encrypt(encode_frame(HELLO)))), 0.0)
+    assert alice.state is State.UP
+
+
+def test_who_has_no_abilities_says_nothing_of_them() -> None:
+    for abilities, item in ((0, b""), (ABILITY_CLASSES | ABILITY_HOPS, b"\x03\x00\x04\x00\x00\x00\x03")):
+        bob = link(Role.ACCEPTOR, BOB, LinkConfig(abilities=abilities))
+        noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
+        bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b""))), 0.0)
+        assert noise.read_message(unframe(bob.data_to_send()))[96:] == b"\x01\x00\x00" + item
 
 
 def test_a_payload_in_message_1_is_refused() -> None:
