@@ -45,15 +45,12 @@ class RouteInfo:
     destination: NodeId
     next_hop: NodeId
     metric: int
-    """256 for each hop."""
+    """The sum of what the links of the way cost, at least 256 each."""
     seq: int
     learned_at: float
     """Monotonic seconds of the last refresh."""
-
-    @property
-    def hops(self) -> int:
-        """1 for a neighbour."""
-        return max(1, self.metric // 256)
+    hops: int
+    """How many links its way has: 1 for a neighbour, 255 also for more; told by the next hop."""
 
 
 @dataclass(frozen=True)

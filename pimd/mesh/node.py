@@ -56,7 +56,7 @@ from pimd.proto.frames import (
     SeqRequest,
     SignedPeerInfo,
 )
-from pimd.proto.handshake import LinkConfig, LinkPeer
+from pimd.proto.handshake import ABILITY_HOPS, LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.key_exchange import KeyExchange
 from pimd.proto.mesh_secret import MeshSecret
@@ -361,7 +361,8 @@ class Node:
         self._congestion.links_changed()
         self.counts.count("links_opened")
         self._cards.greet(link)
-        self._routing.link_up(link, link.peer_id, self._clock.now())
+        hops = bool(link.abilities & ABILITY_HOPS)
+        self._routing.link_up(link, link.peer_id, self._clock.now(), link.cost, hops=hops)
         self._routing_driver.pump()
         self._dialler.linked(link.peer_id)
         self._dialler.links_changed()
@@ -496,4 +497,4 @@ class Node:
 
 
 def _route_info(route: Route[PeerLink]) -> RouteInfo:
-    return RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at)
+    return RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at, route.hops)

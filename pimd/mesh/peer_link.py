@@ -9,6 +9,7 @@ from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
 from pimd.proto.traffic import TrafficClass
+from pimd.proto.route_table import LINK_COST
 
 
 class PeerLink:
@@ -18,6 +19,8 @@ class PeerLink:
         self.driver = driver
         self.entry = entry
         self.cards = LinkCards(now)
+        self.cost = LINK_COST
+        """What routing adds to a metric for this link, at least 256."""
         self.full_table_read = False
         self.is_up = False
         self.was_up = False
@@ -42,6 +45,12 @@ class PeerLink:
     def is_proven(self) -> bool:
         """Whether `peer_id` is set."""
         return self._peer_id is not None
+
+    @property
+    def abilities(self) -> int:
+        """What the peer announced in its proof; 0 before."""
+        peer = self.driver.link.peer
+        return peer.abilities if peer is not None else 0
 
     @property
     def dialled(self) -> bool:

@@ -1,6 +1,16 @@
-"""Distance-vector routing in the manner of Babel (RFC 8966), sans-IO (docs/protocol.md, "Routing").
+"""Distance-vector routing in the manner of Babel, sans-IO (docs/protocol.md, "Routing"); sections are those of RFC 8966.
 
 Feed it links, frames, cards and time; take frames, wishes for cards and changes of routes. `L` names a link.
+
+Where it differs, and why:
+
+* A destination is a NodeId, which is the router-id too. So the feasibility distance is one a destination (3.2.5 has one for each
+  prefix and router-id), and no prefix covers another: there is no hold time (3.5.4, 2.8).
+* Links are reliable, ordered and tell when they end: no acknowledgements (3.3), no Hello and IHU (3.4). An entry lives as long
+  as its link, and what a full table does not repeat is gone.
+* A sequence number is that of the destination's signed card, 64 bits that never wrap (3.2.1). An entry with a higher one is
+  deferred until the card is here: a neighbour could raise it otherwise, and win every comparison.
+* Entries below the cost of a link are refused for all but the neighbour itself: a liar cannot seem nearer than one hop from it.
 """
 
 import itertools
@@ -11,23 +21,27 @@ from pimd.ids import NodeId
 from pimd.proto.control import SeqRequest
 from pimd.proto.deferred_routes import DeferredRoutes
 from pimd.proto.destinations import Destinations
-from pimd.proto.frames import ENTRIES_A_RECORD, METRIC_RETRACTED, RouteEntry, Routes
-from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of
+from pimd.proto.frames import ENTRIES_A_RECORD, HOPS_MAX, METRIC_RETRACTED, RouteEntry, Routes
+from pimd.proto.neighbours import Neighbour
+from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of, is_improvement, told_alike
 from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
 
 FULL_TABLE_S = 30.0
+"""Periodic updates (3.7.1)."""
 EXPIRY_S = 105.0
+"""The expiry of an entry that is not refreshed (3.5.3), 3.5 periods as in appendix B."""
 SWEEP_S = 5.0
 DISTANCE_KEPT_S = 200.0
-"""How long after a route died its feasibility distance is kept."""
+"""How long after a route died its feasibility distance is kept (3.2.5); appendix B has 180 s."""
 GATHER_S = 0.002
 UPDATE_PAUSE_S = 0.2
 ASKED_S = 5.0
-"""A destination that was asked for this recently is told of at once."""
+"""A destination that was asked for this recently is told of at once: the answer to a request is forwarded so (3.8.1.2)."""
 CARD_WISH_S = 2.0
 WISHES_AT_ONCE = 200
 """Cards that one link is asked for in that time; the others wait their turn."""
 HOP_BUDGET = 255
+"""The hop count of a request (3.8.1.2)."""
 DESTINATION_LIMIT = 20_000
 ROOM_SHARE = 100
 """Looking for the neighbour with the most entries is paid for by a hundredth of them."""
@@ -48,17 +62,6 @@ class Change(NamedTuple, Generic[L]):
     destination: NodeId
     before: L | None
     after: L | None
-
-
-class _Neighbour:
-    """One link, and how far its peer's full table was read."""
-
-    __slots__ = ("node_id", "unrepeated")
-
-    def __init__(self, node_id: NodeId) -> None:
-        self.node_id = node_id
-        self.unrepeated: dict[NodeId, None] | None = None
-        """Of what was kept when its full table began, what that did not say again so far; so it never grows."""
 
 
 class Babel(Generic[L]):
@@ -84,7 +87,7 @@ class Babel(Generic[L]):
         self._card_seq = card_seq
         self._random = random
         self._relays = relays
-        self._links: dict[L, _Neighbour] = {}
+        self._links: dict[L, Neighbour[L]] = {}
         self._making_room: tuple[L | None, int] = (None, 0)
         """The neighbour that had the most entries, and how many of them go before others are looked at again."""
         self._metrics: dict[int, int] = {}
@@ -108,9 +111,12 @@ class Babel(Generic[L]):
 
     # --- what happens
 
-    def link_up(self, link: L, neighbour: NodeId, now: float) -> None:
-        """Begin with no entry, and with this node's full table for the peer."""
-        self._links[link] = _Neighbour(neighbour)
+    def link_up(self, link: L, neighbour: NodeId, now: float, cost: int = LINK_COST, *, hops: bool = False) -> None:
+        """Begin with no entry, and with this node's full table for the peer, which is told of `hops` when it reads them.
+
+        LocalProtocolError for a cost (3.4.3) below 256.
+        """
+        self._links[link] = Neighbour(neighbour, self.table.add_link(link, cost), cost, hops=hops)
         self._send_full_tables([link])
         for node_id in sorted(self.table.unselected()):
             self._starve(node_id, now, anew=False)
@@ -137,10 +143,7 @@ class Babel(Generic[L]):
                 self._apply(link, neighbour, waiting, now)
 
     def receive(self, link: L, routes: Routes, now: float) -> bool:
-        """Take part of a neighbour's table; True at the end of a full one. Of a link that is not up it is ignored.
-
-        What a whole full table did not say again is gone (RFC 8966 has no such rule: our links lose nothing).
-        """
+        """Take part of a neighbour's table (3.5.3); True at the end of a full one. Of a link that is not up it is ignored."""
         neighbour = self._links.get(link)
         if neighbour is None:
             return False
@@ -156,7 +159,7 @@ class Babel(Generic[L]):
         return True
 
     def seq_request(self, link: L, request: SeqRequest, now: float) -> None:
-        """Answer it, or pass it on."""
+        """Answer it, or pass it on (3.8.1.2); the destination issues a card, where 3.8.1.2 has it count up by one."""
         neighbour = self._links.get(link)
         if neighbour is None:
             return
@@ -169,7 +172,7 @@ class Babel(Generic[L]):
             return
         route = self.table.selected.get(request.destination)
         if route is not None and route.seq >= request.seq and route.next_hop != neighbour.node_id:
-            self._send(link, (entry_of(route),))
+            self._send(link, neighbour, (entry_of(route),))
             self.table.advertised(route.destination, route.seq, route.metric)
         elif request.hop_budget > 1:
             self._pass_on(link, neighbour.node_id, request, now)
@@ -216,10 +219,10 @@ class Babel(Generic[L]):
 
     # --- entries
 
-    def _take(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
-        node_id, seq, received = entry
-        held = self.table.of_link(link).get(node_id)
-        if held is not None and held.seq == seq and held.metric == received + LINK_COST:
+    def _take(self, link: L, neighbour: Neighbour[L], entry: RouteEntry, now: float) -> None:
+        node_id, seq, received, hops = entry
+        held = neighbour.entries.get(node_id)
+        if held is not None and held.seq == seq and held.metric == received + neighbour.cost and held.hops == hops + 1:
             held.learned_at = now  # by far the most frequent: nothing new
             if neighbour.unrepeated is not None:
                 neighbour.unrepeated.pop(node_id, None)
@@ -231,7 +234,7 @@ class Babel(Generic[L]):
         if received < LINK_COST and node_id != neighbour.node_id:
             self.dropped += 1
             return
-        if received + LINK_COST >= METRIC_RETRACTED:
+        if received + neighbour.cost >= METRIC_RETRACTED:
             self._retracted(link, node_id, now)
             return
         if seq > self._card_seq(node_id):
@@ -255,8 +258,9 @@ class Babel(Generic[L]):
             self._wish_at = min(self._wish_at, now + CARD_WISH_S)
         self._make_room(now)
 
-    def _apply(self, link: L, neighbour: _Neighbour, entry: RouteEntry, now: float) -> None:
-        node_id, seq, received = entry
+    def _apply(self, link: L, neighbour: Neighbour[L], entry: RouteEntry, now: float) -> None:
+        """Keep it and choose (3.5.3, 3.6). An unfeasible one is kept too, and asked about: it may be all that is left (3.8.2)."""
+        node_id, seq, received, hops = entry
         if len(self._lost_at) >= LOST_LIMIT and self._is_news(neighbour, node_id):
             self.dropped += 1
             return
@@ -264,20 +268,22 @@ class Babel(Generic[L]):
         if before is not None:  # thousands of entries share these, one object each would be most of their memory
             node_id = before.destination
             seq = before.seq if seq == before.seq else seq
-        metric = self._metrics.setdefault(received + LINK_COST, received + LINK_COST)
-        first = node_id not in self.table.of_link(link)
-        route = Route(node_id, neighbour.node_id, link, metric, seq, now)
+        metric = self._metrics.setdefault(received + neighbour.cost, received + neighbour.cost)
+        first = node_id not in neighbour.entries
+        route = Route(node_id, neighbour.node_id, link, metric, seq, min(hops + 1, HOPS_MAX), now)
         self.table.put(route)
         if before is None or before.link != link:
             if self.table.prefer(route):
                 self._chosen(node_id, before, route, now)
             elif before is None:
                 self._starve(node_id, now, anew=first)
+            else:
+                self._ask_for_better(before, [route])
         else:
             self._chosen(node_id, before, self.table.reselect(node_id), now)
         self._make_room(now)
 
-    def _is_news(self, neighbour: _Neighbour, node_id: NodeId) -> bool:
+    def _is_news(self, neighbour: Neighbour[L], node_id: NodeId) -> bool:
         """Whether this destination, other than the neighbour itself, was not heard of before."""
         known = node_id in self.table or self.table.feasibility_seq(node_id) is not None
         return not known and node_id != neighbour.node_id
@@ -324,7 +330,7 @@ class Babel(Generic[L]):
             self._chosen(node_id, before, self.table.reselect(node_id), now)
 
     def _chosen(self, node_id: NodeId, before: Route[L] | None, after: Route[L] | None, now: float) -> None:
-        """Tell everybody who needs to know what became of a destination."""
+        """Tell everybody who needs to know what became of a destination: triggered updates (3.7.2)."""
         if before is after:
             if after is None:
                 self._starve(node_id, now, anew=False)
@@ -336,12 +342,14 @@ class Babel(Generic[L]):
         if after is None:
             self._note_lost(node_id, now)
             self._pending[node_id] = None
-            self._flush_at = now  # retracted at once
+            self._flush_at = now  # retracted at once (3.7.2), and no neighbour is asked before it knows
             self._starve(node_id, now, anew=True)
             return
-        if before is None or (before.next_hop, before.seq, before.metric) != (after.next_hop, after.seq, after.metric):
+        if before is None or not told_alike(before, after):
             lost = node_id in self._lost_at or node_id in self._lost_untold
             self._schedule(node_id, now, urgent=before is None and lost)
+        if before is None or after.metric > before.metric:
+            self._ask_for_better(after, self.table.entries(node_id))
         if before is None:
             self._starving.discard(node_id)
             self._lost_at.pop(node_id, None)
@@ -383,10 +391,15 @@ class Babel(Generic[L]):
         self._flushed_at = now
         news = self._news(pending, self._links.values())
         for link, neighbour in self._links.items():
-            self._send(link, _for_peer(neighbour, news))
+            self._send(link, neighbour, neighbour.told(news))
 
-    def _news(self, destinations: Iterable[NodeId], to: Iterable[_Neighbour]) -> list[tuple[NodeId | None, RouteEntry]]:
-        """What these neighbours are told of destinations, each with the next hop that is not told; noted as put on the wire."""
+    def _news(
+        self, destinations: Iterable[NodeId], to: Iterable[Neighbour[L]]
+    ) -> list[tuple[NodeId | None, RouteEntry]]:
+        """What these neighbours are told of destinations, each with the next hop that is not told.
+
+        The feasibility distance is noted before it is sent (3.7.3), of finite metrics only: a retraction promises nothing.
+        """
         peers = {neighbour.node_id for neighbour in to}
         news: list[tuple[NodeId | None, RouteEntry]] = []
         for node_id in destinations:
@@ -401,19 +414,20 @@ class Babel(Generic[L]):
                     self.table.advertised(node_id, route.seq, route.metric)
         return news
 
-    def _send(self, link: L, entries: tuple[RouteEntry, ...]) -> None:
+    def _send(self, link: L, neighbour: Neighbour[L], entries: tuple[RouteEntry, ...]) -> None:
         for start in range(0, len(entries), ENTRIES_A_RECORD):
-            self._out.append((link, Routes(entries[start : start + ENTRIES_A_RECORD], first=False, last=False)))
+            part = entries[start : start + ENTRIES_A_RECORD]
+            self._out.append((link, Routes(part, first=False, last=False, hops=neighbour.hops)))
 
     def _send_full_tables(self, links: Iterable[L]) -> None:
         chosen = {link: self._links[link] for link in links}
         news = self._news((self._own_id, *self.table.selected), chosen.values())
         for link, neighbour in chosen.items():
-            entries = _for_peer(neighbour, news)
+            entries = neighbour.told(news)
             for start in range(0, len(entries), ENTRIES_A_RECORD):
                 part = entries[start : start + ENTRIES_A_RECORD]
                 last = start + ENTRIES_A_RECORD >= len(entries)
-                self._out.append((link, Routes(part, first=start == 0, last=last)))
+                self._out.append((link, Routes(part, first=start == 0, last=last, hops=neighbour.hops)))
 
     # --- requests
 
@@ -424,7 +438,7 @@ class Babel(Generic[L]):
             del self._asked_at[next(iter(self._asked_at))]
 
     def _starve(self, node_id: NodeId, now: float, *, anew: bool) -> None:
-        """Begin to ask for a destination without a route of which entries are known; at once when one just came."""
+        """Begin to ask for a destination without a route of which entries are known (3.8.2.1); at once when one just came."""
         if node_id not in self.table:
             return
         self._starving.add(node_id, now, anew=anew)
@@ -445,6 +459,17 @@ class Babel(Generic[L]):
         request = SeqRequest(node_id, seq, HOP_BUDGET, flood, request_id)
         asked = list(self._links) if flood else [route.link for route in self.table.entries(node_id)]
         self._out += [(link, request) for link in asked]
+
+    def _ask_for_better(self, current: Route[L], ways: Iterable[Route[L]]) -> None:
+        """Ask those neighbours, once, whose better way only the feasibility condition forbids (3.8.2.2).
+
+        Where all links cost the same there is none. A request that is lost costs until the next card.
+        """
+        for route in ways:
+            if route.seq == current.seq and is_improvement(route, current) and not self.table.is_feasible(route):
+                request_id = int(self._random() * 2**53)
+                request = SeqRequest(route.destination, route.seq + 1, HOP_BUDGET, flood=False, request_id=request_id)
+                self._out.append((route.link, request))
 
     def _pass_on(self, link: L, asker: NodeId, request: SeqRequest, now: float) -> None:
         if request.flood:
@@ -467,9 +492,3 @@ class Babel(Generic[L]):
                 self.deferred.to_end(link, node_id)
                 self._wishes.append((link, node_id))
         self._wish_at = now + CARD_WISH_S if self.deferred else float("inf")
-
-
-def _for_peer(neighbour: _Neighbour, news: list[tuple[NodeId | None, RouteEntry]]) -> tuple[RouteEntry, ...]:
-    """Split horizon: a route is not told to its own next hop."""
-    peer = neighbour.node_id
-    return tuple([entry for next_hop, entry in news if next_hop != peer])

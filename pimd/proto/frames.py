@@ -41,13 +41,18 @@ TTL_AT, FLAGS_AT = 37, 38
 """Where they stand in an encoded Data frame, its type included."""
 PAYLOAD_AT = 41
 
-_FIRST, _LAST = 1, 2
+_FIRST, _LAST, _HOPS = 1, 2, 4
 _MESH_HEAD = struct.Struct(">16s16sIBBH")
 _HEARTBEAT = struct.Struct(">QBH")
 _ROUTES_HEAD = struct.Struct(">BH")
 _ROUTE = struct.Struct(">16sQH")
-ENTRY_SIZE = _ROUTE.size
-"""Bytes of a route entry."""
+_ROUTE_WITH_HOPS = struct.Struct(">16sQHB")
+ENTRY_SIZE = _ROUTE_WITH_HOPS.size
+"""Bytes of a route entry, at the most."""
+METRIC_PER_HOP = 256
+"""What a hop counts for where none are told."""
+HOPS_MAX = 255
+"""Stands for more, too."""
 ENTRIES_A_RECORD = 1000
 
 
@@ -78,6 +83,8 @@ class RouteEntry(NamedTuple):
     destination: NodeId
     seq: int
     metric: int
+    hops: int = 0
+    """How many links its way has, at most `HOPS_MAX`; 0 for the advertiser itself and in a retraction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,8 @@ class Routes:
     entries: tuple[RouteEntry, ...]
     first: bool
     last: bool
+    hops: bool = False
+    """The entries tell hops on the wire; only for peers that announce `ABILITY_HOPS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +176,12 @@ def decode_frame(plaintext: bytes) -> Frame | UnknownFrame | UnknownControl:
 
 
 def _encode_routes(routes: Routes) -> bytes:
-    flags = (_FIRST if routes.first else 0) | (_LAST if routes.last else 0)
+    flags = (_FIRST if routes.first else 0) | (_LAST if routes.last else 0) | (_HOPS if routes.hops else 0)
     try:
-        entries = [_ROUTE.pack(*entry) for entry in routes.entries]
+        if routes.hops:
+            entries = [_ROUTE_WITH_HOPS.pack(*entry) for entry in routes.entries]
+        else:
+            entries = [_ROUTE.pack(destination, seq, metric) for destination, seq, metric, _ in routes.entries]
         return _ROUTES_HEAD.pack(flags, len(entries)) + b"".join(entries)
     except struct.error as error:
         raise LocalProtocolError(f"a value of Routes does not fit: {error}") from None
@@ -180,14 +192,19 @@ def _decode_routes(plaintext: bytes) -> Routes:
         raise DecodeError("Routes is cut short")
     flags, count = _ROUTES_HEAD.unpack_from(plaintext, 1)
     entries_at = 1 + _ROUTES_HEAD.size
-    if len(plaintext) != entries_at + count * _ROUTE.size:
+    form = _ROUTE_WITH_HOPS if flags & _HOPS else _ROUTE
+    if len(plaintext) != entries_at + count * form.size:
         raise DecodeError("Routes has another length than it says")
-    entries = tuple(
-        # The form guarantees the size of the id; checking it again for each of thousands shows in profiles.
-        RouteEntry(bytes.__new__(NodeId, destination), seq, metric)
-        for destination, seq, metric in _ROUTE.iter_unpack(memoryview(plaintext)[entries_at:])
-    )
-    return Routes(entries, bool(flags & _FIRST), bool(flags & _LAST))
+    rows = form.iter_unpack(memoryview(plaintext)[entries_at:])
+    # The form guarantees the size of the id; checking it again for each of thousands shows in profiles.
+    if flags & _HOPS:
+        entries = [RouteEntry(bytes.__new__(NodeId, row[0]), *row[1:]) for row in rows]
+    else:
+        entries = [
+            RouteEntry(bytes.__new__(NodeId, destination), seq, metric, metric // METRIC_PER_HOP)
+            for destination, seq, metric in rows
+        ]
+    return Routes(tuple(entries), bool(flags & _FIRST), bool(flags & _LAST), bool(flags & _HOPS))
 
 
 __all__ = [
@@ -195,6 +212,8 @@ __all__ = [
     "ENTRY_SIZE",
     "FLAG_CONTROL",
     "FLAG_SEALED",
+    "HOPS_MAX",
+    "METRIC_PER_HOP",
     "METRIC_RETRACTED",
     "PEER_INFO_REQUEST_LIMIT",
     "PLUGIN_BODY_LIMIT",

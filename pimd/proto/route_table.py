@@ -1,7 +1,7 @@
 """Entries, feasibility and selection: the part of routing that never sends (docs/protocol.md, "Routing").
 
-Loop-free by the feasibility condition of Babel (RFC 8966, section 2.4): an entry may be used only while it is better than
-everything this node ever put on the wire for that destination.
+Loop-free by the feasibility condition of Babel (RFC 8966, sections 2.4 and 3.5.1): an entry may be used only while it is better
+than everything this node ever put on the wire for that destination. Sections below are those of RFC 8966.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,13 @@ from typing import Generic, TypeVar
 
 from pimd.ids import NodeId
 from pimd.proto.destinations import Destinations
+from pimd.proto.errors import LocalProtocolError
 from pimd.proto.frames import RouteEntry
 
 LINK_COST = 256
+"""What a link costs unless its transport costs more; none may cost less."""
 HYSTERESIS = 32
-"""A change of route needs this much improvement, or the loss of the current one."""
+"""A change of route needs this much improvement, or the loss of the current one (appendix A.3 asks for some hysteresis)."""
 
 L = TypeVar("L")
 
@@ -21,29 +23,39 @@ L = TypeVar("L")
 class Route(Generic[L]):
     """One way to one destination; the selected one of each is used. A node may hold millions, so they are lean."""
 
-    __slots__ = ("destination", "learned_at", "link", "metric", "next_hop", "seq")
+    __slots__ = ("destination", "hops", "learned_at", "link", "metric", "next_hop", "seq")
 
     def __init__(
-        self, destination: NodeId, next_hop: NodeId, link: L, metric: int, seq: int, learned_at: float
+        self, destination: NodeId, next_hop: NodeId, link: L, metric: int, seq: int, hops: int, learned_at: float
     ) -> None:
         self.destination = destination
         self.next_hop = next_hop
         self.link = link
         self.metric = metric
-        """With the cost of the link to the neighbour; never 65535, a retraction is no entry."""
+        """With the cost of the link to the neighbour (3.5.2); never 65535, a retraction is no entry."""
         self.seq = seq
+        self.hops = hops
+        """With the link to the neighbour: 1 for the neighbour itself, at most `HOPS_MAX`."""
         self.learned_at = learned_at
         """When the neighbour last said so."""
 
 
 class RouteTable(Generic[L]):
-    """All entries of all links, and which of them is used."""
+    """All entries of all links (the route table, 3.2.6), feasibility distances (3.2.5), and which entry is used."""
 
     def __init__(self, kept: Destinations) -> None:
         self.selected: dict[NodeId, Route[L]] = {}
         self._kept = kept
         self._entries: dict[L, dict[NodeId, Route[L]]] = {}
+        self._costs: dict[L, int] = {}
         self._distances: dict[NodeId, tuple[int, int]] = {}
+
+    def add_link(self, link: L, cost: int) -> dict[NodeId, Route[L]]:
+        """Return what its peer advertises: nothing so far; LocalProtocolError for a cost below `LINK_COST`."""
+        if cost < LINK_COST:
+            raise LocalProtocolError(f"a link costs at least {LINK_COST}, not {cost}")
+        self._costs[link] = cost
+        return self._entries.setdefault(link, {})
 
     def __contains__(self, destination: NodeId) -> bool:
         return any(destination in of_link for of_link in self._entries.values())
@@ -65,7 +77,7 @@ class RouteTable(Generic[L]):
 
     def put(self, route: Route[L]) -> None:
         """Keep an entry, replacing what its link said before."""
-        of_link = self._entries.setdefault(route.link, {})
+        of_link = self._entries[route.link]
         if route.destination not in of_link:
             self._kept.hold(route.destination)
         of_link[route.destination] = route
@@ -83,6 +95,7 @@ class RouteTable(Generic[L]):
         for destination in gone:
             self.drop(link, destination)
         self._entries.pop(link, None)
+        self._costs.pop(link, None)
         return gone
 
     def feasibility_seq(self, destination: NodeId) -> int | None:
@@ -91,7 +104,7 @@ class RouteTable(Generic[L]):
         return None if distance is None else distance[0]
 
     def advertised(self, destination: NodeId, seq: int, metric: int) -> None:
-        """Note what was put on the wire: the best of it is the feasibility distance."""
+        """Note what was put on the wire: the best of it is the feasibility distance (3.7.3)."""
         held = self._distances.get(destination)
         if held is None or seq > held[0] or (seq == held[0] and metric < held[1]):
             self._distances[destination] = (seq, metric)
@@ -101,14 +114,14 @@ class RouteTable(Generic[L]):
         self._distances.pop(destination, None)
 
     def is_feasible(self, route: Route[L]) -> bool:
-        """Tell whether using the entry cannot make a loop."""
+        """Tell whether using the entry cannot make a loop (3.5.1); the metric that counts is the one received."""
         distance = self._distances.get(route.destination)
         if distance is None or route.seq > distance[0]:
             return True
-        return route.seq == distance[0] and route.metric - LINK_COST < distance[1]
+        return route.seq == distance[0] and route.metric - self._costs[route.link] < distance[1]
 
     def reselect(self, destination: NodeId) -> Route[L] | None:
-        """Choose again among all entries; return the choice."""
+        """Choose again among all entries; return the choice (3.6)."""
         best = self._best(destination, self.selected.get(destination))
         if best is None:
             self.selected.pop(destination, None)
@@ -119,7 +132,7 @@ class RouteTable(Generic[L]):
     def prefer(self, route: Route[L]) -> bool:
         """Choose an entry that just came, on another link than the selected one, if it is good enough."""
         current = self.selected.get(route.destination)
-        if current is not None and route.metric > current.metric - HYSTERESIS:
+        if current is not None and not is_improvement(route, current):
             return False
         if not self.is_feasible(route):
             return False
@@ -132,11 +145,22 @@ class RouteTable(Generic[L]):
             return None
         best = min(usable, key=lambda route: route.metric)
         current = next((route for route in usable if before is not None and route.link == before.link), None)
-        if current is not None and best.metric > current.metric - HYSTERESIS:
+        if current is not None and not is_improvement(best, current):
             return current
         return best
 
 
+def is_improvement(route: Route[L], current: Route[L]) -> bool:
+    """Whether it is worth a change."""
+    return route.metric <= current.metric - HYSTERESIS
+
+
+def told_alike(one: Route[L], other: Route[L]) -> bool:
+    """Whether neighbours are told the same of both, the same neighbours too."""
+    told = (one.next_hop, one.seq, one.metric, one.hops)
+    return told == (other.next_hop, other.seq, other.metric, other.hops)
+
+
 def entry_of(route: Route[L]) -> RouteEntry:
     """What a neighbour is told of a route."""
-    return RouteEntry(route.destination, route.seq, route.metric)
+    return RouteEntry(route.destination, route.seq, route.metric, route.hops)

@@ -56,6 +56,8 @@ class SendQueue:
         self._table: deque[bytes] = deque()
         """What is left of the newest full table."""
         self._in_table = False
+        self._hops = False
+        """Whether the peer is told of hops; the same for all Routes of a link."""
         self._sizes = dict.fromkeys(("answers", "cards", "routing"), 0)
         self.dropped_cards = 0
 
@@ -171,6 +173,7 @@ class SendQueue:
         self._table.append(encoded)
 
     def _put_entries(self, frame: Routes) -> None:
+        self._hops = frame.hops
         for entry in frame.entries:
             if self._routes.pop(entry.destination, None) is None:
                 self._grow_routing(ENTRY_SIZE)
@@ -180,7 +183,7 @@ class SendQueue:
         count = min(len(self._routes), ENTRIES_A_RECORD)
         entries = tuple(self._routes.popitem(last=False)[1] for _ in range(count))
         self._sizes["routing"] -= count * ENTRY_SIZE
-        return encode_frame(Routes(entries, first=False, last=False))
+        return encode_frame(Routes(entries, first=False, last=False, hops=self._hops))
 
     def _grow_routing(self, size: int) -> None:
         if self._sizes["routing"] + size > ROUTING_LIMIT:

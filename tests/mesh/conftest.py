@@ -15,7 +15,7 @@ from pimd.ids import NodeId
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy, PolicyName
 from pimd.net.network import TcpNetwork
-from pimd.proto.handshake import LinkConfig
+from pimd.proto.handshake import ABILITIES, LinkConfig
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
 from pimd.store.eviction import InUse
@@ -57,6 +57,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             authorized: tuple[NodeId, ...] = (),
             port: int = 0,
             relays: bool = True,
+            abilities: int = ABILITIES,
             identity: Identity | None = None,
             **keeps: int,
         ) -> Running:
@@ -65,7 +66,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, in_use, **keeps))
             identity = identity or Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
-            link = LinkConfig(psk=psk, agent="test/1")
+            link = LinkConfig(psk=psk, agent="test/1", abilities=abilities)
             config = NodeConfig(f"node-{who}", "127.0.0.1", port, link, relays=relays, secret=secret)
             node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
             await node.start(group)

@@ -7,6 +7,7 @@ import pytest
 
 from pimd.contract import PluginPayload, RouteFound, RouteLost
 from pimd.ids import NodeId
+from pimd.mesh import peer_link
 from pimd.proto.frames import MeshData
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
@@ -43,6 +44,29 @@ async def test_a_payload_travels_five_hops_with_its_proven_source(start_node: St
     middle = nodes[2].node.counters()
     assert middle["forwarded_frames"] == 1
     assert middle["forwarded_bytes"] > 0
+
+
+async def test_hops_are_counted_whatever_the_links_cost(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_link, "LINK_COST", 1024)
+    nodes = await line(start_node, 4)
+    await eventually(lambda: len(hops(nodes[0])) == 3)
+    found = [nodes[0].node.route(node.id) for node in nodes[1:]]
+    assert [(route.hops, route.metric) for route in found if route is not None] == [(1, 1024), (2, 2048), (3, 3072)]
+
+
+async def test_nodes_that_announce_no_abilities_are_told_no_hops_and_are_reached_as_before(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "LINK_COST", 512)
+    first, middle, last = await start_node(1, abilities=0), await start_node(2, abilities=0), await start_node(3)
+    await connect(first, middle)
+    await connect(middle, last)
+    await eventually(lambda: set(hops(first)) == {middle.id, last.id} and set(hops(last)) == {middle.id, first.id})
+    assert hops(first) == {middle.id: 1, last.id: 3}  # told a metric of 512, which counts as two
+    assert hops(last) == {middle.id: 1, first.id: 2}
+    queue = last.node.payloads.register("test", ["test.hello"])
+    assert first.node.send_routed(last.id, HELLO)
+    assert (await asyncio.wait_for(queue.get(), 10)).src == first.id
 
 
 async def test_a_node_that_does_not_relay_forwards_nothing_and_says_so(start_node: StartNode) -> None:

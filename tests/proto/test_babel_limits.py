@@ -6,7 +6,7 @@ from pimd.ids import NodeId
 from pimd.proto import babel
 from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
-from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
+from pimd.proto.frames import METRIC_PER_HOP, METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.seq_requests import FORWARD_PAUSE_S, REMEMBERED_IDS, SeenRequests
 from tests.proto.routing_node import name
 
@@ -25,7 +25,8 @@ def core(cards: dict[NodeId, int] | None = None, *, relays: bool = True) -> Babe
 
 
 def told(*entries: tuple[NodeId, int, int], first: bool = False, last: bool = False) -> Routes:
-    return Routes(tuple(RouteEntry(*entry) for entry in entries), first=first, last=last)
+    with_hops = [RouteEntry(node, seq, metric, metric // METRIC_PER_HOP) for node, seq, metric in entries]
+    return Routes(tuple(with_hops), first=first, last=last)
 
 
 def ask(destination: NodeId, seq: int, budget: int, id_: int, *, flood: bool = False) -> SeqRequest:
@@ -147,7 +148,7 @@ def test_a_route_is_not_told_to_its_next_hop_and_a_loss_is_told_to_all() -> None
     made.receive("near", told((FAR, 1, 256)), 1.0)
     made.tick(2.0)
     sent = [(link, frame.entries) for link, frame in made.outgoing() if isinstance(frame, Routes)]
-    assert sent == [("other", (RouteEntry(FAR, 1, 512),))]
+    assert sent == [("other", (RouteEntry(FAR, 1, 512, 2),))]
     made.receive("near", told((FAR, 1, METRIC_RETRACTED)), 3.0)
     assert made.deadline() == 3.0  # at once
     made.tick(3.0)

@@ -67,6 +67,16 @@ def test_a_newer_route_replaces_an_unsent_one() -> None:
     assert drained(queue) == [Routes((RouteEntry(BOB.node_id, 1, 99),), first=False, last=False)]
 
 
+def test_routes_keep_their_hops_while_they_wait() -> None:
+    queue = SendQueue()
+    entry = RouteEntry(BOB.node_id, 1, 1024, 2)
+    whole = Routes((entry,), first=True, last=True, hops=True)
+    single = Routes((entry,), first=False, last=False, hops=True)
+    queue.put(whole)
+    queue.put(single)
+    assert drained(queue) == [whole, single]
+
+
 def test_a_peer_that_does_not_read_its_answers_loses_the_link() -> None:
     queue = SendQueue()
     with pytest.raises(SendQueueOverflow):
@@ -107,7 +117,7 @@ def table(*entries: RouteEntry, first: bool, last: bool) -> Routes:
 
 def test_a_full_table_stays_whole_and_in_order() -> None:
     queue = SendQueue()
-    parts = [table(RouteEntry(NodeId(bytes([n]) * 16), 1, 256), first=n == 0, last=n == 3) for n in range(4)]
+    parts = [table(RouteEntry(NodeId(bytes([n]) * 16), 1, 256, 1), first=n == 0, last=n == 3) for n in range(4)]
     for part in parts:
         queue.put(part, 0.0)
     assert drained(queue) == parts
@@ -120,8 +130,8 @@ def test_a_newer_full_table_replaces_what_waits_of_an_older_one_and_of_single_en
     queue.put(table(entry, first=False, last=False), 0.0)
     queue.put(table(entry, first=True, last=False), 0.0)
     queue.put(table(entry, first=False, last=True), 0.0)
-    newer = table(RouteEntry(BOB.node_id, 2, 512), first=True, last=True)
-    after = table(RouteEntry(ALICE.node_id, 3, 512), first=False, last=False)
+    newer = table(RouteEntry(BOB.node_id, 2, 512, 2), first=True, last=True)
+    after = table(RouteEntry(ALICE.node_id, 3, 512, 2), first=False, last=False)
     queue.put(newer, 0.0)
     queue.put(after, 0.0)
     assert drained(queue) == [newer, after]

@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pimd.ids import NodeId
 from pimd.proto import cards, ecies, mesh_secret, sealed
 from pimd.proto.control import PluginPayload, SignedPeerInfo, UnknownControl, decode_control, encode_control
-from pimd.proto.errors import DecodeError, PayloadTooLarge
+from pimd.proto.errors import DecodeError, LocalProtocolError, PayloadTooLarge
 from pimd.proto.frames import (
+    ENTRIES_A_RECORD,
     CardsCutShort,
+    RouteEntry,
+    Routes,
     UnknownFrame,
     decode_frame,
     decode_mesh_data,
@@ -20,6 +24,7 @@ from pimd.proto.frames import (
     encode_mesh_data,
 )
 from pimd.proto.identity import Identity, is_low_order_x25519
+from pimd.proto.records import MAX_PLAINTEXT
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 V = json.loads((FOLDER / "pim_link_v2.json").read_text())
@@ -94,11 +99,52 @@ def test_whole_cards_before_one_cut_short_are_kept() -> None:
 
 
 def test_routes_and_heartbeats_round_trip() -> None:
-    for kind, body in (("07", V["routes"]["body"]), ("04", V["heartbeat"]["body"])):
+    for kind, body in (
+        ("07", V["routes"]["body"]),
+        ("07", V["routes_with_hops"]["body"]),
+        ("04", V["heartbeat"]["body"]),
+    ):
         raw = bytes.fromhex(kind + body)
         frame = decode_frame(raw)
         assert not isinstance(frame, UnknownFrame | UnknownControl)
         assert encode_frame(frame) == raw
+
+
+@pytest.mark.parametrize(("form", "hops"), [("routes", False), ("routes_with_hops", True)])
+def test_routes_are_written_and_read_byte_for_byte_in_both_forms(form: str, *, hops: bool) -> None:
+    row = V[form]
+    entries = [
+        (NodeId.parse(entry["destination"]), entry["seq"], entry["metric"], entry.get("hops", entry["metric"] // 256))
+        for entry in row["entries"]
+    ]
+    frame = Routes(tuple(RouteEntry(*entry) for entry in entries), first=row["first"], last=row["last"], hops=hops)
+    raw = bytes.fromhex("07" + row["body"])
+    assert encode_frame(frame) == raw
+    assert decode_frame(raw) == frame
+    for bad in [raw[:length] for length in range(1, len(raw))] + [raw + b"\0"]:
+        with pytest.raises(DecodeError):
+            decode_frame(bad)
+
+
+@pytest.mark.parametrize(("metric", "hops"), [(0, 0), (255, 0), (256, 1), (1023, 3), (65535, 255)])
+def test_without_hops_a_metric_counts_as_one_for_each_256(metric: int, hops: int) -> None:
+    told = Routes((RouteEntry(IDENTITIES["bob"].node_id, 1, metric, 77),), first=False, last=False)
+    read = decode_frame(encode_frame(told))
+    assert isinstance(read, Routes)
+    assert read.entries[0].hops == hops
+
+
+@pytest.mark.parametrize("hops", [False, True])
+def test_a_record_holds_a_thousand_routes(*, hops: bool) -> None:
+    entries = tuple(RouteEntry(NodeId(n.to_bytes(16)), 2**64 - 1, 65535, 255) for n in range(ENTRIES_A_RECORD))
+    raw = encode_frame(Routes(entries, first=True, last=True, hops=hops))
+    assert len(raw) <= MAX_PLAINTEXT
+    assert decode_frame(raw) == Routes(entries, first=True, last=True, hops=hops)
+
+
+def test_hops_that_do_not_fit_a_byte_are_refused() -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_frame(Routes((RouteEntry(IDENTITIES["bob"].node_id, 1, 256, 256),), first=False, last=False, hops=True))
 
 
 @given(st.binary(max_size=300))
@@ -110,7 +156,7 @@ def test_any_bytes_decode_to_what_encodes_back_or_are_refused(raw: bytes) -> Non
     if isinstance(frame, UnknownFrame | UnknownControl) or raw[:2] in {b"\x05\x07", b"\x05\x03", b"\x05\x0b"}:
         return  # unknown ones, and those with bits or numbers that read as something else
     if raw[0] == 7:
-        raw = raw[:1] + bytes([raw[1] & 3]) + raw[2:]
+        raw = raw[:1] + bytes([raw[1] & 7]) + raw[2:]
     assert encode_frame(frame) == raw
 
 

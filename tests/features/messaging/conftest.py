@@ -75,10 +75,10 @@ class AirMesh:
         self.topic: Topic[Any] = Topic()
 
     def routes(self) -> list[RouteInfo]:
-        return [RouteInfo(peer, peer, 256, 1, 0.0) for peer in sorted(self.routed)]
+        return [RouteInfo(peer, peer, 256, 1, 0.0, 1) for peer in sorted(self.routed)]
 
     def route(self, peer: NodeId) -> RouteInfo | None:
-        return RouteInfo(peer, peer, 256, 1, 0.0) if peer in self.routed else None
+        return RouteInfo(peer, peer, 256, 1, 0.0, 1) if peer in self.routed else None
 
     def subscribe(self) -> Subscription[Any]:
         return self.topic.subscribe()

@@ -47,7 +47,7 @@ class TableMesh:
         self.membership = Membership("open", None, None)
 
     def lead(self, destination: NodeId, via: NodeId, hops: int, learned_at: float = 1000.0) -> None:
-        self.table[destination] = RouteInfo(destination, via, 256 * hops, 1, learned_at)
+        self.table[destination] = RouteInfo(destination, via, 256 * hops, 1, learned_at, hops)
 
     def routes(self) -> list[RouteInfo]:
         return list(self.table.values())

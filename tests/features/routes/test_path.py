@@ -14,7 +14,7 @@ OWN, FIRST, SECOND, LAST = (node(number) for number in (1, 2, 3, 4))
 
 
 def path(hops: int = 3) -> Path:
-    return Path(OWN, RouteInfo(LAST, FIRST, 256 * hops, 1, 0.0))
+    return Path(OWN, RouteInfo(LAST, FIRST, 256 * hops, 1, 0.0, hops))
 
 
 def named(next_hop: NodeId | None) -> Answer:

@@ -54,7 +54,7 @@ class World:
 
     async def lead(self, destination: NodeId, hops: int) -> None:
         new = destination not in self.table
-        self.table[destination] = RouteInfo(destination, destination, 256 * hops, 1, 0.0)
+        self.table[destination] = RouteInfo(destination, destination, 256 * hops, 1, 0.0, hops)
         if new:
             self.topic.publish(RouteFound(destination))
         await self.settle()
