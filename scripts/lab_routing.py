@@ -1,6 +1,7 @@
 """Plays seeded routing scenarios (tests/proto/routing_scenarios.py) in several processes; exits 1 when one has a problem."""
 
 import argparse
+import functools
 import os
 import sys
 import time
@@ -14,19 +15,19 @@ SHARE = 100
 SAY_EVERY = 1000
 
 
-def play(seeds: range) -> Outcome:
+def play(seeds: range, *, uneven: bool) -> Outcome:
     """Sum up a share."""
     total = Outcome()
     for seed in seeds:
-        total.add(Scenario(seed).run())
+        total.add(Scenario(seed, uneven=uneven).run())
     return total
 
 
-def play_all(seeds: range, processes: int) -> Iterator[Outcome]:
+def play_all(seeds: range, processes: int, *, uneven: bool) -> Iterator[Outcome]:
     """Yield the outcome of each share, in order."""
     shares = [seeds[at : at + SHARE] for at in range(0, len(seeds), SHARE)]
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(play, shares)
+        yield from pool.map(functools.partial(play, uneven=uneven), shares)
 
 
 def main() -> None:
@@ -34,10 +35,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/lab-routing", description=__doc__)
     parser.add_argument("scenarios", type=int, nargs="?", default=2000, help="how many (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed (default: %(default)s)")
+    parser.add_argument(
+        "--uneven", action="store_true", help="links of different costs, nodes that know nothing of hops"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one a core")
     arguments = parser.parse_args()
     began, total = time.monotonic(), Outcome()
-    for outcome in play_all(range(arguments.first, arguments.first + arguments.scenarios), arguments.processes):
+    seeds = range(arguments.first, arguments.first + arguments.scenarios)
+    for outcome in play_all(seeds, arguments.processes, uneven=arguments.uneven):
         total.add(outcome)
         for problem in outcome.problems:
             print(problem, flush=True)

@@ -1,7 +1,7 @@
 """Nodes that do not follow the protocol. They hold their own keys only: no card of another's can be made, see `Sim.signed`."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pimd.ids import NodeId
 from pimd.proto.control import SeqRequest
@@ -20,9 +20,13 @@ class Liar(SimNode):
 
     lies = True
 
-    def __init__(self, sim: Sim, number: int, tricks: "Sequence[type[Trick]]") -> None:
+    def __init__(
+        self, sim: Sim, number: int, tricks: "Sequence[type[Trick]]", hops: Callable[[], int] | None = None
+    ) -> None:
         self.tricks: list[Trick] = []
-        super().__init__(sim, number)
+        self.hops = hops
+        """What it says of the length of a way; None tells nobody of hops."""
+        super().__init__(sim, number, announces_hops=hops is not None)
         self.tricks = [trick(self) for trick in tricks]
         self.period = sim.random.choice(PERIODS_S)
         sim.at(sim.now + self.period, self.act)
@@ -34,8 +38,14 @@ class Liar(SimNode):
             entries = list(message.entries)
             for trick in self.tricks:
                 entries = [trick.twist(entry) if entry.destination != self.id else entry for entry in entries]
-            message = Routes(tuple(entries), message.first, message.last)
+            message = self.with_false_hops(Routes(tuple(entries), message.first, message.last))
         self.say(cable, message)
+
+    def with_false_hops(self, routes: Routes) -> Routes:
+        if self.hops is None:
+            return routes
+        entries = tuple(entry._replace(hops=self.hops()) for entry in routes.entries)
+        return Routes(entries, routes.first, routes.last, hops=True)
 
     def say(self, cable: Cable, message: Message) -> None:
         """Without twisting it."""
@@ -56,7 +66,7 @@ class Liar(SimNode):
         return [node for node in self.cards if node != self.id]
 
     def announce(self, cable: Cable, entries: list[RouteEntry], *, whole: bool = False) -> None:
-        self.say(cable, Routes(tuple(entries), first=whole, last=whole))
+        self.say(cable, self.with_false_hops(Routes(tuple(entries), first=whole, last=whole)))
 
 
 class Trick:

@@ -1,6 +1,7 @@
 """A node of a simulated mesh: the real routing core, a plain model of cards and of their flood, and its ends of links."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pimd.ids import NodeId
@@ -8,7 +9,7 @@ from pimd.mesh.cards import SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST
 from pimd.mesh.rate import TokenBucket
 from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
-from pimd.proto.frames import Routes
+from pimd.proto.frames import METRIC_PER_HOP, Routes
 from pimd.proto.route_table import Route
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ REISSUE_S = 300.0
 
 def name(number: int) -> NodeId:
     return NodeId(number.to_bytes(16))
+
+
+def without_hops(routes: Routes) -> Routes:
+    """As they are decoded whose entries tell of none."""
+    entries = [entry._replace(hops=entry.metric // METRIC_PER_HOP) for entry in routes.entries]
+    return replace(routes, entries=tuple(entries))
 
 
 class SimCard(NamedTuple):
@@ -39,12 +46,26 @@ Message = Routes | SeqRequest | SimCard | Ask
 class Cable:
     """One direction of a link, as its sending end sees it; what is sent arrives in order."""
 
-    __slots__ = ("arrives_at", "back", "dst", "given", "has", "latency", "life", "returned", "src", "taken", "up")
+    __slots__ = (
+        "arrives_at",
+        "back",
+        "cost",
+        "dst",
+        "given",
+        "has",
+        "latency",
+        "life",
+        "returned",
+        "src",
+        "taken",
+        "up",
+    )
 
-    def __init__(self, src: "SimNode", dst: "SimNode", latency: float) -> None:
+    def __init__(self, src: "SimNode", dst: "SimNode", latency: float, cost: int) -> None:
         self.src = src
         self.dst = dst
         self.latency = latency
+        self.cost = cost
         self.back = self
         self.up = True
         self.life = dst.lives
@@ -62,6 +83,11 @@ class Cable:
         """Until the far end crashes, also when the link was cut before and this end has not noticed either."""
         return self.dst.alive and self.dst.lives == self.life
 
+    @property
+    def tells_hops(self) -> bool:
+        """Whether Routes on it carry hops: only between two nodes that announce so."""
+        return self.src.announces_hops and self.dst.announces_hops
+
     def joins(self, one: "SimNode", other: "SimNode") -> bool:
         return (self.src is one and self.dst is other) or (self.src is other and self.dst is one)
 
@@ -72,12 +98,15 @@ class SimNode:
     lies = False
     core_type: type[Babel[Cable]] = Babel
 
-    def __init__(self, sim: "Sim", number: int, *, relays: bool = True, clock_error_ms: int = 0) -> None:
+    def __init__(
+        self, sim: "Sim", number: int, *, relays: bool = True, clock_error_ms: int = 0, announces_hops: bool = True
+    ) -> None:
         self.sim = sim
         self.number = number
         self.id = name(number)
         self.relays = relays
         self.clock_error_ms = clock_error_ms
+        self.announces_hops = announces_hops
         self.alive = False
         self.lives = 0
         self.highest = 0
@@ -121,7 +150,7 @@ class SimNode:
     def up(self, cable: Cable) -> None:
         self.links[cable] = None
         self.send(cable, SimCard(self.id, self.highest))
-        self.core.link_up(cable, cable.dst.id, self.sim.now)
+        self.core.link_up(cable, cable.dst.id, self.sim.now, cable.cost, hops=cable.tells_hops)
         self.step()
 
     def down(self, cable: Cable) -> None:
@@ -138,7 +167,7 @@ class SimNode:
             return
         now = self.sim.now
         if isinstance(message, Routes):
-            self.core.receive(cable, message, now)
+            self.core.receive(cable, message if message.hops else without_hops(message), now)
         elif isinstance(message, SimCard):
             self.take_card(cable, message)
         elif isinstance(message, Ask):

@@ -14,6 +14,7 @@ from pimd.ids import NodeId
 from pimd.proto import babel
 from pimd.proto.babel import Babel
 from pimd.proto.frames import Routes
+from pimd.proto.route_table import LINK_COST
 from tests.proto.routing_node import Cable, Message, SimCard, SimNode
 
 
@@ -37,6 +38,10 @@ class Sim:
         """Cards whose signature does not hold."""
         self.messages = 0
         self.last_notice = 0.0
+        self.cost: Callable[[], int] = lambda: LINK_COST
+        """What the next new link costs, both ways."""
+        self.slack = 0
+        """By how much at each hop a way may be worse than the best without being left for it."""
         self.changed = 0
         """Grows with every change of a next hop."""
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -60,8 +65,10 @@ class Sim:
 
     # --- nodes and links
 
-    def add(self, *, relays: bool = True, clock_error_ms: int = 0) -> SimNode:
-        node = SimNode(self, len(self.nodes) + 1, relays=relays, clock_error_ms=clock_error_ms)
+    def add(self, *, relays: bool = True, clock_error_ms: int = 0, announces_hops: bool = True) -> SimNode:
+        node = SimNode(
+            self, len(self.nodes) + 1, relays=relays, clock_error_ms=clock_error_ms, announces_hops=announces_hops
+        )
         self.nodes.append(node)
         return node
 
@@ -91,7 +98,8 @@ class Sim:
                 end.lost_links.append((far, latency))
         if not (one.alive and other.alive) or self.linked(one, other):
             return
-        there, back = Cable(one, other, latency), Cable(other, one, latency)
+        cost = self.cost()
+        there, back = Cable(one, other, latency, cost), Cable(other, one, latency, cost)
         there.back, back.back = back, there
         self.cables.append(there)
         self.noticed_at(self.now)

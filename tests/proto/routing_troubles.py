@@ -1,8 +1,11 @@
 """A simulated mesh of any shape, and what happens to it."""
 
+import random
 from collections.abc import Callable
 
 from pimd.proto import babel
+from pimd.proto.frames import HOPS_MAX
+from pimd.proto.route_table import HYSTERESIS, LINK_COST
 from tests.proto.routing_liars import TRICKS, Liar, MadeUp
 from tests.proto.routing_node import Cable, SimNode
 from tests.proto.routing_shapes import SHAPES
@@ -15,6 +18,9 @@ CROWDED_SHARE = 0.1
 """Of the meshes with liars, those whose nodes have hardly more room than they need."""
 SPARE_ROOM = 30
 CLOCK_ERRORS_MS = (0, 0, 0, -(10**9), 10**9)
+DEAREST_LINK = 1024
+OLD_SHARE = 0.3
+"""Of the nodes, those that do not announce hops, in meshes that have such."""
 LONG_S = 250.0
 """Longer than anybody remembers."""
 
@@ -22,9 +28,13 @@ LONG_S = 250.0
 class Mesh:
     """Made from a seed; troubles are drawn from the same stream of random numbers."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, uneven: bool = False) -> None:
         self.sim = Sim(seed)
         self.rng = self.sim.random
+        self.uneven = uneven
+        self.costs = random.Random(f"{seed} costs")
+        """A stream of its own, so that a seed makes the same mesh whatever its links cost."""
+        self.old_share = 0.0
         self.disturbances = 0
         self.gone: list[tuple[SimNode, SimNode]] = []
         """Pairs whose link was cut for good, so far."""
@@ -34,6 +44,8 @@ class Mesh:
 
     def build(self) -> None:
         rng, sim = self.rng, self.sim
+        if self.uneven:
+            self.draw_costs()
         count = self.draw_count()
         edges = rng.choice(SHAPES)(rng, count)
         liars = set(rng.sample(range(count), rng.choice([1, 1, 2]))) if rng.random() < LIARS_SHARE else set()
@@ -42,7 +54,11 @@ class Mesh:
             if number in liars:
                 self.add_liar()
             else:
-                sim.add(relays=rng.random() > 0.1, clock_error_ms=rng.choice(CLOCK_ERRORS_MS))
+                sim.add(
+                    relays=rng.random() > 0.1,
+                    clock_error_ms=rng.choice(CLOCK_ERRORS_MS),
+                    announces_hops=self.costs.random() >= self.old_share,
+                )
         self.honest = [node for node in sim.nodes if not node.lies]
         self.liars = [node for node in sim.nodes if node.lies]
         self.choose_latencies(count)
@@ -55,6 +71,13 @@ class Mesh:
             return rng.randint(20, 40)
         return rng.choice([rng.randint(4, 10), rng.randint(4, 10), rng.randint(4, 14), rng.randint(8, 20)])
 
+    def draw_costs(self) -> None:
+        """In steps that no hysteresis hides, or any; of some meshes some nodes know nothing of hops."""
+        step = self.costs.choice([1, HYSTERESIS])
+        self.sim.slack = 0 if step == HYSTERESIS else HYSTERESIS - 1
+        self.sim.cost = lambda: step * self.costs.randint(LINK_COST // step, DEAREST_LINK // step)
+        self.old_share = self.costs.choice([0.0, OLD_SHARE])
+
     @property
     def room(self) -> int:
         """How many destinations a node may keep."""
@@ -65,7 +88,8 @@ class Mesh:
         tricks = rng.sample(TRICKS, rng.choice([1, 1, 2, 3]))
         if self.crowded and MadeUp not in tricks:
             tricks.append(MadeUp)
-        sim.nodes.append(Liar(sim, len(sim.nodes) + 1, tricks))
+        hops = (lambda: self.costs.randint(0, HOPS_MAX)) if self.uneven else None
+        sim.nodes.append(Liar(sim, len(sim.nodes) + 1, tricks, hops))
 
     def choose_latencies(self, count: int) -> None:
         """Mostly so that no way at all takes longer than a second; sometimes a few hops do already."""

@@ -21,6 +21,12 @@ def test_some_scenarios(part: int) -> None:
         assert Scenario(seed).run().problems == []
 
 
+@pytest.mark.parametrize("part", range(4))
+def test_some_scenarios_of_links_that_cost_different_amounts(part: int) -> None:
+    for seed in range(part, 200, 4):
+        assert Scenario(seed, uneven=True).run().problems == []
+
+
 def test_a_card_that_is_asked_for_on_a_slow_link_may_take_its_time() -> None:
     outcome = Scenario(67657).run()  # a way of 0.89 s, of which one link takes 0.33 s
     assert (outcome.problems, outcome.late) == ([], 1)
@@ -32,6 +38,14 @@ def test_a_card_that_is_asked_for_on_a_slow_link_may_take_its_time() -> None:
 def test_many_scenarios(part: int) -> None:
     for seed in range(1000 + part, 1000 + SCENARIOS, 8):
         assert Scenario(seed).run().problems == []
+
+
+@pytest.mark.slow  # two thousand scenarios
+@pytest.mark.timeout(0)  # as many as PIMD_ROUTING_SCENARIOS says
+@pytest.mark.parametrize("part", range(8))
+def test_many_scenarios_of_links_that_cost_different_amounts(part: int) -> None:
+    for seed in range(1000 + part, 1000 + SCENARIOS, 8):
+        assert Scenario(seed, uneven=True).run().problems == []
 
 
 def all_by_shortest_ways(sim: Sim) -> bool:

@@ -10,8 +10,8 @@ from pimd.proto import route_table
 from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_RETRACTED, Routes
-from pimd.proto.route_table import RouteTable
-from tests.proto.routing_node import Cable, SimNode
+from pimd.proto.route_table import LINK_COST, RouteTable
+from tests.proto.routing_node import Cable, SimNode, without_hops
 from tests.proto.routing_scenarios import Scenario
 
 SEEDS = 40
@@ -44,14 +44,29 @@ class KeepsEverything(Babel[Cable]):
         pass
 
 
+class TakesEveryLinkForACheapOne(Babel[Cable]):
+    def link_up(self, link: Cable, neighbour: NodeId, now: float, _: int = LINK_COST, *, hops: bool = False) -> None:
+        super().link_up(link, neighbour, now, hops=hops)
+
+
+class GuessesHopsFromMetrics(Babel[Cable]):
+    def receive(self, link: Cable, routes: Routes, now: float) -> bool:
+        return super().receive(link, without_hops(routes), now)
+
+
+class NeverAsksForBetter(Babel[Cable]):
+    def _ask_for_better(self, *_: Any) -> None:
+        pass
+
+
 def _unretracted(frame: Routes | SeqRequest) -> Routes | SeqRequest:
     if isinstance(frame, SeqRequest):
         return frame
     return Routes(tuple(entry for entry in frame.entries if entry.metric != METRIC_RETRACTED), frame.first, frame.last)
 
 
-def is_caught(symptom: str) -> bool:
-    return any(getattr(Scenario(seed).run(), symptom) for seed in range(SEEDS))
+def is_caught(symptom: str, *, uneven: bool = False) -> bool:
+    return any(getattr(Scenario(seed, uneven=uneven).run(), symptom) for seed in range(SEEDS))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +84,21 @@ def test_a_core_that_lacks_a_rule_is_caught(
 ) -> None:
     monkeypatch.setattr(SimNode, "core_type", core)
     assert is_caught(symptom)
+
+
+@pytest.mark.parametrize(
+    ("core", "symptom"),
+    [
+        (TakesEveryLinkForACheapOne, "roundabout"),
+        (GuessesHopsFromMetrics, "miscounted"),
+        (NeverAsksForBetter, "roundabout"),
+    ],
+)
+def test_a_core_that_lacks_a_rule_about_costs_is_caught(
+    core: type[Babel[Cable]], symptom: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimNode, "core_type", core)
+    assert is_caught(symptom, uneven=True)
 
 
 def test_a_core_without_the_feasibility_condition_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
