@@ -1,4 +1,8 @@
-"""Route entries that wait for a card: only a destination can raise its own sequence number (docs/protocol.md, "Routing")."""
+"""Route entries that wait for a card: only a destination can raise its own sequence number (docs/protocol.md, "Routing").
+
+RFC 8966 has no such table: section 3.5.3 takes an update at once and believes its sequence number. Here a higher number needs
+its owner's signature, so the entry waits; the one that it would replace stays in use, as feasible as before.
+"""
 
 from collections.abc import Mapping
 from typing import Generic, TypeVar

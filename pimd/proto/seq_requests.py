@@ -1,4 +1,8 @@
-"""Requests for a newer sequence number: this node's own, and those it passes on (docs/protocol.md, "Routing")."""
+"""Requests for a newer sequence number: this node's own, and those it passes on (docs/protocol.md, "Routing").
+
+RFC 8966 keeps both in one table of pending requests (section 3.2.7). Here they are apart: what is asked for goes on until
+there is a route, and of what was passed on only so much is remembered that a flood comes to its end.
+"""
 
 import heapq
 import itertools
@@ -10,11 +14,11 @@ from pimd.ids import NodeId
 
 REMEMBERED_IDS = 4096
 FORWARD_PAUSE_S = 0.3
-"""One request a destination and kind is passed on in this time."""
+"""One request a destination and kind is passed on in this time (the suppression of section 3.8.1.2)."""
 FIRST_S, EVERY_S, PATIENCE_S, RARELY_S = 0.5, 1.0, 20.0, 10.0
 """The second request comes after the first time, then one each second time; after the third only each fourth."""
 FLOOD_FROM = 3
-"""From the third request on all neighbours are asked."""
+"""From the third request on all neighbours are asked, which section 3.8.2.1 allows from the first; few need it."""
 ASKED_AT_ONCE = 1000
 ASK_PAUSE_S = 0.5
 """Destinations asked for before a pause: a neighbour takes no more of one link either."""
@@ -37,7 +41,10 @@ class Starving:
 
 
 class StarvingDestinations:
-    """Those without a route, by when each is asked for next; a change of one costs nothing of the others."""
+    """Those without a route, by when each is asked for next; a change of one costs nothing of the others.
+
+    They are asked for until they have one. Section 3.8.2.1 repeats a request a few times only: its updates expire, ours may stay.
+    """
 
     def __init__(self) -> None:
         self._starving: dict[NodeId, Starving] = {}
@@ -105,7 +112,7 @@ class StarvingDestinations:
 
 
 class SeenRequests:
-    """Which requests were passed on already."""
+    """Which requests were passed on already (section 3.8.1.2)."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[int, None] = OrderedDict()
