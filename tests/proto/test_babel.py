@@ -21,9 +21,9 @@ def test_some_scenarios(part: int) -> None:
         assert Scenario(seed).run().problems == []
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(8))
 def test_some_scenarios_of_links_that_cost_different_amounts(part: int) -> None:
-    for seed in range(part, 200, 4):
+    for seed in range(part, 200, 8):
         assert Scenario(seed, uneven=True).run().problems == []
 
 
