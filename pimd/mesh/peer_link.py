@@ -8,8 +8,8 @@ from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
-from pimd.proto.traffic import TrafficClass
 from pimd.proto.route_table import LINK_COST
+from pimd.proto.traffic import TrafficClass
 
 
 class PeerLink:

@@ -395,7 +395,7 @@ def test_a_dialler_that_announces_nothing_has_no_abilities_and_its_link_comes_up
     bob = link(Role.ACCEPTOR, BOB)
     noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
     bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b""))), 0.0)
-    noise.read_message(unframe(bob.data_to_send()))
+    noise.read_message(unframe(bytes(bob.data_to_send(0.0))))
     bob.receive(framed(bytes(noise.write_message(proof(ALICE) + ext))), 0.0)
     authenticated = bob.next_event()
     assert isinstance(authenticated, Authenticated)
@@ -408,13 +408,13 @@ def test_a_dialler_that_announces_nothing_has_no_abilities_and_its_link_comes_up
 def test_an_acceptor_that_announces_nothing_has_no_abilities_and_its_link_comes_up(ext: bytes) -> None:
     alice = link(Role.DIALLER, ALICE)
     noise = foreign(initiator=False, cipher="AESGCM", psk=None, identity=BOB)
-    noise.read_message(unframe(alice.data_to_send()[4:]))
+    noise.read_message(unframe(bytes(alice.data_to_send(0.0))[4:]))
     alice.receive(framed(bytes(noise.write_message(proof(BOB) + ext))), 0.0)
     authenticated = alice.next_event()
     assert isinstance(authenticated, Authenticated)
     assert authenticated.peer.abilities == 0
     alice.accept(0.0)
-    noise.read_message(unframe(alice.data_to_send()))
+    noise.read_message(unframe(bytes(alice.data_to_send(0.0))))
     alice.receive(framed(bytes(noise.encrypt(encode_frame(HELLO)))), 0.0)
     assert alice.state is State.UP
 
@@ -424,7 +424,7 @@ def test_who_has_no_abilities_says_nothing_of_them() -> None:
         bob = link(Role.ACCEPTOR, BOB, LinkConfig(abilities=abilities))
         noise = foreign(initiator=True, cipher="AESGCM", psk=None, identity=ALICE)
         bob.receive(preamble("AESGCM") + framed(bytes(noise.write_message(b""))), 0.0)
-        assert noise.read_message(unframe(bob.data_to_send()))[96:] == b"\x01\x00\x00" + item
+        assert noise.read_message(unframe(bytes(bob.data_to_send(0.0))))[96:] == b"\x01\x00\x00" + item
 
 
 def test_a_payload_in_message_1_is_refused() -> None:

@@ -72,8 +72,8 @@ def test_routes_keep_their_hops_while_they_wait() -> None:
     entry = RouteEntry(BOB.node_id, 1, 1024, 2)
     whole = Routes((entry,), first=True, last=True, hops=True)
     single = Routes((entry,), first=False, last=False, hops=True)
-    queue.put(whole)
-    queue.put(single)
+    queue.put(whole, 0.0)
+    queue.put(single, 0.0)
     assert drained(queue) == [whole, single]
 
 
