@@ -1,11 +1,79 @@
-"""Addresses of nodes, as people write them."""
+"""Where nodes are: endpoints, read from what people write and printed for them."""
 
 import ipaddress
+import os
+from dataclasses import dataclass
+from typing import Self
+
+TCP = "tcp"
+UNIX = "unix"
+UNIX_PATH_LIMIT = 107
+"""Bytes of a path that fit in `sockaddr_un` with its terminating NUL."""
 
 
-def split_address(text: str) -> tuple[str, int]:
-    """Take `host:port` or `[v6]:port` apart; ValueError says what is wrong."""
-    host, colon, port = text.rpartition(":")
+@dataclass(frozen=True)
+class Endpoint:
+    """A scheme, which names a transport, and an address of that transport; `str` is `scheme:address`."""
+
+    scheme: str
+    address: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host:port`, `[v6]:port`, both also after `tcp:`, or `unix:/path`; ValueError says what is wrong."""
+        scheme, colon, address = text.partition(":")
+        if scheme == UNIX and colon:
+            _check_path(text, address)
+            return cls(UNIX, address)
+        if scheme != TCP or not colon:
+            address = text
+        _check_host_and_port(text, address)
+        return cls(TCP, address)
+
+    @classmethod
+    def tcp(cls, host: str, port: int) -> Self:
+        """Put an endpoint together, IPv6 in brackets; port 0 is none that can be dialled."""
+        return cls(TCP, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.address}"
+
+    @property
+    def text(self) -> str:
+        """As people write it: `host:port` without the scheme, `unix:/path` with it."""
+        return self.address if self.scheme == TCP else str(self)
+
+    @property
+    def host(self) -> str:
+        """Of a TCP endpoint, without brackets."""
+        return self.address.rpartition(":")[0].removeprefix("[").removesuffix("]")
+
+    @property
+    def port(self) -> int:
+        """Of a TCP endpoint."""
+        return int(self.address.rpartition(":")[2])
+
+    def at_port(self, port: int | None) -> Self | None:
+        """Return the same host's endpoint at another port; None without one, or where there are no ports."""
+        return type(self).tcp(self.host, port) if self.scheme == TCP and port else None
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether it can be dialled without looking a name up: an IP address and a port."""
+        return self.scheme == TCP and _is_ip(self.host)
+
+
+def _check_path(text: str, path: str) -> None:
+    if not path.startswith("/"):
+        raise ValueError(f"address {text!r}: the path of a socket must be absolute, such as unix:/run/pim/mesh.sock")
+    if not path.isprintable():
+        raise ValueError(f"address {text!r}: the path must be printable text")
+    if len(os.fsencode(path)) > UNIX_PATH_LIMIT:
+        raise ValueError(f"address {text!r}: a socket's path has at most {UNIX_PATH_LIMIT} bytes; use a shorter one")
+
+
+def _check_host_and_port(text: str, address: str) -> None:
+    host, colon, port = address.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     bracketed = bare != host
     if not colon or bracketed != (":" in bare) or (bracketed and not _is_ipv6(host)):
@@ -16,16 +84,19 @@ def split_address(text: str) -> tuple[str, int]:
         )
     if not port.isascii() or not port.isdigit() or len(port) > len("65535") or not 0 < int(port) < 2**16:
         raise ValueError(f"address {text!r}: the port must be 1 to 65535; pimd's own is 9100 as a rule")
-    return bare, int(port)
 
 
 def _is_ipv6(host: str) -> bool:
+    # A scope takes anything.
+    return host.startswith("[") and host.endswith("]") and _is_ip(host[1:-1]) and _is_visible(host)
+
+
+def _is_ip(host: str) -> bool:
     try:
-        ipaddress.IPv6Address(host[1:-1])
+        ipaddress.ip_address(host)
     except ValueError:
         return False
-    # A scope takes anything.
-    return host.startswith("[") and host.endswith("]") and _is_visible(host)
+    return True
 
 
 def _is_host_name(text: str) -> bool:

@@ -5,12 +5,13 @@ import errno
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pimd import __version__, paths
+from pimd.addresses import UNIX, Endpoint
 from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
 from pimd.assembly.core_methods import About, CoreMethods
 from pimd.assembly.log_ring import LogRing
@@ -20,7 +21,7 @@ from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
-from pimd.net.network import Network, TcpNetwork
+from pimd.net.network import Network, system_network
 from pimd.proto.cards import NAME_LIMIT
 from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
@@ -70,6 +71,8 @@ class Parts:
     log_ring: LogRing
     clock: Clock
     network: Network
+    listen: Sequence[Endpoint]
+    """Where the mesh takes links."""
     secret: MeshSecret | None
     make_node: Callable[[NodeConfig, Identity, Keystore, Policy, Network, Clock], Node] = Node
     watched: bool = True
@@ -93,7 +96,7 @@ class Started:
     name: str
     node_id: str
     data_dir: Path
-    mesh_address: str
+    mesh_endpoints: tuple[Endpoint, ...]
     membership: Membership
     unix_socket: Path | None
     http_url: str | None
@@ -123,9 +126,10 @@ async def run(
         identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, environment.environ)))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
         secret = await _mesh_secret(settings, environment.environ)
-        network = environment.network or TcpNetwork()
+        network = environment.network or system_network()
+        listen = listen_endpoints(settings, environment.environ)
         parts_of_daemon = Parts(
-            settings, plan, identity, data_dir, config, environment.log_ring, clock, network, secret
+            settings, plan, identity, data_dir, config, environment.log_ring, clock, network, listen, secret
         )
         daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop.set))
         listeners = await stack.enter_async_context(AsyncExitStack())
@@ -231,6 +235,18 @@ def node_name(settings: Settings) -> str:
     return name.encode()[:NAME_LIMIT].decode(errors="ignore")
 
 
+def listen_endpoints(settings: Settings, environ: Mapping[str, str]) -> list[Endpoint]:
+    """Where peers reach this node; `StartError` for a path that no socket can have."""
+    transport = settings.transport
+    endpoints = [Endpoint.tcp(transport.listen_host, transport.listen_port)]
+    if transport.listen_unix not in {None, Path()}:
+        try:
+            endpoints.append(Endpoint.parse(f"{UNIX}:{paths.expand(transport.listen_unix, environ)}"))
+        except ValueError as error:
+            raise StartError(f"[transport] listen_unix: {error}") from error
+    return endpoints
+
+
 def rpc_config(settings: Settings, environment: Environment) -> RpcConfig:
     """Which RPC listeners are open, and where."""
     rpc = settings.rpc
@@ -261,8 +277,7 @@ def _node(on: Parts, keystore: Keystore) -> Node:
     psk = on.secret.handshake_key if on.secret is not None else None
     config = NodeConfig(
         node_name(settings),
-        transport.listen_host,
-        transport.listen_port,
+        on.listen,
         LinkConfig(psk=psk, agent=f"pimd/{__version__}"),
         transport.connect_timeout_ms / 1000,
         relays=settings.relay.enabled,
@@ -315,7 +330,7 @@ def _started(settings: Settings, daemon: RunningDaemon) -> Started:
         name=node_name(settings),
         node_id=str(core.identity.node_id),
         data_dir=core.data_dir.path,
-        mesh_address=core.node.listen_address,
+        mesh_endpoints=tuple(core.node.listen_endpoints),
         membership=core.node.membership,
         unix_socket=rpc.unix.path if rpc.unix is not None else None,
         http_url=rpc.http.url if rpc.http is not None else None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pimd import __version__, paths
-from pimd.app import Environment, Started, StartError, feature_choice, mesh_passphrase, node_name, run
+from pimd.app import Environment, Started, StartError, feature_choice, listen_endpoints, mesh_passphrase, node_name, run
 from pimd.assembly.assembly import Plan
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
@@ -20,7 +20,8 @@ from pimd.assembly.log_rate_limit import LogRateLimit
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import Membership
 from pimd.database import DatabaseError
-from pimd.rpc.unix_socket import SocketInUse, refuse_long
+from pimd.net.unix_socket import SocketInUse, refuse_long
+from pimd.rpc.unix import SETTING as RPC_SOCKET_SETTING
 from pimd.settings import Loaded, Problem, SettingsError, load
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDirError
@@ -81,10 +82,14 @@ def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
             mesh_passphrase(settings, arguments.environ)
         except StartError as error:
             yield problem(("mesh", "passphrase_file"), str(error))
+    try:
+        listen_endpoints(settings, arguments.environ)
+    except StartError as error:
+        yield problem(("transport", "listen_unix"), str(error).removeprefix("[transport] listen_unix: "))
     if settings.rpc.unix_enabled:
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
         try:
-            refuse_long(paths.rpc_socket(arguments.environ, settings.rpc.unix_socket, data_dir))
+            refuse_long(paths.rpc_socket(arguments.environ, settings.rpc.unix_socket, data_dir), RPC_SOCKET_SETTING)
         except SocketInUse as error:
             yield problem(("rpc", "unix_socket"), str(error))
 
@@ -173,7 +178,7 @@ def _tell(started: Started, environ: Mapping[str, str]) -> None:
     listeners = [str(listener) for listener in (started.unix_socket, started.http_url) if listener is not None]
     lines = (
         f"pimd {__version__}: this is {started.name}, node {started.node_id}",
-        f"  peers reach it at  {started.mesh_address}",
+        f"  peers reach it at  {' and '.join(endpoint.text for endpoint in started.mesh_endpoints)}",
         f"  its mesh is  {_mesh(started.membership)}",
         f"  programs reach it at  {' and '.join(listeners) or 'nothing: all of [rpc] is off'}",
         f"  data is in  {started.data_dir}  features: {', '.join(started.features) or 'none'}",

@@ -104,7 +104,9 @@ def add(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def with_port(address: str) -> str:
-    """Add pimd's own port where none is given."""
+    """Add pimd's own port where none is given; an address with its scheme is complete."""
+    if address.startswith(("tcp:", "unix:")):
+        return address
     if ":" not in address:
         return f"{address}:{DEFAULT_PORT}"
     if address.startswith("[") and address.endswith("]"):

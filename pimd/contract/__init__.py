@@ -10,7 +10,7 @@ A feature imports this package, `pimd.ids`, and nothing else of the daemon: what
 Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `identity`, `text`.
 """
 
-from pimd.addresses import split_address
+from pimd.addresses import Endpoint
 from pimd.clock import Clock, TimerHandle
 from pimd.contract.cancellation import CancellationToken
 from pimd.contract.control import ControlSender, Sent
@@ -54,6 +54,7 @@ from pimd.contract.mesh import (
     RouteFound,
     RouteInfo,
     RouteLost,
+    tcp_endpoint,
 )
 from pimd.contract.methods import NoParams, Params, Result, RpcError, RpcMark, after_answer, mark_of, rpc
 from pimd.contract.models import (
@@ -145,6 +146,7 @@ __all__ = [
     "Discovery",
     "DiscoveryConfig",
     "EciesError",
+    "Endpoint",
     "Erased",
     "EventStream",
     "Feature",
@@ -222,6 +224,6 @@ __all__ = [
     "rpc",
     "seal_for",
     "shown_name",
-    "split_address",
+    "tcp_endpoint",
     "visible",
 ]

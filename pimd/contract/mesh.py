@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from pimd.addresses import TCP, Endpoint
 from pimd.events import Subscription
 from pimd.ids import NodeId
 
@@ -13,8 +14,8 @@ class LinkInfo:
     """One authenticated link that is up."""
 
     peer: NodeId
-    address: str
-    """`host:port` of the other end's socket."""
+    endpoint: Endpoint
+    """Of the other end's socket; a Unix socket that dialled has none, and is at the one where it was accepted."""
     dialled: bool
     """True when this side opened the connection."""
     agent: str
@@ -25,17 +26,8 @@ class LinkInfo:
     """Monotonic seconds of the last authenticated record."""
     rtt_s: float | None
     """Smoothed round-trip time, None until the first Pong."""
-    listen_port: int | None = None
-    """Where the peer says it takes links, on the host of `address`."""
-
-    @property
-    def listens_at(self) -> str | None:
-        """`host:port` where the peer takes links: what was dialled, or what it says; None when it does not say."""
-        host, _, port = self.address.rpartition(":")
-        if not self.dialled:
-            port = str(self.listen_port or "")
-        mapped = host.removeprefix("[::ffff:").removesuffix("]") if "." in host else host
-        return f"{mapped}:{port}" if port else None
+    listens_at: Endpoint | None = None
+    """Where the peer takes links: what was dialled, or the port that it says on its host; None when it does not say."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +49,14 @@ class RouteInfo:
 class PeerEntry:
     """One `[[peers]]` entry of the configuration, or a peer dialled on request."""
 
-    address: str
+    endpoint: Endpoint
     node_id: NodeId | None = None
     label: str = ""
-    mechanism: Literal["tcp", "bluetooth"] = "tcp"
 
 
 @dataclass(frozen=True)
 class DialInfo:
-    """What the daemon is doing about one address that it is to keep linked."""
+    """What the daemon is doing about one endpoint that it is to keep linked."""
 
     entry: PeerEntry
     node_id: NodeId | None
@@ -137,12 +128,8 @@ class Mesh(Protocol):
     """The links, the routes, and the verbs that change them."""
 
     @property
-    def listen_address(self) -> str:
-        """Where this node takes links, `host:port`; as configured until the port is bound."""
-
-    @property
-    def listen_port(self) -> int:
-        """The port as bound, also when 0 was configured."""
+    def listen_endpoints(self) -> Sequence[Endpoint]:
+        """Where this node takes links, as bound; before that as configured, where port 0 lets the system choose."""
 
     @property
     def relays(self) -> bool:
@@ -168,7 +155,7 @@ class Mesh(Protocol):
         """Return the selected route to one destination, in constant time."""
 
     def dials(self) -> Sequence[DialInfo]:
-        """Every address that is to be kept linked."""
+        """Every endpoint that is to be kept linked."""
 
     def counters(self) -> Mapping[str, int]:
         """Monotonic counters by name, such as `dropped_unsealed`."""
@@ -180,10 +167,10 @@ class Mesh(Protocol):
         """Open one link now and return who answered; `DialError` otherwise. Nothing is kept."""
 
     def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
-        """Keep the address linked from now on; an address already kept is replaced."""
+        """Keep the endpoint linked from now on; an entry for one already kept is replaced."""
 
-    def stop_dialling(self, address: str) -> bool:
-        """Keep the address no longer; False when it was not kept. A link that is up stays."""
+    def stop_dialling(self, endpoint: Endpoint) -> bool:
+        """Keep it linked no longer; False when it was not kept. A link that is up stays."""
 
     async def hang_up(self, peer: NodeId) -> bool:
         """Close the links to `peer` with Goodbye 4 and do not redial until asked; False when there was none."""
@@ -208,3 +195,8 @@ class Mesh(Protocol):
 
     def own_card(self) -> bytes:
         """Return the newest signed card of this node."""
+
+
+def tcp_endpoint(mesh: Mesh) -> Endpoint:
+    """Return where a node takes links over TCP, as every node does; its port is 0 until it is bound, if the system chooses."""
+    return next(endpoint for endpoint in mesh.listen_endpoints if endpoint.scheme == TCP)

@@ -74,6 +74,9 @@ class PeerSummary(Result):
     mesh_ip: str = Field(description='The configured CIDR of the mesh interface, else "".')
     transport: Literal["tcp", "bluetooth", "wifi_direct", "relay"]
     state: Literal["active", "relayed", "connecting", "failed"]
+    endpoint: str | None = Field(
+        description="The other end of the link, such as tcp:192.168.1.7:9100 or unix:/path; without a link what is configured."
+    )
     route_hops: int = Field(ge=0, description="1 for a neighbour, 0 when there is no route.")
     last_seen_s: int = Field(ge=0)
     latency_ms: int | None

@@ -11,6 +11,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from pimd.addresses import Endpoint
 from pimd.contract.mesh import Mesh, PeerEntry
 from pimd.contract.models import ConfigProblem, FeatureRow, LogRecord, PeerSummary
 from pimd.events import Subscription
@@ -108,14 +109,14 @@ class Keystore(Protocol):
     async def set_blocked(self, node_id: NodeId, *, blocked: bool) -> None:
         """Refuse, or accept again, links and payloads of this id; survives forget."""
 
-    def pinned(self, address: str) -> NodeId | None:
-        """Return the id that was first met at a configured address, if any."""
+    def pinned(self, endpoint: Endpoint) -> NodeId | None:
+        """Return the id that was first met at a configured endpoint, if any."""
 
-    async def pin(self, address: str, node_id: NodeId) -> None:
-        """Remember who answers at an address."""
+    async def pin(self, endpoint: Endpoint, node_id: NodeId) -> None:
+        """Remember who answers at an endpoint."""
 
-    async def unpin(self, *, address: str | None = None, node_id: NodeId | None = None) -> None:
-        """Forget pins by address, by id, or both."""
+    async def unpin(self, *, endpoint: Endpoint | None = None, node_id: NodeId | None = None) -> None:
+        """Forget pins by endpoint, by id, or both."""
 
 
 # --- CONFIG
@@ -162,7 +163,7 @@ class Config(Protocol):
         """Return the file as it is now; an empty text without a file."""
 
     def peers(self) -> Sequence[PeerEntry]:
-        """The `[[peers]]` entries in force, in file order."""
+        """The `[[peers]]` entries in force that can be dialled, in file order."""
 
     def mesh_cidr(self) -> str:
         """The configured address of the mesh interface, or an empty string."""
@@ -188,8 +189,8 @@ class Config(Protocol):
     async def add_peer(self, entry: PeerEntry) -> None:
         """Write a `[[peers]]` entry, keeping comments and order; creates the user's file when there is none."""
 
-    async def remove_peer(self, address: str) -> bool:
-        """Take the entries with that address out of the file; False when there was none."""
+    async def remove_peer(self, endpoint: Endpoint) -> bool:
+        """Take the entries with that endpoint out of the file; False when there was none."""
 
     async def save(self, text: str) -> Path:
         """Replace the whole file, atomically, keeping the previous one as a backup. Validate first."""
@@ -244,8 +245,8 @@ class PeerData(Protocol):
 class DiscoveredNode:
     """A node that announces itself nearby."""
 
-    address: str
-    """`host:port` to dial."""
+    endpoint: Endpoint
+    """Where to dial it."""
     node_id: NodeId | None
     """None while it is anonymous: members of a private mesh do not say who they are before a link proves it."""
     name: str | None

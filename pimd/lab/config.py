@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pimd.addresses import Endpoint
 from pimd.app import node_name
 from pimd.contract import ConfigText
 from pimd.settings import Settings, load
@@ -23,9 +24,9 @@ class ConfigTextHolder:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def add_peer(self, address: str) -> None:
+    def add_peer(self, endpoint: Endpoint) -> None:
         """Append a `[[peers]]` table."""
-        self.text += f'\n[[peers]]\nmechanism = "tcp"\naddress = "{address}"\n'
+        self.text += f'\n[[peers]]\nmechanism = "tcp"\naddress = "{endpoint.text}"\n'
 
     def settings(self) -> Settings:
         """Read the text; `SettingsError` names everything that is wrong."""

@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from pimd.app import Parts, RunningDaemon, mesh_passphrase, running_daemon
+from pimd.addresses import Endpoint
+from pimd.app import Parts, RunningDaemon, listen_endpoints, mesh_passphrase, running_daemon
 from pimd.assembly.assembly import Plan
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import RpcError
@@ -22,10 +23,11 @@ from pimd.lab.clock import LabClock
 from pimd.lab.config import ConfigTextHolder, LabConfig
 from pimd.lab.disk import Disk
 from pimd.lab.log import speaker
-from pimd.lab.network import Host, HostNetwork
+from pimd.lab.network import Host, HostTransport
 from pimd.lab.node import LabNode
 from pimd.lab.probe import on_probe
 from pimd.mesh.node import Node
+from pimd.net.network import Network
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.rpc.connection import Connection
@@ -67,7 +69,7 @@ class _Life:
     def __init__(self, name: str, host: Host, clock_error_ms: int) -> None:
         self.name = name
         self.alive = True
-        self.network = HostNetwork(host)
+        self.transport = HostTransport(host)
         self.clock = LabClock(clock_error_ms)
         self.ring = LogRing()
         self.context = contextvars.copy_context()
@@ -119,9 +121,9 @@ class LabDaemon:
         return self.machine.identity.node_id
 
     @property
-    def address(self) -> str:
-        """`host:port` that others dial."""
-        return f"{self.machine.host.address}:{PORT}"
+    def endpoint(self) -> Endpoint:
+        """What others dial."""
+        return self.machine.host.endpoint(PORT)
 
     @property
     def is_up(self) -> bool:
@@ -175,7 +177,7 @@ class LabDaemon:
             return
         life.alive = False
         life.clock.stop()
-        life.network.unplug()
+        life.transport.unplug()
         self.machine.disk.power_off()
         self.machine.host.crash()
         life.over.set_result(None)
@@ -239,7 +241,8 @@ class LabDaemon:
             config=LabConfig(machine.config, settings),
             log_ring=life.ring,
             clock=life.clock,
-            network=life.network,
+            network=Network((life.transport,)),
+            listen=listen_endpoints(settings, {}),
             secret=_secret(settings),
             make_node=self._make_node,
             watched=False,

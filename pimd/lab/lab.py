@@ -291,9 +291,9 @@ class Lab:
     # --- inside
 
     def _dial(self, one: LabDaemon, other: LabDaemon) -> None:
-        one.machine.config.add_peer(other.address)
+        one.machine.config.add_peer(other.endpoint)
         if one.is_up:
-            one.node.keep_dialling(PeerEntry(other.address), configured=True)
+            one.node.keep_dialling(PeerEntry(other.endpoint), configured=True)
 
     def _begin_logging(self) -> None:
         root = logging.getLogger()

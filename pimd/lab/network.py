@@ -8,14 +8,17 @@ import itertools
 import os
 import struct
 from collections.abc import Callable
+from typing import ClassVar
 
+from pimd.addresses import TCP, Endpoint
 from pimd.lab.streams import Cable, Machine, Stream, join
+from pimd.net.transport import ProtocolFactory
+from pimd.net.transports.tcp import dial_failure
+from pimd.proto.route_table import LINK_COST
 
 _STAMP = struct.Struct(">dII")
 EPHEMERAL_PORTS = 32768
 """The first port that a dialling end has."""
-
-Protocols = Callable[[], asyncio.Protocol]
 
 
 class Internet:
@@ -66,7 +69,7 @@ class Host:
         self.cables: dict[str, Cable] = {}
         """By the address of the other end."""
         self.streams: dict[asyncio.BaseProtocol, Stream] = {}
-        self.listening: dict[int, Protocols] = {}
+        self.listening: dict[Endpoint, ProtocolFactory] = {}
         self.context = contextvars.copy_context()
         self.sent = 0
         self.sent_bytes = 0
@@ -79,9 +82,13 @@ class Host:
         if isinstance(other, Host):
             self.internet.note(self, other, data)
 
-    def next_port(self) -> int:
-        """Return a port that no stream of this machine had."""
-        return next(self._ports)
+    def endpoint(self, port: int) -> Endpoint:
+        """Return where a port of this machine is."""
+        return Endpoint.tcp(self.address, port)
+
+    def next_endpoint(self) -> Endpoint:
+        """Return one that no stream of this machine had."""
+        return self.endpoint(next(self._ports))
 
     def crash(self) -> None:
         """The process dies: whatever it was connected with is reset, nobody listens."""
@@ -90,8 +97,11 @@ class Host:
             stream.vanish()
 
 
-class HostNetwork:
-    """Implements `pimd.net.network.Network` for one start of a daemon."""
+class HostTransport:
+    """Implements `pimd.net.transport.Transport` for one start of a daemon, as TCP would, over the cables of its machine."""
+
+    scheme: ClassVar[str] = TCP
+    cost: ClassVar[int] = LINK_COST
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -101,60 +111,75 @@ class HostNetwork:
         """Refuse everything from now on: the daemon that has this was killed."""
         self._plugged = False
 
-    async def listen(self, host: str, port: int, accept: Protocols) -> "PortListener":
-        """Bind a port of this machine, whatever `host` says."""
-        del host
+    async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> "HostListener":
+        """Bind that port of this machine, whatever host it names."""
         self._refuse_unplugged()
-        if port in self._host.listening:
-            raise _error(errno.EADDRINUSE)
-        self._host.listening[port] = accept
-        return PortListener(self._host, port, accept)
+        bound = self._host.endpoint(endpoint.port)
+        if bound in self._host.listening:
+            raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)} ({bound.text})")
+        self._host.listening[bound] = accept
+        return HostListener(self._host, bound, accept)
 
-    async def dial(self, host: str, port: int, protocol: Protocols, timeout_s: float) -> None:
-        """Connect over the cable to `host`; takes a round trip, or for ever over one that is cut."""
+    async def dial(self, endpoint: Endpoint, protocol_factory: ProtocolFactory, timeout_s: float) -> None:
+        """Connect over the cable to that host; takes a round trip, or for ever over one that is cut."""
         self._refuse_unplugged()
-        cable = self._host.cables.get(host)
+        cable = self._host.cables.get(endpoint.host)
         if cable is None:
             raise _error(errno.ENETUNREACH)
+        called = self._host.internet.hosts[endpoint.host]
         async with asyncio.timeout(timeout_s):
             answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            _Dial(cable, self._host, self._host.internet.hosts[host], port, protocol, answered).call()
+            _Dial(cable, self._host, called, endpoint, protocol_factory, answered).call()
             await answered
+
+    def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
+        """The other machine, and the port there."""
+        endpoint: Endpoint = stream.get_extra_info("peername")
+        return endpoint
+
+    def source(self, stream: asyncio.BaseTransport) -> str:
+        """The other machine."""
+        return self.remote(stream).host
+
+    def dial_failure(self, endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
+        """In the words of TCP."""
+        return dial_failure(endpoint, error, timeout_s)
 
     def _refuse_unplugged(self) -> None:
         if not self._plugged:
             raise _error(errno.ENETDOWN)
 
 
-class PortListener:
-    """Implements `pimd.net.network.Listener`."""
+class HostListener:
+    """Implements `pimd.net.transport.Listener`."""
 
-    def __init__(self, host: Host, port: int, accept: Protocols) -> None:
+    def __init__(self, host: Host, endpoint: Endpoint, accept: ProtocolFactory) -> None:
+        self.endpoint = endpoint
         self._host = host
-        self._port = port
         self._accept = accept
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port as bound."""
-        return self._host.address, self._port
 
     def close(self) -> None:
         """Accept no more; connections that exist stay."""
-        if self._host.listening.get(self._port) is self._accept:
-            del self._host.listening[self._port]
+        if self._host.listening.get(self.endpoint) is self._accept:
+            del self._host.listening[self.endpoint]
 
 
 class _Dial:
     """The three messages that open a stream; one that meets a cut cable is lost."""
 
     def __init__(
-        self, cable: Cable, caller: Host, called: Host, port: int, protocol: Protocols, answered: asyncio.Future[None]
+        self,
+        cable: Cable,
+        caller: Host,
+        called: Host,
+        endpoint: Endpoint,
+        protocol: ProtocolFactory,
+        answered: asyncio.Future[None],
     ) -> None:
         self._cable = cable
         self._caller = caller
         self._called = called
-        self._port = port
+        self._endpoint = endpoint
         self._protocol = protocol
         self._answered = answered
         self._loop = asyncio.get_running_loop()
@@ -164,7 +189,7 @@ class _Dial:
         self._pass(self._caller, self._called, self._knock)
 
     def _knock(self) -> None:
-        answer = self._accept if self._port in self._called.listening else self._refuse
+        answer = self._accept if self._endpoint in self._called.listening else self._refuse
         self._pass(self._called, self._caller, answer)
 
     def _refuse(self) -> None:
@@ -174,7 +199,7 @@ class _Dial:
     def _accept(self) -> None:
         if self._answered.done():
             return
-        own, theirs = (self._caller.address, self._caller.next_port()), (self._called.address, self._port)
+        own, theirs = self._caller.next_endpoint(), self._endpoint
         near, far = Stream(self._caller, own, theirs), Stream(self._called, theirs, own)
         join(self._cable, near, far)
         far.on_open = lambda: self._welcome(far)
@@ -183,7 +208,7 @@ class _Dial:
         self._answered.set_result(None)
 
     def _welcome(self, far: Stream) -> None:
-        accept = self._called.listening.get(self._port)
+        accept = self._called.listening.get(self._endpoint)
         if accept is None or far.context is not self._called.context:  # whoever answered is dead
             far.abort()
         else:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from pimd.addresses import Endpoint
+
 BUFFER = 64 * 1024
 """Bytes that a stream takes before it asks for a pause, unless told otherwise."""
 
@@ -138,7 +140,7 @@ class Stream(asyncio.Transport):
     cable: Cable
     out: Pipe
 
-    def __init__(self, machine: Machine, sockname: tuple[str, int], peername: tuple[str, int]) -> None:
+    def __init__(self, machine: Machine, sockname: Endpoint, peername: Endpoint) -> None:
         super().__init__({"sockname": sockname, "peername": peername})
         self.machine = machine
         self.context = machine.context

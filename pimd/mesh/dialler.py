@@ -1,4 +1,4 @@
-"""Keeps addresses linked: dial, wait while linked, dial again with backoff (docs/protocol.md)."""
+"""Keeps endpoints linked: dial, wait while linked, dial again with backoff (docs/protocol.md)."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from pimd.addresses import Endpoint
 from pimd.clock import Clock
 from pimd.contract import DialError, DialInfo, PeerEntry
 from pimd.ids import NodeId
@@ -19,7 +20,7 @@ LEFT_US_LIMIT = 1024
 
 @dataclass
 class _Kept:
-    """One address that is to be linked, and how that goes."""
+    """One endpoint that is to be linked, and how that goes."""
 
     entry: PeerEntry
     configured: bool
@@ -40,7 +41,7 @@ class Dial(Protocol):
 
 
 class Dialler:
-    """One task an address, all in the node's TaskGroup."""
+    """One task an endpoint, all in the node's TaskGroup."""
 
     def __init__(
         self,
@@ -53,8 +54,8 @@ class Dialler:
         self._linked_since = linked_since
         self._clock = clock
         self._random = random
-        self._kept: dict[str, _Kept] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._kept: dict[Endpoint, _Kept] = {}
+        self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
         self._hung_up: set[NodeId] = set()
         self._left_us: dict[NodeId, None] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -73,32 +74,32 @@ class Dialler:
         self._tasks.clear()
 
     def keep(self, entry: PeerEntry, *, configured: bool) -> None:
-        """Keep `entry.address` linked; an entry for the same address is replaced."""
-        self.drop(entry.address)
+        """Keep `entry.endpoint` linked; an entry for the same endpoint is replaced."""
+        self.drop(entry.endpoint)
         if entry.node_id is not None:
             self.resume(entry.node_id)
-        kept = self._kept[entry.address] = _Kept(entry, configured, entry.node_id)
+        kept = self._kept[entry.endpoint] = _Kept(entry, configured, entry.node_id)
         if self._group is not None:
             self._run(self._group, kept)
 
-    def drop(self, address: str) -> bool:
-        """Keep the address no longer; False when it was not kept."""
-        task = self._tasks.pop(address, None)
+    def drop(self, endpoint: Endpoint) -> bool:
+        """Keep it linked no longer; False when it was not kept."""
+        task = self._tasks.pop(endpoint, None)
         if task is not None:
             task.cancel()
-        return self._kept.pop(address, None) is not None
+        return self._kept.pop(endpoint, None) is not None
 
     def infos(self) -> list[DialInfo]:
-        """Return all kept addresses in order of arrival."""
+        """Return all that is kept linked, in order of arrival."""
         return [kept.info() for kept in self._kept.values()]
 
     def is_configured(self, node_id: NodeId) -> bool:
         """Tell whether a configured entry is, or was once met as, this node."""
         return any(kept.configured and kept.node_id == node_id for kept in self._kept.values())
 
-    def is_configured_at(self, address: str) -> bool:
-        """Tell whether the configuration names this address."""
-        kept = self._kept.get(address)
+    def is_configured_at(self, endpoint: Endpoint) -> bool:
+        """Tell whether the configuration names this endpoint."""
+        kept = self._kept.get(endpoint)
         return kept is not None and kept.configured
 
     def links_changed(self) -> None:
@@ -132,7 +133,8 @@ class Dialler:
         return node_id in self._hung_up or node_id in self._left_us
 
     def _run(self, group: asyncio.TaskGroup, kept: _Kept) -> None:
-        self._tasks[kept.entry.address] = group.create_task(self._keep_linked(kept), name=f"dial {kept.entry.address}")
+        endpoint = kept.entry.endpoint
+        self._tasks[endpoint] = group.create_task(self._keep_linked(kept), name=f"dial {endpoint.text}")
 
     async def _keep_linked(self, kept: _Kept) -> None:
         backoff = Backoff()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from pimd.addresses import TCP, Endpoint
 from pimd.clock import Clock
 from pimd.contract import DialError, PeerEntry
 from pimd.ids import NodeId
@@ -14,7 +15,8 @@ from pimd.mesh.counters import Counters
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
-from pimd.net.network import Network, UnknownHost
+from pimd.net.network import Network
+from pimd.net.transport import Listener
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
 from pimd.proto.handshake import LinkConfig, LinkPeer
@@ -58,6 +60,7 @@ class Handshakes:
         node: Admission,
         identity: Identity,
         link_config: LinkConfig,
+        network: Network,
         clock: Clock,
         make_link: Callable[[LinkDriver, float, PeerEntry | None], PeerLink],
     ) -> None:
@@ -65,25 +68,26 @@ class Handshakes:
         self._make_link = make_link
         self._identity = identity
         self._link_config = link_config
+        self._network = network
         self._clock = clock
         self._turns = Turns(clock.now)
+        self._listen_port: int | None = None
         self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict)
         self._links: dict[LinkDriver, PeerLink] = {}
 
-    def listening_on(self, port: int) -> None:
-        """Tell peers this port in the proofs of links opened from now on."""
-        self._link_config = replace(self._link_config, listen_port=port)
+    async def listen(self, endpoint: Endpoint) -> Listener:
+        """Bind and accept; a port is told in the proofs of links that are opened over TCP from now on."""
+        listener = await self._network.listen(endpoint, lambda: self._driver(Role.ACCEPTOR, endpoint, None))
+        if endpoint.scheme == TCP:
+            self._listen_port = listener.endpoint.port
+        return listener
 
-    def accept(self) -> LinkDriver:
-        """Make the driver of an incoming connection."""
-        return self._driver(Role.ACCEPTOR, None)
-
-    async def dial(self, entry: PeerEntry, network: Network, timeout_s: float) -> NodeId:
-        """Connect and wait until the link is up; `DialError` says what happened at which address."""
+    async def dial(self, entry: PeerEntry, timeout_s: float) -> NodeId:
+        """Connect and wait until the link is up; `DialError` says what happened at which endpoint."""
         outcome: asyncio.Future[tuple[PeerLink, str | None]] = asyncio.get_running_loop().create_future()
 
         def connected() -> LinkDriver:
-            driver = self._driver(Role.DIALLER, entry)
+            driver = self._driver(Role.DIALLER, entry.endpoint, entry)
             link = self._links[driver]
 
             def tell(error: str | None) -> None:
@@ -94,12 +98,12 @@ class Handshakes:
             return driver
 
         try:
-            await _connect(entry.address, network, connected, timeout_s)
+            await self._network.dial(entry.endpoint, connected, timeout_s)
             link, error = await outcome
         finally:
             outcome.cancel()  # after a cancelled dial nobody waits; the link itself may live
         if error is not None:
-            raise DialError(f"no link with {entry.address}: {error}")
+            raise DialError(f"no link with {entry.endpoint.text}: {error}")
         return link.peer_id
 
     def abort_all(self) -> None:
@@ -113,7 +117,7 @@ class Handshakes:
     def connected(self, driver: LinkDriver) -> None:
         """Count an accepted connection as half-open."""
         if not driver.dialled:
-            self._half_open.add(driver, driver.source_host)
+            self._half_open.add(driver, driver.source)
 
     def authenticated(self, driver: LinkDriver, peer: LinkPeer) -> None:
         """Ask the node whether the peer may link."""
@@ -193,13 +197,16 @@ class Handshakes:
 
         return take
 
-    def _driver(self, role: Role, entry: PeerEntry | None) -> LinkDriver:
+    def _driver(self, role: Role, endpoint: Endpoint, entry: PeerEntry | None) -> LinkDriver:
         config = self._link_config.expecting(entry.node_id if entry is not None else None)
+        if endpoint.scheme == TCP:  # over others nobody has a host that this could be a port of
+            config = replace(config, listen_port=self._listen_port)
         driver = LinkDriver(
             lambda now: Link(role, self._identity, config, os.urandom, now),
             self,
             self._clock,
             self._turns,
+            self._network.transport(endpoint),
             dialled=role is Role.DIALLER,
         )
         self._links[driver] = self._make_link(driver, self._clock.now(), entry)
@@ -209,30 +216,11 @@ class Handshakes:
         driver.abort()
 
 
-async def _connect(address: str, network: Network, protocol: Callable[[], LinkDriver], timeout_s: float) -> None:
-    host, port = _split(address)
-    try:
-        await network.dial(host, port, protocol, timeout_s)
-    except TimeoutError:
-        raise DialError(f"{address} did not answer within {timeout_s:g} s; is the machine on?") from None
-    except UnknownHost as error:
-        raise DialError(f"{host} cannot be found: {error.strerror}; check the name, and that DNS works") from None
-    except OSError as error:
-        # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise DialError(f"cannot connect to {address}: {reason}; does pimd run there?") from None
-
-
 def _advice(detail: str) -> str:
     """Say what it can mean that an handshake that this side began ended before the other end was proven."""
     if detail.startswith(CloseReason.LOST.value):
         # What a private mesh does with strangers, before it shows anything.
         return "the other end hung up without a word; is it in another mesh? compare `pim mesh status`"
     if detail.startswith(CloseReason.PROTOCOL.value):
-        return f"what answers there is no pimd, or one that speaks otherwise; is the port right? ({detail})"
+        return f"what answers there is no pimd, or one that speaks otherwise; is the address right? ({detail})"
     return detail
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from pimd.addresses import Endpoint
 from pimd.clock import Clock
 from pimd.contract import (
     Broadcast,
@@ -42,8 +43,9 @@ from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
 from pimd.mesh.routing_driver import RoutingDriver
 from pimd.mesh.sealing import SealedFrames
-from pimd.net.driver import LinkDriver, format_address
-from pimd.net.network import Listener, Network
+from pimd.net.driver import LinkDriver
+from pimd.net.network import Network
+from pimd.net.transport import Listener
 from pimd.proto.babel import Babel, Change
 from pimd.proto.cards import RELAYS, Card, parse
 from pimd.proto.frames import (
@@ -77,8 +79,7 @@ class NodeConfig:
     """What a node is told at construction."""
 
     name: str
-    listen_host: str
-    listen_port: int
+    listen: Sequence[Endpoint]
     link: LinkConfig
     connect_timeout_s: float = 3.0
     relays: bool = True
@@ -111,7 +112,6 @@ class Node:
         self._identity = identity
         self._keystore = keystore
         self._policy = policy
-        self._network = network
         self._clock = clock
         self._events: Topic[MeshEvent] = Topic()
         self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock)
@@ -154,25 +154,23 @@ class Node:
         )
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
-        self._handshakes = Handshakes(self, identity, config.link, clock, self.make_link)
+        self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
         self._dialler = Dialler(self._dial, self._linked_since, clock, random.random)
-        self._listener: Listener | None = None
+        self._listeners: list[Listener] = []
         self._links_gone = LinkTotals()
         self._stopping = False
 
     # --- life
 
     async def start(self, group: asyncio.TaskGroup) -> None:
-        """Issue a card, bind, and begin to dial; OSError when the port cannot be bound."""
+        """Issue a card, bind, and begin to dial; OSError or `SocketInUse` when an endpoint cannot be bound."""
         card = await self._own.reissue()
         self._frames.open_with(
             SealedFrames(self._identity, card.seq, os.urandom, lambda: self._own.card.seq, self._broadcast.want_above)
         )
         self._routing.own_card(card.seq, self._clock.now())
-        self._listener = await self._network.listen(
-            self._config.listen_host, self._config.listen_port, self._handshakes.accept
-        )
-        self._handshakes.listening_on(self.listen_port)
+        for endpoint in self._config.listen:
+            self._listeners.append(await self._handshakes.listen(endpoint))
         group.create_task(self._broadcast.run(), name="card reissue")
         self._dialler.start(group)
 
@@ -180,8 +178,8 @@ class Node:
         """Say Goodbye on every link, give it 50 ms to leave, close."""
         self._stopping = True
         self._routing_driver.stop()
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._dialler.stop()
         links = self._links.all()
         for link in links:
@@ -195,14 +193,9 @@ class Node:
     # --- contract.Mesh
 
     @property
-    def listen_address(self) -> str:
-        """`host:port` as bound."""
-        return format_address(self._bound)
-
-    @property
-    def listen_port(self) -> int:
-        """The port as bound."""
-        return self._bound[1]
+    def listen_endpoints(self) -> Sequence[Endpoint]:
+        """As bound; before that, as configured."""
+        return [listener.endpoint for listener in self._listeners] or self._config.listen
 
     @property
     def relays(self) -> bool:
@@ -276,9 +269,9 @@ class Node:
         """Keep an address linked."""
         self._dialler.keep(entry, configured=configured)
 
-    def stop_dialling(self, address: str) -> bool:
+    def stop_dialling(self, endpoint: Endpoint) -> bool:
         """Keep it no longer."""
-        return self._dialler.drop(address)
+        return self._dialler.drop(endpoint)
 
     async def hang_up(self, peer: NodeId) -> bool:
         """Close the links to `peer` and do not redial."""
@@ -339,7 +332,7 @@ class Node:
 
     def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
         """Decide whether a proven peer may link; None admits."""
-        refusal = self._policy.refusal(peer.node_id, link.entry.address if link.entry else None)
+        refusal = self._policy.refusal(peer.node_id, link.entry.endpoint if link.entry else None)
         if refusal is not None:
             return GoodbyeReason.NOT_ADMITTED, refusal
         if not self._keystore.accepts_keys(peer.node_id, peer.ed25519_pub, peer.x25519_pub):
@@ -416,25 +409,21 @@ class Node:
 
     # --- inside
 
-    @property
-    def _bound(self) -> tuple[str, int]:
-        if self._listener is None:
-            return self._config.listen_host, self._config.listen_port
-        return self._listener.address
-
     async def _dial(self, entry: PeerEntry, *, configured: bool) -> NodeId:
-        peer = await self._handshakes.dial(entry, self._network, self._config.connect_timeout_s)
+        peer = await self._handshakes.dial(entry, self._config.connect_timeout_s)
         if configured:
             self._dialler.resume(peer)
-            if self._policy.pins and self._keystore.pinned(entry.address) is None:
-                await self._pin(entry.address, peer)
+            if self._policy.pins and self._keystore.pinned(entry.endpoint) is None:
+                await self._pin(entry.endpoint, peer)
         return peer
 
-    async def _pin(self, address: str, peer: NodeId) -> None:
+    async def _pin(self, endpoint: Endpoint, peer: NodeId) -> None:
         try:
-            await self._keystore.pin(address, peer)
+            await self._keystore.pin(endpoint, peer)
         except DatabaseError as error:
-            log.error("%s is not pinned to %s: %s; whoever answers there next may be pinned", address, peer, error)
+            log.error(
+                "%s is not pinned to %s: %s; whoever answers there next may be pinned", endpoint.text, peer, error
+            )
 
     def _linked_since(self, node_id: NodeId) -> float | None:
         links = self._links.of(node_id)
@@ -447,7 +436,7 @@ class Node:
 
     def _no_place(self, link: PeerLink, peer: NodeId) -> tuple[GoodbyeReason, str] | None:
         preferred = self._is_preferred_peer(peer) or (
-            link.entry is not None and self._dialler.is_configured_at(link.entry.address)
+            link.entry is not None and self._dialler.is_configured_at(link.entry.endpoint)
         )
         if self._links.has_place_for(preferred_peer=preferred):
             return None

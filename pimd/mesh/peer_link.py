@@ -98,14 +98,15 @@ class PeerLink:
 
     def info(self) -> LinkInfo:
         """Describe the link for RPC."""
-        link = self.driver.link
+        link, endpoint = self.driver.link, self.driver.endpoint
+        listen_port = link.peer.listen_port if link.peer is not None else None
         return LinkInfo(
             peer=self.peer_id,
-            address=self.driver.address,
+            endpoint=endpoint,
             dialled=self.dialled,
             agent=link.peer.agent if link.peer is not None else "",
             up_since=self.up_since,
             last_heard=link.last_heard,
             rtt_s=link.rtt_s,
-            listen_port=link.peer.listen_port if link.peer is not None else None,
+            listens_at=endpoint if self.dialled else endpoint.at_port(listen_port),
         )

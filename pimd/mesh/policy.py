@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Literal
 
+from pimd.addresses import Endpoint
 from pimd.ids import NodeId
 
 PolicyName = Literal["allow_all", "allow_list", "trust_on_first_use"]
@@ -16,7 +17,7 @@ class Policy:
         name: PolicyName,
         authorized: Collection[NodeId],
         is_blocked: Callable[[NodeId], bool],
-        pinned: Callable[[str], NodeId | None],
+        pinned: Callable[[Endpoint], NodeId | None],
     ) -> None:
         self._name = name
         self._authorized = frozenset(authorized)
@@ -25,20 +26,20 @@ class Policy:
 
     @property
     def pins(self) -> bool:
-        """Whether the first id met at a configured address is to be remembered."""
+        """Whether the first id met at a configured endpoint is to be remembered."""
         return self._name == "trust_on_first_use"
 
-    def refusal(self, peer: NodeId, dialled_address: str | None) -> str | None:
-        """Return why `peer` must not link, in words for the log; `dialled_address` is set when this side dialled."""
+    def refusal(self, peer: NodeId, dialled: Endpoint | None) -> str | None:
+        """Return why `peer` must not link, in words for the log; `dialled` is set when this side dialled."""
         if self._is_blocked(peer):
             return f"{peer} is blocked; `pim call peers.unblock` takes it back"
         if self._name == "allow_list" and peer not in self._authorized:
             return f"{peer} is not in [security] authorized_peers"
-        if self.pins and dialled_address is not None:
-            expected = self._pinned(dialled_address)
+        if self.pins and dialled is not None:
+            expected = self._pinned(dialled)
             if expected is not None and expected != peer:
                 return (
-                    f"{dialled_address} answered as {peer}, but {expected} was met there first; "
+                    f"{dialled.text} answered as {peer}, but {expected} was met there first; "
                     f"`pim forget {expected}` accepts the new one"
                 )
         return None

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Hashable
 from typing import Protocol, cast
 
+from pimd.addresses import Endpoint
 from pimd.clock import Clock, TimerHandle
 from pimd.ids import NodeId
+from pimd.net.transport import Transport
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData
 from pimd.proto.handshake import LinkPeer
@@ -63,24 +65,30 @@ class LinkOwner(Protocol):
         """The last call for this driver; `detail` says why in a few words."""
 
 
-def format_address(sockname: tuple[object, ...]) -> str:
-    """Write a socket address as `host:port`, IPv6 in brackets."""
-    host, port = str(sockname[0]), sockname[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     """The I/O half of a link; every verb flushes what the link wants to send and sets its timer anew."""
 
+    endpoint: Endpoint
+    """Of the other end; set, like `source`, when the stream is open."""
+    source: str
+    """What counts as one source of half-open connections."""
+
     def __init__(
-        self, make_link: Callable[[float], Link], owner: LinkOwner, clock: Clock, turns: Turns, *, dialled: bool
+        self,
+        make_link: Callable[[float], Link],
+        owner: LinkOwner,
+        clock: Clock,
+        turns: Turns,
+        over: Transport,
+        *,
+        dialled: bool,
     ) -> None:
         self.link = make_link(clock.now())
         self.dialled = dialled
         self.deliver: Callable[[Frame], None] = _ignore
         """Takes each frame of the peer; the owner sets it once the link is up."""
         self.address = "?"
-        self.source_host = ""
+        self._over = over
         self._owner = owner
         self._clock = clock
         self._turns = turns
@@ -102,9 +110,9 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         """Start the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        peername = transport.get_extra_info("peername") or ("?", 0)
-        self.source_host = str(peername[0])
-        self.address = format_address(peername)
+        self.endpoint = self._over.remote(transport)
+        self.source = self._over.source(transport)
+        self.address = self.endpoint.text
         self._owner.connected(self)
         self._pump()
 

@@ -1,6 +1,5 @@
 """Connections that have proven nothing yet, and how many of them we bear (docs/protocol.md)."""
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -8,22 +7,9 @@ from typing import Generic, TypeVar
 HALF_OPEN_LIMIT = 128
 """All together."""
 HALF_OPEN_SOURCE_LIMIT = 16
-"""From one IPv4 address or one IPv6 /64."""
+"""From one source: an IPv4 address, an IPv6 /64, on a Unix socket a user."""
 
 C = TypeVar("C")
-
-
-def source_of(host: str) -> str:
-    """Return what counts as one source: an IPv4 address, mapped ones included, or an IPv6 /64."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
 
 
 class HalfOpen(Generic[C]):
@@ -41,9 +27,8 @@ class HalfOpen(Generic[C]):
     def __len__(self) -> int:
         return len(self._source)
 
-    def add(self, connection: C, host: str) -> None:
+    def add(self, connection: C, source: str) -> None:
         """Count a new connection, evicting first when it is one too many."""
-        source = source_of(host)
         own = self._by_source.get(source)
         if own is not None and len(own) >= self._source_limit:
             self._evict_oldest(own)

@@ -5,7 +5,9 @@ import logging
 from collections import deque
 from pathlib import Path
 
-from pimd.rpc import envelope, unix_socket
+from pimd.net import unix_socket
+from pimd.net.sockets import BACKLOG
+from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
@@ -15,6 +17,8 @@ from pimd.rpc.lines import Lines, LineTooLong
 from pimd.rpc.streams import Streams
 
 log = logging.getLogger("pimd.rpc")
+
+SETTING = "[rpc] unix_socket or PIM_RPC_SOCKET"
 
 
 class UnixRpcListener:
@@ -33,10 +37,10 @@ class UnixRpcListener:
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Bind and accept; `SocketInUse` when the path cannot be had."""
         self.group = group
-        bound = unix_socket.bind(self.path)
-        self._inode = self.path.lstat().st_ino
+        bound = unix_socket.bind(self.path, SETTING)
+        self._inode = unix_socket.inode_of(self.path)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: UnixConnection(self), sock=bound)
+        self._server = await loop.create_unix_server(lambda: UnixConnection(self), sock=bound, backlog=BACKLOG)
 
     def stop_accepting(self) -> None:
         """Take the socket away and close every connection without a call in flight."""

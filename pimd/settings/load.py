@@ -141,12 +141,12 @@ def _contradictions(settings: Settings, origin: Origin) -> Iterator[Problem]:
             ("rpc", "http_host"),
             f"{rpc.http_host} is reachable from other machines; use 127.0.0.1, or set allow_remote = true to allow that",
         )
-    addresses = [peer.address for peer in settings.peers]
-    for index, address in enumerate(addresses):
+    endpoints = [peer.endpoint for peer in settings.peers]
+    for index, endpoint in enumerate(endpoints):
         # The last one would be in force alone, without the node_id that the first may demand.
-        if address is not None and address in addresses[:index]:
+        if endpoint is not None and endpoint in endpoints[:index]:
             yield origin.problem(
-                ("peers", index, "address"), f"{address} is there twice; take one of the two peers out"
+                ("peers", index, "address"), f"{endpoint.text} is there twice; take one of the two peers out"
             )
 
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from pimd.addresses import split_address
+from pimd.addresses import Endpoint
 from pimd.ids import NodeId
 
 DAY_S = 24 * 3600
@@ -152,6 +152,8 @@ class TransportSection(Section):
     listen_host: OwnAddress = "::"
     """`::` is every address of both families."""
     listen_port: Port = 9100
+    listen_unix: Path | None = None
+    """A socket for nodes of the same host, besides."""
     max_reconnect_attempts: Count = 20
     connect_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 3000
     peer_cleanup: PeerCleanup | None = None
@@ -254,7 +256,7 @@ class PeerSection(Section):
 
     mechanism: Literal["tcp", "bluetooth"]
     address: str | None = None
-    """`host:port`, for tcp."""
+    """`host:port` or `unix:/path`, for tcp."""
     ip: str | None = None
     """For bluetooth, which this program does not speak."""
     node_id: NodeIdText | None = None
@@ -267,8 +269,13 @@ class PeerSection(Section):
         elif self.address is None:
             raise ValueError('a peer of mechanism "tcp" needs address = "host:port"')
         else:
-            split_address(self.address)
+            Endpoint.parse(self.address)
         return self
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where to dial it; None for what this program does not speak."""
+        return Endpoint.parse(self.address) if self.mechanism == "tcp" and self.address is not None else None
 
 
 def is_loopback(host: str) -> bool:

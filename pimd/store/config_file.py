@@ -13,6 +13,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, InlineTable, Table, Whitespace
 
+from pimd.addresses import Endpoint
 from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
 from pimd.paths import sync_directory
@@ -55,13 +56,9 @@ class ConfigFile:
     def peers(self) -> Sequence[PeerEntry]:
         """The `[[peers]]` that were in force at the start."""
         return [
-            PeerEntry(
-                peer.address or peer.ip or "",
-                NodeId.parse(peer.node_id) if peer.node_id is not None else None,
-                peer.label,
-                peer.mechanism,
-            )
+            PeerEntry(peer.endpoint, NodeId.parse(peer.node_id) if peer.node_id is not None else None, peer.label)
             for peer in self._settings.peers
+            if peer.endpoint is not None
         ]
 
     def mesh_cidr(self) -> str:
@@ -112,7 +109,7 @@ class ConfigFile:
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
             peers = document.get("peers", [])
-            if any(peer.get("address") == entry.address for peer in peers):
+            if any(_is_at(peer, entry.endpoint) for peer in peers):
                 return False
             if isinstance(peers, Array):
                 peers.append(_filled(tomlkit.inline_table(), entry))
@@ -122,12 +119,12 @@ class ConfigFile:
 
         await self._edit(edit)
 
-    async def remove_peer(self, address: str) -> bool:
-        """Take out every peer with that address; False when there is none."""
+    async def remove_peer(self, endpoint: Endpoint) -> bool:
+        """Take out every peer with that endpoint; False when there is none."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
             peers = document.get("peers", [])
-            going = [index for index, peer in enumerate(peers) if peer.get("address") == address]
+            going = [index for index, peer in enumerate(peers) if _is_at(peer, endpoint)]
             for index in reversed(going):
                 _remove_from(document, "peers", index)
             return bool(going)
@@ -193,10 +190,15 @@ class ConfigFile:
         return path
 
 
+def _is_at(peer: Any, endpoint: Endpoint) -> bool:
+    """Tell whether a table of a file that loads names this endpoint, in whichever way."""
+    return peer["mechanism"] == "tcp" and Endpoint.parse(peer["address"]) == endpoint
+
+
 def _filled(table: Any, entry: PeerEntry) -> Any:
     """Write a peer into an empty table."""
-    table["mechanism"] = entry.mechanism
-    table["address"] = entry.address
+    table["mechanism"] = "tcp"
+    table["address"] = entry.endpoint.text
     if entry.node_id is not None:
         table["node_id"] = str(entry.node_id)
     if entry.label:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from pimd.addresses import Endpoint
 from pimd.clock import Clock
 from pimd.contract.peers import Forgotten, PeerDirectoryEvent, PeerInfoSource, Seen
 from pimd.contract.services import KeyConflict, KnownPeer
@@ -310,19 +311,20 @@ class Keystore:
         self._set_note(node_id, replace(self._note_of(node_id), blocked=blocked))
         await self.durable()
 
-    def pinned(self, address: str) -> NodeId | None:
-        """Return the id that was first met at a configured address, if any."""
-        return self._pins.get(address)
+    def pinned(self, endpoint: Endpoint) -> NodeId | None:
+        """Return the id that was first met at a configured endpoint, if any."""
+        return self._pins.get(endpoint.text)
 
-    async def pin(self, address: str, node_id: NodeId) -> None:
-        """Remember who answers at an address."""
-        self._pins.put(address, node_id)
+    async def pin(self, endpoint: Endpoint, node_id: NodeId) -> None:
+        """Remember who answers at an endpoint."""
+        self._pins.put(endpoint.text, node_id)
         await self.durable()
 
-    async def unpin(self, *, address: str | None = None, node_id: NodeId | None = None) -> None:
-        """Forget the pin of an address, all pins of an id, or, with both, all of these."""
+    async def unpin(self, *, endpoint: Endpoint | None = None, node_id: NodeId | None = None) -> None:
+        """Forget the pin of an endpoint, all pins of an id, or, with both, all of these."""
+        text = endpoint.text if endpoint is not None else None
         for pinned_address, pinned_id in tuple(self._pins.items()):
-            if pinned_address == address or pinned_id == node_id:
+            if pinned_address == text or pinned_id == node_id:
                 self._pins.remove(pinned_address)
         await self.durable()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
 from pimd.assembly.choice import Candidate
 from pimd.assembly.known import KnownFeature
@@ -19,7 +20,7 @@ from pimd.contract import CancellationToken, Feature
 from pimd.ids import NodeId
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
-from pimd.net.network import TcpNetwork
+from pimd.net.network import system_network
 from pimd.proto.frames import PluginPayload
 from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
@@ -70,7 +71,12 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             identity = Identity.from_seed(bytes(range(32)))
             policy = Policy("allow_all", (), keystore.is_blocked, keystore.pinned)
             node = Node(
-                NodeConfig("test", "127.0.0.1", 0, LinkConfig()), identity, keystore, policy, TcpNetwork(), clock
+                NodeConfig("test", [Endpoint.tcp("127.0.0.1", 0)], LinkConfig()),
+                identity,
+                keystore,
+                policy,
+                system_network(),
+                clock,
             )
             candidates = [Candidate(f.name, "1", "test", lambda f=f: f) for f in features]  # type: ignore[misc]
             plan = Plan(FeatureChoice(**choice), known or {}, candidates)

@@ -204,12 +204,12 @@ def test_a_peer_added_over_rpc_is_dialled_and_still_there_after_a_restart() -> N
         one, other = lab.add_daemons(2)
         lab.connect(one, other, dials="nobody")
         await lab.start()
-        await one.call("peers.add_static", {"address": other.address})
+        await one.call("peers.add_static", {"address": other.endpoint.text})
         await lab.until(lambda: one.node.is_linked(other.id), 5)
         await one.stop()
         await one.start()
         await lab.until(lambda: one.node.is_linked(other.id), 5)
-        assert other.address in (await one.call("config.get"))["config"]
+        assert other.endpoint.text in (await one.call("config.get"))["config"]
 
     play(main)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.lab import run
-from pimd.lab.network import Host, HostNetwork, Internet
+from pimd.lab.network import Host, HostTransport, Internet
 
 
 class Receiver(asyncio.Protocol):
@@ -51,11 +52,11 @@ class Pair:
         self.near, self.far = Receiver(), Receiver()
 
     async def open(self, timeout_s: float = 3.0) -> None:
-        await HostNetwork(self.other).listen("::", 9100, lambda: self.far)
+        await HostTransport(self.other).listen(Endpoint.tcp("::", 9100), lambda: self.far)
         await self.dial(timeout_s)
 
     async def dial(self, timeout_s: float = 3.0) -> None:
-        await HostNetwork(self.one).dial(self.other.address, 9100, lambda: self.near, timeout_s)
+        await HostTransport(self.one).dial(self.other.endpoint(9100), lambda: self.near, timeout_s)
 
 
 def play(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -69,7 +70,7 @@ def test_a_stream_opens_after_a_round_trip_and_knows_both_addresses() -> None:
         assert pair.near.heard == [(0.03, "made")]
         await asyncio.sleep(0.02)
         assert pair.far.heard == [(0.04, "made")]
-        assert pair.near.transport.get_extra_info("peername") == ("10.0.0.2", 9100)
+        assert pair.near.transport.get_extra_info("peername") == Endpoint.tcp("10.0.0.2", 9100)
         assert pair.far.transport.get_extra_info("peername") == pair.near.transport.get_extra_info("sockname")
 
     play(main)
@@ -97,7 +98,7 @@ def test_nobody_listens_nobody_is_there_nobody_answers() -> None:
         with pytest.raises(ConnectionRefusedError):
             await pair.dial()
         with pytest.raises(OSError, match="unreachable"):
-            await HostNetwork(pair.one).dial("10.0.0.99", 9100, Receiver, 3.0)
+            await HostTransport(pair.one).dial(Endpoint.tcp("10.0.0.99", 9100), Receiver, 3.0)
         pair.cable.cut()
         began = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError):
@@ -110,12 +111,12 @@ def test_nobody_listens_nobody_is_there_nobody_answers() -> None:
 def test_a_port_is_bound_once_and_free_again_after_closing() -> None:
     async def main() -> None:
         host = Internet().host(1)
-        network = HostNetwork(host)
-        listener = await network.listen("::", 9100, Receiver)
+        transport = HostTransport(host)
+        listener = await transport.listen(Endpoint.tcp("::", 9100), Receiver)
         with pytest.raises(OSError, match="in use"):
-            await network.listen("::", 9100, Receiver)
+            await transport.listen(Endpoint.tcp("::", 9100), Receiver)
         listener.close()
-        await network.listen("::", 9100, Receiver)
+        await transport.listen(Endpoint.tcp("::", 9100), Receiver)
 
     play(main)
 
@@ -219,12 +220,12 @@ def test_reading_can_be_paused() -> None:
 def test_a_killed_daemon_cannot_use_the_network() -> None:
     async def main() -> None:
         pair = Pair(0.1, 0.1)
-        network = HostNetwork(pair.one)
-        network.unplug()
+        transport = HostTransport(pair.one)
+        transport.unplug()
         with pytest.raises(OSError, match="down"):
-            await network.dial(pair.other.address, 9100, Receiver, 3.0)
+            await transport.dial(pair.other.endpoint(9100), Receiver, 3.0)
         with pytest.raises(OSError, match="down"):
-            await network.listen("::", 9100, Receiver)
+            await transport.listen(Endpoint.tcp("::", 9100), Receiver)
 
     play(main)
 

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.clock import SystemClock
-from pimd.contract import PeerEntry
+from pimd.contract import PeerEntry, tcp_endpoint
 from pimd.ids import NodeId
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy, PolicyName
-from pimd.net.network import TcpNetwork
+from pimd.net.network import Network
+from pimd.net.sockets import OnSocket, leave
+from pimd.net.transports.tcp import TcpTransport
+from pimd.net.transports.unix import UnixTransport
 from pimd.proto.handshake import ABILITIES, LinkConfig
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret
@@ -35,7 +39,11 @@ class Running:
         return self.identity.node_id
 
     def entry(self, **more: Any) -> PeerEntry:
-        return PeerEntry(f"127.0.0.1:{self.node.listen_port}", **more)
+        return PeerEntry(tcp_endpoint(self.node), **more)
+
+    @property
+    def port(self) -> int:
+        return tcp_endpoint(self.node).port
 
 
 StartNode = Callable[..., Awaitable[Running]]
@@ -56,6 +64,8 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             policy: PolicyName = "allow_all",
             authorized: tuple[NodeId, ...] = (),
             port: int = 0,
+            unix: Path | None = None,
+            on_socket: OnSocket = leave,
             relays: bool = True,
             abilities: int = ABILITIES,
             identity: Identity | None = None,
@@ -67,8 +77,11 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             identity = identity or Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
             link = LinkConfig(psk=psk, agent="test/1", abilities=abilities)
-            config = NodeConfig(f"node-{who}", "127.0.0.1", port, link, relays=relays, secret=secret)
-            node = Node(config, identity, keystore, rules, TcpNetwork(), clock)
+            listen = [Endpoint.tcp("127.0.0.1", port)]
+            if unix is not None:
+                listen.append(Endpoint.parse(f"unix:{unix}"))
+            config = NodeConfig(f"node-{who}", listen, link, relays=relays, secret=secret)
+            node = Node(config, identity, keystore, rules, Network((TcpTransport(on_socket), UnixTransport(on_socket))), clock)
             await node.start(group)
             started.append(node)
             stack.push_async_callback(node.stop)

@@ -3,7 +3,7 @@
 import pytest
 
 from pimd.clock import ManualClock
-from pimd.contract import LinkInfo, PeerEntry
+from pimd.contract import PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.dialler import LEFT_US_LIMIT, Dialler
 from tests.mesh.conftest import Running, StartNode
@@ -74,23 +74,7 @@ async def test_who_answers_at_a_configured_address_is_pinned_and_nobody_else(
     alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
     alice.node.keep_dialling(bob.entry(), configured=configured)
     await eventually(lambda: [dial.state for dial in alice.node.dials()] == ["up"])
-    assert alice.keystore.pinned(bob.entry().address) == (bob.id if configured else None)
-
-
-@pytest.mark.parametrize(
-    ("address", "dialled", "port", "listens_at"),
-    [
-        ("10.0.0.1:9100", True, None, "10.0.0.1:9100"),
-        ("10.0.0.1:9100", True, 7, "10.0.0.1:9100"),
-        ("10.0.0.1:50000", False, 9100, "10.0.0.1:9100"),
-        ("[::ffff:10.0.0.1]:50000", False, 9100, "10.0.0.1:9100"),
-        ("[fe80::1%eth0]:50000", False, 9100, "[fe80::1%eth0]:9100"),
-        ("10.0.0.1:50000", False, None, None),
-    ],
-)
-def test_where_a_peer_takes_links(address: str, dialled: bool, port: int | None, listens_at: str | None) -> None:  # noqa: FBT001
-    link = LinkInfo(NodeId(bytes(16)), address, dialled, "", 0, 0, None, port)
-    assert link.listens_at == listens_at
+    assert alice.keystore.pinned(bob.entry().endpoint) == (bob.id if configured else None)
 
 
 async def test_an_incoming_link_tells_where_its_peer_listens(start_node: StartNode) -> None:
@@ -98,4 +82,4 @@ async def test_an_incoming_link_tells_where_its_peer_listens(start_node: StartNo
     await alice.node.dial(bob.entry())
     await linked(alice, bob)
     (link,) = bob.node.links()
-    assert link.listens_at == alice.entry().address
+    assert link.listens_at == alice.entry().endpoint

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.clock import SystemClock
 from pimd.net.driver import READ_AT_ONCE, UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
-from pimd.net.network import TcpNetwork
+from pimd.net.transports.tcp import TcpTransport
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
 from pimd.proto.handshake import LinkConfig, LinkPeer
@@ -76,17 +77,17 @@ class Opened:
 
 @pytest.fixture
 async def opened() -> AsyncIterator[Opened]:
-    owner, made = SlowOwner(), list[LinkDriver]()
+    owner, made, transport = SlowOwner(), list[LinkDriver](), TcpTransport()
 
     def accept() -> LinkDriver:
         def link(now: float) -> Link:
             return Link(Role.ACCEPTOR, BOB, LinkConfig(), os.urandom, now)
 
-        made.append(LinkDriver(link, owner, SystemClock(), Turns(SystemClock().now), dialled=False))
+        made.append(LinkDriver(link, owner, SystemClock(), Turns(SystemClock().now), transport, dialled=False))
         return made[-1]
 
-    listener = await TcpNetwork().listen("127.0.0.1", 0, accept)
-    reader, writer = await asyncio.open_connection(*listener.address)
+    listener = await transport.listen(Endpoint.tcp("127.0.0.1", 0), accept)
+    reader, writer = await asyncio.open_connection(listener.endpoint.host, listener.endpoint.port)
     link = Link(Role.DIALLER, ALICE, LinkConfig(), os.urandom, 0.0)
     writer.write(link.data_to_send(0.0))
     while not isinstance(link.next_event(), Authenticated):

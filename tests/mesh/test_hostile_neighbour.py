@@ -173,12 +173,14 @@ async def delivered(src: Running, dst: Running, queue: PayloadQueue, body: bytes
             return
 
 
+def _keep_little(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # else the kernel swallows much first
+
+
 @pytest.mark.usefixtures("small_limits")
 async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_are_served(start_node: StartNode) -> None:
-    victim = await start_node(1, limit=IDENTITIES)
+    victim = await start_node(1, limit=IDENTITIES, on_socket=_keep_little)
     friend, far = await start_node(2), await start_node(3)
-    for listening in victim.node._listener._server.sockets:  # type: ignore[union-attr]
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # else the kernel swallows megabytes first
     await victim.node.dial(friend.entry())
     await friend.node.dial(far.entry())
     await eventually(lambda: victim.node.has_route(far.id) and far.node.has_route(victim.id))
@@ -186,7 +188,7 @@ async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_ar
         await victim.keystore.set_contact(friendly.id, contact=True)
     queues = {one.id: one.node.payloads.register("friends", ["friends.x"]) for one in (victim, friend, far)}
     victim.node.payloads.register("flooded", ["flooded.x"])  # a plugin that takes nothing
-    hostile, attack = Hostile(Person(9), victim.node.listen_port), Attack(victim, friend)
+    hostile, attack = Hostile(Person(9), victim.port), Attack(victim, friend)
     most: dict[str, int] = {}
     for number in range(ROUNDS):
         if not victim.node.is_linked(hostile.person.id):

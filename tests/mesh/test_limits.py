@@ -22,7 +22,8 @@ from pimd.mesh.cards import (
 )
 from pimd.mesh.counters import Counters
 from pimd.mesh.payloads import QUEUE_BYTES, QUEUE_OF_ONE_SOURCE, QUEUE_PAYLOADS, PayloadDispatch
-from pimd.net.half_open import HALF_OPEN_LIMIT, HALF_OPEN_SOURCE_LIMIT, HalfOpen, source_of
+from pimd.net.half_open import HALF_OPEN_LIMIT, HALF_OPEN_SOURCE_LIMIT, HalfOpen
+from pimd.net.transports.tcp import source_of
 from pimd.proto.cards import Card, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
@@ -366,9 +367,7 @@ async def test_when_the_places_are_taken_a_stranger_gets_a_goodbye_and_friends_g
 async def test_connections_that_say_nothing_push_out_each_other_and_no_link(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     await bob.node.dial(alice.entry())
-    silent = [
-        await asyncio.open_connection("127.0.0.1", alice.node.listen_port) for _ in range(HALF_OPEN_SOURCE_LIMIT + 4)
-    ]
+    silent = [await asyncio.open_connection("127.0.0.1", alice.port) for _ in range(HALF_OPEN_SOURCE_LIMIT + 4)]
     half_open = alice.node._handshakes._half_open
     for reader, _ in silent[:4]:
         with contextlib.suppress(ConnectionResetError):

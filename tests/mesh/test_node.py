@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.contract import DialError, LinkDown, LinkUp, PeerEntry, PluginPayload, RouteFound
 from pimd.database import DatabaseError
 from pimd.ids import NodeId
@@ -123,7 +124,7 @@ async def test_an_allow_list_admits_whom_it_names(start_node: StartNode) -> None
 
 async def test_trust_on_first_use_refuses_another_id_at_a_known_address(start_node: StartNode) -> None:
     alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
-    await alice.keystore.pin(bob.entry().address, NodeId(bytes(16)))
+    await alice.keystore.pin(bob.entry().endpoint, NodeId(bytes(16)))
     with pytest.raises(DialError, match="pim forget"):
         await alice.node.dial(bob.entry())
 
@@ -138,13 +139,13 @@ async def test_a_disk_that_takes_no_pin_costs_neither_the_link_nor_the_node(
     assert alice.node.is_linked(bob.id)
     await alice.keystore._mirror._database.read("PRAGMA query_only = 0")
     alice.node._links.best(bob.id).close(GoodbyeReason.SHUTDOWN)
-    await eventually(lambda: alice.keystore.pinned(bob.entry().address) == bob.id)
+    await eventually(lambda: alice.keystore.pinned(bob.entry().endpoint) == bob.id)
 
 
 async def test_a_name_that_cannot_be_one_is_an_address_that_does_not_answer(start_node: StartNode) -> None:
     alice = await start_node(1)
     with pytest.raises(DialError, match=r"relay\.\.example\.org cannot be found: it is no host name"):
-        await alice.node.dial(PeerEntry("relay..example.org:9100"))
+        await alice.node.dial(PeerEntry(Endpoint.tcp("relay..example.org", 9100)))
 
 
 async def test_another_program_at_an_address_is_called_so(start_node: StartNode) -> None:
@@ -158,8 +159,8 @@ async def test_another_program_at_an_address_is_called_so(start_node: StartNode)
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        with pytest.raises(DialError, match=r"what answers there is no pimd.*is the port right\?"):
-            await alice.node.dial(PeerEntry(f"{host}:{port}"))
+        with pytest.raises(DialError, match=r"what answers there is no pimd.*is the address right\?"):
+            await alice.node.dial(PeerEntry(Endpoint.tcp(host, port)))
 
 
 async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(start_node: StartNode) -> None:
@@ -189,7 +190,7 @@ async def test_another_id_than_expected_is_refused(start_node: StartNode) -> Non
 
 async def test_a_kept_address_is_dialled_again_after_the_peer_restarts(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    port = bob.node.listen_port
+    port = bob.port
     with alice.node.subscribe() as events:
         alice.node.keep_dialling(bob.entry(), configured=True)
         assert isinstance(await asyncio.wait_for(anext(events), 10), LinkUp)
@@ -215,7 +216,7 @@ async def test_an_address_where_nobody_listens_is_named(start_node: StartNode) -
     alice, bob = await start_node(1), await start_node(2)
     entry = bob.entry()
     await bob.node.stop()
-    with pytest.raises(DialError, match=f"{entry.address}: Connection refused; does pimd run there"):
+    with pytest.raises(DialError, match=f"{entry.endpoint.text}: Connection refused; does pimd run there"):
         await alice.node.dial(entry)
 
 
@@ -377,7 +378,7 @@ async def test_both_ends_are_told_that_their_meshes_may_differ(
 async def test_a_name_that_does_not_exist_is_not_taken_for_a_machine_without_pimd(start_node: StartNode) -> None:
     alice = await start_node(1)
     with pytest.raises(DialError, match=r"nohost\.invalid cannot be found: .*; check the name"):
-        await alice.node.dial(PeerEntry("nohost.invalid:9100"))
+        await alice.node.dial(PeerEntry(Endpoint.tcp("nohost.invalid", 9100)))
 
 
 async def test_this_very_node_at_an_address_is_named_and_is_no_error_of_the_protocol(start_node: StartNode) -> None:

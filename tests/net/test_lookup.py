@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.net.lookup import Lookup
-from pimd.net.network import TcpNetwork
+from pimd.net.transports.tcp import TcpTransport
 
 
 class Resolver:
@@ -45,16 +46,16 @@ async def event_loop_errors() -> list[dict[str, Any]]:
     return found
 
 
-async def dial(network: TcpNetwork, host: str) -> None:
+async def dial(transport: TcpTransport, host: str) -> None:
     with pytest.raises(TimeoutError):
-        await network.dial(host, 9, asyncio.Protocol, 0.01)
+        await transport.dial(Endpoint.tcp(host, 9), asyncio.Protocol, 0.01)
 
 
 def test_the_program_ends_and_works_while_lookups_hang(resolver: Resolver) -> None:
     async def main() -> str:
-        network = TcpNetwork()
+        transport = TcpTransport()
         for number in range(40):  # more than the event loop's own pool has threads
-            await dial(network, f"h{number}.example")
+            await dial(transport, f"h{number}.example")
         return await asyncio.to_thread(lambda: "done")
 
     assert asyncio.run(main()) == "done"

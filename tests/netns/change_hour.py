@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.contract import CancellationToken
 from pimd.ids import NodeId
@@ -29,7 +30,7 @@ class Member:
         announcements = Announcements(NodeId(bytes([number]) * 16), lambda hour: hour.to_bytes(16), self.clock.unix_ms)
         log = logging.getLogger("member")
         ctx: Any = SimpleNamespace(clock=self.clock, log=log, cancel=CancellationToken())
-        mesh: Any = SimpleNamespace(listen_port=9100 + number, listen_address=f"[::]:{9100 + number}")
+        mesh: Any = SimpleNamespace(listen_endpoints=[Endpoint.tcp("::", 9100 + number)])
         self.browser = ServiceBrowser(ctx, mesh, announcements, self.sightings)
 
     def hours(self) -> list[int]:

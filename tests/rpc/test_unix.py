@@ -4,14 +4,11 @@ import asyncio
 import json
 import os
 import socket
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pimd.rpc import lines, unix, unix_socket
+from pimd.rpc import lines, unix
 from pimd.rpc.limits import CALLS_PER_CONNECTION, MESSAGE_LIMIT
-from pimd.rpc.unix_socket import SocketInUse
 from tests.rpc.conftest import Connect, World
 
 
@@ -162,46 +159,6 @@ async def test_the_socket_is_private(world: World) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o750
     await world.server.stop()
     assert not path.exists()
-
-
-def test_a_socket_that_answers_is_never_taken(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    held = unix_socket.bind(path)
-    held.listen()
-    with pytest.raises(SocketInUse, match=rf"already running \(pid {os.getpid()}\)"):
-        unix_socket.bind(path)
-    assert path.exists()
-    held.close()
-    unix_socket.bind(path).close()  # left behind by a dead daemon
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [(lambda path: path.write_text("mine"), "is no socket"), (lambda path: path.mkdir(), "is no socket")],
-)
-def test_what_is_no_socket_is_left_alone(tmp_path: Path, make: Any, message: str) -> None:
-    path = tmp_path / "s"
-    make(path)
-    with pytest.raises(SocketInUse, match=message):
-        unix_socket.bind(path)
-    assert path.exists()
-
-
-def test_a_path_too_long_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(SocketInUse, match="at most 107 bytes"):
-        unix_socket.bind(tmp_path / ("x" * 108))
-
-
-def test_a_socket_of_another_daemon_is_not_unlinked(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    ours = unix_socket.bind(path)
-    inode = path.lstat().st_ino
-    path.rename(tmp_path / "moved")
-    other = unix_socket.bind(path)
-    unix_socket.unlink_if_ours(path, inode)
-    assert path.exists()
-    ours.close()
-    other.close()
 
 
 def test_lines_split_anyhow() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.contract import BroadcastConfig, PeerEntry
 from pimd.ids import NodeId
 from pimd.settings import Settings, disabled_features, load
@@ -36,7 +37,7 @@ async def test_a_peer_is_added_and_removed_and_everything_else_stays(tmp_path: P
     path = tmp_path / "pim.toml"
     config = made(path)
     node_id = NodeId(bytes(range(16)))
-    await config.add_peer(PeerEntry("b:2", node_id, "bob"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("b", 2), node_id, "bob"))
     text = path.read_text()
     assert text.startswith('# my node\n[node]\nname = "kitchen" # the old laptop\n')
     assert "# first" in text
@@ -46,8 +47,8 @@ async def test_a_peer_is_added_and_removed_and_everything_else_stays(tmp_path: P
         ("b:2", str(node_id), "bob"),
     ]
     assert (tmp_path / "pim.toml.bak").read_text() == TEXT
-    assert await config.remove_peer("b:2") is True
-    assert await config.remove_peer("b:2") is False
+    assert await config.remove_peer(Endpoint.tcp("b", 2)) is True
+    assert await config.remove_peer(Endpoint.tcp("b", 2)) is False
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1"]
 
 
@@ -73,9 +74,9 @@ async def test_a_peer_is_added_between_blank_lines_and_remarks_stay_with_their_t
 ) -> None:
     path = tmp_path / "pim.toml"
     config = made(path, text)
-    await config.add_peer(PeerEntry("b:2"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == expected
-    await config.add_peer(PeerEntry("c:3"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("c", 3)))
     assert path.read_text() == expected.replace(ADDED, f"{ADDED}\n{ADDED.replace('b:2', 'c:3')}")
 
 
@@ -92,15 +93,15 @@ name = "kitchen"
 async def test_peers_in_one_inline_array_are_added_and_removed_there(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pim.toml"
     config = made(path, text)
-    await config.add_peer(PeerEntry("c:3"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("c", 3)))
     peers = load(path.read_text(), path, {}).settings.peers
     assert [(peer.address, peer.label) for peer in peers] == [("a:1", "ann"), ("b:2", ""), ("c:3", "")]
     assert set(re.findall("#.*", text)) <= set(re.findall("#.*", path.read_text()))
-    assert await config.remove_peer("b:2") is True
-    assert await config.remove_peer("b:2") is False
+    assert await config.remove_peer(Endpoint.tcp("b", 2)) is True
+    assert await config.remove_peer(Endpoint.tcp("b", 2)) is False
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1", "c:3"]
     for address in ("a:1", "c:3"):
-        assert await config.remove_peer(address) is True
+        assert await config.remove_peer(Endpoint.parse(address)) is True
     assert (
         load(path.read_text(), path, {}).settings.model_dump()
         == load('[node]\nname = "kitchen"\n', path, {}).settings.model_dump()
@@ -124,7 +125,7 @@ MESH = '[mesh]\nmode = "open"\n'
 )
 async def test_remarks_below_a_peer_that_goes_stay(tmp_path: Path, text: str, left: str) -> None:
     path = tmp_path / "pim.toml"
-    assert await made(path, text).remove_peer("a:1") is True
+    assert await made(path, text).remove_peer(Endpoint.tcp("a", 1)) is True
     found = path.read_text()
     assert list(filter(None, found.splitlines())) == list(filter(None, left.splitlines()))
     load(found, path, {})
@@ -133,13 +134,13 @@ async def test_remarks_below_a_peer_that_goes_stay(tmp_path: Path, text: str, le
 async def test_a_peer_that_is_in_the_file_already_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "pim.toml"
     config = made(path, PEER.format("a:1"))
-    await config.add_peer(PeerEntry("a:1", label="again"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("a", 1), label="again"))
     assert path.read_text() == PEER.format("a:1")
 
 
 async def test_a_file_without_a_last_newline_gets_it_first(tmp_path: Path) -> None:
     path = tmp_path / "pim.toml"
-    await made(path, PEER.format("a:1").rstrip()).add_peer(PeerEntry("b:2"))
+    await made(path, PEER.format("a:1").rstrip()).add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == PEER.format("a:1") + "\n" + PEER.format("b:2")
 
 
@@ -147,7 +148,7 @@ async def test_without_a_file_the_users_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "pim.toml"
     config = made(path, None)
     assert config.read().path is None
-    await config.add_peer(PeerEntry("b:2"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.stat().st_mode & 0o777 == 0o600
     assert config.read().path == path
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["b:2"]
@@ -157,7 +158,7 @@ async def test_the_mode_of_a_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "pim.toml"
     config = made(path)
     path.chmod(0o640)
-    await config.remove_peer("a:1")
+    await config.remove_peer(Endpoint.tcp("a", 1))
     assert path.stat().st_mode & 0o777 == 0o640
     assert "peers" not in path.read_text()
 
@@ -211,7 +212,7 @@ async def test_a_file_is_edited_that_is_right_with_the_environment_only(tmp_path
     path.write_text(text)
     environ = {"PIMD_MESH__PASSPHRASE": "five or more random words"}
     config = ConfigFile(path, path, load(text, path, environ).settings, "kitchen", environ)
-    await config.add_peer(PeerEntry("b:2"))
+    await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == f"{text}\n{ADDED}"
     assert config.validate(text) == []
 
@@ -222,7 +223,7 @@ async def test_an_edit_whose_caller_is_gone_is_finished_before_the_next(tmp_path
     path.unlink()
     os.mkfifo(path)
     async with asyncio.TaskGroup() as clients:
-        first = clients.create_task(config.add_peer(PeerEntry("b:2")))
+        first = clients.create_task(config.add_peer(PeerEntry(Endpoint.tcp("b", 2))))
         with await asyncio.to_thread(path.open, "w") as file:  # open once the first edit reads it
             first.cancel()
             await asyncio.wait([first])
@@ -231,7 +232,7 @@ async def test_an_edit_whose_caller_is_gone_is_finished_before_the_next(tmp_path
             file.write(TEXT)
             assert first.cancelled()
             assert config._turn.locked()
-            clients.create_task(config.add_peer(PeerEntry("c:3")))
+            clients.create_task(config.add_peer(PeerEntry(Endpoint.tcp("c", 3))))
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["a:1", "b:2", "c:3"]
 
 
@@ -240,7 +241,7 @@ async def test_a_file_that_is_no_text_is_not_touched(tmp_path: Path) -> None:
     config = made(path)
     path.write_bytes(b"# caf\xe9\n")
     with pytest.raises(OSError, match="does not load"):
-        await config.add_peer(PeerEntry("b:2"))
+        await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_bytes() == b"# caf\xe9\n"
 
 
@@ -249,7 +250,7 @@ async def test_a_file_that_was_broken_meanwhile_is_not_touched(tmp_path: Path) -
     config = made(path)
     path.write_text("[node\n")
     with pytest.raises(OSError, match="does not load"):
-        await config.add_peer(PeerEntry("b:2"))
+        await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == "[node\n"
 
 
@@ -258,7 +259,7 @@ async def test_a_directory_that_cannot_be_written_changes_nothing(tmp_path: Path
     config = made(path)
     (tmp_path / "pim.toml.bak").mkdir()
     with pytest.raises(OSError, match="directory"):
-        await config.add_peer(PeerEntry("b:2"))
+        await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == TEXT
     assert sorted(os.listdir(tmp_path)) == ["pim.toml", "pim.toml.bak"]  # noqa: PTH208 - not blocking is what matters
 
@@ -273,7 +274,7 @@ async def test_validate_tells_every_problem(tmp_path: Path) -> None:
 
 async def test_what_features_read_of_it(tmp_path: Path) -> None:
     config = made(tmp_path / "pim.toml")
-    assert [entry.address for entry in config.peers()] == ["a:1"]
+    assert [entry.endpoint.text for entry in config.peers()] == ["a:1"]
     assert config.node_name() == "kitchen"
     assert config.mesh_cidr() == ""
     assert config.interface() == ("pim0", 1400)
@@ -365,5 +366,5 @@ async def test_a_file_whose_keys_have_other_types_by_now_is_not_touched(tmp_path
     with pytest.raises(OSError, match="does not load"):
         await config.set_broadcast(BroadcastConfig(90, watch_incoming=False, min_peer_interval_s=60))
     with pytest.raises(OSError, match="does not load"):
-        await config.add_peer(PeerEntry("b:2"))
+        await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == broken

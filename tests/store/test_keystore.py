@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.contract.peers import PeerDirectory
 from pimd.contract.services import KeyConflict, KnownPeer
@@ -249,17 +250,22 @@ async def test_pins_are_taken_away_by_address_or_by_id_or_both(
 ) -> None:
     async with Keystore.open(path, clock) as keystore:
         for address, peer in (("a:1", alice), ("a:2", alice), ("b:1", bob), ("b:2", bob)):
-            await keystore.pin(address, peer.id)
-        await keystore.unpin(address="b:1")
+            await keystore.pin(Endpoint.parse(address), peer.id)
+        await keystore.unpin(endpoint=Endpoint.tcp("b", 1))
         await keystore.unpin(node_id=alice.id)
     async with Keystore.open(path, clock) as keystore:
-        assert [keystore.pinned(address) for address in ("a:1", "a:2", "b:1", "b:2")] == [None, None, None, bob.id]
-        await keystore.pin("b:2", alice.id)
-        assert keystore.pinned("b:2") == alice.id
-        await keystore.pin("c:1", bob.id)
-        await keystore.unpin(address="b:2", node_id=bob.id)
-        assert (keystore.pinned("b:2"), keystore.pinned("c:1")) == (None, None)
-        await keystore.unpin(address="nowhere:1")
+        assert [keystore.pinned(Endpoint.parse(address)) for address in ("a:1", "a:2", "b:1", "b:2")] == [
+            None,
+            None,
+            None,
+            bob.id,
+        ]
+        await keystore.pin(Endpoint.tcp("b", 2), alice.id)
+        assert keystore.pinned(Endpoint.tcp("b", 2)) == alice.id
+        await keystore.pin(Endpoint.tcp("c", 1), bob.id)
+        await keystore.unpin(endpoint=Endpoint.tcp("b", 2), node_id=bob.id)
+        assert (keystore.pinned(Endpoint.tcp("b", 2)), keystore.pinned(Endpoint.tcp("c", 1))) == (None, None)
+        await keystore.unpin(endpoint=Endpoint.tcp("nowhere", 1))
 
 
 # --- forgetting
@@ -270,11 +276,11 @@ async def test_forgetting_deletes_everything_but_the_block(path: Path, clock: Ma
         keystore.learn(alice.card(5), direct=True)
         await keystore.set_label(alice.id, "al")
         await keystore.set_blocked(alice.id, blocked=True)
-        await keystore.pin("a:1", alice.id)
+        await keystore.pin(Endpoint.tcp("a", 1), alice.id)
         assert await keystore.forget(alice.id)
         assert not await keystore.forget(alice.id)
     async with Keystore.open(path, clock) as keystore:
-        assert (keystore.get(alice.id), keystore.labels(), keystore.pinned("a:1")) == (None, {}, None)
+        assert (keystore.get(alice.id), keystore.labels(), keystore.pinned(Endpoint.tcp("a", 1))) == (None, {}, None)
         assert keystore.is_blocked(alice.id)
 
 
@@ -285,7 +291,7 @@ async def test_an_id_of_which_only_a_note_was_known_is_forgotten_without_an_even
     await {
         "label": lambda: keystore.set_label(STRANGER, "s"),
         "contact": lambda: keystore.set_contact(STRANGER, contact=True),
-        "pin": lambda: keystore.pin("a:1", STRANGER),
+        "pin": lambda: keystore.pin(Endpoint.tcp("a", 1), STRANGER),
     }[what]()
     events = keystore.subscribe()
     assert await keystore.forget(STRANGER)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten
 from pimd.database import Database, DatabaseError
@@ -75,7 +76,7 @@ async def test_friends_blocked_ones_and_those_with_a_route_stay(
         keystore.learn(direct.card(1), direct=True)
         await keystore.set_contact(contact.id, contact=True)
         await keystore.set_label(labelled.id, "l")
-        await keystore.pin("p:1", pinned.id)
+        await keystore.pin(Endpoint.tcp("p", 1), pinned.id)
         await keystore.set_blocked(blocked.id, blocked=True)
         await keystore.import_identity(imported.id, imported.key, "i")
         clock.advance(1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten, PeerInfoSource, Seen
 from pimd.database import DatabaseError
@@ -98,7 +99,7 @@ async def test_contacts_pinned_configured_and_direct_peers_never_go_and_then_str
         keystore.learn(direct.card(1), direct=True)
         await keystore.set_contact(contact.id, contact=True)
         await keystore.set_label(labelled.id, "l")
-        await keystore.pin("p:1", pinned.id)
+        await keystore.pin(Endpoint.tcp("p", 1), pinned.id)
         await keystore.import_identity(imported.id, imported.key, "i")
         kept = known_ids(keystore)
         for stranger in strangers:

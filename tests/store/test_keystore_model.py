@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten, PeerDirectoryEvent, PeerInfoSource, Seen
 from pimd.contract.services import KeyConflict
@@ -155,12 +156,12 @@ async def set_blocked(keystore: Keystore, model: Model, who: int, blocked: bool)
 
 
 async def pin(keystore: Keystore, model: Model, address: str, who: int) -> None:
-    await keystore.pin(address, model.people[who].id)
+    await keystore.pin(Endpoint.parse(address), model.people[who].id)
     model.pins[address] = who
 
 
 async def unpin(keystore: Keystore, model: Model, address: str) -> None:
-    await keystore.unpin(address=address)
+    await keystore.unpin(endpoint=Endpoint.parse(address))
     model.pins.pop(address, None)
 
 
@@ -199,9 +200,11 @@ def compare(keystore: Keystore, model: Model) -> None:
     } == model.peers()
     assert keystore.labels() == {ids[who]: label for who, label in model.labels.items()}
     assert [keystore.is_blocked(node_id) for node_id in ids] == [who in model.blocked for who in range(len(ids))]
-    assert {address: keystore.pinned(address) for address in ADDRESSES if keystore.pinned(address)} == {
-        address: ids[who] for address, who in model.pins.items()
-    }
+    assert {
+        address: keystore.pinned(Endpoint.parse(address))
+        for address in ADDRESSES
+        if keystore.pinned(Endpoint.parse(address))
+    } == {address: ids[who] for address, who in model.pins.items()}
     assert keystore.highest_own_seq == model.own_seq
 
 

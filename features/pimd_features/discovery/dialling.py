@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
+from pimd.addresses import TCP, Endpoint
 from pimd.contract import DialInfo, DiscoveryConfig, Keystore, Mesh, PeerEntry
 from pimd.ids import NodeId
 from pimd_features.discovery.sightings import Sighting
@@ -31,18 +32,18 @@ class AutoDial:
         self._config = config
         self._own_id = own_id
         self._now = now
-        self._kept: dict[str, float] = {}
-        """Address to when it was first dialled."""
-        self._tried: dict[str, float] = {}
-        """Address to when it last gave way."""
+        self._kept: dict[Endpoint, float] = {}
+        """Where to when it was first dialled."""
+        self._tried: dict[Endpoint, float] = {}
+        """Where to when it last gave way."""
 
     def review(self, sightings: Sequence[Sighting]) -> None:
         """Let go of who has gone, and dial at most one more: the routes that a link brings may spare the next."""
-        dials = {dial.entry.address: dial for dial in self._mesh.dials()}
+        dials = {dial.entry.endpoint: dial for dial in self._mesh.dials()}
         self._name_the_anonymous(sightings, dials)
         self._kept = {a: at for a, at in self._kept.items() if a in dials and not dials[a].configured}
         # Of two that name one address the longer known counts, or a newcomer could shadow it.
-        nearby = {s.address.text: s for s in reversed(sightings) if s.address.nearby and self._may_dial(s)}
+        nearby = {s.address.endpoint: s for s in reversed(sightings) if s.address.nearby and self._may_dial(s)}
         self._tried = {address: at for address, at in self._tried.items() if address in nearby}
         for address in list(self._kept):
             if address not in nearby or nearby[address].announced.node_id not in (None, dials[address].entry.node_id):
@@ -55,7 +56,7 @@ class AutoDial:
 
     def let_go_of_all(self) -> None:
         """Keep nobody linked any longer; links that are up stay."""
-        configured = {dial.entry.address for dial in self._mesh.dials() if dial.configured}
+        configured = {dial.entry.endpoint for dial in self._mesh.dials() if dial.configured}
         for address in list(self._kept):
             if address not in configured:
                 self._let_go(address)
@@ -78,7 +79,7 @@ class AutoDial:
             return False
         return links < AUTO_LINKS or self._mesh.route(node_id) is None
 
-    def _has_room(self, dials: Mapping[str, DialInfo]) -> bool:
+    def _has_room(self, dials: Mapping[Endpoint, DialInfo]) -> bool:
         """Tell whether one more may be tried, after letting the longest tried one go if need be."""
         trials = [address for address in self._kept if dials[address].state != "up"]
         if len(trials) < TRIAL_LIMIT:
@@ -92,29 +93,29 @@ class AutoDial:
 
     def _turn(self, sighting: Sighting) -> tuple[float, bytes]:
         """The longest not tried first."""
-        return self._tried.get(sighting.address.text, 0.0), self._lot(sighting)
+        return self._tried.get(sighting.address.endpoint, 0.0), self._lot(sighting)
 
     def _lot(self, sighting: Sighting) -> bytes:
         """An order that differs from node to node, so that not all dial the same."""
-        return hashlib.sha256(self._own_id + sighting.address.text.encode()).digest()
+        return hashlib.sha256(self._own_id + sighting.address.endpoint.text.encode()).digest()
 
     def _dial(self, sighting: Sighting) -> None:
-        address = sighting.address.text
-        self._kept[address] = self._now()
-        self._mesh.keep_dialling(PeerEntry(address, sighting.node_id), configured=False)
+        endpoint = sighting.address.endpoint
+        self._kept[endpoint] = self._now()
+        self._mesh.keep_dialling(PeerEntry(endpoint, sighting.node_id), configured=False)
 
-    def _let_go(self, address: str) -> None:
-        self._kept.pop(address, None)
-        self._mesh.stop_dialling(address)
+    def _let_go(self, endpoint: Endpoint) -> None:
+        self._kept.pop(endpoint, None)
+        self._mesh.stop_dialling(endpoint)
 
-    def _name_the_anonymous(self, sightings: Sequence[Sighting], dials: Mapping[str, DialInfo]) -> None:
+    def _name_the_anonymous(self, sightings: Sequence[Sighting], dials: Mapping[Endpoint, DialInfo]) -> None:
         """A member of a private mesh is known by the link that it has, or had, at its address."""
         met = dict(self._met(dials))
         for sighting in sightings:
             if sighting.announced.node_id is None:
-                sighting.met = met.get(_unscoped(sighting.address.text), sighting.met)
+                sighting.met = met.get(_unscoped(sighting.address.endpoint), sighting.met)
 
-    def _met(self, dials: Mapping[str, DialInfo]) -> Iterator[tuple[str, NodeId]]:
+    def _met(self, dials: Mapping[Endpoint, DialInfo]) -> Iterator[tuple[Endpoint, NodeId]]:
         for link in self._mesh.links():
             if link.listens_at is not None:
                 yield _unscoped(link.listens_at), link.peer
@@ -123,7 +124,8 @@ class AutoDial:
                 yield _unscoped(address), dial.node_id
 
 
-def _unscoped(address: str) -> str:
+def _unscoped(endpoint: Endpoint) -> Endpoint:
     """`[fe80::1%eth0]:9100` and `[fe80::1]:9100` are the same machine's."""
-    host, percent, rest = address.partition("%")
-    return host + rest[rest.index("]") :] if percent and "]" in rest else address
+    if endpoint.scheme != TCP:
+        return endpoint
+    return Endpoint.tcp(endpoint.host.partition("%")[0], endpoint.port)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import ifaddr
 
+from pimd.contract import Endpoint
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -27,8 +29,7 @@ class OwnAddress:
 class DialAddress:
     """Where to dial a node."""
 
-    text: str
-    """`host:port`."""
+    endpoint: Endpoint
     nearby: bool
     """On a network that this machine is on."""
 
@@ -67,7 +68,7 @@ def choose(announced: Iterable[str], port: int, own: Sequence[OwnAddress]) -> Di
     if not ranked or not 0 < port < 2**16:
         return None
     (far, _, _), text = ranked[0]
-    return DialAddress(f"[{text}]:{port}" if ":" in text else f"{text}:{port}", nearby=not far)
+    return DialAddress(Endpoint.tcp(text, port), nearby=not far)
 
 
 def _ranked(announced: Iterable[str], own: Sequence[OwnAddress]) -> Iterator[tuple[tuple[bool, bool, int], str]]:

@@ -44,7 +44,7 @@ class DiscoveryPlugin(DaemonPlugin):
     def nodes(self) -> Sequence[DiscoveredNode]:
         """Return those that are there now, the longest known first."""
         return [
-            DiscoveredNode(one.address.text, one.node_id, None, one.first_seen, one.last_seen)
+            DiscoveredNode(one.address.endpoint, one.node_id, None, one.first_seen, one.last_seen)
             for one in self._sightings.all()
         ]
 

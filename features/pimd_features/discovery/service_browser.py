@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zeroconf import Error
 
-from pimd.contract import Mesh, PluginContext
+from pimd.contract import Mesh, PluginContext, tcp_endpoint
 from pimd_features.discovery.announcement import Announcements
 from pimd_features.discovery.mdns import Service, Session
 from pimd_features.discovery.networks import OwnAddress, announced_on, choose, own_addresses
@@ -53,7 +53,7 @@ class ServiceBrowser:
     async def tend(self) -> None:
         """Follow the machine's networks and the hour; to be called again and again."""
         now = self._ctx.clock.now()
-        if self._mesh.listen_port and now >= self._not_before:
+        if tcp_endpoint(self._mesh).port and now >= self._not_before:
             try:
                 await self._follow(own_addresses(), now)
             except (OSError, RuntimeError, Error) as error:
@@ -129,9 +129,9 @@ class ServiceBrowser:
         """Say what was not said yet: all of it at first, and the new tag when the hour has changed."""
         if self._open is None:
             return
-        host = self._mesh.listen_address.rpartition(":")[0].removeprefix("[").removesuffix("]")
-        addresses = announced_on(self._open.own, host)
-        saying = (self._mesh.listen_port, addresses, self._announcements.own())
+        listening = tcp_endpoint(self._mesh)
+        addresses = announced_on(self._open.own, listening.host)
+        saying = (listening.port, addresses, self._announcements.own())
         if addresses and saying != self._open.said:
             self._open.said = saying
             await self._open.session.announce(*saying)

@@ -1,11 +1,14 @@
 """Methods about whom this node links with."""
 
+import contextlib
+
 from pimd.contract import (
     CONFIG,
     KEYSTORE,
     MESH,
     ConfigSaveRejected,
     DialInfo,
+    Endpoint,
     InvalidParams,
     InvalidPeerAddress,
     NoParams,
@@ -26,21 +29,15 @@ ADDRESS_LIMIT = 280
 """Characters: a host name has at most 253."""
 
 
-def checked_address(text: str) -> str:
-    """Return `host:port` without spaces around it, or raise `InvalidPeerAddress` saying what is wrong."""
+def checked_endpoint(text: str) -> Endpoint:
+    """Read an address, spaces around it or not, or raise `InvalidPeerAddress` saying what is wrong."""
     address = text.strip()
     if len(address) > ADDRESS_LIMIT:
         raise InvalidPeerAddress(f"the address has more than {ADDRESS_LIMIT} characters; it must be host:port")
     try:
-        split_address(address)
+        return Endpoint.parse(address)
     except ValueError as error:
         raise InvalidPeerAddress(str(error)) from None
-    return address
-
-
-def entry_id(address: str) -> str:
-    """Name a `[[peers]]` entry in `peers.remove`."""
-    return f"tcp:{address}"
 
 
 @rpc("peers.list")
@@ -59,8 +56,9 @@ async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
     """List the addresses of the configuration file that are kept linked, and how that goes."""
     return [
         Configured(
-            config_entry_id=entry_id(dial.entry.address),
-            address=dial.entry.address,
+            config_entry_id=str(dial.entry.endpoint),
+            address=dial.entry.endpoint.text,
+            endpoint=str(dial.entry.endpoint),
             label=dial.entry.label or None,
             node_id=dial.node_id,
             state=dial.state,
@@ -75,23 +73,23 @@ async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
 async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
     """Write an address into the configuration file and keep it linked from now on."""
     refuse_other_mechanisms(params.mechanism)
-    address = checked_address(params.address)
+    endpoint = checked_endpoint(params.address)
     mesh = ctx.services[MESH]
-    if any(dial.configured and dial.entry.address == address for dial in mesh.dials()):
-        raise PeerAlreadyExists(f"{address} is configured already; peers.remove takes it out")
-    await configure(ctx, PeerEntry(address, label=params.label or ""))
-    return Added(node_id=ctx.services[KEYSTORE].pinned(address), config_entry_id=entry_id(address))
+    if any(dial.configured and dial.entry.endpoint == endpoint for dial in mesh.dials()):
+        raise PeerAlreadyExists(f"{endpoint.text} is configured already; peers.remove takes it out")
+    await configure(ctx, PeerEntry(endpoint, label=params.label or ""))
+    return Added(node_id=ctx.services[KEYSTORE].pinned(endpoint), config_entry_id=str(endpoint))
 
 
 async def configure(ctx: PluginContext, entry: PeerEntry) -> None:
     """Write an entry into the file and keep it linked; `ConfigSaveRejected` with nothing changed."""
     mesh = ctx.services[MESH]
-    before = next((dial for dial in mesh.dials() if dial.entry.address == entry.address), None)
+    before = next((dial for dial in mesh.dials() if dial.entry.endpoint == entry.endpoint), None)
     mesh.keep_dialling(entry, configured=True)  # first: the file is written also when who asked for it is gone
     try:
         await ctx.services[CONFIG].add_peer(entry)
     except OSError as error:
-        mesh.stop_dialling(entry.address)
+        mesh.stop_dialling(entry.endpoint)
         if before is not None:
             mesh.keep_dialling(before.entry, configured=before.configured)
         raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
@@ -110,10 +108,11 @@ async def remove(ctx: PluginContext, params: RemoveParams) -> None:
     peers = {dial.node_id for dial in going if dial.node_id is not None}
     if params.node_id is not None:
         peers.add(params.node_id)
-    addresses = [dial.entry.address for dial in going]
+    endpoints = [dial.entry.endpoint for dial in going]
     if params.config_entry_id is not None and not going:  # by hand, after the start
-        addresses.append(params.config_entry_id.removeprefix(entry_id("")))
-    were_there = [await _unconfigure(ctx, address) for address in addresses]
+        with contextlib.suppress(ValueError):  # whatever else it is, it names no entry
+            endpoints.append(Endpoint.parse(params.config_entry_id))
+    were_there = [await _unconfigure(ctx, endpoint) for endpoint in endpoints]
     hung_up = [await mesh.hang_up(peer) for peer in peers]
     if not going and not any(were_there) and not any(hung_up):
         what = params.config_entry_id or params.node_id
@@ -121,16 +120,16 @@ async def remove(ctx: PluginContext, params: RemoveParams) -> None:
 
 
 def _is_meant(dial: DialInfo, params: RemoveParams) -> bool:
-    by_entry = params.config_entry_id is not None and entry_id(dial.entry.address) == params.config_entry_id
+    by_entry = params.config_entry_id is not None and str(dial.entry.endpoint) == params.config_entry_id
     return by_entry or (params.node_id is not None and dial.node_id == params.node_id)
 
 
-async def _unconfigure(ctx: PluginContext, address: str) -> bool:
+async def _unconfigure(ctx: PluginContext, endpoint: Endpoint) -> bool:
     """Tell whether it was in the file."""
     try:
-        was_there = await ctx.services[CONFIG].remove_peer(address)
+        was_there = await ctx.services[CONFIG].remove_peer(endpoint)
     except OSError as error:
         raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
-    ctx.services[MESH].stop_dialling(address)
-    await ctx.services[KEYSTORE].unpin(address=address)
+    ctx.services[MESH].stop_dialling(endpoint)
+    await ctx.services[KEYSTORE].unpin(endpoint=endpoint)
     return was_there

@@ -62,6 +62,7 @@ class AddStaticParams(Params):
     """An address to keep linked from now on."""
 
     address: str
+    """`host:port` or `unix:/path`."""
     mechanism: Mechanism = "tcp"
     label: LabelOrNone = None
 
@@ -77,7 +78,8 @@ class Configured(Result):
     """One address of the configuration file that is kept linked."""
 
     config_entry_id: str = Field(description="What peers.remove takes.")
-    address: str
+    address: str = Field(description="As the file has it: host:port, or unix:/path.")
+    endpoint: str = Field(description="The same with its scheme: tcp:host:port, or unix:/path.")
     label: str | None
     node_id: NodeIdHex | None = Field(description="Null until somebody was met there, unless the file names the node.")
     state: Literal["connecting", "waiting", "up"]
@@ -138,6 +140,7 @@ class Discovered(Result):
 
     node_id: NodeIdHex | None
     address: str
+    endpoint: str = Field(description="The same with its scheme.")
     mechanism: Literal["broadcast", "bluetooth", "wifi_direct"]
     first_seen_s: int
     last_seen_s: int

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pimd.contract import DISCOVERY, KEYSTORE, PUBLISH, DiscoveredNode, NoParams, PluginContext, rpc
+from pimd.contract import DISCOVERY, KEYSTORE, PUBLISH, DiscoveredNode, Endpoint, NoParams, PluginContext, rpc
 from pimd.ids import NodeId
 from pimd_features.peers.models import STREAM, Discovered, PeerFound
 
@@ -32,7 +32,8 @@ def _row(ctx: PluginContext, node: DiscoveredNode) -> Discovered:
     now = ctx.clock.now()
     return Discovered(
         node_id=node.node_id,
-        address=node.address,
+        address=node.endpoint.text,
+        endpoint=str(node.endpoint),
         mechanism="broadcast",
         first_seen_s=max(0, int(now - node.first_seen)),
         last_seen_s=max(0, int(now - node.last_seen)),
@@ -46,7 +47,7 @@ class Newcomers:
     def __init__(self, ctx: PluginContext, limit: int = TOLD_LIMIT) -> None:
         self._ctx = ctx
         self._limit = limit
-        self._told: dict[NodeId | str, None] = {}
+        self._told: dict[NodeId | Endpoint, None] = {}
 
     async def watch(self) -> None:
         """Ask the providers once a second; there is no event that all of them would have to know."""
@@ -63,8 +64,8 @@ class Newcomers:
     def tell(self) -> None:
         """Publish `discovered` for everybody who is new."""
         for node in nearby(self._ctx):
-            key = node.node_id or node.address
-            is_new = key not in self._told and node.address not in self._told
+            key = node.node_id or node.endpoint
+            is_new = key not in self._told and node.endpoint not in self._told
             self._told.pop(key, None)  # whoever is still there is forgotten last
             self._told[key] = None
             if is_new:

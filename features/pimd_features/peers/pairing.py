@@ -1,7 +1,7 @@
 """Methods that link with a node now."""
 
 import asyncio
-import ipaddress
+import contextlib
 from collections.abc import Sequence
 
 from pimd.contract import (
@@ -11,6 +11,7 @@ from pimd.contract import (
     ConfigSaveRejected,
     ConnectFailed,
     DialError,
+    Endpoint,
     InvalidParams,
     InvalidPeerAddress,
     NotSupported,
@@ -26,7 +27,7 @@ from pimd.contract import (
 )
 from pimd.ids import NodeId
 from pimd_features.peers.identities import refuse_own_id
-from pimd_features.peers.linking import checked_address, configure
+from pimd_features.peers.linking import checked_endpoint, configure
 from pimd_features.peers.models import STREAM, Connected, ConnectParams, PairParams, PeerChanged
 from pimd_features.peers.nearby import nearby
 from pimd_features.peers.plugin import refuse_other_mechanisms
@@ -34,7 +35,7 @@ from pimd_features.peers.rows import Rows
 
 DIAL_S = 8.0
 """A link is made, or given up, within this: clients stop to wait after 10 s."""
-TRIED_ADDRESSES = 4
+TRIED_ENDPOINTS = 4
 """Of one node; who announces it is a stranger and may be wrong."""
 
 
@@ -77,7 +78,7 @@ async def _linked(ctx: PluginContext, params: PairParams) -> tuple[PeerEntry, No
     label = params.label or ""
     if params.address is None and params.node_id is not None:
         return await _link_with(ctx, params.node_id, label), params.node_id
-    entry = PeerEntry(checked_address(params.address or ""), params.node_id, label)
+    entry = PeerEntry(checked_endpoint(params.address or ""), params.node_id, label)
     try:
         return entry, await _dial(ctx, entry)
     except DialError as error:
@@ -92,19 +93,19 @@ def _tell_of_failure(ctx: PluginContext, node_id: NodeId | None, reason: str) ->
 
 
 async def _link_with(ctx: PluginContext, node_id: NodeId, label: str) -> PeerEntry:
-    addresses = _addresses_of(ctx, node_id)[:TRIED_ADDRESSES]
-    if not addresses:
+    endpoints = _endpoints_of(ctx, node_id)[:TRIED_ENDPOINTS]
+    if not endpoints:
         raise PeerNotFound(
             f"no address of {node_id} is known: it is not dialled, and nobody sees it on the local network "
             "(the feature discovery looks there); give its address as host:port"
         )
     if ctx.services[MESH].link(node_id) is not None:
-        return PeerEntry(addresses[0], node_id, label)
+        return PeerEntry(endpoints[0], node_id, label)
     reasons: list[str] = []
     try:
         async with asyncio.timeout(DIAL_S):
-            for address in addresses:
-                entry = PeerEntry(address, node_id, label)
+            for endpoint in endpoints:
+                entry = PeerEntry(endpoint, node_id, label)
                 try:
                     await ctx.services[MESH].dial(entry)
                 except DialError as error:
@@ -116,13 +117,13 @@ async def _link_with(ctx: PluginContext, node_id: NodeId, label: str) -> PeerEnt
     raise ConnectFailed("; ".join(reasons))
 
 
-def _addresses_of(ctx: PluginContext, node_id: NodeId) -> Sequence[str]:
+def _endpoints_of(ctx: PluginContext, node_id: NodeId) -> Sequence[Endpoint]:
     """Where the node may answer, the surest first, each once."""
     mesh = ctx.services[MESH]
     link = mesh.link(node_id)
     linked = [link.listens_at] if link is not None and link.listens_at is not None else []
-    dialled = [dial.entry.address for dial in mesh.dials() if dial.node_id == node_id]
-    seen = [node.address for node in nearby(ctx) if node.node_id == node_id]
+    dialled = [dial.entry.endpoint for dial in mesh.dials() if dial.node_id == node_id]
+    seen = [node.endpoint for node in nearby(ctx) if node.node_id == node_id]
     return list(dict.fromkeys([*linked, *dialled, *seen]))
 
 
@@ -130,7 +131,7 @@ def _is_configured(ctx: PluginContext, entry: PeerEntry, params: PairParams) -> 
     """Tell whether the file has that address, or, where the address was not the user's choice, that node."""
     configured = [dial for dial in ctx.services[MESH].dials() if dial.configured]
     by_id = params.address is None and any(dial.node_id == entry.node_id for dial in configured)
-    return by_id or any(dial.entry.address == entry.address for dial in configured)
+    return by_id or any(dial.entry.endpoint == entry.endpoint for dial in configured)
 
 
 async def _dial(ctx: PluginContext, entry: PeerEntry) -> NodeId:
@@ -138,7 +139,7 @@ async def _dial(ctx: PluginContext, entry: PeerEntry) -> NodeId:
         async with asyncio.timeout(DIAL_S):
             return await ctx.services[MESH].dial(entry)
     except TimeoutError:
-        raise DialError(f"no link with {entry.address} came about within {DIAL_S:g} s") from None
+        raise DialError(f"no link with {entry.endpoint.text} came about within {DIAL_S:g} s") from None
 
 
 @rpc("peers.connect_dynamic", errors=(InvalidParams, ConnectFailed))
@@ -147,21 +148,19 @@ async def connect_dynamic(ctx: PluginContext, params: ConnectParams) -> Connecte
 
     For programs that open a way to a node by themselves. Host names are not taken. Answers within 8 s.
     """
-    address = _socket_address(params.address)
+    endpoint = _ip_endpoint(params.address)
     try:
-        await _dial(ctx, PeerEntry(address, params.node_id))
+        await _dial(ctx, PeerEntry(endpoint, params.node_id))
     except DialError as error:
         raise ConnectFailed(str(error)) from None
-    return Connected(node_id=params.node_id, address=address, status="connected")
+    return Connected(node_id=params.node_id, address=endpoint.text, status="connected")
 
 
-def _socket_address(text: str) -> str:
-    """Return it without spaces around it."""
-    try:
-        address = checked_address(text)
-        ipaddress.ip_address(split_address(address)[0])
-    except (InvalidPeerAddress, ValueError):
-        raise InvalidParams(
-            "parameter address: must be an IP address and a port, such as 192.168.1.7:9100 or [fe80::1%eth0]:9100"
-        ) from None
-    return address
+def _ip_endpoint(text: str) -> Endpoint:
+    with contextlib.suppress(InvalidPeerAddress):
+        endpoint = checked_endpoint(text)
+        if endpoint.is_ip:
+            return endpoint
+    raise InvalidParams(
+        "parameter address: must be an IP address and a port, such as 192.168.1.7:9100 or [fe80::1%eth0]:9100"
+    )

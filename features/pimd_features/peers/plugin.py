@@ -35,8 +35,7 @@ class PeersPlugin(Broadcasts):
         self.rows = Rows(ctx)
         mesh = ctx.services[MESH]
         for entry in ctx.services[CONFIG].peers():
-            if entry.mechanism == "tcp":
-                mesh.keep_dialling(entry, configured=True)
+            mesh.keep_dialling(entry, configured=True)
         ctx.spawn("events", self._tell(mesh.subscribe(), ctx.services[PUBLISH]))
         self.newcomers = Newcomers(ctx)
         ctx.spawn("newcomers", self.newcomers.watch())
@@ -63,4 +62,6 @@ class PeersPlugin(Broadcasts):
 def refuse_other_mechanisms(mechanism: str) -> None:
     """`NotSupported` for everything but tcp."""
     if mechanism != "tcp":
-        raise NotSupported(f"pimd links over tcp only, not over {mechanism}; give an address as host:port")
+        raise NotSupported(
+            f"pimd links over tcp only, not over {mechanism}; give an address as host:port, or unix:/path"
+        )

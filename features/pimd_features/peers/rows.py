@@ -83,6 +83,7 @@ class Rows:
             mesh_ip=self._config.mesh_cidr(),
             transport="relay" if link is None and route is not None else "tcp",
             state=_state(link, route, dial),
+            endpoint=_endpoint(link, dial),
             route_hops=hops,
             last_seen_s=max(0, int(idle_s)),
             latency_ms=None if link is None or link.rtt_s is None else round(link.rtt_s * 1000),
@@ -90,6 +91,12 @@ class Rows:
             static=dial is not None and dial.configured,
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
         )
+
+
+def _endpoint(link: LinkInfo | None, dial: DialInfo | None) -> str | None:
+    if link is not None:
+        return str(link.endpoint)
+    return str(dial.entry.endpoint) if dial is not None and dial.configured else None
 
 
 def _state(link: LinkInfo | None, route: RouteInfo | None, dial: DialInfo | None) -> str:

@@ -26,6 +26,7 @@ from pimd.contract import (
     X25519Hex,
     rfc3339,
     rpc,
+    tcp_endpoint,
 )
 from pimd.ids import NodeId
 from pimd_features.status.events import (
@@ -135,7 +136,7 @@ class StatusPlugin(DaemonPlugin):
             mesh_ip=self._config.mesh_cidr(),
             interface=Interface(name=name, up=False, mtu=mtu),
             role=self._role(),
-            transport=Transports(tcp=TcpTransport(port=self._mesh.listen_port)),
+            transport=Transports(tcp=TcpTransport(port=tcp_endpoint(self._mesh).port)),
             peers=list(self._peers.neighbours()),
             routes=RouteCount(active=len(self._mesh.routes()), expired=0, selected_gateway=self._gateways.selected()),
             stats=self._stats(),

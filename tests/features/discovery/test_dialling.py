@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.contract import DialInfo, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
 from pimd.proto.cards import GATEWAY, issue
@@ -17,7 +18,7 @@ from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
 
 ALL = DiscoveryConfig(connect_relays=True, connect_gateways=True)
-NOWHERE = "127.0.0.1:1"
+NOWHERE = Endpoint.tcp("127.0.0.1", 1)
 
 
 class Clock:
@@ -34,21 +35,23 @@ def auto_dial(one: Running, config: DiscoveryConfig = ALL, now: Callable[[], flo
     return AutoDial(one.node, one.keystore, config, one.id, now or Clock())
 
 
-def sighting(peer: Running | NodeId, address: str | None = None, *, anonymous: bool = False, **more: Any) -> Sighting:
+def sighting(
+    peer: Running | NodeId, endpoint: Endpoint | None = None, *, anonymous: bool = False, **more: Any
+) -> Sighting:
     node_id = peer if isinstance(peer, NodeId) else peer.id
-    if address is None:
+    if endpoint is None:
         assert isinstance(peer, Running)
-        address = peer.entry().address
+        endpoint = peer.entry().endpoint
     announced = Announced(None, b"tag") if anonymous else Announced(node_id)
-    return Sighting(address, announced, DialAddress(address, nearby=more.pop("nearby", True)), 0.0, 0.0, **more)
+    return Sighting(str(endpoint), announced, DialAddress(endpoint, nearby=more.pop("nearby", True)), 0.0, 0.0, **more)
 
 
 def stranger(number: int) -> Sighting:
-    return sighting(NodeId(number.to_bytes(16)), f"127.0.0.{2 + number // 250}:{1 + number % 250}")
+    return sighting(NodeId(number.to_bytes(16)), Endpoint.tcp(f"127.0.0.{2 + number // 250}", 1 + number % 250))
 
 
-def dialled(one: Running) -> dict[str, DialInfo]:
-    return {dial.entry.address: dial for dial in one.node.dials()}
+def dialled(one: Running) -> dict[Endpoint, DialInfo]:
+    return {dial.entry.endpoint: dial for dial in one.node.dials()}
 
 
 def review(auto: AutoDial, sightings: Sequence[Sighting], times: int) -> None:
@@ -63,10 +66,10 @@ async def linked(one: Running, other: Running) -> None:
 async def test_a_node_nearby_is_linked_and_expected_to_be_who_it_says(start_node: StartNode) -> None:
     alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
     auto = auto_dial(alice)
-    review(auto, [sighting(bob), sighting(bob, carol.entry().address)], 2)
+    review(auto, [sighting(bob), sighting(bob, carol.entry().endpoint)], 2)
     await linked(alice, bob)
-    assert dialled(alice)[bob.entry().address].entry.node_id == bob.id
-    assert carol.entry().address not in dialled(alice) or not alice.node.is_linked(carol.id)
+    assert dialled(alice)[bob.entry().endpoint].entry.node_id == bob.id
+    assert carol.entry().endpoint not in dialled(alice) or not alice.node.is_linked(carol.id)
 
 
 async def test_one_more_at_a_time_is_dialled(start_node: StartNode) -> None:
@@ -109,7 +112,7 @@ async def test_relays_and_gateways_are_dialled_as_configured(
     if flags is not None:
         alice.keystore.learn(issue(bob.identity, 1, flags, "bob"), direct=False)
     auto_dial(alice, config).review([sighting(bob)])
-    assert (bob.entry().address in dialled(alice)) == dials
+    assert (bob.entry().endpoint in dialled(alice)) == dials
 
 
 async def test_who_is_blocked_or_not_on_the_list_is_not_dialled_and_let_go(start_node: StartNode) -> None:
@@ -117,7 +120,7 @@ async def test_who_is_blocked_or_not_on_the_list_is_not_dialled_and_let_go(start
     alice, carol = await start_node(1), await start_node(3, policy="allow_list")
     auto = auto_dial(alice)
     auto.review([sighting(bob)])
-    assert bob.entry().address in dialled(alice)
+    assert bob.entry().endpoint in dialled(alice)
     await alice.keystore.set_blocked(bob.id, blocked=True)
     auto.review([sighting(bob)])
     assert dialled(alice) == {}
@@ -150,7 +153,7 @@ async def test_with_enough_links_only_nodes_without_a_route_are_dialled(
     await eventually(lambda: alice.node.has_route(dave.id))
     auto = auto_dial(alice)
     review(auto, [sighting(dave), sighting(erin)], 3)
-    assert list(dialled(alice)) == [erin.entry().address]
+    assert list(dialled(alice)) == [erin.entry().endpoint]
 
 
 async def test_with_enough_links_two_of_the_anonymous_are_dialled_and_not_the_same_two_by_all(
@@ -201,28 +204,28 @@ async def test_who_has_gone_is_let_go_and_what_is_configured_is_never_touched(st
     alice.node.keep_dialling(carol.entry(), configured=True)
     auto = auto_dial(alice)
     review(auto, [sighting(bob), sighting(carol)], 3)
-    assert dialled(alice)[carol.entry().address].configured
+    assert dialled(alice)[carol.entry().endpoint].configured
     auto.review([])
-    assert list(dialled(alice)) == [carol.entry().address]
+    assert list(dialled(alice)) == [carol.entry().endpoint]
     auto.review([sighting(bob)])
     alice.node.keep_dialling(bob.entry(), configured=True)  # the user wants to keep it
     auto.review([])
     auto.let_go_of_all()
-    assert list(dialled(alice)) == [carol.entry().address, bob.entry().address]
+    assert list(dialled(alice)) == [carol.entry().endpoint, bob.entry().endpoint]
 
 
 async def test_nobody_is_dialled_any_longer_when_the_feature_stops(start_node: StartNode) -> None:
     alice = await start_node(1)
     auto = auto_dial(alice)
     review(auto, [stranger(1), stranger(2)], 2)
-    alice.node.keep_dialling(PeerEntry(stranger(1).address.text), configured=True)
+    alice.node.keep_dialling(PeerEntry(stranger(1).address.endpoint), configured=True)
     auto.let_go_of_all()
-    assert list(dialled(alice)) == [stranger(1).address.text]
+    assert list(dialled(alice)) == [stranger(1).address.endpoint]
 
 
 async def test_an_address_under_another_id_is_dialled_anew_unless_a_newcomer_says_so(start_node: StartNode) -> None:
     alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
-    where = bob.entry().address
+    where = bob.entry().endpoint
     auto = auto_dial(alice)
     review(auto, [sighting(bob), sighting(carol, where)], 2)
     assert dialled(alice)[where].entry.node_id == bob.id
@@ -239,7 +242,7 @@ async def test_who_hung_up_or_was_hung_up_on_is_left_alone(start_node: StartNode
     await eventually(lambda: not alice.node.links() and not bob.node.links())
     here.review([sighting(bob)])
     there.review([sighting(alice)])
-    assert dialled(alice)[bob.entry().address].state == "waiting"
+    assert dialled(alice)[bob.entry().endpoint].state == "waiting"
     assert dialled(bob) == {}
     await alice.node.dial(bob.entry())
     await linked(alice, bob)
@@ -256,7 +259,7 @@ async def test_so_many_that_do_not_answer_are_tried_at_a_time_and_give_way_to_th
     assert len(dialled(alice)) == dialling.TRIAL_LIMIT
     everybody = [*liars, sighting(bob)]
     turns = 0
-    while bob.entry().address not in dialled(alice):
+    while bob.entry().endpoint not in dialled(alice):
         now.seconds += dialling.TRIAL_S
         auto.review(everybody)
         turns += 1

@@ -1,5 +1,6 @@
 """Who is there, and how much room they take."""
 
+from pimd.addresses import Endpoint
 from pimd.ids import NodeId
 from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.networks import DialAddress
@@ -21,7 +22,7 @@ def node(number: int) -> Announced:
 
 
 def at(number: int) -> DialAddress:
-    return DialAddress(f"10.0.0.{number}:9100", nearby=True)
+    return DialAddress(Endpoint.tcp(f"10.0.0.{number}", 9100), nearby=True)
 
 
 def test_a_node_is_kept_with_its_times_until_it_goes() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.contract import CONFIG, KEYSTORE, MESH, ConfigSaveRejected, DialInfo, PeerEntry, PeerNotFound
 from pimd.ids import NodeId
 from pimd.settings import load
@@ -26,24 +27,27 @@ class Dials:
         self.entries: dict[str, bool] = {}
 
     def dials(self) -> list[DialInfo]:
-        return [DialInfo(PeerEntry(address), None, "waiting", kept, None) for address, kept in self.entries.items()]
+        return [
+            DialInfo(PeerEntry(Endpoint.parse(address)), None, "waiting", kept, None)
+            for address, kept in self.entries.items()
+        ]
 
     def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
-        self.entries[entry.address] = configured
+        self.entries[entry.endpoint.text] = configured
 
-    def stop_dialling(self, address: str) -> bool:
-        return self.entries.pop(address, None) is not None
+    def stop_dialling(self, endpoint: Endpoint) -> bool:
+        return self.entries.pop(endpoint.text, None) is not None
 
 
 class Pins:
     """Stands for the keystore: nobody was met yet."""
 
-    def pinned(self, address: str) -> NodeId | None:
-        del address
+    def pinned(self, endpoint: Endpoint) -> NodeId | None:
+        del endpoint
         return None
 
-    async def unpin(self, *, address: str) -> None:
-        del address
+    async def unpin(self, *, endpoint: Endpoint) -> None:
+        del endpoint
 
 
 class Context:
@@ -80,7 +84,7 @@ async def test_what_is_written_is_dialled_also_when_who_asked_is_gone(path: Path
             whole.write_text(TEXT)
             whole.replace(path)
             file.write(TEXT)
-        clients.create_task(context.services[CONFIG].remove_peer("none:1"))  # comes after the edit
+        clients.create_task(context.services[CONFIG].remove_peer(Endpoint.tcp("none", 1)))  # comes after the edit
     assert 'address = "a:1"' in path.read_text()
     assert context.mesh.entries == {"a:1": True}
 

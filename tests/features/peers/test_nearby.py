@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jsonschema
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.contract import DISCOVERY, DaemonPlugin, DiscoveredNode, Feature, PluginContext, Provided
 from pimd.ids import NodeId
 from pimd.proto.cards import issue
@@ -55,7 +56,7 @@ def config(tmp_path: Path) -> ConfigFile:
 
 
 def node(who: NodeId | None, address: str = "10.0.0.2:9100", name: str | None = None) -> DiscoveredNode:
-    return DiscoveredNode(address, who, name, 1.5, 2.25)
+    return DiscoveredNode(Endpoint.parse(address), who, name, 1.5, 2.25)
 
 
 async def started(assemble: Assemble, config: ConfigFile) -> tuple[Assembled, Newcomers, Subscriber]:
@@ -83,6 +84,7 @@ async def test_who_is_found_is_listed_in_the_shape_of_the_contract(
     rows = await discovered(all_)
     schema = CONTRACT["methods"]["peers.discovered"]["result"]
     jsonschema.Draft202012Validator({"$defs": CONTRACT["$defs"], **schema}).validate(rows)
+    assert [row["endpoint"] for row in rows] == [f"tcp:{row['address']}" for row in rows]
     assert [(row["node_id"], row["address"], row["label_announced"]) for row in rows] == [
         (str(BOB.node_id), "10.0.0.2:9100", "bob"),
         (str(CAROL.node_id), "10.0.0.2:9100", "carol's"),

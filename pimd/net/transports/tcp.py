@@ -1,0 +1,109 @@
+"""TCP over IPv4 and IPv6: `tcp:host:port`."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+from typing import ClassVar
+
+from aiohappyeyeballs import AddrInfoType, start_connection
+
+from pimd.addresses import TCP, Endpoint
+from pimd.net.lookup import Lookup
+from pimd.net.sockets import BACKLOG, UNSENT_LIMIT, OnSocket, ServerListener, leave, tcp_listeners, without_delay
+from pimd.net.transport import Listener, ProtocolFactory
+from pimd.proto.route_table import LINK_COST
+
+ANOTHER_AFTER_S = 0.25
+"""Until the next address of a host is tried beside the first (RFC 8305)."""
+
+
+class TcpTransport:
+    """`on_socket` gets each socket, before it connects or as it is accepted."""
+
+    scheme: ClassVar[str] = TCP
+    cost: ClassVar[int] = LINK_COST
+
+    def __init__(self, on_socket: OnSocket = leave) -> None:
+        self._on_socket = on_socket
+        self._lookup = Lookup()
+
+    async def dial(self, endpoint: Endpoint, protocol_factory: ProtocolFactory, timeout_s: float) -> None:
+        """Try the host's addresses of both families."""
+        async with asyncio.timeout(timeout_s):
+            addresses = await self._lookup.addresses(endpoint.host, endpoint.port)
+            connection = await start_connection(
+                addresses, happy_eyeballs_delay=ANOTHER_AFTER_S, interleave=1, socket_factory=self._socket
+            )
+            await asyncio.get_running_loop().create_connection(protocol_factory, sock=connection)
+
+    async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> Listener:
+        """Bind with SO_REUSEADDR."""
+        bound = tcp_listeners(endpoint.host, endpoint.port, self._prepare)
+        loop = asyncio.get_running_loop()
+        servers = [await loop.create_server(accept, sock=one, backlog=BACKLOG) for one in bound]
+        return ServerListener(Endpoint.tcp(*bound[0].getsockname()[:2]), servers)
+
+    def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
+        """An IPv4 address that came through a socket of both families is one of IPv4."""
+        peername = stream.get_extra_info("peername")
+        if peername is None:  # it went before it was asked
+            return Endpoint.tcp("?", 0)
+        return Endpoint.tcp(_unmapped(str(peername[0])), int(peername[1]))
+
+    def source(self, stream: asyncio.BaseTransport) -> str:
+        """An IPv4 address, or an IPv6 /64."""
+        return source_of(self.remote(stream).host)
+
+    def dial_failure(self, endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
+        """A name that is not found is another trouble than a machine that does not answer."""
+        return dial_failure(endpoint, error, timeout_s)
+
+    def _socket(self, address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        made = socket.socket(family, kind, protocol)
+        try:
+            self._prepare(made)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _prepare(self, connection: socket.socket) -> None:
+        without_delay(connection)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_LIMIT)
+        # A link has heartbeats of its own, and is down after 15 s of silence; the kernel would begin to ask after two hours.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+        self._on_socket(connection)
+
+
+def dial_failure(endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
+    """Say why nobody was reached at a host and port."""
+    if isinstance(error, TimeoutError):
+        return f"{endpoint.text} did not answer within {timeout_s:g} s; is the machine on?"
+    if isinstance(error, socket.gaierror):
+        return f"{endpoint.host} cannot be found: {error.strerror}; check the name, and that DNS works"
+    # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    return f"cannot connect to {endpoint.text}: {reason}; does pimd run there?"
+
+
+def source_of(host: str) -> str:
+    """Return what counts as one source: an IPv4 address, mapped ones included, or an IPv6 /64."""
+    try:
+        address = ipaddress.ip_address(_unmapped(host).partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))
+
+
+def _unmapped(host: str) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return host if mapped is None else str(mapped)
