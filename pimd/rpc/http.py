@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from pimd.contract import RateLimited, RpcError
+from pimd.net.sockets import BACKLOG, tcp_listeners, without_delay
 from pimd.rpc.auth import TokenAuth
 from pimd.rpc.browser import BrowserRules
 from pimd.rpc.connection import Connection
@@ -71,7 +72,7 @@ class HttpRpcListener:
         self._describe = describe
         self._browser = BrowserRules(config.allowed_origins, config.allowed_hosts)
         self._server = BoundedServer(self._serve, read_budget)
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._sessions: set[WebSocketSession] = set()
         self._stopping = False
         self._routes: dict[str, tuple[str, Route]] = {
@@ -84,14 +85,15 @@ class HttpRpcListener:
     async def start(self) -> None:
         """Bind and accept; OSError when the port cannot be had."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._server, self._config.host, self._config.port)
+        for bound in tcp_listeners(self._config.host, self._config.port, without_delay):
+            self._listeners.append(await loop.create_server(self._server, sock=bound, backlog=BACKLOG))
 
     @property
     def port(self) -> int:
         """As bound."""
-        if self._listener is None:
+        if not self._listeners:
             return self._config.port
-        return int(self._listener.sockets[0].getsockname()[1])
+        return int(self._listeners[0].sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
@@ -102,8 +104,8 @@ class HttpRpcListener:
     def stop_accepting(self) -> None:
         """Close every connection without a call in flight."""
         self._stopping = True
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._server.pre_shutdown()
         for session in tuple(self._sessions):
             session.finish()
