@@ -130,7 +130,7 @@ def _configured_as(connection: Connection, configured: list[dict[str, Any]], wan
     if ours is not None:
         return {"node_id": ours}
     address = with_port(wanted)
-    entries = [row for row in configured if address in (row["address"], row["endpoint"])]
+    entries = [row for row in configured if address in (row["address"], row["config_entry_id"])]
     entries = entries or [row for row in configured if row["node_id"] is None and row["label"] == wanted]
     if len(entries) > 1:
         lines = "".join(f"\n  {row['address']}" for row in entries)

@@ -88,7 +88,7 @@ class Pipe:
         else:
             self._underway.append((arrives, segment))
         if not self._cable.up:
-            self.held += len(segment) if isinstance(segment, bytearray) else 0
+            self.held += _size(segment)
         elif self._timer is None:
             self._arm()
 
@@ -152,6 +152,8 @@ class Stream(asyncio.Transport):
         self._paused = False
         self._reading = True
         self._unread: deque[Segment] = deque()
+        self.unread = 0
+        """Bytes that came and wait for `resume_reading`."""
         self._closing = False
         self._end_sent = False
         self._loop = asyncio.get_running_loop()
@@ -170,9 +172,7 @@ class Stream(asyncio.Transport):
             return
         self.machine.note(self.peer.machine, bytes(data))
         self.out.send(bytearray(data))
-        if self.out.held > self._high and not self._paused and self.protocol is not None:
-            self._paused = True
-            self.protocol.pause_writing()
+        self.filled()
 
     def write_eof(self) -> None:
         """Send the end of what is to be said; reading goes on."""
@@ -201,8 +201,8 @@ class Stream(asyncio.Transport):
         return self._closing
 
     def get_write_buffer_size(self) -> int:
-        """What a cut cable holds up."""
-        return self.out.held
+        """What a cut cable, or a reader that pauses, holds up."""
+        return self.out.held + self.peer.unread
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Pause the protocol above `high`."""
@@ -217,7 +217,10 @@ class Stream(asyncio.Transport):
         """Hand over what came meanwhile."""
         self._reading = True
         while self._unread and self._reading:
-            self.take(self._unread.popleft())
+            segment = self._unread.popleft()
+            self.unread -= _size(segment)
+            self.take(segment)
+        self.peer.drained()
 
     def is_reading(self) -> bool:
         """Whether data is handed over as it comes."""
@@ -236,14 +239,22 @@ class Stream(asyncio.Transport):
             self.on_open()
         elif not self._reading or self.protocol is None:
             self._unread.append(segment)
+            self.unread += _size(segment)
+            self.peer.filled()
         elif isinstance(segment, bytearray):
             self.protocol.data_received(bytes(segment))
         elif not self.protocol.eof_received():
             self.close()
 
+    def filled(self) -> None:
+        """More is held up, here or at the other end."""
+        if not self._paused and self.protocol is not None and self.get_write_buffer_size() > self._high:
+            self._paused = True
+            self.protocol.pause_writing()
+
     def drained(self) -> None:
         """What was held up has left."""
-        if self._paused and self.protocol is not None:
+        if self._paused and self.protocol is not None and self.get_write_buffer_size() <= self._high:
             self._paused = False
             self.protocol.resume_writing()
 
@@ -271,6 +282,10 @@ class Stream(asyncio.Transport):
         if self.peer.is_closing():
             self.out.remove()
             self.peer.out.remove()
+
+
+def _size(segment: Segment) -> int:
+    return len(segment) if isinstance(segment, bytearray) else 0
 
 
 def join(cable: Cable, one: Stream, other: Stream) -> None:

@@ -24,6 +24,7 @@ class BoundedConnection(web.RequestHandler):
             manager,
             loop=loop,
             keepalive_timeout=KEEPALIVE_S,
+            tcp_keepalive=True,  # a WebSocket may be silent for days; a client that vanished must not hold its place
             access_log=None,  # type: ignore[arg-type] # None is how aiohttp is told to write none
             auto_decompress=False,
             lingering_time=0.0,

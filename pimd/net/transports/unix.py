@@ -79,8 +79,8 @@ class UnixTransport:
             raise
 
     def _prepare(self, connection: socket.socket) -> None:
-        # All that the other end did not read is inside the kernel; which doubles the number, for what it spends on bookkeeping.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_LIMIT // 2)
+        # All that the other end did not read is inside the kernel. It doubles the number, and takes half as much again.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_LIMIT // 3)
         self._on_socket(connection)
 
 
