@@ -8,7 +8,6 @@ from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
-from pimd.proto.route_table import LINK_COST
 from pimd.proto.traffic import TrafficClass
 
 
@@ -19,7 +18,7 @@ class PeerLink:
         self.driver = driver
         self.entry = entry
         self.cards = LinkCards(now)
-        self.cost = LINK_COST
+        self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
         self.full_table_read = False
         self.is_up = False

@@ -205,6 +205,11 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             self._transport.abort()
 
     @property
+    def cost(self) -> int:
+        """What the link adds to the metric of a route."""
+        return self._over.cost
+
+    @property
     def flushed(self) -> bool:
         """Nothing is left in the transport's buffer."""
         return self._transport is None or self._transport.get_write_buffer_size() == 0

@@ -7,6 +7,7 @@ from pimd.contract import DialError
 from pimd.net.transport import Listener, ProtocolFactory, Transport
 from pimd.net.transports.tcp import TcpTransport
 from pimd.net.transports.unix import UnixTransport
+from pimd.proto.route_table import LINK_COST
 
 
 class Network:
@@ -14,6 +15,9 @@ class Network:
 
     def __init__(self, transports: Iterable[Transport]) -> None:
         self._transports = {transport.scheme: transport for transport in transports}
+        for transport in self._transports.values():
+            if transport.cost < LINK_COST:
+                raise ValueError(f"a link over {transport.scheme} must cost at least {LINK_COST}, not {transport.cost}")
 
     def transport(self, endpoint: Endpoint) -> Transport:
         """Return the one for its scheme; LookupError when there is none."""

@@ -421,3 +421,19 @@ def test_what_is_to_be_asked_for_and_told_is_limited_by_the_destinations(monkeyp
     assert len(made._starving) <= 50
     assert len(made._pending) <= 50
     assert len(made.table.selected) <= 50
+
+
+def test_the_cost_of_a_link_counts_in_the_metric_and_not_in_what_is_feasible() -> None:
+    made: Babel[str] = Babel(OWN, lambda _: 100, lambda: 0.5, 0.0, relays=True)
+    made.own_card(100, 0.0)
+    made.link_up("dear", NEAR, 0.0, cost=1000)
+    made.link_up("cheap", OTHER, 0.0)
+    made.receive("dear", told((FAR, 1, 700)), 0.0)
+    made.receive("cheap", told((FAR, 1, 512)), 0.0)
+    selected = made.table.selected[FAR]
+    assert (selected.link, selected.metric) == ("cheap", 768)
+    made.tick(1.0)
+    made.outgoing()  # 768 is on the wire now, and nothing that is not better may be used
+    made.link_down("cheap", 1.0)
+    selected = made.table.selected[FAR]
+    assert (selected.link, selected.metric) == ("dear", 1700)
