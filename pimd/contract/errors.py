@@ -72,7 +72,7 @@ class PeerAlreadyExists(RpcError):  # noqa: N818
 
 
 class InvalidPeerAddress(RpcError):  # noqa: N818
-    """The address is not `host:port`, or nothing usable answers there."""
+    """The address is neither `host:port` nor `unix:/path`, or nothing usable answers there."""
 
     code: ClassVar[int] = -32012
 

@@ -21,6 +21,8 @@ class Network:
 
     def transport(self, endpoint: Endpoint) -> Transport:
         """Return the one for its scheme; LookupError when there is none."""
+        if endpoint.scheme not in self._transports:
+            raise LookupError(f"{endpoint.text}: there are no links over {endpoint.scheme} here")
         return self._transports[endpoint.scheme]
 
     async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> Listener:
@@ -29,9 +31,10 @@ class Network:
 
     async def dial(self, endpoint: Endpoint, protocol_factory: ProtocolFactory, timeout_s: float) -> None:
         """Connect within `timeout_s`; `DialError` says for people why not."""
-        if endpoint.scheme not in self._transports:
-            raise DialError(f"{endpoint.text} cannot be dialled: there are no links over {endpoint.scheme} here")
-        transport = self.transport(endpoint)
+        try:
+            transport = self.transport(endpoint)
+        except LookupError as error:
+            raise DialError(str(error)) from None
         try:
             await transport.dial(endpoint, protocol_factory, timeout_s)
         except OSError as error:

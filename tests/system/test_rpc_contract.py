@@ -90,6 +90,10 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
                 "a..b:1",
                 f"{'a' * 64}:1",
                 f"{'a.' * 140}:1",
+                "unix:",
+                "unix:mesh.sock",
+                "unix:/a\u0000",
+                f"unix:/{'a' * 107}",
             )
         ),
         ("peers.add_static", {"address": f"127.0.0.1:{bob.mesh_port}"}, -32011),
@@ -110,7 +114,7 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
         ("peers.pair", {"trust": "once", "address": "127.0.0.1:1"}, -32012),
         *(
             ("peers.connect_dynamic", {"node_id": bob.node_id, "address": address}, -32602)
-            for address in ("localhost:9100", "127.0.0.1", "127.0.0.1:0", "::1:9100", "[::1]", "")
+            for address in ("localhost:9100", "127.0.0.1", "127.0.0.1:0", "::1:9100", "[::1]", "", "unix:/s")
         ),
         ("peers.connect_dynamic", {"node_id": "xyz", "address": "127.0.0.1:1"}, -32602),
         ("peers.connect_dynamic", {"node_id": SOMEBODY, "address": "127.0.0.1:1"}, -32603),

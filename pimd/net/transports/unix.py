@@ -47,7 +47,7 @@ class UnixTransport:
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """Who dials has no address, or one of its own choice: what counts is the path where both met."""
-        return Endpoint(UNIX, stream.get_extra_info("sockname") or stream.get_extra_info("peername"))
+        return Endpoint(UNIX, stream.get_extra_info("sockname") or stream.get_extra_info("peername") or "?")
 
     def source(self, stream: asyncio.BaseTransport) -> str:
         """The user, whom the kernel knows."""
