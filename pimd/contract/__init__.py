@@ -10,7 +10,7 @@ A feature imports this package, `pimd.ids`, and nothing else of the daemon: what
 Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `identity`, `text`.
 """
 
-from pimd.addresses import Endpoint
+from pimd.addresses import TCP, Endpoint
 from pimd.clock import Clock, TimerHandle
 from pimd.contract.cancellation import CancellationToken
 from pimd.contract.control import ControlSender, Sent
@@ -120,6 +120,7 @@ __all__ = [
     "PEER_DATA",
     "PEER_SUMMARIES",
     "PUBLISH",
+    "TCP",
     "Assembly",
     "Broadcast",
     "BroadcastConfig",

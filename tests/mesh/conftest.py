@@ -81,7 +81,9 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             if unix is not None:
                 listen.append(Endpoint.parse(f"unix:{unix}"))
             config = NodeConfig(f"node-{who}", listen, link, relays=relays, secret=secret)
-            node = Node(config, identity, keystore, rules, Network((TcpTransport(on_socket), UnixTransport(on_socket))), clock)
+            node = Node(
+                config, identity, keystore, rules, Network((TcpTransport(on_socket), UnixTransport(on_socket))), clock
+            )
             await node.start(group)
             started.append(node)
             stack.push_async_callback(node.stop)

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from pimd.addresses import TCP, Endpoint
-from pimd.contract import DialInfo, DiscoveryConfig, Keystore, Mesh, PeerEntry
+from pimd.contract import TCP, DialInfo, DiscoveryConfig, Endpoint, Keystore, Mesh, PeerEntry
 from pimd.ids import NodeId
 from pimd_features.discovery.sightings import Sighting
 

@@ -19,7 +19,6 @@ from pimd.contract import (
     PeerSummary,
     PluginContext,
     rpc,
-    split_address,
 )
 from pimd_features.peers.models import Added, AddStaticParams, Configured, ListParams, RemoveParams
 from pimd_features.peers.plugin import refuse_other_mechanisms

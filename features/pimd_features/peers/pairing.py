@@ -23,7 +23,6 @@ from pimd.contract import (
     RpcError,
     StorageError,
     rpc,
-    split_address,
 )
 from pimd.ids import NodeId
 from pimd_features.peers.identities import refuse_own_id
