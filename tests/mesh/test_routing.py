@@ -7,7 +7,7 @@ import pytest
 
 from pimd.contract import PluginPayload, RouteFound, RouteLost
 from pimd.ids import NodeId
-from pimd.mesh import peer_link
+from pimd.net.transports.tcp import TcpTransport
 from pimd.proto.frames import MeshData
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
@@ -47,7 +47,7 @@ async def test_a_payload_travels_five_hops_with_its_proven_source(start_node: St
 
 
 async def test_hops_are_counted_whatever_the_links_cost(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_link, "LINK_COST", 1024)
+    monkeypatch.setattr(TcpTransport, "cost", 1024)
     nodes = await line(start_node, 4)
     await eventually(lambda: len(hops(nodes[0])) == 3)
     found = [nodes[0].node.route(node.id) for node in nodes[1:]]
@@ -57,7 +57,7 @@ async def test_hops_are_counted_whatever_the_links_cost(start_node: StartNode, m
 async def test_nodes_that_announce_no_abilities_are_told_no_hops_and_are_reached_as_before(
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer_link, "LINK_COST", 512)
+    monkeypatch.setattr(TcpTransport, "cost", 512)
     first, middle, last = await start_node(1, abilities=0), await start_node(2, abilities=0), await start_node(3)
     await connect(first, middle)
     await connect(middle, last)
