@@ -11,6 +11,8 @@ from pathlib import Path
 from pimd import __version__
 from pimd.startup import EXIT_OK, Arguments, check_config, run_daemon, version
 
+SWITCH_S = 0.0005
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program `pimd`, also called `pim-daemon`; returns the exit code."""
@@ -26,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     if options.check_config:
         return check_config(arguments)
+    # The thread of a database waits so long for its turn while the loop is busy, several times a message; 5 ms is the default.
+    sys.setswitchinterval(SWITCH_S)
     return asyncio.run(_until_signalled(arguments))
 
 

@@ -132,6 +132,9 @@ class HostTransport:
             _Dial(cable, self._host, called, endpoint, protocol_factory, answered).call()
             await answered
 
+    def opened(self, stream: asyncio.BaseTransport) -> None:
+        """A cable has no options."""
+
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """The other machine, and the port there."""
         endpoint: Endpoint = stream.get_extra_info("peername")

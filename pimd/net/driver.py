@@ -110,6 +110,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         """Start the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        self._over.opened(transport)
         self.endpoint = self._over.remote(transport)
         self.source = self._over.source(transport)
         self.address = self.endpoint.text

@@ -37,6 +37,9 @@ class Transport(Protocol):
     async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> Listener:
         """Bind and call `accept` for each connection; OSError or `SocketInUse` names what could not be bound."""
 
+    def opened(self, stream: asyncio.BaseTransport) -> None:
+        """Called once for each stream, as soon as it is open; sets what depends on the way to the other end."""
+
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """Return where the other end is; of who has no address, where it was accepted."""
 

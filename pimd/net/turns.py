@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-BUDGET_S = 0.005
+BUDGET_S = 0.001
 """Time that taking apart what links brought may cost in one turn of the event loop, over all links."""
-SLICE_S = 0.001
+SLICE_S = 0.0005
 """Of that for one link, before the others that wait have their turn."""
 
 

@@ -1,9 +1,11 @@
 """TCP over IPv4 and IPv6: `tcp:host:port`."""
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import socket
+import struct
 from typing import ClassVar
 
 from aiohappyeyeballs import AddrInfoType, start_connection
@@ -14,6 +16,10 @@ from pimd.net.sockets import BACKLOG, UNSENT_LIMIT, OnSocket, ServerListener, le
 from pimd.net.transport import Listener, ProtocolFactory
 from pimd.proto.route_table import LINK_COST
 
+NEAR_S = 0.0025
+"""Of a link with a shorter round trip the kernel holds `UNREAD_NEAR`, which is more than arrives in that time."""
+UNREAD_NEAR = 128 * 1024
+"""Bytes; left to itself the kernel holds megabytes of a sender that is faster than we are, behind which everything urgent waits."""
 ANOTHER_AFTER_S = 0.25
 """Until the next address of a host is tried beside the first (RFC 8305)."""
 
@@ -43,6 +49,15 @@ class TcpTransport:
         loop = asyncio.get_running_loop()
         servers = [await loop.create_server(accept, sock=one, backlog=BACKLOG) for one in bound]
         return ServerListener(Endpoint.tcp(*bound[0].getsockname()[:2]), servers)
+
+    def opened(self, stream: asyncio.BaseTransport) -> None:
+        """Bound what waits unread of who is near; farther away the kernel knows better how much is underway."""
+        connection = stream.get_extra_info("socket")
+        if connection is None:
+            return
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if 0 < shortest_round_trip(connection) < NEAR_S:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_NEAR)
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """An IPv4 address that came through a socket of both families is one of IPv4."""
@@ -76,6 +91,20 @@ class TcpTransport:
         # A link has heartbeats of its own, and is down after 15 s of silence; the kernel would begin to ask after two hours.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
         self._on_socket(connection)
+
+
+_TCP_INFO_SIZE = 152
+_MIN_RTT_AT = 148
+"""Of `tcpi_min_rtt`, in microseconds, in `struct tcp_info` of linux/tcp.h (since Linux 4.6)."""
+
+
+def shortest_round_trip(connection: socket.socket) -> float:
+    """Return seconds, as the kernel measured; 0 where it does not say."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0.0
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    (rtt_us,) = struct.unpack_from("=I", info, _MIN_RTT_AT) if len(info) == _TCP_INFO_SIZE else (0,)
+    return float(rtt_us) / 1_000_000
 
 
 def dial_failure(endpoint: Endpoint, error: OSError, timeout_s: float) -> str:

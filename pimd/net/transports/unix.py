@@ -45,6 +45,9 @@ class UnixTransport:
         server = await asyncio.get_running_loop().create_unix_server(accept, sock=bound, backlog=BACKLOG)
         return _UnixListener(endpoint, server, inode)
 
+    def opened(self, stream: asyncio.BaseTransport) -> None:
+        """What waits unread is what the other end may have unsent."""
+
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """Who dials has no address, or one of its own choice: what counts is the path where both met."""
         return Endpoint(UNIX, stream.get_extra_info("sockname") or stream.get_extra_info("peername") or "?")
