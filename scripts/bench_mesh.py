@@ -60,8 +60,11 @@ def shown(seconds: float) -> str:
 
 
 @contextmanager
-def daemons(count: int, links: Sequence[tuple[int, int]]) -> Iterator[list[Daemon]]:
-    """Run daemons, the later one of each link dials; whichever is started again listens where it did."""
+def daemons(count: int, links: Sequence[tuple[int, int]], site: Path | None = None) -> Iterator[list[Daemon]]:
+    """Run daemons, the later one of each link dials; whichever is started again listens where it did.
+
+    `site` is a directory of more distributions that they find.
+    """
     with tempfile.TemporaryDirectory(prefix="pimd-bench-") as home, ExitStack() as stack:
         made: list[Daemon] = []
         for number in range(count):
@@ -69,7 +72,10 @@ def daemons(count: int, links: Sequence[tuple[int, int]]) -> Iterator[list[Daemo
             config = "".join(
                 f'[[peers]]\nmechanism = "tcp"\naddress = "127.0.0.1:{one.mesh_port}"\n' for one in earlier
             )
-            daemon = Daemon(Path(home), f"node{number}", config, {"PIMD_DISCOVERY__ENABLED": "false"}).start()
+            daemon = Daemon(Path(home), f"node{number}", config, {"PIMD_DISCOVERY__ENABLED": "false"})
+            if site is not None:
+                daemon.environ["PYTHONPATH"] += f":{site}"
+            daemon.start()
             stack.callback(lambda daemon=daemon: daemon.process is not None and daemon.kill())  # type: ignore[misc]
             daemon.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(daemon.mesh_port)
             made.append(daemon)
