@@ -185,10 +185,14 @@ class Lab:
         latency_s: float | tuple[float, float] = LATENCY_S,
         *,
         dials: Dials = "one",
+        rate: float | None = None,
     ) -> Cable:
-        """Lay a cable, and let `one`, `other`, `both` or `nobody` keep dialling as a configured peer."""
+        """Lay a cable, and let `one`, `other`, `both` or `nobody` keep dialling as a configured peer.
+
+        `rate` is in bytes a second each way; None takes no time but the latency.
+        """
         latencies = (latency_s, latency_s) if isinstance(latency_s, float | int) else latency_s
-        cable = self.internet.connect(one.machine.host, other.machine.host, latencies)
+        cable = self.internet.connect(one.machine.host, other.machine.host, latencies, rate)
         if dials in ("one", "both"):
             self._dial(one, other)
         if dials in ("other", "both"):

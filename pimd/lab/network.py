@@ -44,9 +44,9 @@ class Internet:
         self.hosts[host.address] = host
         return host
 
-    def connect(self, one: "Host", other: "Host", latency_s: tuple[float, float]) -> Cable:
-        """Lay a cable; there is one between two machines."""
-        cable = Cable((one, other), latency_s)
+    def connect(self, one: "Host", other: "Host", latency_s: tuple[float, float], rate: float | None = None) -> Cable:
+        """Lay a cable, with a rate in bytes a second each way; there is one between two machines."""
+        cable = Cable((one, other), latency_s, rate)
         self.cables[one.address, other.address] = cable
         one.cables[other.address] = other.cables[one.address] = cable
         return cable

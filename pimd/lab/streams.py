@@ -11,6 +11,8 @@ from pimd.addresses import Endpoint
 
 BUFFER = 64 * 1024
 """Bytes that a stream takes before it asks for a pause, unless told otherwise."""
+KERNEL_BUFFER = 128 * 1024
+"""What the kernel takes of a link unsent (`pimd.net.sockets.UNSENT_LIMIT`)."""
 
 
 class Machine(Protocol):
@@ -36,8 +38,32 @@ class Cable:
     ends: tuple[Machine, Machine]
     latency_s: tuple[float, float]
     """From the first end to the second, and back."""
+    rate: float | None = None
+    """Bytes a second each way; None takes no time but the latency."""
+    buffer: int = KERNEL_BUFFER
+    """Bytes written and not yet sent at the rate that an end takes before it counts them as unsent."""
     up: bool = True
     pipes: "dict[Pipe, None]" = field(default_factory=dict)
+    _busy_until: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    def passes(self, machine: Machine, size: int, now: float) -> float:
+        """Return when the last of `size` bytes has left an end, behind all that was written before."""
+        if self.rate is None or not size:
+            return max(now, self._busy_until[self.ends.index(machine)])
+        way = self.ends.index(machine)
+        self._busy_until[way] = max(now, self._busy_until[way]) + size / self.rate
+        return self._busy_until[way]
+
+    def unsent(self, machine: Machine, now: float) -> int:
+        """Bytes beyond the buffer of an end that wait for the cable to be free."""
+        if self.rate is None:
+            return 0
+        waiting = (self._busy_until[self.ends.index(machine)] - now) * self.rate
+        return max(0, round(waiting) - self.buffer)
+
+    def is_free_at(self, machine: Machine, size: int) -> float:
+        """When no more than `size` bytes are unsent."""
+        return self._busy_until[self.ends.index(machine)] - (size + self.buffer) / (self.rate or 1.0)
 
     def latency_from(self, machine: Machine) -> float:
         """One way, for what `machine` sends."""
@@ -81,7 +107,7 @@ class Pipe:
 
     def send(self, segment: Segment) -> None:
         """Put bytes, or an end, on their way; bytes of one moment arrive together."""
-        arrives = self._loop.time() + self._latency
+        arrives = self._cable.passes(self.source.machine, _size(segment), self._loop.time()) + self._latency
         last_at, last = self._underway[-1] if self._underway else (-1.0, None)
         if last_at == arrives and isinstance(last, bytearray) and isinstance(segment, bytearray):
             last += segment
@@ -201,8 +227,8 @@ class Stream(asyncio.Transport):
         return self._closing
 
     def get_write_buffer_size(self) -> int:
-        """What a cut cable, or a reader that pauses, holds up."""
-        return self.out.held + self.peer.unread
+        """What a cut cable, one that is slow, or a reader that pauses, holds up."""
+        return self.out.held + self.peer.unread + self.cable.unsent(self.machine, self._loop.time())
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Pause the protocol above `high`."""
@@ -251,6 +277,10 @@ class Stream(asyncio.Transport):
         if not self._paused and self.protocol is not None and self.get_write_buffer_size() > self._high:
             self._paused = True
             self.protocol.pause_writing()
+            if self.cable.rate is not None:
+                self._loop.call_at(
+                    self.cable.is_free_at(self.machine, self._high // 4), self.drained, context=self.context
+                )
 
     def drained(self) -> None:
         """What was held up has left."""

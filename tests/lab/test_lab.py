@@ -15,6 +15,7 @@ from pimd.lab.daemon import DaemonDied, LabDaemon
 from pimd.lab.judge import highest_seq
 from pimd.lab.lab import NotInTime
 from pimd.lab.topology import line, ring
+from pimd.proto.frames import MeshData
 
 
 def play(main: Callable[[Lab], Coroutine[Any, Any, Any]], **more: Any) -> Any:
@@ -342,3 +343,25 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     play(main)
     look()
     assert seen == [1, 0]
+
+
+def test_a_message_does_not_wait_behind_streams_on_a_slow_cable() -> None:
+    async def main(lab: Lab) -> None:
+        one, other = lab.add_daemons(2)
+        lab.connect(one, other, rate=1_000_000)
+        await lab.start()
+        await lab.converged(30)
+        await write(one, other, "the first, for keys and cards")
+        await lab.sleep(5)
+        link = one.node._links.best(other.id)
+        assert link is not None
+        bulk = MeshData(one.id, other.id, 0xA0, bytes(60_000))
+        assert all(link.send(bulk) for _ in range(12))  # 0.72 s of the cable
+        before = lab.now
+        await write(one, other, "urgent")
+        while await read(other, one) != ["urgent", "the first, for keys and cards"]:
+            await lab.sleep(0.01)
+        # Only what was in the kernel and encrypted when it came is before it.
+        assert lab.now - before < 0.4
+
+    play(main)

@@ -252,3 +252,39 @@ def test_addresses_are_made_from_numbers() -> None:
         return [Host(internet, number).address for number in (1, 255, 256, 70_000)]
 
     assert play(main) == ["10.0.0.1", "10.0.0.255", "10.0.1.0", "10.1.17.112"]
+
+
+def test_a_cable_with_a_rate_delivers_at_it_and_pushes_back() -> None:
+    async def main() -> None:
+        pair = Pair(0.01, 0.01)
+        pair.cable.rate = 1_000_000
+        await pair.open()
+        pair.near.transport.set_write_buffer_limits(high=64 * 1024)
+        before = asyncio.get_running_loop().time()
+        for _ in range(4):
+            pair.near.transport.write(bytes(60_000))
+        await asyncio.sleep(1)
+        arrivals = [round(at - before, 6) for at, what in pair.far.heard if isinstance(what, bytes)]
+        assert arrivals == [0.07, 0.13, 0.19, 0.25]
+        ((paused_at, _), (resumed_at, _)) = [one for one in pair.near.heard if one[1] in ("pause", "resume")]
+        # 240 000 bytes are more than 128 KiB in the kernel and 64 KiB before it; at 16 KiB the writer may go on.
+        assert paused_at == round(before, 6)
+        assert round(resumed_at - before, 3) == round((240_000 - 144 * 1024) / 1_000_000, 3)
+
+    play(main)
+
+
+def test_streams_of_one_cable_share_its_rate() -> None:
+    async def main() -> None:
+        pair = Pair(0.01, 0.01)
+        pair.cable.rate = 1_000_000
+        await pair.open()
+        first, pair.near = pair.near, Receiver()
+        await pair.dial()
+        before = asyncio.get_running_loop().time()
+        first.transport.write(bytes(100_000))
+        pair.near.transport.write(bytes(100_000))
+        await asyncio.sleep(1)
+        assert [round(at - before, 6) for at, what in pair.far.heard if isinstance(what, bytes)] == [0.11, 0.21]
+
+    play(main)
