@@ -28,8 +28,9 @@ from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import HandshakeState
 from pimd.proto.records import RecordReader, RecordWriter
 from pimd.store.keystore import Keystore
-from scripts import bench_mesh
+from scripts import bench_links, bench_mesh
 
+SECTIONS: dict[str, Callable[[], str]] = {"links": bench_links.section, "mesh": bench_mesh.section}
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "benchmarks.md"
 ROUNDS = 5
@@ -359,17 +360,21 @@ def base() -> str:
 def main() -> None:
     """Measure what was asked for, print it, and write it down if wanted."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["mesh"], help="only the times over several daemons")
+    parser.add_argument("part", nargs="?", choices=list(SECTIONS), help="only the times over several daemons, or links")
     parser.add_argument(
         "--write", action="store_true", help="put the figures into docs/benchmarks.md; without a part, all"
     )
     arguments = parser.parse_args()
-    first = None if arguments.part == "mesh" else base()
-    mesh = bench_mesh.section() if arguments.part == "mesh" or arguments.write else None
-    print("\n".join(part for part in (first, mesh) if part is not None))
+    old, *others = DOCUMENT.read_text().split("\n## ")
+    kept = {part.partition("\n")[0].lower(): f"## {part.rstrip()}\n" for part in others}
+    first = base() if arguments.part is None else None
+    for name in SECTIONS:
+        if arguments.part == name or (arguments.part is None and arguments.write):
+            kept[name] = SECTIONS[name]()
+    print("\n".join([first or "", *(text for name, text in kept.items() if arguments.part in (None, name))]))
     if arguments.write:
-        kept = first if first is not None else DOCUMENT.read_text().partition("\n## ")[0]
-        DOCUMENT.write_text(f"{kept}\n{mesh}")
+        document = [(first or old).rstrip() + "\n", *(kept[name] for name in SECTIONS if name in kept)]
+        DOCUMENT.write_text("\n".join(document))
 
 
 if __name__ == "__main__":

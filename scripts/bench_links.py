@@ -1,6 +1,7 @@
 """What links carry, between whole daemons on loopback: both directions, beside a bulk sender, and CPU for each datagram."""
 
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,24 @@ def lines() -> Iterator[Line]:
         yield from beside_a_bulk_sender(alice, bob)
         for size in PACKETS:
             yield datagrams(alice, bob, size)
+
+
+def section() -> str:
+    """Measure, and return the section of the document."""
+    table = [
+        "## Links\n",
+        (
+            "Two whole daemons on loopback that share the machine's cores with who measures. The baseline of a line was measured in "
+            "the same run: the other direction, or the same while nothing else is sent. The bulk sender is another plugin of the "
+            "same daemon; it sends payloads of 60 kB as fast as there is room, without end.\n"
+        ),
+        "| what | measured | baseline | ratio | aim |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for line in lines():
+        print(line.text, file=sys.stderr, flush=True)
+        table.append(line.text)
+    return "\n".join(table) + "\n"
 
 
 @contextmanager

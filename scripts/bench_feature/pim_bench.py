@@ -138,6 +138,7 @@ class BulkPlugin(DaemonPlugin):
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """Count it."""
+        del src, kind
         self._received += len(body)
 
     @rpc("bulk.start")
