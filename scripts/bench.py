@@ -368,9 +368,9 @@ def main() -> None:
     old, *others = DOCUMENT.read_text().split("\n## ")
     kept = {part.partition("\n")[0].lower(): f"## {part.rstrip()}\n" for part in others}
     first = base() if arguments.part is None else None
-    for name in SECTIONS:
+    for name, section in SECTIONS.items():
         if arguments.part == name or (arguments.part is None and arguments.write):
-            kept[name] = SECTIONS[name]()
+            kept[name] = section()
     print("\n".join([first or "", *(text for name, text in kept.items() if arguments.part in (None, name))]))
     if arguments.write:
         document = [(first or old).rstrip() + "\n", *(kept[name] for name in SECTIONS if name in kept)]
