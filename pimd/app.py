@@ -19,6 +19,7 @@ from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, SystemClock
 from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.mesh.node import Node, NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import Network, system_network
@@ -152,7 +153,7 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         )
         keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock, in_use))
         node = _node(on, keystore)
-        assembly, rpc = _assembly(on.plan, on.clock)
+        assembly, rpc = _assembly(on.plan, on.clock, node.counts.bites)
         core = Core(node, keystore, on.identity, on.data_dir, on.config, on.log_ring, on.clock, CancellationToken())
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
         rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, shut_down).methods())
@@ -255,11 +256,12 @@ def rpc_config(settings: Settings, environment: Environment) -> RpcConfig:
     return RpcConfig(unix, http if rpc.http_enabled else None)
 
 
-def _assembly(plan: Plan, clock: Clock) -> tuple[Assembly, RpcServer]:
+def _assembly(plan: Plan, clock: Clock, bites: Bites) -> tuple[Assembly, RpcServer]:
     rpc = RpcServer(
         clock,
         lambda name: assembly.explain_absent(name),  # noqa: PLW0108 - made on the next line
         lambda: assembly.running(),  # noqa: PLW0108
+        bites,
     )
     assembly = Assembly(plan, rpc.registry, rpc.streams)
     return assembly, rpc

@@ -5,10 +5,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
+from pimd.limits import Bites, declare
+
 T = TypeVar("T")
 
-SUBSCRIBER_QUEUE_LIMIT = 4096
-"""Events that may wait for one subscriber before the oldest are dropped and counted."""
+SUBSCRIBER_QUEUE = declare(
+    "events waiting for one part of the daemon", 4096, "events", "the oldest are dropped, and it is told how many"
+)
 EVENTS_IN_A_ROW = 32
 """A subscriber with more than this to catch up on lets everybody else have a turn in between."""
 
@@ -24,9 +27,9 @@ class Lagged:
 class Subscription(Generic[T]):
     """An async iterator of events; ends after `close`."""
 
-    def __init__(self, topic: "Topic[T]", limit: int) -> None:
+    def __init__(self, topic: "Topic[T]", bites: Bites) -> None:
         self._topic = topic
-        self._limit = limit
+        self._bites = bites
         self._waiting: deque[T] = deque()
         self._missed = 0
         self._closed = False
@@ -35,7 +38,8 @@ class Subscription(Generic[T]):
 
     def push(self, event: T) -> None:
         """Queue without ever waiting; over the limit the oldest waiting event is dropped and counted."""
-        if len(self._waiting) >= self._limit:
+        if len(self._waiting) >= SUBSCRIBER_QUEUE.value:
+            self._bites.count(SUBSCRIBER_QUEUE)
             self._waiting.popleft()
             self._missed += 1
         self._waiting.append(event)
@@ -83,12 +87,13 @@ class Subscription(Generic[T]):
 class Topic(Generic[T]):
     """One stream of events with any number of subscribers, none of which can slow another."""
 
-    def __init__(self) -> None:
+    def __init__(self, bites: Bites | None = None) -> None:
+        self._bites = bites or Bites()
         self._subscriptions: list[Subscription[T]] = []
 
-    def subscribe(self, limit: int = SUBSCRIBER_QUEUE_LIMIT) -> Subscription[T]:
+    def subscribe(self) -> Subscription[T]:
         """Receive every event published from now on."""
-        subscription = Subscription(self, limit)
+        subscription = Subscription(self, self._bites)
         self._subscriptions.append(subscription)
         return subscription
 

@@ -349,6 +349,7 @@ class Assembly:
             log=logging.getLogger(f"pimd.features.{feature.name}"),
             services=ServicesView(feature, own, self._provided),
             spawn=host.spawn,
+            bites=core.node.counts.bites,
         )
 
     def _methods(self, feature: Feature, plugin: DaemonPlugin, context: PluginContext) -> list[Method]:

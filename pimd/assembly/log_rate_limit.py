@@ -2,16 +2,21 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pimd.mesh.rate import TokenBucket
+from pimd.limits import Bites, RecentMap, TokenBucket, declare, declare_rate
 
-LINES_AT_ONCE = 100
-LINES_A_SECOND = 1 / 6
-"""Lines of one kind: of one logger with one text, whatever stands in its places."""
-KINDS_LIMIT = 1024
+LINES = declare_rate(
+    "lines logged of one kind",
+    10,
+    "lines",
+    "left out, and how many is told with the next; whoever causes them",
+    burst=100,
+    period_s=60,
+)
+"""Of one logger with one text, whatever stands in its places."""
+KINDS = declare("kinds of logged lines remembered", 1024, "kinds", "the longest unused is forgotten, and logged anew")
 _SHOWN = "pimd_shown"
 
 
@@ -27,7 +32,8 @@ class LogRateLimit(logging.Filter):
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__()
         self._now = now
-        self._kinds: OrderedDict[tuple[str, str], _Kind] = OrderedDict()
+        self._bites = Bites()
+        self._kinds: RecentMap[tuple[str, str], _Kind] = RecentMap(KINDS, self._bites)
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -52,10 +58,8 @@ class LogRateLimit(logging.Filter):
 
     def _kind_of(self, record: logging.LogRecord) -> _Kind:
         key = record.name, str(record.msg)
-        kind = self._kinds.get(key)
+        kind = self._kinds.use(key)
         if kind is None:
-            kind = self._kinds[key] = _Kind(TokenBucket(LINES_A_SECOND, LINES_AT_ONCE, self._now()))
-        self._kinds.move_to_end(key)
-        if len(self._kinds) > KINDS_LIMIT:
-            self._kinds.popitem(last=False)
+            kind = _Kind(TokenBucket(LINES, self._now(), self._bites))
+            self._kinds.put(key, kind)
         return kind

@@ -104,6 +104,7 @@ from pimd.contract.services import (
 from pimd.contract.text import NodeName, shown_name, visible
 from pimd.database import Connection, Database, DatabaseError, Migration, Row, SchemaTooNew
 from pimd.events import Lagged, Subscription
+from pimd.limits import KIB, MIB, Bites, Budget, RecentMap, RecentSet, TokenBucket, declare, declare_rate
 from pimd.proto.ecies import EciesError
 from pimd.proto.errors import PayloadTooLarge
 from pimd.proto.frames import PluginPayload
@@ -115,16 +116,20 @@ __all__ = [
     "DATAGRAM_MTU",
     "DISCOVERY",
     "KEYSTORE",
+    "KIB",
     "LOG_RING",
     "MESH",
+    "MIB",
     "PEER_DATA",
     "PEER_SUMMARIES",
     "PUBLISH",
     "TCP",
     "Assembly",
+    "Bites",
     "Broadcast",
     "BroadcastConfig",
     "BroadcastIntervalTooSmall",
+    "Budget",
     "CallTimeout",
     "CancellationToken",
     "Clock",
@@ -197,6 +202,8 @@ __all__ = [
     "Provided",
     "Publish",
     "RateLimited",
+    "RecentMap",
+    "RecentSet",
     "Result",
     "RouteFound",
     "RouteInfo",
@@ -216,9 +223,12 @@ __all__ = [
     "SubscriptionResult",
     "TimerHandle",
     "Timestamp",
+    "TokenBucket",
     "Unauthorized",
     "X25519Hex",
     "after_answer",
+    "declare",
+    "declare_rate",
     "mark_of",
     "nearest_gateways",
     "rfc3339",

@@ -158,7 +158,7 @@ class Mesh(Protocol):
         """Every endpoint that is to be kept linked."""
 
     def counters(self) -> Mapping[str, int]:
-        """Monotonic counters by name, such as `dropped_unsealed`."""
+        """Monotonic counters by name, such as `dropped_unsealed`, and `limit_links` for a limit that was reached."""
 
     def subscribe(self) -> Subscription[MeshEvent]:
         """Receive changes of links and routes from now on."""

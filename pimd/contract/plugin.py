@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,6 +16,7 @@ from pimd.contract.identity import IdentitySecrets
 from pimd.contract.peers import PeerDirectory
 from pimd.contract.services import Services
 from pimd.ids import NodeId
+from pimd.limits import Bites
 
 
 class Spawn(Protocol):
@@ -48,6 +49,8 @@ class PluginContext:
     """What the feature named in `uses` and `requires`; asking for anything else raises PermissionError."""
     spawn: Spawn
     """The only way to start a task; cancelled after `shutdown` returned or ran out of time."""
+    bites: Bites = field(default_factory=Bites)
+    """Where the feature counts that one of its limits was reached; `Mesh.counters` shows it."""
 
 
 class DaemonPlugin:

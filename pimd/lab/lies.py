@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto.cards import CARD_DOMAIN, SEQ_LIMIT, BadCard, claims_of, issue
 from pimd.proto.control import Goodbye
 from pimd.proto.frames import (
@@ -147,7 +148,7 @@ class ForgeSource(Lie):
 
     def __init__(self, liar: "Liar") -> None:
         super().__init__(liar)
-        self._sealer = Sealer(liar.identity)
+        self._sealer = Sealer(liar.identity, Bites())
         self._heard: deque[MeshData] = deque(maxlen=HEARD_KEPT)
 
     def hear(self, frame: Frame) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, Limit, RecentMap
 from pimd.mesh.node import Node
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.babel import Change
 from pimd.proto.cards import BadCard, Card, parse
 
-CARDS_REMEMBERED = 20_000
+CARDS_REMEMBERED = Limit("cards that a lab checked", 20_000, "cards", "the oldest is checked anew")
+"""Not declared: it is none of the daemon's."""
 
 
 class Watcher(Protocol):
@@ -29,15 +31,14 @@ class CheckedCards:
     """Checks each card once for all daemons of a lab, and remembers the verdict."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[bytes, Card | BadCard] = {}
+        self._verdicts: RecentMap[bytes, Card | BadCard] = RecentMap(CARDS_REMEMBERED, Bites())
 
     def __call__(self, raw: bytes) -> Card:
         """Return the card or raise `BadCard`."""
         verdict = self._verdicts.get(raw)
         if verdict is None:
-            verdict = self._verdicts[raw] = _checked(raw)
-            if len(self._verdicts) > CARDS_REMEMBERED:
-                del self._verdicts[next(iter(self._verdicts))]
+            verdict = _checked(raw)
+            self._verdicts.put(raw, verdict)
         if isinstance(verdict, BadCard):
             raise BadCard(*verdict.args)
         return verdict

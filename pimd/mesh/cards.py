@@ -1,14 +1,13 @@
 """Identity cards: this node's own, and those that neighbours bring (docs/protocol.md, without the flood)."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
 from pimd.clock import Clock
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentMap, RecentSet, TokenBucket, declare, declare_rate
 from pimd.mesh.counters import Counters
-from pimd.mesh.rate import TokenBucket
 from pimd.proto.cards import SEQ_LIMIT, BadCard, Card, claims_of, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
@@ -16,19 +15,28 @@ from pimd.store.keystore import Keystore, Learned
 
 log = logging.getLogger("pimd.mesh")
 
-CARDS_A_SECOND = 50
-CARDS_BURST = 500
-"""New cards accepted on one link that we did not ask it for."""
-IDS_A_SECOND = 100
-IDS_BURST = 1000
-"""NodeIds asked for on one link."""
-ASKED_LIMIT = 4096
-"""Ids remembered as asked for on one link."""
-HAS_LIMIT = 8192
-"""Origins remembered of one link, so that no card goes back where it came from."""
-SEQ_REQUESTS_A_SECOND = 20
-SEQ_REQUESTS_BURST = 1000
-"""Taken from one link, and sent on one: the peer would drop more."""
+CARDS = declare_rate(
+    "new cards of a link that it was not asked for",
+    50,
+    "cards",
+    "dropped, the peer's own after its first and false ones included; the routes that need them are set aside and bring them back",
+    burst=500,
+)
+IDS = declare_rate("ids asked for on a link", 100, "ids", "asked for later", burst=1000)
+ASKED = declare(
+    "cards remembered that a link was asked for", 4096, "cards", "the oldest is forgotten: its answer counts as unasked"
+)
+RETURNED = declare(
+    "newer cards remembered that a link was sent back", 4096, "cards", "the oldest is forgotten: it may be sent again"
+)
+HAS = declare(
+    "cards remembered that a link has", 8192, "cards", "the longest unchanged is forgotten: it may go back there once"
+)
+SEQ_REQUESTS = declare_rate("SeqRequests taken from a link", 20, "requests", "dropped", burst=1000)
+OWN_SEQ_REQUESTS = declare_rate(
+    "SeqRequests sent on a link", 20, "requests", "not sent: the peer would drop them", burst=1000
+)
+AHEAD = declare("peers remembered whose clock is ahead", 4096, "peers", "the oldest is forgotten, and logged again")
 AHEAD_MS = 600_000
 """A card dated further ahead of our clock than this is logged once a peer."""
 
@@ -52,40 +60,29 @@ class CardLink(Protocol):
 class LinkCards:
     """What one link may bring and was asked for."""
 
-    def __init__(self, now: float) -> None:
-        self.unasked = TokenBucket(CARDS_A_SECOND, CARDS_BURST, now)
-        self.requests = TokenBucket(IDS_A_SECOND, IDS_BURST, now)
-        self.asked: OrderedDict[NodeId, None] = OrderedDict()
-        self.returned: OrderedDict[NodeId, int] = OrderedDict()
-        self.has: dict[NodeId, int] = {}
+    def __init__(self, now: float, bites: Bites) -> None:
+        self.unasked = TokenBucket(CARDS, now, bites)
+        self.requests = TokenBucket(IDS, now, bites)
+        self.asked: RecentSet[NodeId] = RecentSet(ASKED, bites)
+        """So that the answer is not counted against the link."""
+        self.returned: RecentMap[NodeId, int] = RecentMap(RETURNED, bites)
+        self.has: RecentMap[NodeId, int] = RecentMap(HAS, bites)
         """The newest card of each origin that the peer is known to have, longest unchanged first."""
         self.greeted = False
         """Whether the peer's own first card has come; that one is not counted against it."""
-        self.seq_requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, now)
-        self.own_seq_requests = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, now)
+        self.seq_requests = TokenBucket(SEQ_REQUESTS, now, bites)
+        self.own_seq_requests = TokenBucket(OWN_SEQ_REQUESTS, now, bites)
 
     def note_has(self, node_id: NodeId, seq: int) -> None:
         """The peer sent this card, or was sent it; forgetting that costs one card too many."""
-        if seq <= self.has.get(node_id, -1):
-            return
-        self.has.pop(node_id, None)
-        self.has[node_id] = seq
-        if len(self.has) > HAS_LIMIT:
-            del self.has[next(iter(self.has))]
-
-    def note_asked(self, node_id: NodeId) -> None:
-        """Remember that the link was asked for a card, so that the answer is not counted against it."""
-        self.asked[node_id] = None
-        if len(self.asked) > ASKED_LIMIT:
-            self.asked.popitem(last=False)
+        if seq > self.has.get(node_id, -1):
+            self.has.put(node_id, seq)
 
     def note_returned(self, node_id: NodeId, seq: int) -> bool:
         """True the first time that a newer card of `node_id` with this seq is sent back on the link."""
         if self.returned.get(node_id) == seq:
             return False
-        self.returned[node_id] = seq
-        if len(self.returned) > ASKED_LIMIT:
-            self.returned.popitem(last=False)
+        self.returned.put(node_id, seq)
         return True
 
 
@@ -135,7 +132,7 @@ class CardExchange:
         self._own_seq_seen = own_seq_seen
         self._parse = parse_card
         self._lost_state_seq = -1
-        self._ahead_logged: OrderedDict[NodeId, None] = OrderedDict()
+        self._ahead_logged: RecentSet[NodeId] = RecentSet(AHEAD, counters.bites)
 
     def greet(self, link: CardLink) -> None:
         """Send this node's card, the first frame on every link."""
@@ -157,7 +154,7 @@ class CardExchange:
         allowed = [node_id for node_id in node_ids if link.cards.requests.take(now)]
         self._counters.count("dropped_ids_over_rate", len(node_ids) - len(allowed))
         for node_id in allowed:
-            link.cards.note_asked(node_id)
+            link.cards.asked.add(node_id)
         for start in range(0, len(allowed), PEER_INFO_REQUEST_LIMIT):
             link.send(PeerInfoRequest(tuple(allowed[start : start + PEER_INFO_REQUEST_LIMIT])))
 
@@ -193,7 +190,7 @@ class CardExchange:
         held = self._keystore.identity(node_id)
         if held is None or held.card is None or seq > held.seq or x25519_pub != held.x25519_pub:
             return False
-        link.cards.asked.pop(node_id, None)
+        link.cards.asked.discard(node_id)
         if raw == held.card:
             link.cards.note_has(held.node_id, held.seq)
             self._keystore.met(node_id, direct=node_id == link.peer_id)
@@ -239,7 +236,5 @@ class CardExchange:
 
     def _log_if_ahead(self, card: Card) -> None:
         if card.seq > self._clock.unix_ms() + AHEAD_MS and card.node_id not in self._ahead_logged:
-            self._ahead_logged[card.node_id] = None
-            if len(self._ahead_logged) > ASKED_LIMIT:
-                self._ahead_logged.popitem(last=False)
+            self._ahead_logged.add(card.node_id)
             log.warning("the clock of %s is more than 10 minutes ahead of ours", card.node_id.abbreviated)

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Literal
 
+from pimd.limits import Bites
+
 CounterName = Literal[
     "bytes_in",
     "bytes_out",
@@ -49,9 +51,10 @@ CounterName = Literal[
 
 
 class Counters:
-    """Monotonic counters with fixed names."""
+    """Monotonic counters with fixed names, and those of the limits that were reached."""
 
-    def __init__(self) -> None:
+    def __init__(self, bites: Bites | None = None) -> None:
+        self.bites = bites or Bites()
         self._values: Counter[str] = Counter()
 
     def count(self, name: CounterName, by: int = 1) -> None:
@@ -61,7 +64,7 @@ class Counters:
 
     def snapshot(self) -> dict[str, int]:
         """Return every counter that ever moved."""
-        return dict(self._values)
+        return {**self._values, **self.bites.snapshot()}
 
     def __getitem__(self, name: CounterName) -> int:
         return self._values[name]

@@ -9,10 +9,10 @@ from pimd.clock import Clock
 from pimd.contract.control import Sent
 from pimd.contract.datagrams import DATAGRAM_MTU, DatagramReceiver
 from pimd.ids import NodeId
+from pimd.limits import TokenBucket, declare_rate
 from pimd.mesh.congestion import Congestion, Notice
 from pimd.mesh.counters import Counters
 from pimd.mesh.peer_link import PeerLink
-from pimd.mesh.rate import TokenBucket
 from pimd.proto.errors import PayloadTooLarge, RemoteProtocolError
 from pimd.proto.frames import FLAG_FRAGMENT, FLAG_LAST_FRAGMENT, FLAG_SEALED, MeshData, PluginPayload
 from pimd.proto.key_exchange import KeyExchange
@@ -30,9 +30,13 @@ PIECE = 65_478 - OVERHEAD - CHANNEL_SIZE
 REASSEMBLY_S = 1.0
 REASSEMBLY_SOURCES = 64
 """Sources of which one half of a packet is kept, one packet each; of more the one that waits longest is dropped."""
-EXCHANGES_A_SECOND = 20
-EXCHANGES_BURST = 200
-"""Exchanges of keys that strangers make this node take part in; as many again for configured peers and contacts."""
+EXCHANGES = declare_rate(
+    "exchanges of keys with strangers",
+    20,
+    "exchanges",
+    "refused; as many again are for configured peers and contacts",
+    burst=200,
+)
 SWEEP_S = 60.0
 
 _WHOLE = FLAG_SEALED
@@ -74,9 +78,7 @@ class DatagramTraffic:
         self._receivers: dict[bytes, DatagramReceiver] = {}
         self._halves: OrderedDict[NodeId, _Half] = OrderedDict()
         self._is_preferred_peer = is_preferred_peer
-        self._exchanges = {
-            preferred: TokenBucket(EXCHANGES_A_SECOND, EXCHANGES_BURST, clock.now()) for preferred in (True, False)
-        }
+        self._exchanges = {preferred: TokenBucket(EXCHANGES, clock.now(), counts.bites) for preferred in (True, False)}
         self._sweep_is_set = False
 
     # --- for plugins

@@ -10,12 +10,12 @@ from pimd.addresses import Endpoint
 from pimd.clock import Clock
 from pimd.contract import DialError, DialInfo, PeerEntry
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentSet, declare
 from pimd.mesh.backoff import Backoff
 
 log = logging.getLogger("pimd.mesh")
 
-LEFT_US_LIMIT = 1024
-"""Peers remembered because their users hung up on this node; beyond, the longest ago is forgotten."""
+LEFT_US = declare("peers remembered because their user hung up", 1024, "peers", "the longest ago is forgotten")
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Dialler:
         linked_since: Callable[[NodeId], float | None],
         clock: Clock,
         random: Callable[[], float],
+        bites: Bites,
     ) -> None:
         self._dial = dial
         self._linked_since = linked_since
@@ -57,7 +58,7 @@ class Dialler:
         self._kept: dict[Endpoint, _Kept] = {}
         self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
         self._hung_up: set[NodeId] = set()
-        self._left_us: dict[NodeId, None] = {}
+        self._left_us: RecentSet[NodeId] = RecentSet(LEFT_US, bites)
         self._group: asyncio.TaskGroup | None = None
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -113,19 +114,16 @@ class Dialler:
 
     def left_by(self, node_id: NodeId) -> None:
         """Do not redial this node, unless configured, until there is a link again: its user hung up."""
-        self._left_us.pop(node_id, None)
-        self._left_us[node_id] = None
-        if len(self._left_us) > LEFT_US_LIMIT:
-            del self._left_us[next(iter(self._left_us))]
+        self._left_us.add(node_id)
 
     def linked(self, node_id: NodeId) -> None:
         """Take a link as the end of what `left_by` noted."""
-        self._left_us.pop(node_id, None)
+        self._left_us.discard(node_id)
 
     def resume(self, node_id: NodeId) -> None:
         """Redial it again."""
         self._hung_up.discard(node_id)
-        self._left_us.pop(node_id, None)
+        self._left_us.discard(node_id)
         self.links_changed()
 
     def is_left_alone(self, node_id: NodeId) -> bool:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pimd.clock import Clock
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentMap, declare
 from pimd.mesh.cards import LinkCards
 from pimd.proto.cards import Card
 from pimd.proto.frames import SignedPeerInfo
@@ -13,10 +14,15 @@ PAUSE_S = 1.0
 """Of one origin a card goes out at most this often; the newest wins, none is lost."""
 GATHER_S = 0.01
 """How long cards are gathered, to go several to a frame."""
-ORIGINS_REMEMBERED = 8192
+ORIGINS = declare(
+    "origins remembered whose cards were sent on",
+    8192,
+    "origins",
+    "the oldest is forgotten: its next card does not wait",
+)
 FRAME_BYTES = 48_000
-WAITING_LIMIT = 8192
-"""Cards gathered, and as many held back; beyond it they go at once, so that none is lost."""
+GATHERED = declare("new cards gathered", 8192, "cards", "all go at once")
+HELD_BACK = declare("new cards held back for their second to pass", 8192, "cards", "further ones go at once")
 
 
 class FloodLink(Protocol):
@@ -31,10 +37,11 @@ class FloodLink(Protocol):
 class CardFlood:
     """Sends each new card once to each neighbour that has not shown it itself."""
 
-    def __init__(self, clock: Clock, links: Callable[[], Iterable[FloodLink]]) -> None:
+    def __init__(self, clock: Clock, links: Callable[[], Iterable[FloodLink]], bites: Bites) -> None:
         self._clock = clock
         self._links = links
-        self._sent_at: dict[NodeId, float] = {}
+        self._bites = bites
+        self._sent_at: RecentMap[NodeId, float] = RecentMap(ORIGINS, bites)
         self._gathered: dict[NodeId, Card] = {}
         self._held_back: dict[NodeId, Card] = {}
         self._flush_set = False
@@ -44,7 +51,10 @@ class CardFlood:
         due = self._sent_at.get(card.node_id, float("-inf")) + PAUSE_S
         if card.node_id in self._held_back:
             self._held_back[card.node_id] = card
-        elif self._clock.now() >= due or len(self._held_back) >= WAITING_LIMIT:
+        elif self._clock.now() >= due:
+            self._gather(card)
+        elif len(self._held_back) >= HELD_BACK.value:
+            self._bites.count(HELD_BACK)
             self._gather(card)
         else:
             self._held_back[card.node_id] = card
@@ -59,12 +69,10 @@ class CardFlood:
             self._send(link, [card for card in gathered.values() if link.cards.has.get(card.node_id, -1) < card.seq])
 
     def _gather(self, card: Card) -> None:
-        self._sent_at.pop(card.node_id, None)
-        self._sent_at[card.node_id] = self._clock.now()
-        while len(self._sent_at) > ORIGINS_REMEMBERED:
-            del self._sent_at[next(iter(self._sent_at))]
+        self._sent_at.put(card.node_id, self._clock.now())
         self._gathered[card.node_id] = card
-        if len(self._gathered) >= WAITING_LIMIT:
+        if len(self._gathered) >= GATHERED.value:
+            self._bites.count(GATHERED)
             self.flush()
         if not self._flush_set:
             self._flush_set = True

@@ -72,7 +72,7 @@ class Handshakes:
         self._clock = clock
         self._turns = Turns(clock.now)
         self._listen_port: int | None = None
-        self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict)
+        self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict, node.counts.bites)
         self._links: dict[LinkDriver, PeerLink] = {}
 
     async def listen(self, endpoint: Endpoint) -> Listener:
@@ -202,7 +202,7 @@ class Handshakes:
         if endpoint.scheme == TCP:  # over others nobody has a host that this could be a port of
             config = replace(config, listen_port=self._listen_port)
         driver = LinkDriver(
-            lambda now: Link(role, self._identity, config, os.urandom, now),
+            lambda now: Link(role, self._identity, config, os.urandom, now, self._node.counts.bites),
             self,
             self._clock,
             self._turns,

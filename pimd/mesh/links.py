@@ -5,11 +5,13 @@ from typing import Generic, Protocol, TypeVar
 
 from pimd.clock import Clock
 from pimd.ids import NodeId
+from pimd.limits import Bites, declare
 from pimd.proto.frames import GoodbyeReason
 
-LINK_LIMIT = 256
-PREFERRED_PLACES = 64
-"""Of the 256, kept for configured peers and contacts."""
+LINKS = declare("links", 256, "links", "refused (Goodbye 3); nobody is evicted")
+PREFERRED_PLACES = declare(
+    "links kept for configured peers and contacts", 64, "links", "strangers are refused (Goodbye 3) at the others"
+)
 PROBE_S = 2.0
 """A preferred older link must be heard within this; the loser lives at most this long."""
 UNDECIDED_S = 5.0
@@ -48,13 +50,10 @@ L = TypeVar("L", bound=TableLink)
 class LinkTable(Generic[L]):
     """Links by peer, oldest first; two of one peer are settled to one."""
 
-    def __init__(
-        self, own_id: NodeId, clock: Clock, limit: int = LINK_LIMIT, preferred: int = PREFERRED_PLACES
-    ) -> None:
+    def __init__(self, own_id: NodeId, clock: Clock, bites: Bites) -> None:
         self._own_id = own_id
         self._clock = clock
-        self._limit = limit
-        self._strangers_limit = limit - preferred
+        self._bites = bites
         self._links: dict[NodeId, list[L]] = {}
         self._on_full_table: dict[L, Callable[[], None]] = {}
 
@@ -80,7 +79,13 @@ class LinkTable(Generic[L]):
 
     def has_place_for(self, *, preferred_peer: bool) -> bool:
         """Tell whether one more link fits; strangers evict nobody and leave the places of preferred peers free."""
-        return len(self) < (self._limit if preferred_peer else self._strangers_limit)
+        if len(self) >= LINKS.value:
+            self._bites.count(LINKS)
+            return False
+        if preferred_peer or len(self) < LINKS.value - PREFERRED_PLACES.value:
+            return True
+        self._bites.count(PREFERRED_PLACES)
+        return False
 
     def dialled_already(self, peer: NodeId) -> bool:
         """Tell whether a link that this side opened to `peer` is up."""

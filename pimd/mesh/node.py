@@ -107,19 +107,24 @@ class Node:
         network: Network,
         clock: Clock,
     ) -> None:
-        self.counts = Counters()
+        self.counts = Counters(keystore.bites)
         self._config = config
         self._identity = identity
         self._keystore = keystore
         self._policy = policy
         self._clock = clock
-        self._events: Topic[MeshEvent] = Topic()
-        self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock)
+        self._events: Topic[MeshEvent] = Topic(self.counts.bites)
+        self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock, self.counts.bites)
         self._routing: Babel[PeerLink] = Babel(
-            identity.node_id, keystore.learned_seq, random.random, clock.now(), relays=config.relays
+            identity.node_id,
+            keystore.learned_seq,
+            random.random,
+            clock.now(),
+            relays=config.relays,
+            bites=self.counts.bites,
         )
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
-        self._flood = CardFlood(clock, self._links.carrying)
+        self._flood = CardFlood(clock, self._links.carrying, self.counts.bites)
         self._broadcast = IdentityBroadcast(
             self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
         )
@@ -155,7 +160,7 @@ class Node:
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
         self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
-        self._dialler = Dialler(self._dial, self._linked_since, clock, random.random)
+        self._dialler = Dialler(self._dial, self._linked_since, clock, random.random, self.counts.bites)
         self._listeners: list[Listener] = []
         self._links_gone = LinkTotals()
         self._stopping = False
@@ -166,7 +171,14 @@ class Node:
         """Issue a card, bind, and begin to dial; OSError or `SocketInUse` when an endpoint cannot be bound."""
         card = await self._own.reissue()
         self._frames.open_with(
-            SealedFrames(self._identity, card.seq, os.urandom, lambda: self._own.card.seq, self._broadcast.want_above)
+            SealedFrames(
+                self._identity,
+                card.seq,
+                os.urandom,
+                lambda: self._own.card.seq,
+                self._broadcast.want_above,
+                self.counts.bites,
+            )
         )
         self._routing.own_card(card.seq, self._clock.now())
         for endpoint in self._config.listen:

@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pimd.ids import NodeId
+from pimd.limits import MIB, Bites, Budget, declare
 from pimd.mesh.counters import Counters
 from pimd.proto.frames import PluginPayload
 
-QUEUE_PAYLOADS = 1024
-QUEUE_BYTES = 16 * 1024 * 1024
-QUEUE_OF_ONE_SOURCE = 64
+_NEWEST = "the newest is dropped"
+_SHARE = f"{_NEWEST}; a quarter is kept for configured peers and contacts, whose payloads are taken first"
+PAYLOADS = declare("payloads waiting for a plugin", 1024, "payloads", _SHARE)
+BYTES = declare("bytes of payloads waiting for a plugin", 16 * MIB, "bytes", _SHARE)
+OF_ONE_SOURCE = declare("payloads of one source waiting for a plugin", 64, "payloads", _NEWEST)
 PREFERRED_SHARE = 4
-"""A quarter of the room is kept for preferred peers: a stranger has as many ids as it likes."""
+"""A stranger has as many ids as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,12 @@ class PayloadQueue:
     Of each source everything is taken in the order of arrival.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bites: Bites) -> None:
+        self._bites = bites
         self._preferred: deque[Delivery] = deque()
         self._strangers: deque[Delivery] = deque()
         self._of_source: Counter[NodeId] = Counter()
-        self._bytes = 0
+        self._bytes = Budget(BYTES, bites)
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
@@ -44,12 +48,7 @@ class PayloadQueue:
 
     def put(self, delivery: Delivery, *, preferred_peer: bool = False) -> bool:
         """Queue it; False when a limit is reached."""
-        kept = 0 if preferred_peer else 1
-        if (
-            len(self) >= QUEUE_PAYLOADS - kept * (QUEUE_PAYLOADS // PREFERRED_SHARE)
-            or self._bytes + len(delivery.body) > QUEUE_BYTES - kept * (QUEUE_BYTES // PREFERRED_SHARE)
-            or self._of_source[delivery.src] >= QUEUE_OF_ONE_SOURCE
-        ):
+        if not self._take_room(delivery, preferred_peer=preferred_peer):
             return False
         # Who became a preferred peer just now must not overtake what it sent before.
         before = (
@@ -57,7 +56,6 @@ class PayloadQueue:
         )
         (self._preferred if preferred_peer and not before else self._strangers).append(delivery)
         self._of_source[delivery.src] += 1
-        self._bytes += len(delivery.body)
         self._arrived.set()
         return True
 
@@ -67,7 +65,7 @@ class PayloadQueue:
             self._arrived.clear()
             await self._arrived.wait()
         delivery = (self._preferred or self._strangers).popleft()
-        self._bytes -= len(delivery.body)
+        self._bytes.give_back(len(delivery.body))
         self._of_source[delivery.src] -= 1
         if not self._of_source[delivery.src]:
             del self._of_source[delivery.src]
@@ -79,8 +77,18 @@ class PayloadQueue:
         self._preferred.clear()
         self._strangers.clear()
         self._of_source.clear()
-        self._bytes = 0
+        self._bytes.give_back(self._bytes.held)
         return dropped
+
+    def _take_room(self, delivery: Delivery, *, preferred_peer: bool) -> bool:
+        kept = 0 if preferred_peer else 1
+        if self._of_source[delivery.src] >= OF_ONE_SOURCE.value:
+            self._bites.count(OF_ONE_SOURCE)
+            return False
+        if len(self) >= PAYLOADS.value - kept * (PAYLOADS.value // PREFERRED_SHARE):
+            self._bites.count(PAYLOADS)
+            return False
+        return self._bytes.take(len(delivery.body), leaving=kept * (BYTES.value // PREFERRED_SHARE))
 
 
 class PayloadDispatch:
@@ -93,7 +101,7 @@ class PayloadDispatch:
 
     def register(self, plugin: str, kinds: Sequence[str]) -> PayloadQueue:
         """Return the queue that `plugin` is to read; later ones of the same kind come after it."""
-        queue = PayloadQueue()
+        queue = PayloadQueue(self._counters.bites)
         self._queues[plugin] = (tuple(kinds), queue)
         return queue
 

@@ -17,7 +17,7 @@ class PeerLink:
     def __init__(self, driver: LinkDriver, now: float, entry: PeerEntry | None) -> None:
         self.driver = driver
         self.entry = entry
-        self.cards = LinkCards(now)
+        self.cards = LinkCards(now, driver.link.bites)
         self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
         self.full_table_read = False

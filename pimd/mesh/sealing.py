@@ -1,19 +1,24 @@
 """End-to-end sealing of routed control frames, with the marks that keep a frame from arriving twice (docs/protocol.md)."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentMap, declare
 from pimd.proto.frames import MeshData, PluginPayload
 from pimd.proto.identity import Identity
 from pimd.proto.sealed import NONCE_SIZE, NotAPayload, OpenedFrame, ReplayWindow, Sealer
 
 COUNTER_SHIFT = 20
 """Counters start at (seq of the card issued at this start) << 20, so they never fall, also over restarts."""
-COUNTERS_LIMIT = 20_000
-"""Destinations whose counters are kept; the others go on above the highest that was given up, so that none repeats."""
-WINDOW_LIMIT = 200_000
-"""Sources whose replay marks are kept, twice the identities kept; the longest silent goes first."""
+COUNTERS = declare(
+    "counters of destinations", 20_000, "destinations", "the others go on above the highest that was given up"
+)
+WINDOWS = declare(
+    "replay windows of sources",
+    200_000,
+    "sources",
+    "the longest silent goes, and its old frames are refused from then on",
+)
 
 
 class ReplayedFrame(Exception):  # noqa: N818 - it is no error of ours
@@ -34,18 +39,19 @@ class SealedFrames:
         random: Callable[[int], bytes],
         own_seq: Callable[[], int],
         want_card_above: Callable[[int], None],
+        bites: Bites,
     ) -> None:
         self._node_id = identity.node_id
-        self._sealer = Sealer(identity)
+        self._sealer = Sealer(identity, bites)
         self._oldest_seq = start_seq
         """Frames sealed for an older card of this node are dropped: no marks are kept of them."""
         self._random = random
         self._own_seq = own_seq
         self._want_card_above = want_card_above
-        self._counters: OrderedDict[NodeId, int] = OrderedDict()
+        self._counters: RecentMap[NodeId, int] = RecentMap(COUNTERS, bites)
         self._unused = start_seq << COUNTER_SHIFT
         """Whoever has no counter begins here."""
-        self._windows: OrderedDict[NodeId, tuple[ReplayWindow, int]] = OrderedDict()
+        self._windows: RecentMap[NodeId, tuple[ReplayWindow, int]] = RecentMap(WINDOWS, bites)
         """With the newest own card that a frame of that source was sealed for."""
 
     def seal(self, dst: NodeId, dst_x25519: bytes, dst_seq: int, payload: PluginPayload) -> MeshData:
@@ -60,11 +66,9 @@ class SealedFrames:
             counter=counter,
             nonce=self._random(NONCE_SIZE),
         )
-        self._counters[dst] = counter + 1
-        self._counters.move_to_end(dst)
-        if len(self._counters) > COUNTERS_LIMIT:
-            _, next_one = self._counters.popitem(last=False)
-            self._unused = max(self._unused, next_one)
+        given_up = self._counters.put(dst, counter + 1)
+        if given_up is not None:
+            self._unused = max(self._unused, given_up[1])
         return sealed
 
     def open(self, frame: MeshData, src_x25519: bytes) -> PluginPayload:
@@ -86,16 +90,14 @@ class SealedFrames:
         window, newest = self._windows.get(src, (None, 0))
         if window is None:
             window = ReplayWindow()
-        self._windows[src] = window, max(newest, min(dst_seq, self._own_seq()))
-        self._windows.move_to_end(src)
-        if len(self._windows) > WINDOW_LIMIT:
-            self._forget_oldest()
+        gone = self._windows.put(src, (window, max(newest, min(dst_seq, self._own_seq()))))
+        if gone is not None:
+            self._refuse_up_to(gone[1][1])
         if not window.accept(counter):
             raise ReplayedFrame
 
-    def _forget_oldest(self) -> None:
-        """Whoever kept a copy of its frames must not get them in again: they are too old from now on."""
-        _, (_, newest) = self._windows.popitem(last=False)
+    def _refuse_up_to(self, newest: int) -> None:
+        """Whoever kept a copy of frames without a window must not get them in again: they are too old from now on."""
         if newest >= self._oldest_seq:
             self._oldest_seq = newest + 1
             self._want_card_above(newest)

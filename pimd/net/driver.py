@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from pimd.addresses import Endpoint
 from pimd.clock import Clock, TimerHandle
 from pimd.ids import NodeId
+from pimd.limits import KIB, declare
 from pimd.net.transport import Transport
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData
@@ -23,8 +24,12 @@ READ_AT_ONCE = 128 * 1024
 """Bytes taken from one socket in one go; `Turns` shares the time that taking them apart costs."""
 EVENTS_AT_ONCE = 8
 """Events of a link between two looks at the clock."""
-UNREAD_LIMIT = 256 * 1024
-"""Bytes read from one socket and not taken apart; above it the socket is not read, and TCP pushes back."""
+UNREAD = declare(
+    "bytes of a link that were read and not taken apart",
+    256 * KIB,
+    "bytes",
+    "the socket is not read, and TCP pushes back",
+)
 FLUSH_S = 1.0
 """How long the last bytes may take to leave after the end; a peer that does not read must not keep the socket."""
 WRITE_BUFFER = 64 * 1024
@@ -260,13 +265,16 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._push_back()
 
     def _push_back(self) -> None:
-        reading = self.link.unread <= UNREAD_LIMIT and not self._waits
+        is_full = self.link.unread > UNREAD.value
+        reading = not is_full and not self._waits
         if reading == self._reading or self._transport is None:
             return
         self._reading = reading
         if reading:
             self._transport.resume_reading()
         else:
+            if is_full:
+                self.link.bites.count(UNREAD)
             self._transport.pause_reading()
 
     def _dispatch_events(self) -> None:

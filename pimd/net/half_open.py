@@ -4,10 +4,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-HALF_OPEN_LIMIT = 128
-"""All together."""
-HALF_OPEN_SOURCE_LIMIT = 16
-"""From one source: an IPv4 address, an IPv6 /64, on a Unix socket a user."""
+from pimd.limits import Bites, Limit, declare
+
+HALF_OPEN = declare(
+    "half-open connections", 128, "connections", "the oldest of the busiest source is closed for the new one"
+)
+HALF_OPEN_OF_SOURCE = declare(
+    "half-open connections of one source",
+    16,
+    "connections",
+    "the oldest of that IPv4 address, IPv6 /64, or user of a Unix socket is closed for the new one",
+)
 
 C = TypeVar("C")
 
@@ -15,12 +22,9 @@ C = TypeVar("C")
 class HalfOpen(Generic[C]):
     """The half-open connections by source, oldest first; a new one over a limit costs the busiest source its oldest."""
 
-    def __init__(
-        self, evict: Callable[[C], None], limit: int = HALF_OPEN_LIMIT, source_limit: int = HALF_OPEN_SOURCE_LIMIT
-    ) -> None:
+    def __init__(self, evict: Callable[[C], None], bites: Bites) -> None:
         self._evict = evict
-        self._limit = limit
-        self._source_limit = source_limit
+        self._bites = bites
         self._by_source: dict[str, OrderedDict[C, None]] = {}
         self._source: dict[C, str] = {}
 
@@ -30,10 +34,10 @@ class HalfOpen(Generic[C]):
     def add(self, connection: C, source: str) -> None:
         """Count a new connection, evicting first when it is one too many."""
         own = self._by_source.get(source)
-        if own is not None and len(own) >= self._source_limit:
-            self._evict_oldest(own)
-        elif len(self._source) >= self._limit:
-            self._evict_oldest(max(self._by_source.values(), key=len))
+        if own is not None and len(own) >= HALF_OPEN_OF_SOURCE.value:
+            self._evict_oldest(own, HALF_OPEN_OF_SOURCE)
+        elif len(self._source) >= HALF_OPEN.value:
+            self._evict_oldest(max(self._by_source.values(), key=len), HALF_OPEN)
         self._source[connection] = source
         self._by_source.setdefault(source, OrderedDict())[connection] = None
 
@@ -47,7 +51,8 @@ class HalfOpen(Generic[C]):
         if not own:
             del self._by_source[source]
 
-    def _evict_oldest(self, connections: OrderedDict[C, None]) -> None:
+    def _evict_oldest(self, connections: OrderedDict[C, None], limit: Limit) -> None:
+        self._bites.count(limit)
         oldest = next(iter(connections))
         self.discard(oldest)
         self._evict(oldest)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentMap, declare
 from pimd.proto.control import SeqRequest
 from pimd.proto.deferred_routes import DeferredRoutes
 from pimd.proto.destinations import Destinations
@@ -42,15 +43,28 @@ WISHES_AT_ONCE = 200
 """Cards that one link is asked for in that time; the others wait their turn."""
 HOP_BUDGET = 255
 """The hop count of a request (3.8.1.2)."""
-DESTINATION_LIMIT = 20_000
+DESTINATIONS = declare(
+    "destinations with entries",
+    20_000,
+    "destinations",
+    "deferred ones included; of the neighbour with the most those that wait for a card are dropped, then the newest",
+)
 ROOM_SHARE = 100
 """Looking for the neighbour with the most entries is paid for by a hundredth of them."""
-LOST_LIMIT = 40_000
-"""Lost destinations whose distances are kept; while there are as many, destinations beyond the neighbours that are heard of for the
-first time are refused: to forget a distance before its time could make a loop. Of those that nobody was told of as many are
-remembered, the oldest goes."""
-ASKED_LIMIT = 20_000
-"""Destinations remembered as asked for; what is forgotten is told of a little later."""
+LOST = declare(
+    "lost destinations whose feasibility distance is kept",
+    40_000,
+    "destinations",
+    "destinations beyond the neighbours that are heard of for the first time are refused until some are older than 200 s",
+)
+"""To forget a distance before its time could make a loop."""
+LOST_UNTOLD = declare("lost destinations nobody was told of", 40_000, "destinations", "the oldest is forgotten")
+ASKED = declare(
+    "destinations remembered as asked for",
+    20_000,
+    "destinations",
+    "the oldest is forgotten: an update of it may take 200 ms",
+)
 
 L = TypeVar("L")
 Frame = Routes | SeqRequest
@@ -75,7 +89,9 @@ class Babel(Generic[L]):
         now: float,
         *,
         relays: bool,
+        bites: Bites | None = None,
     ) -> None:
+        self._bites = bites = bites or Bites()
         self._kept = Destinations()
         self.table: RouteTable[L] = RouteTable(self._kept)
         self.deferred: DeferredRoutes[L] = DeferredRoutes(self._kept)
@@ -101,13 +117,13 @@ class Babel(Generic[L]):
         self._full_at = now + FULL_TABLE_S * random()
         self._sweep_at = now + SWEEP_S
         self._wish_at = float("inf")
-        self._starving = StarvingDestinations()
+        self._starving = StarvingDestinations(bites)
         self._lost_at: dict[NodeId, float] = {}
         """With a feasibility distance."""
-        self._lost_untold: dict[NodeId, float] = {}
+        self._lost_untold: RecentMap[NodeId, float] = RecentMap(LOST_UNTOLD, bites)
         """Without one."""
-        self._asked_at: dict[NodeId, float] = {}
-        self._seen = SeenRequests()
+        self._asked_at: RecentMap[NodeId, float] = RecentMap(ASKED, bites)
+        self._seen = SeenRequests(bites)
 
     # --- what happens
 
@@ -166,7 +182,7 @@ class Babel(Generic[L]):
         if request.destination == self._own_id:
             if self._own_seq < request.seq:
                 self._wanted_above = self._own_seq
-                self._note_asked(self._own_id, now)
+                self._asked_at.put(self._own_id, now)
             return
         if not self._relays:
             return
@@ -261,8 +277,9 @@ class Babel(Generic[L]):
     def _apply(self, link: L, neighbour: Neighbour[L], entry: RouteEntry, now: float) -> None:
         """Keep it and choose (3.5.3, 3.6). An unfeasible one is kept too, and asked about: it may be all that is left (3.8.2)."""
         node_id, seq, received, hops = entry
-        if len(self._lost_at) >= LOST_LIMIT and self._is_news(neighbour, node_id):
+        if len(self._lost_at) >= LOST.value and self._is_news(neighbour, node_id):
             self.dropped += 1
+            self._bites.count(LOST)
             return
         before = self.table.selected.get(node_id)
         if before is not None:  # thousands of entries share these, one object each would be most of their memory
@@ -293,7 +310,7 @@ class Babel(Generic[L]):
 
         Dropping the oldest would let a flood that an honest neighbour passes on push out that neighbour.
         """
-        while len(self._kept) > DESTINATION_LIMIT:
+        while len(self._kept) > DESTINATIONS.value:
             self._drop_one(self._busiest(), now)
 
     def _busiest(self) -> L:
@@ -309,6 +326,7 @@ class Babel(Generic[L]):
 
     def _drop_one(self, link: L, now: float) -> None:
         self.dropped += 1
+        self._bites.count(DESTINATIONS)
         waiting = next(iter(self.deferred.of_link(link)), None)
         if waiting is not None:
             self.deferred.drop(link, waiting)
@@ -358,10 +376,8 @@ class Babel(Generic[L]):
     def _note_lost(self, node_id: NodeId, now: float) -> None:
         if self.table.feasibility_seq(node_id) is not None:
             self._lost_at[node_id] = now
-            return
-        self._lost_untold[node_id] = now
-        if len(self._lost_untold) > LOST_LIMIT:
-            del self._lost_untold[next(iter(self._lost_untold))]
+        else:
+            self._lost_untold.put(node_id, now)
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP_S
@@ -375,8 +391,10 @@ class Babel(Generic[L]):
             del self._lost_at[node_id]
             self.table.forget_distance(node_id)
             self._reselect([node_id], now)
-        self._lost_untold = {node_id: at for node_id, at in self._lost_untold.items() if now - at <= DISTANCE_KEPT_S}
-        self._asked_at = {node_id: at for node_id, at in self._asked_at.items() if now - at < ASKED_S}
+        for node_id in [node_id for node_id, at in self._lost_untold.items() if now - at > DISTANCE_KEPT_S]:
+            del self._lost_untold[node_id]
+        for node_id in [node_id for node_id, at in self._asked_at.items() if now - at >= ASKED_S]:
+            del self._asked_at[node_id]
 
     # --- updates
 
@@ -431,12 +449,6 @@ class Babel(Generic[L]):
 
     # --- requests
 
-    def _note_asked(self, node_id: NodeId, now: float) -> None:
-        self._asked_at.pop(node_id, None)
-        self._asked_at[node_id] = now
-        if len(self._asked_at) > ASKED_LIMIT:
-            del self._asked_at[next(iter(self._asked_at))]
-
     def _starve(self, node_id: NodeId, now: float, *, anew: bool) -> None:
         """Begin to ask for a destination without a route of which entries are known (3.8.2.1); at once when one just came."""
         if node_id not in self.table:
@@ -454,7 +466,7 @@ class Babel(Generic[L]):
         request_id = int(self._random() * 2**53)
         if flood:
             self._seen.note_id(request_id)
-        self._note_asked(node_id, now)
+        self._asked_at.put(node_id, now)
         seq = (self.table.feasibility_seq(node_id) or 0) + 1
         request = SeqRequest(node_id, seq, HOP_BUDGET, flood, request_id)
         asked = list(self._links) if flood else [route.link for route in self.table.entries(node_id)]
@@ -479,7 +491,7 @@ class Babel(Generic[L]):
             onwards = [route.link] if route is not None and route.next_hop != asker else []
         if not onwards or not self._seen.may_pass_on(request.destination, request.request_id, now, flood=request.flood):
             return
-        self._note_asked(request.destination, now)
+        self._asked_at.put(request.destination, now)
         lowered = SeqRequest(
             request.destination, request.seq, request.hop_budget - 1, request.flood, request.request_id
         )

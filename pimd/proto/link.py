@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto import link_states as states
 from pimd.proto.class_queues import ClassCounts
 from pimd.proto.control import (
@@ -47,7 +48,13 @@ class Link:
     """The state machine; what may follow what stands in `link_states.TRANSITIONS`."""
 
     def __init__(
-        self, role: Role, identity: Identity, config: LinkConfig, random: Callable[[int], bytes], now: float
+        self,
+        role: Role,
+        identity: Identity,
+        config: LinkConfig,
+        random: Callable[[int], bytes],
+        now: float,
+        bites: Bites | None = None,
     ) -> None:
         self.peer: LinkPeer | None = None
         self.rtt_s: float | None = None
@@ -55,6 +62,8 @@ class Link:
         self.records_in = 0
         self.records_out = 0
         self.unknown_frames = 0
+        self.bites = bites or Bites()
+        """Of the limits that are reached on this link, and on all others of its owner."""
         self.is_replaced = False
         """This end closed it for another link of the same peer, which may still send on this one until it knows."""
         self._identity = identity
@@ -68,7 +77,7 @@ class Link:
         """Bytes at the start of the buffer that were taken apart."""
         self._out = bytearray()
         self._events: deque[LinkEvent] = deque()
-        self._send_queue = SendQueue(int.from_bytes(random(16)))
+        self._send_queue = SendQueue(self.bites, int.from_bytes(random(16)))
         self._last_sent = now
         self._next_ping = now + states.PING_S
         self._ping: tuple[int, float] | None = None

@@ -1,7 +1,6 @@
 """Routed control frames, sealed end to end with crypto_box (docs/protocol.md)."""
 
 import struct
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +8,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import Box, PrivateKey, PublicKey
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentMap, declare
 from pimd.proto.control import PluginPayload, UnknownControl, decode_control, encode_control
 from pimd.proto.errors import DecodeError
 from pimd.proto.frames import FLAG_CONTROL, FLAG_SEALED, MeshData
@@ -17,8 +17,7 @@ from pimd.proto.identity import Identity
 NONCE_SIZE: Final = 24
 WINDOW: Final = 4096
 """Counters below the highest that are remembered one by one."""
-BOX_CACHE: Final = 4096
-"""Shared keys kept; the least recently used goes first."""
+SHARED_KEYS: Final = declare("shared keys", 4096, "keys", "the one used longest ago is derived anew when it is needed")
 
 _INNER_HEAD = struct.Struct(">16s16sQQ")
 
@@ -53,9 +52,9 @@ class OpenedFrame:
 class Sealer:
     """Seals and opens with the identity's X25519 key, one cached shared key a peer."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, bites: Bites) -> None:
         self._secret = PrivateKey(identity.x25519_secret())
-        self._boxes: OrderedDict[bytes, Box] = OrderedDict()
+        self._boxes: RecentMap[bytes, Box] = RecentMap(SHARED_KEYS, bites)
 
     def __repr__(self) -> str:
         return "Sealer()"
@@ -96,13 +95,10 @@ class Sealer:
         return OpenedFrame(frame.src, dst_seq, counter, control)
 
     def _box(self, x25519_pub: bytes) -> Box:
-        box = self._boxes.get(x25519_pub)
+        box = self._boxes.use(x25519_pub)
         if box is None:
-            box = self._boxes[x25519_pub] = Box(self._secret, PublicKey(x25519_pub))
-            if len(self._boxes) > BOX_CACHE:
-                self._boxes.popitem(last=False)
-        else:
-            self._boxes.move_to_end(x25519_pub)
+            box = Box(self._secret, PublicKey(x25519_pub))
+            self._boxes.put(x25519_pub, box)
         return box
 
 

@@ -4,6 +4,7 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 
 from pimd.ids import NodeId
+from pimd.limits import MIB, Bites, declare
 from pimd.proto.class_queues import ClassQueues
 from pimd.proto.control import (
     ControlFrame,
@@ -27,12 +28,21 @@ from pimd.proto.frames import (
 from pimd.proto.identity import node_id_of
 from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
 
-ANSWERS_LIMIT = 2 << 20
-"""What the peer itself asked for; beyond it the link is closed."""
-CARDS_LIMIT = 4 << 20
-"""Cards, one of each origin; beyond it the one that waits longest is dropped, and comes back when it is asked for."""
-ROUTING_LIMIT = 1 << 20
-"""Routes, SeqRequests and PeerInfoRequests together; beyond it the link is closed: its peer does not read."""
+ANSWERS = declare(
+    "unsent answers to what the peer asked for", 2 * MIB, "bytes", "the link is closed: its peer does not read"
+)
+CARDS = declare(
+    "unsent cards of a link",
+    4 * MIB,
+    "bytes",
+    "one of each origin waits; the one that waits longest is dropped, and comes when it is asked for",
+)
+ROUTING = declare(
+    "unsent routes and requests of a link",
+    1 * MIB,
+    "bytes",
+    "the link is closed; before that a newer entry or full table replaces what is unsent of an older one",
+)
 CARDS_A_RECORD = 60_000
 """Bytes; a card has at most 749."""
 
@@ -47,7 +57,8 @@ class SendQueue:
     `secret` spreads the sources of frames on their way over flows, so that nobody can choose whose flow to share.
     """
 
-    def __init__(self, secret: int = 0) -> None:
+    def __init__(self, bites: Bites, secret: int = 0) -> None:
+        self._bites = bites
         self.data = ClassQueues(secret)
         self._answers: deque[bytes] = deque()
         self._cards: OrderedDict[bytes, bytes] = OrderedDict()
@@ -105,7 +116,8 @@ class SendQueue:
     def put_answer(self, frame: ControlFrame | Frame) -> None:
         """Queue something the peer asked for: a Pong, or the cards of a PeerInfoRequest."""
         encoded = encode_frame(frame)
-        if isinstance(frame, Pong | SignedPeerInfo) and self._sizes["answers"] + len(encoded) > ANSWERS_LIMIT:
+        if isinstance(frame, Pong | SignedPeerInfo) and self._sizes["answers"] + len(encoded) > ANSWERS.value:
+            self._bites.count(ANSWERS)
             raise SendQueueOverflow
         self._answers.append(encoded)
         self._sizes["answers"] += len(encoded)
@@ -140,7 +152,8 @@ class SendQueue:
             origin = node_id_of(card[1:33])
             self._sizes["cards"] += len(card) - len(self._cards.pop(origin, b""))
             self._cards[origin] = card
-        while self._sizes["cards"] > CARDS_LIMIT:
+        while self._sizes["cards"] > CARDS.value:
+            self._bites.count(CARDS)
             _, card = self._cards.popitem(last=False)
             self._sizes["cards"] -= len(card)
             self.dropped_cards += 1
@@ -186,6 +199,7 @@ class SendQueue:
         return encode_frame(Routes(entries, first=False, last=False, hops=self._hops))
 
     def _grow_routing(self, size: int) -> None:
-        if self._sizes["routing"] + size > ROUTING_LIMIT:
+        if self._sizes["routing"] + size > ROUTING.value:
+            self._bites.count(ROUTING)
             raise SendQueueOverflow
         self._sizes["routing"] += size

@@ -6,22 +6,29 @@ there is a route, and of what was passed on only so much is remembered that a fl
 
 import heapq
 import itertools
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, RecentMap, RecentSet, declare
 
-REMEMBERED_IDS = 4096
+IDS = declare("SeqRequests remembered", 4096, "requests", "the oldest is forgotten: it may be passed on again")
+PASSED_ON = declare(
+    "destinations remembered for which SeqRequests were passed on",
+    4096,
+    "destinations",
+    "the oldest is forgotten: another request for it does not wait 300 ms",
+)
 FORWARD_PAUSE_S = 0.3
 """One request a destination and kind is passed on in this time (the suppression of section 3.8.1.2)."""
 FIRST_S, EVERY_S, PATIENCE_S, RARELY_S = 0.5, 1.0, 20.0, 10.0
 """The second request comes after the first time, then one each second time; after the third only each fourth."""
 FLOOD_FROM = 3
 """From the third request on all neighbours are asked, which section 3.8.2.1 allows from the first; few need it."""
-ASKED_AT_ONCE = 1000
+ASKED_AT_ONCE = declare(
+    "destinations asked for with SeqRequests at once", 1000, "destinations", "the others half a second later"
+)
+"""A neighbour takes no more of one link either."""
 ASK_PAUSE_S = 0.5
-"""Destinations asked for before a pause: a neighbour takes no more of one link either."""
 
 
 @dataclass(slots=True)
@@ -46,7 +53,8 @@ class StarvingDestinations:
     They are asked for until they have one. Section 3.8.2.1 repeats a request a few times only: its updates expire, ours may stay.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bites: Bites) -> None:
+        self._bites = bites
         self._starving: dict[NodeId, Starving] = {}
         self._due: list[tuple[float, int, NodeId]] = []
         """A heap; what does not agree with `_starving` any more is passed over."""
@@ -89,7 +97,8 @@ class StarvingDestinations:
         due: dict[NodeId, None] = {}
         while self.deadline() <= now:
             due[heapq.heappop(self._due)[2]] = None
-            if len(due) == ASKED_AT_ONCE:
+            if len(due) == ASKED_AT_ONCE.value:
+                self._bites.count(ASKED_AT_ONCE)
                 self._not_before = now + ASK_PAUSE_S
         return list(due)
 
@@ -106,7 +115,7 @@ class StarvingDestinations:
 
     def _push(self, node_id: NodeId, at: float) -> None:
         heapq.heappush(self._due, (at, next(self._numbers), node_id))
-        if len(self._due) > 2 * len(self._starving) + ASKED_AT_ONCE:
+        if len(self._due) > 2 * len(self._starving) + ASKED_AT_ONCE.value:
             self._due = [entry for entry in self._due if self._is_current(*entry)]
             heapq.heapify(self._due)
 
@@ -114,9 +123,9 @@ class StarvingDestinations:
 class SeenRequests:
     """Which requests were passed on already (section 3.8.1.2)."""
 
-    def __init__(self) -> None:
-        self._ids: OrderedDict[int, None] = OrderedDict()
-        self._passed_on: OrderedDict[tuple[NodeId, bool], float] = OrderedDict()
+    def __init__(self, bites: Bites) -> None:
+        self._ids: RecentSet[int] = RecentSet(IDS, bites)
+        self._passed_on: RecentMap[tuple[NodeId, bool], float] = RecentMap(PASSED_ON, bites)
 
     def may_pass_on(self, destination: NodeId, request_id: int, now: float, *, flood: bool) -> bool:
         """Note one request; False when it, or another of its kind just now, was passed on before."""
@@ -125,19 +134,11 @@ class SeenRequests:
         key = (destination, flood)
         if now - self._passed_on.get(key, float("-inf")) < FORWARD_PAUSE_S:
             return False
-        self._passed_on[key] = now
-        self._passed_on.move_to_end(key)
-        _trim(self._passed_on)
+        self._passed_on.put(key, now)
         if flood:
             self.note_id(request_id)
         return True
 
     def note_id(self, request_id: int) -> None:
         """A flooded request with this id is not passed on any more."""
-        self._ids[request_id] = None
-        _trim(self._ids)
-
-
-def _trim(remembered: OrderedDict[Any, Any]) -> None:
-    while len(remembered) > REMEMBERED_IDS:
-        remembered.popitem(last=False)
+        self._ids.add(request_id)

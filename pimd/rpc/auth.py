@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pimd.clock import Clock
 from pimd.contract import RateLimited, Unauthorized
-from pimd.rpc.limits import WRONG_TOKENS_PER_MINUTE
+from pimd.limits import Bites
+from pimd.rpc.limits import WRONG_TOKENS
 from pimd.store.secret_file import SecretFileError, create_secret_file, read_secret_file
 
 TOKEN_DIGITS = 64
-MINUTE_S = 60.0
 
 
 def load_or_create_token(path: Path) -> str:
@@ -28,10 +28,11 @@ def load_or_create_token(path: Path) -> str:
 class TokenAuth:
     """Compares in constant time; wrong guesses are counted over all callers, a right one always gets in."""
 
-    def __init__(self, token: str, clock: Clock) -> None:
+    def __init__(self, token: str, clock: Clock, bites: Bites) -> None:
         self._token = token.encode()
         self._clock = clock
-        self._wrong: deque[float] = deque(maxlen=WRONG_TOKENS_PER_MINUTE)
+        self._bites = bites
+        self._wrong: deque[float] = deque(maxlen=WRONG_TOKENS.value)
 
     def __repr__(self) -> str:
         return "TokenAuth(...)"
@@ -45,8 +46,9 @@ class TokenAuth:
         if hmac.compare_digest(token.encode(errors="surrogateescape"), self._token):
             return
         now = self._clock.now()
-        if len(self._wrong) == WRONG_TOKENS_PER_MINUTE and now - self._wrong[0] < MINUTE_S:
-            wait = max(1, round(MINUTE_S - (now - self._wrong[0])))
+        if len(self._wrong) == self._wrong.maxlen and now - self._wrong[0] < WRONG_TOKENS.period_s:
+            self._bites.count(WRONG_TOKENS)
+            wait = max(1, round(WRONG_TOKENS.period_s - (now - self._wrong[0])))
             raise RateLimited(
                 f"too many wrong tokens; try again in {wait} s with the content of <data_dir>/rpc.token",
                 {"retry_after_s": wait},

@@ -40,4 +40,4 @@ class Connection:
     @property
     def has_room(self) -> bool:
         """Whether one more call may start."""
-        return self.calls < CALLS_PER_CONNECTION
+        return self.calls < CALLS_PER_CONNECTION.value

@@ -12,11 +12,12 @@ from jsonrpcserver.sentinels import NODATA
 from oslash.either import Left
 
 from pimd.contract.methods import after_answer_callbacks
+from pimd.limits import Bites
 from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Batch, Fault, Request
 from pimd.rpc.invoke import Handler, handler, internal_error
-from pimd.rpc.limits import CALLS_IN_ALL
+from pimd.rpc.limits import CALLS_IN_ALL, CALLS_PER_CONNECTION
 from pimd.rpc.registry import Method, Registry
 
 log = logging.getLogger("pimd.rpc")
@@ -49,7 +50,8 @@ class Answer:
 class Dispatch:
     """Answers the messages of all RPC listeners."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, bites: Bites) -> None:
+        self.bites = bites
         self.calls = 0
         """In flight, over all connections."""
         self.idle = asyncio.Event()
@@ -60,10 +62,11 @@ class Dispatch:
 
     async def answer(self, raw: bytes | str, connection: Connection) -> Answer:
         """Answer one message; never raises for anything that a client or a method did."""
-        message = envelope.parse(raw)
+        message = envelope.parse(raw, self.bites)
         if isinstance(message, Fault):
             return Answer(envelope.failure(message))
-        if self.calls >= CALLS_IN_ALL or not connection.has_room:
+        if self.calls >= CALLS_IN_ALL.value or not connection.has_room:
+            self.bites.count(CALLS_PER_CONNECTION if self.calls < CALLS_IN_ALL.value else CALLS_IN_ALL)
             return self._overloaded(message)
         self.calls += 1
         self.idle.clear()

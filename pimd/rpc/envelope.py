@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from jsonrpcserver.sentinels import NOID
 
-from pimd.rpc.limits import BATCH_LIMIT
+from pimd.limits import Bites
+from pimd.rpc.limits import BATCH
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -50,7 +51,7 @@ class _Repeated(dict[str, Any]):
     """A JSON object in which a member stood twice."""
 
 
-def parse(raw: bytes | str) -> Request | Batch | Fault:
+def parse(raw: bytes | str, bites: Bites) -> Request | Batch | Fault:
     """Read one message; everything that is wrong with it is a `Fault`, nothing raises."""
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
@@ -65,11 +66,12 @@ def parse(raw: bytes | str) -> Request | Batch | Fault:
         return _request(value)
     if not value:
         return Fault(INVALID_REQUEST, "Invalid Request: the batch is empty")
-    if len(value) > BATCH_LIMIT:
+    if len(value) > BATCH.value:
+        bites.count(BATCH)
         return Fault(
             INVALID_REQUEST,
-            f"Invalid Request: a batch has at most {BATCH_LIMIT} members, this one {len(value)}; split it",
-            {"limit": BATCH_LIMIT},
+            f"Invalid Request: a batch has at most {BATCH.value} members, this one {len(value)}; split it",
+            {"limit": BATCH.value},
         )
     return Batch(tuple(_request(member) for member in value))
 

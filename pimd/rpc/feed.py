@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from pimd.contract import Overloaded
-from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS_PER_CONNECTION
+from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS
 from pimd.rpc.streams import Stream, Streams, Subscriber
 
 Send = Callable[[str], Awaitable[None]]
@@ -29,8 +29,9 @@ class ConnectionFeed:
         """Begin a subscription; in push mode only an id is handed out. `Overloaded` over the limit."""
         id_ = secrets.token_hex(8)
         if self._stop_pushing is None:
-            if len(self._subscribers) >= SUBSCRIPTIONS_PER_CONNECTION:
-                raise Overloaded(f"a connection has at most {SUBSCRIPTIONS_PER_CONNECTION} subscriptions; end some")
+            if len(self._subscribers) >= SUBSCRIPTIONS.value:
+                self._streams.bites.count(SUBSCRIPTIONS)
+                raise Overloaded(f"a connection has at most {SUBSCRIPTIONS.value} subscriptions; end some")
             self._subscribers[id_] = self._streams.get(stream).attach(id_, params, self._wake.set)
         return id_
 

@@ -17,7 +17,7 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault, failure
 from pimd.rpc.http_connection import BoundedConnection, BoundedServer
-from pimd.rpc.limits import MESSAGE_LIMIT, ReadBudget
+from pimd.rpc.limits import MESSAGE, ReadBudget
 from pimd.rpc.streams import Streams
 from pimd.rpc.websocket import WebSocketSession
 
@@ -166,25 +166,29 @@ class HttpRpcListener:
         return response
 
     async def _body(self, request: BaseRequest) -> bytes:
-        if (request.content_length or 0) > MESSAGE_LIMIT:
-            raise Refused(413, f"a request body has at most {MESSAGE_LIMIT} bytes")
+        if (request.content_length or 0) > MESSAGE.value:
+            raise self._too_long()
         body = bytearray()
         try:
             async for chunk in request.content.iter_any():
                 body += chunk
-                if len(body) > MESSAGE_LIMIT:
-                    raise Refused(413, f"a request body has at most {MESSAGE_LIMIT} bytes")
+                if len(body) > MESSAGE.value:
+                    raise self._too_long()
         except web.RequestPayloadError as error:
             raise Refused(400, f"the body could not be read: {error}") from error
         _connection(request).consumed()
         _connection(request).serve(serving=True)
         return bytes(body)
 
+    def _too_long(self) -> Refused:
+        self._dispatch.bites.count(MESSAGE)
+        return Refused(413, f"a request body has at most {MESSAGE.value} bytes")
+
     async def _websocket(self, request: BaseRequest) -> web.StreamResponse:
         has_token = "Authorization" in request.headers
         if has_token:
             self._authorize(request)
-        socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, compress=False, autoping=False, autoclose=True)
+        socket = web.WebSocketResponse(max_msg_size=MESSAGE.value, compress=False, autoping=False, autoclose=True)
         check = socket.can_prepare(request)
         if not check.ok:
             raise Refused(400, "this is the WebSocket RPC listener; ask for an upgrade, or use POST /rpc")

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from pimd.rpc.envelope import Fault, failure
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
+from pimd.rpc.limits import CONNECTIONS, FIRST_MESSAGE, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
 
 log = logging.getLogger("pimd.rpc")
 
@@ -45,7 +45,7 @@ class BoundedConnection(web.RequestHandler):
             self._arm()
         elif isinstance(transport, asyncio.Transport):
             self.transport = transport
-            self._refuse(f"all {CONNECTION_LIMIT} connections are taken; try again later")
+            self._refuse(f"all {CONNECTIONS.value} connections are taken; try again later")
 
     def data_received(self, data: bytes) -> None:
         """Account for the bytes, then let aiohttp have them."""
@@ -58,6 +58,7 @@ class BoundedConnection(web.RequestHandler):
                 self._refuse("the daemon holds too many unfinished messages; try again later")
                 return
             if self.unread_limit is not None and self._read.held > self.unread_limit:
+                self._read_budget.bites.count(FIRST_MESSAGE)
                 self.cut("a message is too long")
                 return
             self._arm()

@@ -1,26 +1,37 @@
 """What the RPC listeners bear: nothing a caller can do makes the daemon hold more than this."""
 
-MESSAGE_LIMIT = 4 * 2**20
-"""Bytes of one line, body or frame."""
-READING_LIMIT = 64 * 2**20
-"""Bytes of unfinished messages over all connections."""
-FIRST_MESSAGE_LIMIT = 4096
-"""Bytes that an unproven WebSocket may send."""
+from pimd.limits import KIB, MIB, Bites, Budget, declare, declare_rate
+
+MESSAGE = declare("bytes of one RPC message", 4 * MIB, "bytes", "refused; a Unix or WebSocket connection is closed")
+UNFINISHED = declare(
+    "bytes of unfinished RPC messages over all connections",
+    64 * MIB,
+    "bytes",
+    "the message is refused and its connection closed; 64 KiB of each connection are always taken",
+)
+FIRST_MESSAGE = declare(
+    "bytes of the first message of a WebSocket without a token", 4 * KIB, "bytes", "the connection is closed"
+)
 MESSAGE_S = 10.0
 """Seconds from the first byte of a message to its last; also for `rpc.authenticate`, from the upgrade."""
-CONNECTION_LIMIT = 256
-"""Open connections, over all RPC listeners."""
-CALLS_PER_CONNECTION = 32
-CALLS_IN_ALL = 1024
-BATCH_LIMIT = 100
-"""Members of a batch; they run in order."""
-SUBSCRIPTIONS_PER_CONNECTION = 64
-WAITING_EVENTS = 1024
-WAITING_BYTES = 4 * 2**20
-"""Notifications that wait for one slow subscriber, in number and in bytes, before it has lagged."""
+CONNECTIONS = declare("RPC connections over all listeners", 256, "connections", "refused with -32005")
+CALLS_PER_CONNECTION = declare("calls in flight of one RPC connection", 32, "calls", "refused with -32005")
+CALLS_IN_ALL = declare("calls in flight over all RPC connections", 1024, "calls", "refused with -32005")
+BATCH = declare("members of one batch", 100, "members", "the batch is refused with -32600")
+SUBSCRIPTIONS = declare("subscriptions of one RPC connection", 64, "subscriptions", "refused with -32005")
+_LAGGED = "all that wait are dropped, and the subscriber is told how many"
+WAITING_EVENTS = declare("notifications waiting for one subscription", 1024, "notifications", _LAGGED)
+WAITING_BYTES = declare("bytes of notifications waiting for one subscription", 4 * MIB, "bytes", _LAGGED)
 PUSHED_PER_SECOND = 100
 """Notifications a second in push mode, and replayed records in one go elsewhere."""
-WRONG_TOKENS_PER_MINUTE = 10
+WRONG_TOKENS = declare_rate(
+    "wrong tokens over all callers",
+    10,
+    "tokens",
+    "further wrong ones are told to wait; the right one gets in",
+    burst=10,
+    period_s=60,
+)
 GRACE_S = 0.3
 """What calls in flight get when the daemon stops."""
 
@@ -36,20 +47,18 @@ class OverLimit(Exception):  # noqa: N818 - a refusal, not a fault
 class ReadBudget:
     """Counts the connections, and the unfinished bytes that they hold beyond their own."""
 
-    def __init__(self) -> None:
-        self.shared = 0
-        self.connections = 0
+    def __init__(self, bites: Bites) -> None:
+        self.bites = bites
+        self.shared = Budget(UNFINISHED, bites)
+        self.connections = Budget(CONNECTIONS, bites)
 
     def enter(self) -> bool:
         """Count one more connection; False when there are too many."""
-        if self.connections >= CONNECTION_LIMIT:
-            return False
-        self.connections += 1
-        return True
+        return self.connections.take(1)
 
     def leave(self) -> None:
         """A counted connection is gone."""
-        self.connections -= 1
+        self.connections.give_back(1)
 
 
 class ConnectionReadBudget:
@@ -62,15 +71,14 @@ class ConnectionReadBudget:
     def take(self, size: int) -> None:
         """Account for `size` more bytes; `OverLimit` when that is too many, with nothing taken."""
         more = self._beyond_own(self.held + size) - self._beyond_own(self.held)
-        if more and self._read_budget.shared + more > READING_LIMIT - CONNECTION_LIMIT * OWN_BYTES:
+        if more and not self._read_budget.shared.take(more, leaving=CONNECTIONS.value * OWN_BYTES):
             raise OverLimit
-        self._read_budget.shared += more
         self.held += size
 
     def give_back(self, size: int) -> None:
         """That many bytes, at most all that are held, were used or dropped."""
         left = max(0, self.held - size)
-        self._read_budget.shared -= self._beyond_own(self.held) - self._beyond_own(left)
+        self._read_budget.shared.give_back(self._beyond_own(self.held) - self._beyond_own(left))
         self.held = left
 
     @staticmethod

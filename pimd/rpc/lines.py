@@ -1,6 +1,6 @@
 """Newline-delimited messages out of a stream of bytes, within a limit."""
 
-from pimd.rpc.limits import MESSAGE_LIMIT
+from pimd.rpc.limits import MESSAGE
 
 
 class LineTooLong(Exception):  # noqa: N818 - a refusal
@@ -10,7 +10,7 @@ class LineTooLong(Exception):  # noqa: N818 - a refusal
 class Lines:
     """Collects bytes and gives back whole lines."""
 
-    def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
+    def __init__(self, limit: int = MESSAGE.value) -> None:
         self._limit = limit
         self._buffer = bytearray()
         self._scanned = 0

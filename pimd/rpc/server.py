@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pimd.clock import Clock
+from pimd.limits import Bites
 from pimd.rpc.auth import TokenAuth
 from pimd.rpc.core_methods import rpc_methods
 from pimd.rpc.dispatch import Dispatch
@@ -35,11 +36,13 @@ class RpcServer:
         clock: Clock,
         explain_absent: Callable[[str], dict[str, Any]],
         running_features: Callable[[], Sequence[str]],
+        bites: Bites | None = None,
     ) -> None:
+        self._bites = bites = bites or Bites()
         self.registry = Registry(explain_absent)
-        self.streams = Streams(clock)
-        self.dispatch = Dispatch(self.registry)
-        self.read_budget = ReadBudget()
+        self.streams = Streams(clock, bites)
+        self.dispatch = Dispatch(self.registry, bites)
+        self.read_budget = ReadBudget(bites)
         self.unix: UnixRpcListener | None = None
         self.http: HttpRpcListener | None = None
         self._clock = clock
@@ -49,7 +52,7 @@ class RpcServer:
     async def start(self, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
         """Open the RPC listeners; `SocketInUse` or OSError when one cannot be, with none left open."""
         if config.http is not None:
-            auth = TokenAuth(token, self._clock)
+            auth = TokenAuth(token, self._clock, self._bites)
             self.http = HttpRpcListener(
                 config.http, auth, self.dispatch, self.streams, self.read_budget, self._describe
             )

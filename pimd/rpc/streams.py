@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from pimd.clock import Clock
 from pimd.contract import EventStream, rfc3339
+from pimd.limits import Bites, Limit
 from pimd.rpc.limits import WAITING_BYTES, WAITING_EVENTS
 
 log = logging.getLogger("pimd.rpc")
@@ -29,7 +30,12 @@ class Subscriber:
     """What waits for one subscription of one connection."""
 
     def __init__(
-        self, stream: str, id_: str | None, accepts: Callable[[BaseModel], bool], wake: Callable[[], None]
+        self,
+        stream: str,
+        id_: str | None,
+        accepts: Callable[[BaseModel], bool],
+        wake: Callable[[], None],
+        bites: Bites,
     ) -> None:
         self.stream = stream
         self.id = id_
@@ -40,15 +46,16 @@ class Subscriber:
         self._accepts = accepts
         self._bytes = 0
         self._wake = wake
+        self._bites = bites
 
     def offer(self, event: Event) -> None:
         """Queue what the subscriber wants to see; over its limit all that waits is dropped and counted."""
         if not self._accepts(event.payload):
             return
-        if len(self.waiting) >= WAITING_EVENTS or self._bytes + len(event.head) > WAITING_BYTES:
-            self.missed += len(self.waiting)
-            self.waiting.clear()
-            self._bytes = 0
+        if len(self.waiting) >= WAITING_EVENTS.value:
+            self._lag(WAITING_EVENTS)
+        elif self._bytes + len(event.head) > WAITING_BYTES.value:
+            self._lag(WAITING_BYTES)
         self.waiting.append(event)
         self._bytes += len(event.head)
         self._wake()
@@ -78,6 +85,12 @@ class Subscriber:
         self._bytes -= len(event.head)
         return self._text(event)
 
+    def _lag(self, limit: Limit) -> None:
+        self._bites.count(limit)
+        self.missed += len(self.waiting)
+        self.waiting.clear()
+        self._bytes = 0
+
     def _text(self, event: Event) -> str:
         if self.id is None:
             return event.head + "}}"
@@ -96,7 +109,8 @@ class Subscriber:
 class Stream:
     """One declared stream: its numbering, its history, its subscribers."""
 
-    def __init__(self, declared: EventStream, clock: Clock) -> None:
+    def __init__(self, declared: EventStream, clock: Clock, bites: Bites) -> None:
+        self._bites = bites
         self.declared = declared
         self.seq = 0
         self._history: deque[Event] = deque(maxlen=declared.history)
@@ -123,6 +137,7 @@ class Stream:
             id_,
             (lambda payload: accepts(params, payload)) if accepts is not None and params is not None else _all,
             wake,
+            self._bites,
         )
         subscriber.begin_with(self._history)
         self._subscribers.append(subscriber)
@@ -152,7 +167,8 @@ def _all(_: BaseModel) -> bool:
 class Streams:
     """All streams of all running features."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, bites: Bites) -> None:
+        self.bites = bites
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._push_all: list[Callable[[Stream], None]] = []
@@ -161,7 +177,7 @@ class Streams:
         """Offer a stream; one that was there before goes on counting. Connections in push mode get it at once."""
         stream = self._streams.get(declared.name)
         if stream is None:
-            stream = self._streams[declared.name] = Stream(declared, self._clock)
+            stream = self._streams[declared.name] = Stream(declared, self._clock, self.bites)
             for attach in tuple(self._push_all):
                 attach(stream)
 

@@ -12,7 +12,7 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
 from pimd.rpc.feed import ConnectionFeed
-from pimd.rpc.limits import CONNECTION_LIMIT, MESSAGE_LIMIT, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
+from pimd.rpc.limits import CONNECTIONS, MESSAGE, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
 from pimd.rpc.lines import Lines, LineTooLong
 from pimd.rpc.streams import Streams
 
@@ -86,7 +86,7 @@ class UnixConnection(asyncio.Protocol):
         self._transport = transport
         self._entered = self._listener.read_budget.enter()
         if not self._entered:
-            self._fail(OVERLOADED, f"all {CONNECTION_LIMIT} connections are taken; close some, or try again later")
+            self._fail(OVERLOADED, f"all {CONNECTIONS.value} connections are taken; close some, or try again later")
             return
         self._listener.connections.add(self)
         self._tasks = [
@@ -106,7 +106,8 @@ class UnixConnection(asyncio.Protocol):
             self._fail(OVERLOADED, "the daemon holds too many unfinished messages; try again later")
             return
         except LineTooLong:
-            self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE_LIMIT} bytes; this one is longer")
+            self._listener.read_budget.bites.count(MESSAGE)
+            self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE.value} bytes; this one is longer")
             return
         self._read.give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
         self._watch_deadline(complete=bool(lines))

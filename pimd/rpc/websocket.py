@@ -11,12 +11,12 @@ from pimd.rpc.dispatch import UNAUTHORIZED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
 from pimd.rpc.feed import ConnectionFeed
 from pimd.rpc.http_connection import BoundedConnection
-from pimd.rpc.limits import CALLS_PER_CONNECTION, FIRST_MESSAGE_LIMIT, MESSAGE_S
+from pimd.rpc.limits import CALLS_PER_CONNECTION, FIRST_MESSAGE, MESSAGE_S
 from pimd.rpc.streams import Streams
 
 FRAME_OVERHEAD = 64
 """Bytes of frame headers and pings that come on top of a first message."""
-UNSENT_LIMIT = 2 * CALLS_PER_CONNECTION
+UNSENT = 2 * CALLS_PER_CONNECTION.value
 """Answers that may wait for a client to read before no more of its calls are taken."""
 
 
@@ -38,7 +38,7 @@ class WebSocketSession:
         self._dispatch = dispatch
         self._feed = ConnectionFeed(streams, self._send)
         self._connection = Connection("websocket", self._feed, authenticated=authenticated, authenticate=check_token)
-        self._slots = asyncio.Semaphore(UNSENT_LIMIT)
+        self._slots = asyncio.Semaphore(UNSENT)
         self._running = 0
         self._finishing = False
 
@@ -69,7 +69,7 @@ class WebSocketSession:
             self._carrier.transport.close()
 
     async def _authenticate(self) -> bool:
-        self._carrier.unread_limit = FIRST_MESSAGE_LIMIT + FRAME_OVERHEAD
+        self._carrier.unread_limit = FIRST_MESSAGE.value + FRAME_OVERHEAD
         try:
             async with asyncio.timeout(MESSAGE_S):
                 message = await self._receive()
@@ -80,7 +80,10 @@ class WebSocketSession:
             text = f"no rpc.authenticate came within {MESSAGE_S:g} s"
             await self._refuse(Fault(UNAUTHORIZED, text))
             return False
-        if message.type is not WSMsgType.TEXT or len(message.data) > FIRST_MESSAGE_LIMIT:
+        too_long = message.type is WSMsgType.TEXT and len(message.data) > FIRST_MESSAGE.value
+        if too_long:
+            self._dispatch.bites.count(FIRST_MESSAGE)
+        if too_long or message.type is not WSMsgType.TEXT:
             await self._refuse(Fault(UNAUTHORIZED, "the first message must be rpc.authenticate with the token"))
             return False
         answer = await self._dispatch.answer(message.data, self._connection)

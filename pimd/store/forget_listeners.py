@@ -7,13 +7,18 @@ from collections.abc import Awaitable, Callable
 
 from pimd.clock import Clock
 from pimd.ids import NodeId
+from pimd.limits import Bites, declare
 
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 5.0
 """How long `peers.forget` waits for plugins."""
-BACKLOG_LIMIT = 10_000
-"""Evicted identities that plugins are still to be told of."""
+BACKLOG = declare(
+    "evicted identities that plugins are still to be told of",
+    10_000,
+    "identities",
+    "plugins are not told of further ones",
+)
 
 ForgetListener = Callable[[NodeId], Awaitable[None]]
 
@@ -21,10 +26,9 @@ ForgetListener = Callable[[NodeId], Awaitable[None]]
 class ForgetListeners:
     """Async callables to be told of each identity that left, in tasks of the given group."""
 
-    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, bites: Bites) -> None:
+        self._bites = bites
         self.listeners: list[ForgetListener] = []
-        self.untold = 0
-        """Evicted identities that nobody was told of, because plugins were too far behind."""
         self._clock = clock
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
@@ -52,8 +56,8 @@ class ForgetListeners:
         """Queue an evicted identity; they are told one after the other."""
         if self._stopped or not self.listeners:
             return
-        if len(self._backlog) >= BACKLOG_LIMIT:
-            self.untold += 1
+        if len(self._backlog) >= BACKLOG.value:
+            self._bites.count(BACKLOG)
             return
         self._backlog.append(peer)
         if not self._telling:

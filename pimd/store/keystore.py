@@ -18,6 +18,7 @@ from pimd.contract.services import KeyConflict, KnownPeer
 from pimd.database import Database
 from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
+from pimd.limits import Bites, Limit, declare
 from pimd.proto.cards import SEQ_LIMIT, Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
 from pimd.store.eviction import NONE_IN_USE, InUse, Victims
@@ -39,10 +40,18 @@ from pimd.task_scope import task_scope
 
 log = logging.getLogger(__name__)
 
-IDENTITY_LIMIT = 100_000
-"""Identities kept; contacts, configured and direct peers are never evicted for others (docs/protocol.md)."""
-GONE_LIMIT = 100_000
-"""Ids kept of those that the user forgot, and as many of those that aged out; the one that went first is dropped first."""
+IDENTITIES_KEPT = declare(
+    "identities",
+    100_000,
+    "identities",
+    "those without a route go first, then of the neighbour that brought the most; contacts, configured and direct peers never",
+)
+FORGOTTEN_KEPT = declare(
+    "marks of forgotten identities", 100_000, "pairs of id and seq", "the one that went first is dropped"
+)
+AGED_OUT_KEPT = declare(
+    "marks of aged out identities", 100_000, "pairs of id and seq", "the one that went first is dropped"
+)
 _HIGHEST_SEQ = "highest_seq"
 
 
@@ -80,6 +89,8 @@ class Keystore:
     ) -> None:
         self.counters: Counter[str] = Counter()
         """`cards_of_other_keys`, `cards_without_room`, `identities_evicted`, `identities_aged_out`."""
+        self.bites = Bites()
+        """Of the whole daemon: the keystore is its first part that has limits."""
         self.damaged = database.damaged
         """Where a damaged `peers.db` was moved at this start; None as a rule."""
         self._clock = clock
@@ -94,8 +105,8 @@ class Keystore:
         self._pins = self._mirror.table(PINS)
         self._own = self._mirror.table(OWN)
         self._victims = Victims(self._identities, in_use.has_route, self._who_may_go)
-        self._listeners = ForgetListeners(clock, tasks)
-        self._topic: Topic[PeerDirectoryEvent] = Topic()
+        self._listeners = ForgetListeners(clock, tasks, self.bites)
+        self._topic: Topic[PeerDirectoryEvent] = Topic(self.bites)
 
     @classmethod
     @asynccontextmanager
@@ -105,8 +116,8 @@ class Keystore:
         clock: Clock,
         in_use: InUse = NONE_IN_USE,
         *,
-        limit: int = IDENTITY_LIMIT,
-        gone_limit: int = GONE_LIMIT,
+        limit: int = IDENTITIES_KEPT.value,
+        gone_limit: int = FORGOTTEN_KEPT.value,
     ) -> AsyncIterator[Self]:
         """Own the file until the end of the block, by which everything is on disk. Raises `DatabaseError`.
 
@@ -195,7 +206,7 @@ class Keystore:
         going = list(itertools.islice(stale, most))
         for peer in going:
             self.counters["identities_aged_out"] += 1
-            self._leave(peer, self._aged_out)
+            self._leave(peer, self._aged_out, AGED_OUT_KEPT)
             self._tell_later(peer.node_id)
         return len(going)
 
@@ -222,11 +233,6 @@ class Keystore:
     def on_forgotten(self) -> "list[ForgetListener]":
         """Async callables told of each identity that left; add to it and take from it at will."""
         return self._listeners.listeners
-
-    @property
-    def evictions_untold(self) -> int:
-        """Evicted identities that plugins were not told of, because they were too far behind."""
-        return self._listeners.untold
 
     # --- Keystore
 
@@ -289,7 +295,7 @@ class Keystore:
         for address in pins:
             self._pins.remove(address)
         if peer is not None:
-            self._leave(peer, self._forgotten)
+            self._leave(peer, self._forgotten, FORGOTTEN_KEPT)
         await self.durable()
         if peer is not None:
             await self._listeners.tell(node_id)
@@ -393,12 +399,13 @@ class Keystore:
         self._identities.put(peer.node_id, peer)
         self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
 
-    def _leave(self, peer: KnownPeer, marks: MirrorTable[NodeId, Gone]) -> None:
+    def _leave(self, peer: KnownPeer, marks: MirrorTable[NodeId, Gone], limit: Limit) -> None:
         """Drop an identity, and mark its card as one that is not to be learned again."""
         if peer.card is not None:
             marks.remove(peer.node_id)  # the newest mark stands last
             marks.put(peer.node_id, Gone(peer.seq, self._clock.unix_ms()))
             while len(marks) > self._gone_limit:
+                self.bites.count(limit)
                 marks.remove(next(iter(marks)))
         self._drop(peer.node_id)
 
@@ -421,6 +428,7 @@ class Keystore:
 
     def _make_room(self) -> bool:
         while len(self._identities) >= self._limit:
+            self.bites.count(IDENTITIES_KEPT)
             victim = self._victims.next()
             if victim is None:
                 return False

@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from pimd.assembly import log_rate_limit
-from pimd.assembly.log_rate_limit import LINES_A_SECOND, LINES_AT_ONCE, LogRateLimit
+from pimd.assembly.log_rate_limit import LINES, LogRateLimit
+from tests.limits import Lower
 
 
 class Lines(logging.Handler):
@@ -39,37 +40,39 @@ def logged() -> Logged:
     return Logged()
 
 
+@pytest.mark.limit("lines logged of one kind")
 def test_lines_of_one_kind_are_limited_and_the_next_tells_how_many_were_left_out(logged: Logged) -> None:
-    for number in range(LINES_AT_ONCE + 50):
+    for number in range(LINES.burst + 50):
         logged.log.warning("linked with %s", number)
-    assert logged.lines.texts == [f"linked with {number}" for number in range(LINES_AT_ONCE)]
-    logged.now = 1 / LINES_A_SECOND
+    assert logged.lines.texts == [f"linked with {number}" for number in range(LINES.burst)]
+    logged.now = LINES.period_s / LINES.value
     logged.log.warning("linked with %s", "100 %s")
     logged.log.warning("linked with %s", "nobody")
-    assert logged.lines.texts[LINES_AT_ONCE:] == ["linked with 100 %s (50 such lines before this one were left out)"]
+    assert logged.lines.texts[LINES.burst :] == ["linked with 100 %s (50 such lines before this one were left out)"]
 
 
 def test_lines_of_another_kind_are_not_left_out(logged: Logged) -> None:
-    for number in range(LINES_AT_ONCE + 50):
+    for number in range(LINES.burst + 50):
         logged.log.info("linked with %s", number)
     logged.log.info("something else")
     assert logged.lines.texts[-1] == "something else"
 
 
 def test_all_handlers_log_the_same_lines(logged: Logged) -> None:
-    for number in range(LINES_AT_ONCE + 50):
+    for number in range(LINES.burst + 50):
         logged.log.error("broken: %s", number)
     assert logged.lines.texts == logged.others.texts
 
 
 def test_what_only_a_debugger_sees_is_never_left_out(logged: Logged) -> None:
-    for number in range(LINES_AT_ONCE + 50):
+    for number in range(LINES.burst + 50):
         logged.log.debug("detail %s", number)
-    assert len(logged.lines.texts) == LINES_AT_ONCE + 50
+    assert len(logged.lines.texts) == LINES.burst + 50
 
 
-def test_so_many_kinds_are_remembered(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_rate_limit, "KINDS_LIMIT", 3)
+@pytest.mark.limit("kinds of logged lines remembered")
+def test_so_many_kinds_are_remembered(logged: Logged, lower: Lower) -> None:
+    lower(log_rate_limit.KINDS, 3)
     for number in range(10):
         logged.log.info(f"made up {number}")  # noqa: G004 - that is what is tested
     assert len(logged.rate_limit._kinds) == 3

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pimd.clock import ManualClock
 from pimd.contract import CancellationToken, Lagged, after_answer
-from pimd.events import EVENTS_IN_A_ROW, SUBSCRIBER_QUEUE_LIMIT, Topic
+from pimd.events import EVENTS_IN_A_ROW, SUBSCRIBER_QUEUE, Topic
 
 
 async def test_every_subscriber_gets_every_event_after_its_subscription_in_order() -> None:
@@ -48,16 +48,17 @@ async def test_a_subscriber_with_much_to_catch_up_on_lets_others_have_their_turn
     assert max(turns) == EVENTS_IN_A_ROW
 
 
+@pytest.mark.limit("events waiting for one part of the daemon")
 async def test_a_subscriber_that_lags_is_told_once_and_goes_on_and_slows_nobody() -> None:
     topic: Topic[int] = Topic()
     slow, quick = topic.subscribe(), topic.subscribe()
     got = []
-    for number in range(SUBSCRIBER_QUEUE_LIMIT + 7):
+    for number in range(SUBSCRIBER_QUEUE.value + 7):
         topic.publish(number)
         got.append(await anext(quick))
-    assert got == list(range(SUBSCRIBER_QUEUE_LIMIT + 7))
+    assert got == list(range(SUBSCRIBER_QUEUE.value + 7))
     assert await anext(slow) == Lagged(7)
-    assert [await anext(slow) for _ in range(SUBSCRIBER_QUEUE_LIMIT)] == list(range(7, SUBSCRIBER_QUEUE_LIMIT + 7))
+    assert [await anext(slow) for _ in range(SUBSCRIBER_QUEUE.value)] == list(range(7, SUBSCRIBER_QUEUE.value + 7))
     topic.publish(-1)
     assert await anext(slow) == -1
 
@@ -65,8 +66,14 @@ async def test_a_subscriber_that_lags_is_told_once_and_goes_on_and_slows_nobody(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["publish", "take"]), max_size=60), st.integers(1, 5))
 def test_what_is_delivered_and_what_was_missed_add_up(steps: list[str], limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SUBSCRIBER_QUEUE, "value", limit)
+        assert_nothing_is_lost_without_a_word(steps, limit)
+
+
+def assert_nothing_is_lost_without_a_word(steps: list[str], limit: int) -> None:
     topic: Topic[int] = Topic()
-    subscription = topic.subscribe(limit)
+    subscription = topic.subscribe()
     published, seen = 0, 0
     for step in [*steps, *["take"] * (limit + 1)]:
         if step == "publish":

@@ -6,6 +6,7 @@ import os
 import socket
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.mesh.sealing import SealedFrames
 from pimd.proto.cards import issue
 from pimd.proto.frames import Frame, MeshData, PluginPayload, SignedPeerInfo, encode_frame
@@ -20,7 +21,7 @@ class Person:
 
     def __init__(self, number: int) -> None:
         self.identity = Identity.from_seed(number.to_bytes(32, "little"))
-        self.sealed = SealedFrames(self.identity, 1, os.urandom, lambda: 1, lambda _: None)
+        self.sealed = SealedFrames(self.identity, 1, os.urandom, lambda: 1, lambda _: None, Bites())
 
     @property
     def id(self) -> NodeId:

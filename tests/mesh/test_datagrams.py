@@ -14,6 +14,7 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.proto.frames import FLAG_FRAGMENT, MeshData
 from pimd.proto.identity import Identity
 from pimd.proto.traffic import TrafficClass
+from tests.limits import Lower
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually, linked
 
@@ -195,11 +196,11 @@ async def test_a_blocked_peer_sends_nothing_and_gets_no_keys(start_node: StartNo
     assert len(at_bob.packets) == 1
 
 
+@pytest.mark.limit("exchanges of keys with strangers")
 async def test_strangers_make_a_node_take_part_in_so_many_exchanges_and_contacts_still_can(
-    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+    start_node: StartNode, lower: Lower
 ) -> None:
-    monkeypatch.setattr(datagrams, "EXCHANGES_BURST", 3)
-    monkeypatch.setattr(datagrams, "EXCHANGES_A_SECOND", 0)
+    lower(datagrams.EXCHANGES, 0, burst=3)
     alice, bob = await linked(start_node)
     for _ in range(5):
         alice.node.send_routed(bob.id, PluginPayload(EXCHANGE_KIND, b"\x01rubbish"))

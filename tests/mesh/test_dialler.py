@@ -5,7 +5,8 @@ import pytest
 from pimd.clock import ManualClock
 from pimd.contract import PeerEntry
 from pimd.ids import NodeId
-from pimd.mesh.dialler import LEFT_US_LIMIT, Dialler
+from pimd.limits import Bites
+from pimd.mesh.dialler import LEFT_US, Dialler
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
 
@@ -55,12 +56,13 @@ async def test_resume_takes_back_hanging_up(start_node: StartNode) -> None:
     await linked(alice, bob)
 
 
+@pytest.mark.limit("peers remembered because their user hung up")
 async def test_only_so_many_that_hung_up_are_remembered() -> None:
     async def dial(entry: PeerEntry, *, configured: bool) -> NodeId:
         raise AssertionError
 
-    dialler = Dialler(dial, lambda _: None, ManualClock(), lambda: 0.5)
-    ids = [NodeId(number.to_bytes(16)) for number in range(LEFT_US_LIMIT + 1)]
+    dialler = Dialler(dial, lambda _: None, ManualClock(), lambda: 0.5, Bites())
+    ids = [NodeId(number.to_bytes(16)) for number in range(LEFT_US.value + 1)]
     for node_id in ids:
         dialler.left_by(node_id)
     assert [node_id for node_id in ids if not dialler.is_left_alone(node_id)] == ids[:1]

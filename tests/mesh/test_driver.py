@@ -8,7 +8,7 @@ import pytest
 
 from pimd.addresses import Endpoint
 from pimd.clock import SystemClock
-from pimd.net.driver import READ_AT_ONCE, UNREAD_LIMIT, WRITE_BUFFER, LinkDriver
+from pimd.net.driver import READ_AT_ONCE, UNREAD, WRITE_BUFFER, LinkDriver
 from pimd.net.transports.tcp import TcpTransport
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
@@ -101,6 +101,7 @@ async def opened() -> AsyncIterator[Opened]:
     listener.close()
 
 
+@pytest.mark.limit("bytes of a link that were read and not taken apart")
 async def test_bytes_that_nobody_takes_apart_are_not_read_beyond_a_limit_and_none_is_lost(opened: Opened) -> None:
     frames = [PluginPayload("test.n", number.to_bytes(50_000)) for number in range(400)]
     async with asyncio.TaskGroup() as tasks:
@@ -109,7 +110,7 @@ async def test_bytes_that_nobody_takes_apart_are_not_read_beyond_a_limit_and_non
         for _ in range(20):
             await asyncio.sleep(0)
         assert not sending.done()  # TCP pushes back
-        assert UNREAD_LIMIT < opened.driver.link.unread <= UNREAD_LIMIT + READ_AT_ONCE
+        assert UNREAD.value < opened.driver.link.unread <= UNREAD.value + READ_AT_ONCE
         opened.driver.accept()
         await eventually(lambda: len(opened.owner.frames) == len(frames))
     assert opened.owner.frames == frames

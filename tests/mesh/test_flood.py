@@ -3,12 +3,13 @@
 import pytest
 
 from pimd.clock import ManualClock
-from pimd.mesh import flood as flood_module
-from pimd.mesh.cards import HAS_LIMIT, SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, LinkCards
-from pimd.mesh.flood import FRAME_BYTES, GATHER_S, ORIGINS_REMEMBERED, CardFlood
+from pimd.limits import Bites
+from pimd.mesh.cards import HAS, SEQ_REQUESTS, LinkCards
+from pimd.mesh.flood import FRAME_BYTES, GATHER_S, GATHERED, HELD_BACK, ORIGINS, CardFlood
 from pimd.proto.cards import issue
 from pimd.proto.frames import SignedPeerInfo
 from pimd.proto.identity import Identity
+from tests.limits import Lower
 from tests.mesh.test_limits import node_id
 
 ORIGIN = Identity.from_seed(bytes(32))
@@ -18,7 +19,7 @@ class Neighbour:
     """Collects what it is sent."""
 
     def __init__(self) -> None:
-        self.cards = LinkCards(0.0)
+        self.cards = LinkCards(0.0, Bites())
         self.sent: list[int] = []
         self.frames = 0
 
@@ -32,7 +33,7 @@ class Neighbour:
 def test_a_card_goes_to_all_but_who_has_it() -> None:
     bringer, knows, lacks = Neighbour(), Neighbour(), Neighbour()
     clock = ManualClock()
-    flood = CardFlood(clock, lambda: [bringer, knows, lacks])
+    flood = CardFlood(clock, lambda: [bringer, knows, lacks], Bites())
     card = issue(ORIGIN, 5, 0, "x")
     for neighbour in (bringer, knows):
         neighbour.cards.note_has(card.node_id, 5)
@@ -44,7 +45,7 @@ def test_a_card_goes_to_all_but_who_has_it() -> None:
 def test_cards_of_ten_milliseconds_go_in_one_frame_and_earlier_when_routes_need_them() -> None:
     clock = ManualClock()
     other = Neighbour()
-    flood = CardFlood(clock, lambda: [other])
+    flood = CardFlood(clock, lambda: [other], Bites())
     origins = [Identity.from_seed(bytes([n]) * 32) for n in range(3)]
     for seq, origin in enumerate(origins[:2], 1):
         flood.spread(issue(origin, seq, 0, "x"))
@@ -61,7 +62,7 @@ def test_cards_of_ten_milliseconds_go_in_one_frame_and_earlier_when_routes_need_
 def test_many_cards_take_several_frames_that_each_fit_a_record() -> None:
     clock = ManualClock()
     other = Neighbour()
-    flood = CardFlood(clock, lambda: [other])
+    flood = CardFlood(clock, lambda: [other], Bites())
     cards = [issue(Identity.from_seed(n.to_bytes(32)), 1, 0, "x" * 64) for n in range(400)]
     for card in cards:
         flood.spread(card)
@@ -73,7 +74,7 @@ def test_many_cards_take_several_frames_that_each_fit_a_record() -> None:
 def test_a_second_card_within_a_second_waits_and_the_newest_wins() -> None:
     clock = ManualClock()
     other = Neighbour()
-    flood = CardFlood(clock, lambda: [other])
+    flood = CardFlood(clock, lambda: [other], Bites())
     for seq in (5, 6, 7):
         flood.spread(issue(ORIGIN, seq, 0, "x"))
         clock.advance(GATHER_S)
@@ -88,26 +89,31 @@ def test_a_second_card_within_a_second_waits_and_the_newest_wins() -> None:
     assert other.sent == [5, 7, 8]
 
 
+@pytest.mark.limit(
+    "cards remembered that a link has", "SeqRequests taken from a link", "origins remembered whose cards were sent on"
+)
 def test_what_is_remembered_is_limited() -> None:
-    link = LinkCards(0.0)
-    for number in range(HAS_LIMIT + 10):
+    link = LinkCards(0.0, Bites())
+    for number in range(HAS.value + 10):
         link.note_has(node_id(number), 1)
-    assert len(link.has) == HAS_LIMIT
-    taken = sum(link.seq_requests.take(0.0) for _ in range(SEQ_REQUESTS_BURST + 50))
-    assert taken == SEQ_REQUESTS_BURST
-    assert sum(link.seq_requests.take(1.0) for _ in range(100)) == SEQ_REQUESTS_A_SECOND
-    flood = CardFlood(ManualClock(), list)
-    for number in range(ORIGINS_REMEMBERED + 20):
-        flood._sent_at[node_id(number)] = 0.0
+    assert len(link.has) == HAS.value
+    taken = sum(link.seq_requests.take(0.0) for _ in range(SEQ_REQUESTS.burst + 50))
+    assert taken == SEQ_REQUESTS.burst
+    assert sum(link.seq_requests.take(1.0) for _ in range(100)) == SEQ_REQUESTS.value
+    flood = CardFlood(ManualClock(), list, Bites())
+    for number in range(ORIGINS.value):
+        flood._sent_at.put(node_id(number), 0.0)
     flood.spread(issue(ORIGIN, 1, 0, "x"))
-    assert len(flood._sent_at) == ORIGINS_REMEMBERED
+    assert len(flood._sent_at) == ORIGINS.value
 
 
-def test_cards_that_wait_are_limited_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flood_module, "WAITING_LIMIT", 5)
+@pytest.mark.limit("new cards gathered", "new cards held back for their second to pass")
+def test_cards_that_wait_are_limited_and_none_is_lost(lower: Lower) -> None:
+    lower(GATHERED, 5)
+    lower(HELD_BACK, 5)
     clock = ManualClock()
     other = Neighbour()
-    flood = CardFlood(clock, lambda: [other])
+    flood = CardFlood(clock, lambda: [other], Bites())
     origins = [Identity.from_seed(n.to_bytes(32)) for n in range(12)]
     for seq in (1, 2):
         for origin in origins:

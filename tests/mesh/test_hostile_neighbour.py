@@ -5,7 +5,6 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
-from types import ModuleType
 
 import pytest
 
@@ -24,6 +23,7 @@ from pimd.proto.frames import (
     SeqRequest,
     SignedPeerInfo,
 )
+from tests.limits import Lower
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.held import held
 from tests.mesh.hostile import Hostile, Person
@@ -33,24 +33,32 @@ IDENTITIES = 100
 ROUNDS = 5
 CROWD = 60
 """Identities made up in each round."""
-SMALL: dict[ModuleType, dict[str, int]] = {
-    babel: {"DESTINATION_LIMIT": 120, "LOST_LIMIT": 80, "ASKED_LIMIT": 60, "WISHES_AT_ONCE": 20},
-    seq_requests: {"REMEMBERED_IDS": 40},
-    cards: {
-        "CARDS_A_SECOND": 20,
-        "CARDS_BURST": 150,
-        "IDS_A_SECOND": 20,
-        "IDS_BURST": 200,
-        "SEQ_REQUESTS_BURST": 50,
-        "ASKED_LIMIT": 60,
-        "HAS_LIMIT": 100,
-    },
-    flood: {"ORIGINS_REMEMBERED": 50, "WAITING_LIMIT": 20},
-    send_queue: {"CARDS_LIMIT": 10_000, "ANSWERS_LIMIT": 200_000, "ROUTING_LIMIT": 100_000},
-    sealing: {"COUNTERS_LIMIT": 10, "WINDOW_LIMIT": 50},
-    sealed: {"BOX_CACHE": 20},
-    payloads: {"QUEUE_PAYLOADS": 40, "QUEUE_BYTES": 400_000, "QUEUE_OF_ONE_SOURCE": 8},
+SMALL = {
+    babel.DESTINATIONS: 120,
+    babel.LOST: 80,
+    babel.LOST_UNTOLD: 80,
+    babel.ASKED: 60,
+    seq_requests.IDS: 40,
+    seq_requests.PASSED_ON: 40,
+    cards.ASKED: 60,
+    cards.RETURNED: 60,
+    cards.AHEAD: 60,
+    cards.HAS: 100,
+    flood.ORIGINS: 50,
+    flood.GATHERED: 20,
+    flood.HELD_BACK: 20,
+    send_queue.CARDS: 10_000,
+    send_queue.ANSWERS: 200_000,
+    send_queue.ROUTING: 100_000,
+    sealing.COUNTERS: 10,
+    sealing.WINDOWS: 50,
+    sealed.SHARED_KEYS: 20,
+    payloads.PAYLOADS: 40,
+    payloads.BYTES: 400_000,
+    payloads.OF_ONE_SOURCE: 8,
 }
+SMALL_BURSTS = {cards.CARDS: 150, cards.IDS: 200, cards.SEQ_REQUESTS: 50, cards.OWN_SEQ_REQUESTS: 50}
+WISHES_AT_ONCE = 20
 MUST_COUNT = (
     "dropped_cards_over_rate",
     "dropped_seq_requests_over_rate",
@@ -64,6 +72,15 @@ MUST_COUNT = (
     "cards_bad",
     "identities_evicted",
     "links_closed",
+    "limit_cards_remembered_that_a_link_has",
+    "limit_destinations_with_entries",
+    "limit_identities",
+    "limit_new_cards_of_a_link_that_it_was_not_asked_for",
+    "limit_payloads_waiting_for_a_plugin",
+    "limit_replay_windows_of_sources",
+    "limit_seqrequests_remembered",
+    "limit_shared_keys",
+    "limit_unsent_answers_to_what_the_peer_asked_for",
 )
 MUST_FILL = (
     "identities",
@@ -81,10 +98,12 @@ MUST_BE_SEEN = ("destinations asked about", "deferred destinations", "updates to
 
 
 @pytest.fixture
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, limits in SMALL.items():
-        for name, value in limits.items():
-            monkeypatch.setattr(module, name, value)
+def small_limits(monkeypatch: pytest.MonkeyPatch, lower: Lower) -> None:
+    monkeypatch.setattr(babel, "WISHES_AT_ONCE", WISHES_AT_ONCE)
+    for limit, value in SMALL.items():
+        lower(limit, value)
+    for rate, burst in SMALL_BURSTS.items():
+        lower(rate, 20, burst=burst)
 
 
 class Attack:
@@ -203,7 +222,7 @@ async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_ar
     limits = {name: limit for name, (_, limit) in held(victim).items()}
     assert [name for name in MUST_BE_SEEN if not most[name]] == []
     assert {name: most[name] for name in MUST_FILL} == {name: limits[name] for name in MUST_FILL}
-    assert most["lost destinations"] >= babel.LOST_LIMIT  # from there on only what is kept can still be lost
+    assert most["lost destinations"] >= babel.LOST.value  # from there on only what is kept can still be lost
     counted = victim.node.counters()
     assert [name for name in MUST_COUNT if not counted.get(name)] == []
     assert hostile.links > 1  # it never read, so it was thrown out

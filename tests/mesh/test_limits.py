@@ -9,25 +9,27 @@ import pytest
 from pimd.clock import ManualClock
 from pimd.contract import DialError, PluginPayload
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.mesh import cards as cards_module
 from pimd.mesh.cards import (
-    ASKED_LIMIT,
-    CARDS_A_SECOND,
-    CARDS_BURST,
-    IDS_A_SECOND,
-    IDS_BURST,
+    ASKED,
+    CARDS,
+    IDS,
+    RETURNED,
     CardExchange,
     LinkCards,
     OwnCard,
 )
 from pimd.mesh.counters import Counters
-from pimd.mesh.payloads import QUEUE_BYTES, QUEUE_OF_ONE_SOURCE, QUEUE_PAYLOADS, PayloadDispatch
-from pimd.net.half_open import HALF_OPEN_LIMIT, HALF_OPEN_SOURCE_LIMIT, HalfOpen
+from pimd.mesh.links import LINKS, PREFERRED_PLACES
+from pimd.mesh.payloads import BYTES, OF_ONE_SOURCE, PAYLOADS, PayloadDispatch
+from pimd.net.half_open import HALF_OPEN, HALF_OPEN_OF_SOURCE, HalfOpen
 from pimd.net.transports.tcp import source_of
 from pimd.proto.cards import Card, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
 from pimd.store.keystore import Keystore
+from tests.limits import Lower
 from tests.mesh.conftest import StartNode
 from tests.mesh.test_node import eventually
 
@@ -43,29 +45,31 @@ def node_id(number: int) -> NodeId:
 # --- half-open connections
 
 
+@pytest.mark.limit("half-open connections of one source")
 def test_one_source_has_16_half_open_connections() -> None:
     evicted: list[int] = []
-    half_open: HalfOpen[int] = HalfOpen(evicted.append)
-    for number in range(HALF_OPEN_SOURCE_LIMIT + 3):
+    half_open: HalfOpen[int] = HalfOpen(evicted.append, Bites())
+    for number in range(HALF_OPEN_OF_SOURCE.value + 3):
         half_open.add(number, "192.0.2.1")
-    assert len(half_open) == HALF_OPEN_SOURCE_LIMIT
+    assert len(half_open) == HALF_OPEN_OF_SOURCE.value
     assert evicted == [0, 1, 2]
 
 
+@pytest.mark.limit("half-open connections")
 def test_128_in_all_and_the_busiest_source_pays() -> None:
     evicted: list[int] = []
-    half_open: HalfOpen[int] = HalfOpen(evicted.append)
+    half_open: HalfOpen[int] = HalfOpen(evicted.append, Bites())
     for number in range(10):
         half_open.add(number, "192.0.2.1")
-    for number in range(10, HALF_OPEN_LIMIT):
+    for number in range(10, HALF_OPEN.value):
         half_open.add(number, f"198.51.100.{number}")
     assert evicted == []
     half_open.add(1000, "203.0.113.1")
     assert evicted == [0]
-    assert len(half_open) == HALF_OPEN_LIMIT
+    assert len(half_open) == HALF_OPEN.value
     half_open.discard(1000)
     half_open.discard(1000)
-    assert len(half_open) == HALF_OPEN_LIMIT - 1
+    assert len(half_open) == HALF_OPEN.value - 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ class CardLinkDouble:
 
     def __init__(self, peer: NodeId, clock: ManualClock) -> None:
         self.peer_id = peer
-        self.cards = LinkCards(clock.now())
+        self.cards = LinkCards(clock.now(), Bites())
         self.sent: list[Any] = []
         self.answered: list[Any] = []
 
@@ -131,17 +135,18 @@ async def cards(tmp_path: Any) -> Any:
         yield made
 
 
+@pytest.mark.limit("new cards of a link that it was not asked for")
 async def test_new_cards_that_nobody_asked_for_are_limited(cards: Cards) -> None:
-    assert cards.bring(100, CARDS_BURST + 50) == CARDS_BURST
+    assert cards.bring(100, CARDS.burst + 50) == CARDS.burst
     assert cards.counts.snapshot()["dropped_cards_over_rate"] == 50
     cards.clock.advance(1.0)
-    assert cards.bring(2000, CARDS_A_SECOND + 10) == CARDS_A_SECOND
+    assert cards.bring(2000, CARDS.value + 10) == CARDS.value
     assert cards.bring(100, 10) == 0  # old news costs nothing
     assert cards.counts.snapshot()["dropped_cards_over_rate"] == 60
 
 
 async def test_cards_that_were_asked_for_are_not_counted(cards: Cards) -> None:
-    cards.bring(100, CARDS_BURST)
+    cards.bring(100, CARDS.burst)
     wanted = issue(identity(5000), 1, 0, "x")
     cards.exchange.ask(cards.link, [wanted.node_id])
     assert [card.node_id for card in cards.exchange.receive(cards.link, SignedPeerInfo((wanted.raw,)))] == [
@@ -149,23 +154,25 @@ async def test_cards_that_were_asked_for_are_not_counted(cards: Cards) -> None:
     ]
 
 
+@pytest.mark.limit("ids asked for on a link")
 async def test_ids_asked_for_are_limited_and_asked_in_portions(cards: Cards) -> None:
-    cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS_BURST + 20)])
-    assert sum(len(frame.ids) for frame in cards.link.sent) == IDS_BURST
+    cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS.burst + 20)])
+    assert sum(len(frame.ids) for frame in cards.link.sent) == IDS.burst
     assert max(len(frame.ids) for frame in cards.link.sent) == PEER_INFO_REQUEST_LIMIT
     assert cards.counts.snapshot()["dropped_ids_over_rate"] == 20
     cards.clock.advance(1.0)
     cards.link.sent.clear()
-    cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS_A_SECOND + 20)])
-    assert sum(len(frame.ids) for frame in cards.link.sent) == IDS_A_SECOND
+    cards.exchange.ask(cards.link, [node_id(n) for n in range(IDS.value + 20)])
+    assert sum(len(frame.ids) for frame in cards.link.sent) == IDS.value
 
 
+@pytest.mark.limit("cards remembered that a link was asked for", "newer cards remembered that a link was sent back")
 def test_what_was_asked_is_remembered_within_a_limit() -> None:
-    link = LinkCards(0.0)
-    for number in range(ASKED_LIMIT + 10):
-        link.note_asked(node_id(number))
+    link = LinkCards(0.0, Bites())
+    for number in range(ASKED.value + 10):
+        link.asked.add(node_id(number))
         link.note_returned(node_id(number), 1)
-    assert len(link.asked) == len(link.returned) == ASKED_LIMIT
+    assert (len(link.asked), len(link.returned)) == (ASKED.value, RETURNED.value)
 
 
 async def test_a_request_is_answered_with_each_card_once(cards: Cards) -> None:
@@ -207,39 +214,44 @@ async def test_ones_own_card_with_a_higher_number_is_taken_as_the_highest(cards:
 # --- payloads
 
 
+@pytest.mark.limit(
+    "payloads waiting for a plugin",
+    "bytes of payloads waiting for a plugin",
+    "payloads of one source waiting for a plugin",
+)
 def test_payloads_of_one_source_for_one_plugin_and_in_bytes_are_limited() -> None:
     counts = Counters()
     friends = {node_id(1)} | {node_id(number) for number in range(200, 300)}
     dispatch = PayloadDispatch(counts, friends.__contains__)
     queue = dispatch.register("p", ["p.x"])
-    for _ in range(QUEUE_OF_ONE_SOURCE + 5):
+    for _ in range(OF_ONE_SOURCE.value + 5):
         dispatch.deliver(node_id(1), PluginPayload("p.x", b""))
-    assert len(queue) == QUEUE_OF_ONE_SOURCE
+    assert len(queue) == OF_ONE_SOURCE.value
     for number in range(200, 300):
-        for _ in range(QUEUE_OF_ONE_SOURCE):
+        for _ in range(OF_ONE_SOURCE.value):
             dispatch.deliver(node_id(number), PluginPayload("p.x", b""))
-    assert len(queue) == QUEUE_PAYLOADS
-    assert queue.clear() == QUEUE_PAYLOADS
+    assert len(queue) == PAYLOADS.value
+    assert queue.clear() == PAYLOADS.value
     for number in range(200, 300):
         for _ in range(10):
             dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(60_000)))
-    assert len(queue) == QUEUE_BYTES // 60_000
+    assert len(queue) == BYTES.value // 60_000
     assert counts.snapshot()["dropped_plugin_queue_full"] > 0
     dispatch.deliver(node_id(1), PluginPayload("q.x", b""))
     assert counts.snapshot()["dropped_unclaimed_kind"] == 1
 
 
-@pytest.mark.parametrize(("size", "room"), [(0, QUEUE_PAYLOADS * 3 // 4), (60_000, QUEUE_BYTES * 3 // 4 // 60_000)])
+@pytest.mark.parametrize(("size", "room"), [(0, PAYLOADS.value * 3 // 4), (60_000, BYTES.value * 3 // 4 // 60_000)])
 async def test_however_many_strangers_send_a_friend_has_room_and_comes_first(size: int, room: int) -> None:
     dispatch = PayloadDispatch(Counters(), {node_id(1)}.__contains__)
     queue = dispatch.register("p", ["p.x"])
-    for number in range(2, QUEUE_PAYLOADS + 50):
+    for number in range(2, PAYLOADS.value + 50):
         dispatch.deliver(node_id(number), PluginPayload("p.x", bytes(size)))
     assert len(queue) == room
-    for number in range(QUEUE_OF_ONE_SOURCE):
+    for number in range(OF_ONE_SOURCE.value):
         dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
     sources = [(await queue.get()).src for _ in range(len(queue))]
-    assert sources[: QUEUE_OF_ONE_SOURCE + 1] == [*[node_id(1)] * QUEUE_OF_ONE_SOURCE, node_id(2)]
+    assert sources[: OF_ONE_SOURCE.value + 1] == [*[node_id(1)] * OF_ONE_SOURCE.value, node_id(2)]
 
 
 async def test_who_becomes_a_friend_does_not_overtake_what_it_sent_before() -> None:
@@ -264,11 +276,11 @@ async def test_who_becomes_a_friend_does_not_overtake_what_it_sent_before() -> N
 async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:
     dispatch = PayloadDispatch(Counters(), lambda _: False)
     queue = dispatch.register("p", ["p.x"])
-    for number in range(QUEUE_OF_ONE_SOURCE):
+    for number in range(OF_ONE_SOURCE.value):
         dispatch.deliver(node_id(1), PluginPayload("p.x", bytes([number])))
     assert (await queue.get()).body == b"\0"
     dispatch.deliver(node_id(1), PluginPayload("p.x", b"last"))
-    bodies = [(await queue.get()).body for _ in range(QUEUE_OF_ONE_SOURCE)]
+    bodies = [(await queue.get()).body for _ in range(OF_ONE_SOURCE.value)]
     assert bodies[-1] == b"last"
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(queue.get())
@@ -280,9 +292,9 @@ async def test_the_queue_gives_room_again_and_keeps_the_order() -> None:
 async def test_the_peers_own_first_card_is_free_and_its_further_ones_are_not(cards: Cards) -> None:
     own = identity(9)
     cards.link = CardLinkDouble(own.node_id, cards.clock)
-    for seq in range(1, CARDS_BURST + 20):
+    for seq in range(1, CARDS.burst + 20):
         cards.exchange.receive(cards.link, SignedPeerInfo((issue(own, seq, 0, "x").raw,)))
-    assert cards.counts.snapshot()["cards_learned"] == CARDS_BURST + 1
+    assert cards.counts.snapshot()["cards_learned"] == CARDS.burst + 1
     assert cards.counts.snapshot()["dropped_cards_over_rate"] == 18
 
 
@@ -312,11 +324,11 @@ async def test_copies_of_what_is_held_are_not_verified_again(cards: Cards) -> No
 async def test_false_cards_are_verified_within_the_rate_alone(cards: Cards) -> None:
     verified = verifying(cards)
     real = issue(identity(100), 1, 0, "x").raw
-    false_ones = [real[:-8] + number.to_bytes(8) for number in range(CARDS_BURST + 50)]
+    false_ones = [real[:-8] + number.to_bytes(8) for number in range(CARDS.burst + 50)]
     cards.exchange.receive(cards.link, SignedPeerInfo(tuple(false_ones)))
-    assert len(verified) == CARDS_BURST
+    assert len(verified) == CARDS.burst
     counted = cards.counts.snapshot()
-    assert (counted["cards_bad"], counted["dropped_cards_over_rate"]) == (CARDS_BURST, 50)
+    assert (counted["cards_bad"], counted["dropped_cards_over_rate"]) == (CARDS.burst, 50)
 
 
 async def test_old_cards_of_this_very_node_are_not_verified(cards: Cards) -> None:
@@ -327,10 +339,9 @@ async def test_old_cards_of_this_very_node_are_not_verified(cards: Cards) -> Non
     assert verified == []
 
 
-async def test_whose_clock_was_logged_is_remembered_within_a_limit(
-    cards: Cards, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cards_module, "ASKED_LIMIT", 3)
+@pytest.mark.limit("peers remembered whose clock is ahead")
+async def test_whose_clock_was_logged_is_remembered_within_a_limit(cards: Cards, lower: Lower) -> None:
+    lower(cards_module.AHEAD, 3)
     far = cards.clock.unix_ms() + 700_000
     for number in range(100, 110):
         cards.exchange.receive(cards.link, SignedPeerInfo((issue(identity(number), far, 0, "x").raw,)))
@@ -347,9 +358,13 @@ async def test_an_older_card_of_this_very_node_is_answered_with_the_newer_once(c
 # --- links of whole nodes
 
 
-async def test_when_the_places_are_taken_a_stranger_gets_a_goodbye_and_friends_get_in(start_node: StartNode) -> None:
+@pytest.mark.limit("links", "links kept for configured peers and contacts")
+async def test_when_the_places_are_taken_a_stranger_gets_a_goodbye_and_friends_get_in(
+    start_node: StartNode, lower: Lower
+) -> None:
     alice, first, stranger, contact, kept = [await start_node(number) for number in range(1, 6)]
-    alice.node._links._limit, alice.node._links._strangers_limit = 3, 1
+    lower(LINKS, 3)
+    lower(PREFERRED_PLACES, 2)
     assert await first.node.dial(alice.entry()) == alice.id
     with pytest.raises(DialError, match="limit"):
         await stranger.node.dial(alice.entry())
@@ -364,15 +379,16 @@ async def test_when_the_places_are_taken_a_stranger_gets_a_goodbye_and_friends_g
     assert {link.peer for link in alice.node.links()} == {first.id, contact.id, kept.id}  # nobody had to go
 
 
+@pytest.mark.limit("half-open connections of one source")
 async def test_connections_that_say_nothing_push_out_each_other_and_no_link(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     await bob.node.dial(alice.entry())
-    silent = [await asyncio.open_connection("127.0.0.1", alice.port) for _ in range(HALF_OPEN_SOURCE_LIMIT + 4)]
+    silent = [await asyncio.open_connection("127.0.0.1", alice.port) for _ in range(HALF_OPEN_OF_SOURCE.value + 4)]
     half_open = alice.node._handshakes._half_open
     for reader, _ in silent[:4]:
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 10) == b""
-    assert len(half_open) == HALF_OPEN_SOURCE_LIMIT
+    assert len(half_open) == HALF_OPEN_OF_SOURCE.value
     assert await (await start_node(3)).node.dial(alice.entry()) == alice.id
     assert alice.node.is_linked(bob.id)
     for _, writer in silent:
@@ -380,11 +396,12 @@ async def test_connections_that_say_nothing_push_out_each_other_and_no_link(star
     await eventually(lambda: len(half_open) == 0)
 
 
+@pytest.mark.limit("new cards of a link that it was not asked for", "ids asked for on a link")
 async def test_cards_and_ids_over_their_rates_come_later_because_routes_need_them(
-    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+    start_node: StartNode, lower: Lower
 ) -> None:
-    for name, value in {"CARDS_BURST": 0, "CARDS_A_SECOND": 0, "IDS_BURST": 2, "IDS_A_SECOND": 1}.items():
-        monkeypatch.setattr(cards_module, name, value)
+    lower(CARDS, 0, burst=0)
+    lower(IDS, 1, burst=2)
     alice, bob, last, *others = [await start_node(number) for number in range(1, 7)]
     for other in others:
         await other.node.dial(bob.entry())

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pimd.clock import ManualClock
 from pimd.ids import NodeId
-from pimd.mesh.links import LINK_LIMIT, PREFERRED_PLACES, PROBE_S, UNDECIDED_S, LinkTable
+from pimd.limits import Bites
+from pimd.mesh.links import LINKS, PREFERRED_PLACES, PROBE_S, UNDECIDED_S, LinkTable
 from pimd.proto.frames import GoodbyeReason
 
 LOW, HIGH = NodeId(bytes(16)), NodeId(bytes([1]) * 16)
@@ -55,7 +56,10 @@ class Two:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.tables: dict[NodeId, LinkTable[End]] = {LOW: LinkTable(LOW, self.clock), HIGH: LinkTable(HIGH, self.clock)}
+        self.tables: dict[NodeId, LinkTable[End]] = {
+            LOW: LinkTable(LOW, self.clock, Bites()),
+            HIGH: LinkTable(HIGH, self.clock, Bites()),
+        }
         self.wires: list[Wire] = []
 
     def connect(self, dialler: NodeId, *, alive: bool = True) -> Wire:
@@ -161,18 +165,19 @@ def test_a_third_link_of_one_peer_is_closed() -> None:
     assert wires[2].ends[1].closed is GoodbyeReason.DUPLICATE
 
 
+@pytest.mark.limit("links", "links kept for configured peers and contacts")
 def test_places_for_links() -> None:
     clock = ManualClock()
-    table: LinkTable[End] = LinkTable(LOW, clock)
+    table: LinkTable[End] = LinkTable(LOW, clock, Bites())
 
     def add(number: int) -> None:
         table.add(End(NodeId(number.to_bytes(16)), dialled=False, wire=Wire(clock)))
 
-    for number in range(1, LINK_LIMIT - PREFERRED_PLACES + 1):
+    for number in range(1, LINKS.value - PREFERRED_PLACES.value + 1):
         assert table.has_place_for(preferred_peer=False)
         add(number)
     assert not table.has_place_for(preferred_peer=False)
-    for number in range(LINK_LIMIT - PREFERRED_PLACES + 1, LINK_LIMIT + 1):
+    for number in range(LINKS.value - PREFERRED_PLACES.value + 1, LINKS.value + 1):
         assert table.has_place_for(preferred_peer=True)
         add(number)
     assert not table.has_place_for(preferred_peer=True)

@@ -11,6 +11,7 @@ from pimd.addresses import Endpoint
 from pimd.contract import DialError, LinkDown, LinkUp, PeerEntry, PluginPayload, RouteFound
 from pimd.database import DatabaseError
 from pimd.ids import NodeId
+from pimd.mesh.links import LINKS, PREFERRED_PLACES
 from pimd.proto.frames import (
     FLAG_CONTROL,
     FLAG_SEALED,
@@ -22,6 +23,7 @@ from pimd.proto.frames import (
     SeqRequest,
 )
 from pimd.proto.identity import Identity
+from tests.limits import Lower
 
 StartNode = Callable[..., Awaitable[Any]]
 HELLO = PluginPayload("test.hello", b"hello")
@@ -163,9 +165,13 @@ async def test_another_program_at_an_address_is_called_so(start_node: StartNode)
             await alice.node.dial(PeerEntry(Endpoint.tcp(host, port)))
 
 
-async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(start_node: StartNode) -> None:
+@pytest.mark.limit("links")
+async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(
+    start_node: StartNode, lower: Lower
+) -> None:
+    lower(LINKS, 1)
+    lower(PREFERRED_PLACES, 0)
     alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
-    alice.node._links._limit = alice.node._links._strangers_limit = 1
 
     async def outcome(entry: PeerEntry) -> NodeId | str:
         try:

@@ -2,33 +2,34 @@
 
 from typing import Any
 
+import pytest
+
 from pimd.clock import ManualClock
 from pimd.ids import NodeId
-from pimd.mesh.cards import LinkCards
+from pimd.limits import Bites
+from pimd.mesh.cards import OWN_SEQ_REQUESTS, LinkCards
 from pimd.mesh.counters import Counters
 from pimd.mesh.routing_driver import RoutingDriver
 from pimd.proto.babel import Babel
-from pimd.proto.frames import Routes
+from pimd.proto.frames import Routes, SeqRequest
+from tests.limits import Lower
 
-OWN, NEAR = (NodeId(bytes([n]) * 16) for n in (1, 2))
+OWN, NEAR, FAR = (NodeId(bytes([n]) * 16) for n in (1, 2, 3))
 
 
 class Link:
     """Notes what it is sent."""
 
     def __init__(self, said: list[str]) -> None:
-        self.cards = LinkCards(0.0)
+        self.cards = LinkCards(0.0, Bites())
         self._said = said
 
     def send(self, frame: object) -> None:
         self._said.append(type(frame).__name__)
 
 
-def test_cards_go_before_the_routes_that_use_them() -> None:
-    said: list[str] = []
-    clock = ManualClock()
-    core: Babel[Any] = Babel(OWN, lambda _: 100, lambda: 0.5, clock.now(), relays=True)
-    driver = RoutingDriver(
+def driven(clock: ManualClock, core: Babel[Any], said: list[str]) -> RoutingDriver:
+    return RoutingDriver(
         core,
         clock,
         Counters(),
@@ -37,8 +38,33 @@ def test_cards_go_before_the_routes_that_use_them() -> None:
         changed=lambda _: None,
         own_card_wanted=lambda _: None,
     )
+
+
+def test_cards_go_before_the_routes_that_use_them() -> None:
+    said: list[str] = []
+    clock = ManualClock()
+    core: Babel[Any] = Babel(OWN, lambda _: 100, lambda: 0.5, clock.now(), relays=True)
+    driver = driven(clock, core, said)
     driver.pump()
     assert said == []
     core.link_up(Link(said), NEAR, clock.now())
     driver.pump()
     assert said == ["cards", Routes.__name__]
+
+
+@pytest.mark.limit("SeqRequests sent on a link")
+def test_a_neighbour_is_sent_no_more_requests_than_it_takes(lower: Lower) -> None:
+    lower(OWN_SEQ_REQUESTS, 1, burst=2)
+    said: list[str] = []
+    clock = ManualClock()
+    core: Babel[Any] = Babel(OWN, lambda _: 100, lambda: 0.5, clock.now(), relays=True)
+    driver = driven(clock, core, [])
+    asker = Link([])
+    core.link_up(asker, NEAR, clock.now())
+    core.link_up(Link(said), FAR, clock.now())
+    for number in range(5):
+        request = SeqRequest(NodeId(number.to_bytes(16)), 1, 255, flood=True, request_id=number)
+        core.seq_request(asker, request, clock.now())
+    driver.pump()
+    assert said.count(SeqRequest.__name__) == 2
+    assert driver._counts["seq_requests_not_sent"] == 3

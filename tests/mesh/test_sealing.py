@@ -5,11 +5,13 @@ import os
 import pytest
 
 from pimd.contract import PluginPayload
+from pimd.limits import Bites
 from pimd.mesh import sealing
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
 from pimd.proto import sealed
 from pimd.proto.frames import MeshData
 from pimd.proto.identity import Identity
+from tests.limits import Lower
 
 ALICE, BOB, CAROL = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
 HELLO = PluginPayload("test.hello", b"hello")
@@ -21,7 +23,7 @@ class Node:
     def __init__(self, identity: Identity, seq: int = 100) -> None:
         self.identity = identity
         self.seq = seq
-        self.frames = SealedFrames(identity, seq, os.urandom, lambda: self.seq, self.issue_above)
+        self.frames = SealedFrames(identity, seq, os.urandom, lambda: self.seq, self.issue_above, Bites())
 
     def issue_above(self, seq: int) -> None:
         self.seq = seq + 1
@@ -42,8 +44,9 @@ def test_a_repeat_is_refused() -> None:
         bob.open(frame, alice)
 
 
-def test_when_marks_had_to_go_old_copies_stay_out_and_new_frames_get_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "WINDOW_LIMIT", 1)
+@pytest.mark.limit("replay windows of sources")
+def test_when_marks_had_to_go_old_copies_stay_out_and_new_frames_get_in(lower: Lower) -> None:
+    lower(sealing.WINDOWS, 1)
     alice, bob, carol = Node(ALICE), Node(BOB), Node(CAROL)
     copy = alice.seal(bob)
     assert bob.open(copy, alice) == HELLO
@@ -54,16 +57,17 @@ def test_when_marks_had_to_go_old_copies_stay_out_and_new_frames_get_in(monkeypa
     assert bob.open(alice.seal(bob), alice) == HELLO
 
 
-def test_a_liar_about_cards_of_the_future_shuts_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "WINDOW_LIMIT", 1)
+def test_a_liar_about_cards_of_the_future_shuts_nobody_out(lower: Lower) -> None:
+    lower(sealing.WINDOWS, 1)
     alice, bob, liar = Node(ALICE), Node(BOB), Node(CAROL)
     bob.open(liar.seal(bob, dst_seq=2**43), liar)
     assert bob.open(alice.seal(bob), alice) == HELLO
     assert bob.seq == 101
 
 
-def test_counters_are_kept_for_so_many_and_none_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "COUNTERS_LIMIT", 1)
+@pytest.mark.limit("counters of destinations")
+def test_counters_are_kept_for_so_many_and_none_is_used_twice(lower: Lower) -> None:
+    lower(sealing.COUNTERS, 1)
     alice, bob, carol = Node(ALICE), Node(BOB), Node(CAROL)
     for _ in range(3):
         for other in (bob, carol, bob):
@@ -71,8 +75,9 @@ def test_counters_are_kept_for_so_many_and_none_is_used_twice(monkeypatch: pytes
     assert len(alice.frames._counters) == 1
 
 
-def test_shared_keys_are_kept_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "BOX_CACHE", 1)
+@pytest.mark.limit("shared keys")
+def test_shared_keys_are_kept_for_so_many(lower: Lower) -> None:
+    lower(sealed.SHARED_KEYS, 1)
     alice, bob, carol = Node(ALICE), Node(BOB), Node(CAROL)
     for other in (bob, carol, bob):
         assert other.open(alice.seal(other), alice) == HELLO

@@ -9,7 +9,7 @@ import pytest
 from pimd.addresses import Endpoint
 from pimd.contract import DialError, LinkInfo, PeerEntry
 from pimd.ids import NodeId
-from pimd.net.half_open import HALF_OPEN_SOURCE_LIMIT
+from pimd.net.half_open import HALF_OPEN_OF_SOURCE
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
 
@@ -49,11 +49,11 @@ async def test_silent_connections_of_one_user_push_out_each_other_and_none_over_
     path = tmp_path / "mesh.sock"
     alice, bob = await start_node(1, unix=path), await start_node(2)
     silent_tcp = await asyncio.open_connection("127.0.0.1", alice.port)
-    silent = [await asyncio.open_unix_connection(path) for _ in range(HALF_OPEN_SOURCE_LIMIT + 4)]
+    silent = [await asyncio.open_unix_connection(path) for _ in range(HALF_OPEN_OF_SOURCE.value + 4)]
     for reader, _ in silent[:4]:
         assert await asyncio.wait_for(reader.read(), 10) == b""
     half_open = alice.node._handshakes._half_open
-    assert len(half_open) == HALF_OPEN_SOURCE_LIMIT + 1
+    assert len(half_open) == HALF_OPEN_OF_SOURCE.value + 1
     assert await bob.node.dial(entry(path)) == alice.id
     for _, writer in (silent_tcp, *silent):
         writer.close()

@@ -14,6 +14,7 @@ from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.contract import CancellationToken
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd_features.discovery.announcement import Announcements
 from pimd_features.discovery.service_browser import ServiceBrowser
 from pimd_features.discovery.sightings import Sightings
@@ -26,10 +27,10 @@ class Member:
 
     def __init__(self, number: int) -> None:
         self.clock = ManualClock()
-        self.sightings = Sightings(self.clock.now)
+        self.sightings = Sightings(self.clock.now, Bites())
         announcements = Announcements(NodeId(bytes([number]) * 16), lambda hour: hour.to_bytes(16), self.clock.unix_ms)
         log = logging.getLogger("member")
-        ctx: Any = SimpleNamespace(clock=self.clock, log=log, cancel=CancellationToken())
+        ctx: Any = SimpleNamespace(clock=self.clock, log=log, cancel=CancellationToken(), bites=Bites())
         mesh: Any = SimpleNamespace(listen_endpoints=[Endpoint.tcp("::", 9100 + number)])
         self.browser = ServiceBrowser(ctx, mesh, announcements, self.sightings)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pimd.ids import NodeId
-from pimd.mesh.cards import SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST
-from pimd.mesh.rate import TokenBucket
+from pimd.limits import Bites, TokenBucket
+from pimd.mesh.cards import OWN_SEQ_REQUESTS, SEQ_REQUESTS
 from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_PER_HOP, Routes
@@ -74,8 +74,8 @@ class Cable:
         self.has: dict[NodeId, int] = {}
         """The newest card of each origin that the far end is known to have."""
         self.returned: dict[NodeId, int] = {}
-        self.taken = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
-        self.given = TokenBucket(SEQ_REQUESTS_A_SECOND, SEQ_REQUESTS_BURST, src.sim.now)
+        self.taken = TokenBucket(SEQ_REQUESTS, src.sim.now, Bites())
+        self.given = TokenBucket(OWN_SEQ_REQUESTS, src.sim.now, Bites())
         """How many SeqRequests are taken from the far end, and sent to it."""
 
     @property

@@ -113,7 +113,7 @@ class Scenario:
 
     def run(self) -> Outcome:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(babel, "DESTINATION_LIMIT", self.mesh.room)
+            patch.setattr(babel.DESTINATIONS, "value", self.mesh.room)
             self.play()
         sim, outcome = self.sim, self.outcome
         outcome.loops = self.blame("loop", sim.loops)

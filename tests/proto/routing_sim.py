@@ -138,7 +138,7 @@ class Sim:
         """After each step: the only next hops that can have changed are this node's, so a new loop goes through one of them."""
         if node.lies:
             return
-        if kept(node.core) > babel.DESTINATION_LIMIT:
+        if kept(node.core) > babel.DESTINATIONS.value:
             self.overfull.append(f"t={self.now:.3f} {node.number} keeps {kept(node.core)} destinations")
         selected = node.core.table.selected
         if selected == node.selected_before:  # mostly the very same routes; one keeps its link as long as it lives

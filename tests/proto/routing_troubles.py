@@ -81,7 +81,7 @@ class Mesh:
     @property
     def room(self) -> int:
         """How many destinations a node may keep."""
-        return len(self.sim.nodes) + SPARE_ROOM if self.crowded else babel.DESTINATION_LIMIT
+        return len(self.sim.nodes) + SPARE_ROOM if self.crowded else babel.DESTINATIONS.value
 
     def add_liar(self) -> None:
         rng, sim = self.rng, self.sim

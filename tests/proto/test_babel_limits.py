@@ -3,11 +3,13 @@
 import pytest
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto import babel
 from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_PER_HOP, METRIC_RETRACTED, RouteEntry, Routes
-from pimd.proto.seq_requests import FORWARD_PAUSE_S, REMEMBERED_IDS, SeenRequests
+from pimd.proto.seq_requests import FORWARD_PAUSE_S, IDS, PASSED_ON, SeenRequests
+from tests.limits import Lower
 from tests.proto.routing_node import name
 
 OWN, NEAR, OTHER, FAR = (name(n) for n in (1, 2, 3, 4))
@@ -33,8 +35,9 @@ def ask(destination: NodeId, seq: int, budget: int, id_: int, *, flood: bool = F
     return SeqRequest(destination, seq, budget, flood, id_)
 
 
-def test_entries_that_wait_for_cards_are_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+@pytest.mark.limit("destinations with entries")
+def test_entries_that_wait_for_cards_are_limited_too(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     made.receive("other", told((FAR, 1, 256)), 1.0)
     for number in range(1000, 2000):
@@ -47,8 +50,9 @@ def test_entries_that_wait_for_cards_are_limited_too(monkeypatch: pytest.MonkeyP
     assert len(made._kept) == 1
 
 
-def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+@pytest.mark.limit("destinations with entries")
+def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     made.receive("other", told((FAR, 1, 256)), 1.0)
     for number in range(100, 200):
@@ -58,8 +62,8 @@ def test_destinations_are_limited_and_the_neighbour_with_the_most_pays(monkeypat
     assert made.dropped == 51
 
 
-def test_a_mesh_just_over_the_limit_loses_what_is_over_it_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 1000)
+def test_a_mesh_just_over_the_limit_loses_what_is_over_it_and_no_more(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 1000)
     made = core()
     entries = [(name(number), 1, 256) for number in range(100, 1106)]
     for _ in range(2):
@@ -68,8 +72,8 @@ def test_a_mesh_just_over_the_limit_loses_what_is_over_it_and_no_more(monkeypatc
     assert made.dropped == 12
 
 
-def test_whoever_has_the_most_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 1000)
+def test_whoever_has_the_most_is_looked_for_again(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 1000)
     made = core()
     made.receive("near", told(*((name(number), 1, 256) for number in range(1000, 1900))), 1.0)
     made.receive("other", told(*((name(number), 1, 256) for number in range(3000, 4900))), 1.0)
@@ -81,8 +85,8 @@ def test_whoever_has_the_most_is_looked_for_again(monkeypatch: pytest.MonkeyPatc
     assert len(made._kept) == 1000
 
 
-def test_a_flood_that_a_friend_passes_on_does_not_push_out_the_friend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+def test_a_flood_that_a_friend_passes_on_does_not_push_out_the_friend(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     made.receive("near", told((NEAR, 1, 0), (FAR, 1, 256), first=True, last=True), 1.0)
     for number in range(100, 200):
@@ -193,13 +197,14 @@ def test_a_node_that_does_not_relay_passes_nothing_on() -> None:
     assert made.outgoing() == []
 
 
+@pytest.mark.limit("SeqRequests remembered", "destinations remembered for which SeqRequests were passed on")
 def test_remembered_requests_are_limited() -> None:
-    seen = SeenRequests()
-    for number in range(REMEMBERED_IDS + 100):
+    seen = SeenRequests(Bites())
+    for number in range(IDS.value + 100):
         assert seen.may_pass_on(name(number), number, 1.0, flood=True)
-    assert len(seen._ids) == len(seen._passed_on) == REMEMBERED_IDS
-    assert not seen.may_pass_on(name(REMEMBERED_IDS), 10**9, 1.0 + FORWARD_PAUSE_S / 2, flood=True)
-    assert seen.may_pass_on(name(REMEMBERED_IDS), 10**9, 1.0 + FORWARD_PAUSE_S, flood=True)
+    assert (len(seen._ids), len(seen._passed_on)) == (IDS.value, PASSED_ON.value)
+    assert not seen.may_pass_on(name(IDS.value), 10**9, 1.0 + FORWARD_PAUSE_S / 2, flood=True)
+    assert seen.may_pass_on(name(IDS.value), 10**9, 1.0 + FORWARD_PAUSE_S, flood=True)
 
 
 def full_table(count: int) -> list[Routes]:
@@ -222,8 +227,8 @@ def test_a_lost_link_retracts_all_its_destinations_in_one_frame_a_link() -> None
     assert {entry.metric for entry in frame.entries} == {METRIC_RETRACTED}
 
 
-def test_of_a_full_table_under_way_only_what_is_kept_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+def test_of_a_full_table_under_way_only_what_is_kept_is_remembered(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     made.receive("near", told(first=True), 1.0)
     for number in range(1000, 3000):
@@ -236,8 +241,8 @@ def test_of_a_full_table_under_way_only_what_is_kept_is_remembered(monkeypatch: 
     assert len(unrepeated) == 50
 
 
-def test_a_destination_that_waits_on_many_links_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+def test_a_destination_that_waits_on_many_links_counts_once(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     for link in ("near", "other"):
         for number in range(1000, 1040):
@@ -246,8 +251,8 @@ def test_a_destination_that_waits_on_many_links_counts_once(monkeypatch: pytest.
     assert len(made._kept) == 40
 
 
-def test_the_limit_holds_although_all_neighbours_know_the_same_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+def test_the_limit_holds_although_all_neighbours_know_the_same_destinations(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     for link in ("near", "other"):
         for number in range(1000, 1050):
@@ -328,11 +333,12 @@ def test_frames_of_a_link_that_is_not_up_change_nothing() -> None:
     assert made.outgoing() == []
 
 
+@pytest.mark.limit("SeqRequests remembered")
 def test_own_requests_are_remembered_within_the_limit() -> None:
-    seen = SeenRequests()
-    for number in range(REMEMBERED_IDS + 100):
+    seen = SeenRequests(Bites())
+    for number in range(IDS.value + 100):
         seen.note_id(number)
-    assert len(seen._ids) == REMEMBERED_IDS
+    assert len(seen._ids) == IDS.value
 
 
 def lose(made: Babel[str], numbers: range, now: float) -> float:
@@ -347,10 +353,11 @@ def lose(made: Babel[str], numbers: range, now: float) -> float:
     return now
 
 
+@pytest.mark.limit("lost destinations whose feasibility distance is kept")
 def test_while_too_much_was_lost_new_destinations_are_refused_and_no_distance_is_forgotten(
-    monkeypatch: pytest.MonkeyPatch,
+    lower: Lower,
 ) -> None:
-    monkeypatch.setattr(babel, "LOST_LIMIT", 50)
+    lower(babel.LOST, 50)
     made = core()
     made.receive("other", told((FAR, 1, 256)), 1.0)
     made.tick(1.3)
@@ -367,8 +374,8 @@ def test_while_too_much_was_lost_new_destinations_are_refused_and_no_distance_is
     assert name(1100) in made.table.selected
 
 
-def test_while_too_much_was_lost_neighbours_and_what_is_known_still_get_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "LOST_LIMIT", 50)
+def test_while_too_much_was_lost_neighbours_and_what_is_known_still_get_routes(lower: Lower) -> None:
+    lower(babel.LOST, 50)
     made = core()
     made.receive("other", told((FAR, 1, 256)), 1.0)
     made.tick(1.3)
@@ -381,10 +388,11 @@ def test_while_too_much_was_lost_neighbours_and_what_is_known_still_get_routes(m
     assert FAR in made.table.of_link("friend")
 
 
+@pytest.mark.limit("lost destinations nobody was told of")
 def test_a_node_that_tells_nobody_loses_no_route_to_a_flood_of_lost_destinations(
-    monkeypatch: pytest.MonkeyPatch,
+    lower: Lower,
 ) -> None:
-    monkeypatch.setattr(babel, "LOST_LIMIT", 50)
+    lower(babel.LOST_UNTOLD, 50)
     made: Babel[str] = Babel(OWN, lambda _: 10, lambda: 0.5, 0.0, relays=False)
     made.link_up("near", NEAR, 0.0)
     now = lose(made, range(1000, 1200), 2.0)
@@ -398,8 +406,9 @@ def test_a_node_that_tells_nobody_loses_no_route_to_a_flood_of_lost_destinations
     assert set(made._lost_untold) == {FAR}  # nobody repeated it, so it expired just now
 
 
-def test_destinations_remembered_as_asked_for_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "ASKED_LIMIT", 50)
+@pytest.mark.limit("destinations remembered as asked for")
+def test_destinations_remembered_as_asked_for_are_limited(lower: Lower) -> None:
+    lower(babel.ASKED, 50)
     made = core()
     for number in range(1000, 1100):
         made.seq_request("near", ask(name(number), 6, 255, number, flood=True), 1.0)
@@ -408,8 +417,8 @@ def test_destinations_remembered_as_asked_for_are_limited(monkeypatch: pytest.Mo
     assert made._asked_at == {}
 
 
-def test_what_is_to_be_asked_for_and_told_is_limited_by_the_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "DESTINATION_LIMIT", 50)
+def test_what_is_to_be_asked_for_and_told_is_limited_by_the_destinations(lower: Lower) -> None:
+    lower(babel.DESTINATIONS, 50)
     made = core()
     numbers = range(1000, 1200)
     for number in numbers:

@@ -3,6 +3,7 @@
 import pytest
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto import seq_requests
 from pimd.proto.seq_requests import (
     ASK_PAUSE_S,
@@ -12,6 +13,7 @@ from pimd.proto.seq_requests import (
     PATIENCE_S,
     StarvingDestinations,
 )
+from tests.limits import Lower
 
 IDS = [NodeId(number.to_bytes(16)) for number in range(50)]
 
@@ -19,7 +21,7 @@ IDS = [NodeId(number.to_bytes(16)) for number in range(50)]
 @pytest.fixture
 def starving() -> StarvingDestinations:
     """All of them were asked for once."""
-    made = StarvingDestinations()
+    made = StarvingDestinations(Bites())
     for node_id in IDS:
         made.add(node_id, 0.0, anew=True)
     for node_id in made.take_due(0.0):
@@ -43,9 +45,10 @@ def test_one_that_starves_again_at_the_same_moment_is_asked_for_once(starving: S
     assert starving.take_due(0.1) == [IDS[7]]
 
 
-def test_so_many_are_asked_for_at_once_and_the_others_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seq_requests, "ASKED_AT_ONCE", 20)
-    starving = StarvingDestinations()
+@pytest.mark.limit("destinations asked for with SeqRequests at once")
+def test_so_many_are_asked_for_at_once_and_the_others_after_a_pause(lower: Lower) -> None:
+    lower(seq_requests.ASKED_AT_ONCE, 20)
+    starving = StarvingDestinations(Bites())
     for node_id in IDS:
         starving.add(node_id, 0.0, anew=True)
     asked = []
@@ -69,10 +72,10 @@ def test_one_of_which_nothing_is_known_any_more_is_looked_at_within_a_second(sta
 
 
 def test_what_changes_again_and_again_is_not_remembered_without_end(starving: StarvingDestinations) -> None:
-    for number in range(3 * ASKED_AT_ONCE):
+    for number in range(3 * ASKED_AT_ONCE.value):
         now = 0.1 + number / 1_000_000
         starving.add(IDS[7], now, anew=True)
         for node_id in starving.take_due(now):
             starving.ask(node_id, now)
     assert len(starving) == len(IDS)
-    assert len(starving._due) <= 2 * len(IDS) + ASKED_AT_ONCE
+    assert len(starving._due) <= 2 * len(IDS) + ASKED_AT_ONCE.value

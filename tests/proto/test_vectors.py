@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto import cards, ecies, mesh_secret, sealed
 from pimd.proto.control import PluginPayload, SignedPeerInfo, UnknownControl, decode_control, encode_control
 from pimd.proto.errors import DecodeError, LocalProtocolError, PayloadTooLarge
@@ -172,7 +173,7 @@ def test_the_sealed_frame_is_made_and_opened_byte_for_byte() -> None:
     row, alice, bob = V["sealed"], IDENTITIES["alice"], IDENTITIES["bob"]
     payload = decode_control(bytes.fromhex(row["control_frame"]))
     assert isinstance(payload, PluginPayload)
-    made = sealed.Sealer(alice).seal(
+    made = sealed.Sealer(alice, Bites()).seal(
         payload,
         src=alice.node_id,
         dst=bob.node_id,
@@ -182,7 +183,7 @@ def test_the_sealed_frame_is_made_and_opened_byte_for_byte() -> None:
         nonce=bytes.fromhex(row["nonce"]),
     )
     assert encode_mesh_data(made).hex() == row["mesh_data"]
-    opened = sealed.Sealer(bob).open(decode_mesh_data(bytes.fromhex(row["mesh_data"])), alice.x25519_pub)
+    opened = sealed.Sealer(bob, Bites()).open(decode_mesh_data(bytes.fromhex(row["mesh_data"])), alice.x25519_pub)
     assert (opened.src, opened.dst_seq, opened.counter, opened.frame) == (alice.node_id, 1, row["counter"], payload)
 
 
@@ -192,7 +193,7 @@ def test_a_relay_that_swaps_or_replaces_ids_is_found_out(row: dict[str, Any]) ->
     for reader in ("alice", "bob"):
         other = IDENTITIES["bob" if reader == "alice" else "alice"]
         with pytest.raises(sealed.IdsDiffer):
-            sealed.Sealer(IDENTITIES[reader]).open(frame, other.x25519_pub)
+            sealed.Sealer(IDENTITIES[reader], Bites()).open(frame, other.x25519_pub)
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=200))

@@ -200,6 +200,7 @@ async def test_an_unknown_method_says_so_with_data(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("listener", LISTENERS)
+@pytest.mark.limit("members of one batch")
 async def test_a_batch_has_at_most_100_members(connect: Connect, listener: str) -> None:
     client = await connect(listener)
     many = [json.loads(request(params=[n], id=n)) for n in range(101)]

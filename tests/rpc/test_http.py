@@ -9,20 +9,22 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pimd.limits import Bites
 from pimd.rpc import http_connection
 from pimd.rpc.limits import (
-    CONNECTION_LIMIT,
-    MESSAGE_LIMIT,
+    CONNECTIONS,
+    MESSAGE,
     OWN_BYTES,
-    READING_LIMIT,
+    UNFINISHED,
     ConnectionReadBudget,
     OverLimit,
     ReadBudget,
 )
+from tests.limits import Lower
 from tests.rpc.conftest import TOKEN, Connect, World
 
 CALL = '{"jsonrpc": "2.0", "id": 1, "method": "rpc.methods"}'
-SHARED = READING_LIMIT - CONNECTION_LIMIT * OWN_BYTES
+SHARED = UNFINISHED.value - CONNECTIONS.value * OWN_BYTES
 GOOD = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 
@@ -55,6 +57,7 @@ async def test_without_the_right_token_nothing_is_answered(connect: Connect, giv
     assert "rpc.token" in body["error"]["message"]
 
 
+@pytest.mark.limit("wrong tokens over all callers")
 async def test_after_ten_wrong_tokens_wrong_ones_wait_and_the_right_one_does_not(connect: Connect) -> None:
     client = await connect("http")
     wrong = {**GOOD, "Authorization": "Bearer " + "0" * 64}
@@ -128,17 +131,18 @@ async def test_a_notification_is_answered_204(connect: Connect) -> None:
     assert (await ask(await connect("http"), body='{"jsonrpc":"2.0","method":"update"}'))[0] == 204
 
 
+@pytest.mark.limit("bytes of one RPC message")
 async def test_a_body_over_the_limit_is_413_also_in_chunks(connect: Connect) -> None:
     client = await connect("http")
 
     async def chunks() -> Any:
-        for _ in range(MESSAGE_LIMIT // 65536 + 1):
+        for _ in range(MESSAGE.value // 65536 + 1):
             yield b" " * 65536
 
-    assert (await ask(client, body=io.BytesIO(b" " * (MESSAGE_LIMIT + 1))))[0] == 413
+    assert (await ask(client, body=io.BytesIO(b" " * (MESSAGE.value + 1))))[0] == 413
     with contextlib.suppress(aiohttp.ClientError):  # closing while we still send is an answer, too
         assert (await ask(client, body=chunks()))[0] == 413
-    assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(MESSAGE_LIMIT))))[0] == 200
+    assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(MESSAGE.value))))[0] == 200
 
 
 async def test_subscribing_names_the_other_listeners(connect: Connect) -> None:
@@ -162,19 +166,19 @@ async def test_a_message_that_is_not_finished_in_time_is_cut(
         with contextlib.suppress(ConnectionResetError):
             assert b"200 OK" not in await reader.read()
         writer.close()
-    assert world.server.read_budget.shared == 0
+    assert world.server.read_budget.shared.held == 0
 
 
-async def test_too_many_connections_are_told_so(
-    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.limit("RPC connections over all listeners")
+async def test_too_many_connections_are_told_so(world: World, connect: Connect, lower: Lower) -> None:
     client = await connect("http")
-    monkeypatch.setattr("pimd.rpc.limits.CONNECTION_LIMIT", 0)
+    lower(CONNECTIONS, 0)
     status, _, body = await ask(client)
     assert status == 503
     assert body["error"]["code"] == -32005
 
 
+@pytest.mark.limit("bytes of unfinished RPC messages over all connections")
 async def test_unfinished_messages_over_all_connections_are_limited(world: World, connect: Connect) -> None:
     client = await connect("http")
     hog = ConnectionReadBudget(world.server.read_budget)
@@ -185,14 +189,14 @@ async def test_unfinished_messages_over_all_connections_are_limited(world: World
     hog.give_back(SHARED)
     assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES))))[0] == 200
     hog.give_back(hog.held)
-    assert world.server.read_budget.shared == 0
+    assert world.server.read_budget.shared.held == 0
 
 
 def test_accounts_count_exactly() -> None:
-    read_budget = ReadBudget()
+    read_budget = ReadBudget(Bites())
     one, other = ConnectionReadBudget(read_budget), ConnectionReadBudget(read_budget)
     one.take(OWN_BYTES)
-    assert read_budget.shared == 0
+    assert read_budget.shared.held == 0
     one.take(SHARED)
     with pytest.raises(OverLimit):
         one.take(1)
@@ -203,5 +207,5 @@ def test_accounts_count_exactly() -> None:
     other.take(1)
     one.give_back(10**12)
     other.give_back(10**12)
-    assert (one.held, other.held, read_budget.shared) == (0, 0, 0)
-    assert SHARED + CONNECTION_LIMIT * OWN_BYTES == READING_LIMIT == 64 * 2**20
+    assert (one.held, other.held, read_budget.shared.held) == (0, 0, 0)
+    assert SHARED + CONNECTIONS.value * OWN_BYTES == UNFINISHED.value == 64 * 2**20

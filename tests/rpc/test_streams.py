@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pimd.rpc import streams
-from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS_PER_CONNECTION, WAITING_EVENTS
+from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS, WAITING_BYTES, WAITING_EVENTS
+from tests.limits import Lower
 from tests.rpc.conftest import Connect, World
 
 
@@ -65,27 +65,29 @@ def type_of_event(n: int) -> Any:
     return Ticked(kind="few", n=n)
 
 
+@pytest.mark.limit("notifications waiting for one subscription")
 async def test_a_slow_subscriber_is_told_once_what_it_missed_and_costs_nobody_anything(
     world: World, connect: Connect
 ) -> None:
     slow, quick = await connect("unix"), await connect("unix")
     await slow.call("test.subscribe")
     await quick.call("test.subscribe")
-    total = WAITING_EVENTS + 50
+    total = WAITING_EVENTS.value + 50
     for n in range(total):  # no turn of the loop in between: nothing can be written meanwhile
         world.tick(n)
     first = await next_event(slow)
     assert first["kind"] == "lagged"
-    assert first["missed"] == WAITING_EVENTS
-    assert first["next_seq"] == WAITING_EVENTS + 1
+    assert first["missed"] == WAITING_EVENTS.value
+    assert first["next_seq"] == WAITING_EVENTS.value + 1
     rest = [await next_event(slow) for _ in range(50)]
-    assert [event["seq"] for event in rest] == list(range(WAITING_EVENTS + 1, total + 1))
+    assert [event["seq"] for event in rest] == list(range(WAITING_EVENTS.value + 1, total + 1))
     world.tick(-1)
     assert (await next_event(slow))["n"] == -1
 
 
-async def test_bytes_are_limited_as_well(world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "WAITING_BYTES", 1000)
+@pytest.mark.limit("bytes of notifications waiting for one subscription")
+async def test_bytes_are_limited_as_well(world: World, connect: Connect, lower: Lower) -> None:
+    lower(WAITING_BYTES, 1000)
     client = await connect("unix")
     await client.call("test.subscribe")
     for n in range(20):
@@ -116,9 +118,10 @@ async def test_closing_the_connection_ends_its_subscriptions(world: World, conne
         await asyncio.sleep(0)
 
 
+@pytest.mark.limit("subscriptions of one RPC connection")
 async def test_a_connection_has_so_many_subscriptions_and_no_more(connect: Connect) -> None:
     client = await connect("unix")
-    for _ in range(SUBSCRIPTIONS_PER_CONNECTION):
+    for _ in range(SUBSCRIPTIONS.value):
         await client.call("test.subscribe")
     assert (await client.call("test.subscribe"))["error"]["code"] == -32005
 
@@ -178,12 +181,12 @@ async def test_push_mode_has_no_lag_marker_but_a_line_in_the_log(
 ) -> None:
     client = await connect("unix", greet=False)
     await client.call("rpc.hello", {"push": True})
-    for n in range(WAITING_EVENTS + 3):
+    for n in range(WAITING_EVENTS.value + 3):
         world.tick(n)
-    assert [(await next_event(client))["n"] for _ in range(3)] == [WAITING_EVENTS + n for n in range(3)]
+    assert [(await next_event(client))["n"] for _ in range(3)] == [WAITING_EVENTS.value + n for n in range(3)]
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert str(WAITING_EVENTS) in warnings[0].getMessage()
+    assert str(WAITING_EVENTS.value) in warnings[0].getMessage()
 
 
 # --- WebSocket without a header
@@ -214,6 +217,7 @@ async def test_a_right_token_opens_the_websocket_and_a_wrong_one_closes_it(conne
     assert (await bad.socket.receive()).type.name in ("CLOSE", "CLOSED")
 
 
+@pytest.mark.limit("bytes of the first message of a WebSocket without a token")
 async def test_an_unproven_websocket_may_send_4_kib(connect: Connect) -> None:
     client = await connect("websocket", token=False)
     await client.socket.send_str("x" * 5000)

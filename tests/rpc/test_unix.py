@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from pimd.rpc import lines, unix
-from pimd.rpc.limits import CALLS_PER_CONNECTION, MESSAGE_LIMIT
+from pimd.rpc.limits import CALLS_IN_ALL, CALLS_PER_CONNECTION, CONNECTIONS, MESSAGE
+from tests.limits import Lower
 from tests.rpc.conftest import Connect, World
 
 
@@ -46,9 +47,10 @@ async def test_what_was_asked_before_a_half_close_is_answered(world: World, conn
     assert await client.receive() is None
 
 
+@pytest.mark.limit("bytes of one RPC message")
 async def test_a_line_over_the_limit_ends_the_connection(connect: Connect) -> None:
     client = await connect("unix")
-    client.send(b" " * (MESSAGE_LIMIT + 1))
+    client.send(b" " * (MESSAGE.value + 1))
     assert (await client.receive())["error"]["code"] == -32600
     assert await client.receive() is None
 
@@ -56,7 +58,7 @@ async def test_a_line_over_the_limit_ends_the_connection(connect: Connect) -> No
 async def test_a_line_of_the_limit_is_served(connect: Connect) -> None:
     client = await connect("unix")
     call = b'{"jsonrpc":"2.0","id":1,"method":"get_data"}'
-    client.send(call + b" " * (MESSAGE_LIMIT - len(call)))
+    client.send(call + b" " * (MESSAGE.value - len(call)))
     assert (await client.receive())["id"] == 1
 
 
@@ -70,19 +72,21 @@ async def test_a_line_that_is_not_finished_in_time_ends_the_connection(
     assert await client.receive() is None
 
 
+@pytest.mark.limit("calls in flight of one RPC connection")
 async def test_too_many_calls_in_flight_are_refused_and_the_rest_served(world: World, connect: Connect) -> None:
     client = await connect("unix")
-    for n in range(CALLS_PER_CONNECTION + 3):
+    for n in range(CALLS_PER_CONNECTION.value + 3):
         client.send(json.dumps({"jsonrpc": "2.0", "id": n, "method": "slow"}))
     refused = [await client.receive() for _ in range(3)]
     assert {answer["error"]["code"] for answer in refused} == {-32005}
     world.gate.set()
-    served = [await client.receive() for _ in range(CALLS_PER_CONNECTION)]
+    served = [await client.receive() for _ in range(CALLS_PER_CONNECTION.value)]
     assert {answer["result"] for answer in served} == {"done"}
 
 
-async def test_calls_in_all_are_limited(world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pimd.rpc.dispatch.CALLS_IN_ALL", 1)
+@pytest.mark.limit("calls in flight over all RPC connections")
+async def test_calls_in_all_are_limited(world: World, connect: Connect, lower: Lower) -> None:
+    lower(CALLS_IN_ALL, 1)
     first, second = await connect("unix"), await connect("unix")
     first.send('{"jsonrpc":"2.0","id":1,"method":"slow"}')
     await world.started.acquire()
@@ -91,8 +95,9 @@ async def test_calls_in_all_are_limited(world: World, connect: Connect, monkeypa
     assert (await first.receive())["result"] == "done"
 
 
-async def test_too_many_connections_are_told_so(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pimd.rpc.limits.CONNECTION_LIMIT", 0)
+@pytest.mark.limit("RPC connections over all listeners")
+async def test_too_many_connections_are_told_so(connect: Connect, lower: Lower) -> None:
+    lower(CONNECTIONS, 0)
     client = await connect("unix", greet=False)
     assert (await client.receive())["error"]["code"] == -32005
     assert await client.receive() is None
@@ -104,7 +109,7 @@ async def test_a_probe_that_sends_nothing_leaves_nothing(
     client = await connect("unix", greet=False)
     client.writer.write_eof()
     assert await client.receive() is None
-    assert world.server.read_budget.connections == 0
+    assert world.server.read_budget.connections.held == 0
     assert caplog.text == ""
 
 

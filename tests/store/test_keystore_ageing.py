@@ -120,6 +120,7 @@ async def test_a_link_brings_back_who_aged_out(path: Path, clock: ManualClock, a
         assert keystore.learn(alice.card(5), direct=True) is Learned.NEW
 
 
+@pytest.mark.limit("marks of forgotten identities", "marks of aged out identities")
 async def test_of_those_who_went_only_so_many_are_remembered_the_newest(
     path: Path, clock: ManualClock, crowd: list[Person]
 ) -> None:

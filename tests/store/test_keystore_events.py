@@ -12,10 +12,11 @@ import pytest
 
 from pimd.clock import ManualClock
 from pimd.contract.peers import Forgotten, PeerDirectoryEvent, PeerInfoSource, Seen
-from pimd.events import SUBSCRIBER_QUEUE_LIMIT, Lagged, Subscription
+from pimd.events import SUBSCRIBER_QUEUE, Lagged, Subscription
 from pimd.ids import NodeId
 from pimd.store import forget_listeners
 from pimd.store.keystore import Keystore
+from tests.limits import Lower
 
 Person = Any
 ROUTED, DIRECT = PeerInfoSource.ROUTED, PeerInfoSource.DIRECT
@@ -85,11 +86,12 @@ async def test_a_hundred_subscribers_hear_the_same_and_a_slow_one_slows_nobody(
     assert heard(slow) == expected
 
 
+@pytest.mark.limit("events waiting for one part of the daemon")
 async def test_a_subscriber_too_far_behind_is_told_once_how_many_it_missed_and_goes_on(
     keystore: Keystore, alice: Person
 ) -> None:
     late, prompt = keystore.subscribe(), keystore.subscribe()
-    count = SUBSCRIBER_QUEUE_LIMIT + 10
+    count = SUBSCRIBER_QUEUE.value + 10
     names: list[str] = []
     for seq in range(1, count + 1):
         keystore.learn(alice.card(seq, name=str(seq)), direct=False)
@@ -219,10 +221,11 @@ async def test_listeners_are_told_of_evictions_one_after_the_other(
     assert told == [peer.id for peer in crowd[:15]]
 
 
+@pytest.mark.limit("evicted identities that plugins are still to be told of")
 async def test_evictions_that_plugins_are_too_slow_for_are_counted(
-    path: Path, clock: ManualClock, crowd: list[Person], monkeypatch: pytest.MonkeyPatch
+    path: Path, clock: ManualClock, crowd: list[Person], lower: Lower
 ) -> None:
-    monkeypatch.setattr(forget_listeners, "BACKLOG_LIMIT", 3)
+    lower(forget_listeners.BACKLOG, 3)
 
     async def endless(_peer: NodeId) -> None:
         await asyncio.Event().wait()
@@ -232,7 +235,7 @@ async def test_evictions_that_plugins_are_too_slow_for_are_counted(
         for peer in crowd:
             keystore.learn(peer.card(1), direct=False)
         await keystore.durable()
-        assert keystore.evictions_untold == 15 - 3
+        assert keystore.bites[forget_listeners.BACKLOG] == 15 - 3
 
 
 async def test_an_identity_that_leaves_in_the_last_moment_does_not_disturb_the_end(

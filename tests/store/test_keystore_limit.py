@@ -13,7 +13,7 @@ from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.proto.cards import Card
 from pimd.store.eviction import InUse
-from pimd.store.keystore import IDENTITY_LIMIT, Keystore, Learned
+from pimd.store.keystore import IDENTITIES_KEPT, Keystore, Learned
 
 Person = Any
 
@@ -22,6 +22,7 @@ def known_ids(keystore: Keystore) -> set[NodeId]:
     return {peer.node_id for peer in keystore.list()}
 
 
+@pytest.mark.limit("identities")
 async def test_the_one_not_seen_for_longest_goes_and_it_is_told_before_the_new_one(
     path: Path, clock: ManualClock, crowd: list[Person]
 ) -> None:
@@ -175,13 +176,14 @@ def unsigned_card(number: int) -> Card:
 
 
 @pytest.mark.slow
+@pytest.mark.limit("identities")
 async def test_the_limit_holds_at_its_real_size_and_over_a_restart(path: Path, clock: ManualClock) -> None:
     async with Keystore.open(path, clock) as keystore:
-        for number in range(IDENTITY_LIMIT + 2000):
+        for number in range(IDENTITIES_KEPT.value + 2000):
             keystore.learn(unsigned_card(number), direct=False)
             if number % 1000 == 0:
                 clock.advance(1)
                 await keystore.durable()
-        assert len(keystore.list()) == IDENTITY_LIMIT
+        assert len(keystore.list()) == IDENTITIES_KEPT.value
     async with Keystore.open(path, clock) as keystore:
-        assert len(keystore.list()) == IDENTITY_LIMIT
+        assert len(keystore.list()) == IDENTITIES_KEPT.value

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pimd.assembly.log_rate_limit import LINES_A_SECOND, LINES_AT_ONCE
+from pimd.assembly.log_rate_limit import LINES
 from pimd.proto.mesh_secret import derive
 from tests.system.daemon import Daemon
 from tests.system.foreign_link import ForeignLink
@@ -153,11 +153,11 @@ def test_garbage_after_the_handshake_ends_that_link_and_nothing_else(open_node: 
 
 def test_a_stranger_who_comes_and_goes_does_not_make_it_log_without_end(open_node: Daemon) -> None:
     began = time.monotonic()
-    for _ in range(LINES_AT_ONCE + 20):
+    for _ in range(LINES.burst + 20):
         link = ForeignLink(open_node.mesh_port, seed=12)
         link.open()
         link.record()
         link.close()
     assert open_node.call("daemon.info")["name"] == "open"
-    more = 1 + int((time.monotonic() - began) * LINES_A_SECOND)
-    assert open_node.log.read_text().count("linked with") <= LINES_AT_ONCE + more
+    more = 1 + int((time.monotonic() - began) * LINES.value / LINES.period_s)
+    assert open_node.log.read_text().count("linked with") <= LINES.burst + more

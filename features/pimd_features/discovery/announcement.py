@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pimd.contract import declare
 from pimd.ids import NodeId
 
 SERVICE_TYPE = "_pim._tcp.local."
 VERSION = b"2"
-TEXT_LIMIT = 255
-"""Bytes of a TXT record that are looked at; this program's own has about 45."""
+TEXT = declare("text of an announcement on the local network", 255, "bytes", "passed over")
+"""This program's own has about 45."""
 HOUR_MS = 3_600_000
 
 Properties = Mapping[bytes, bytes | None]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from pimd.contract import TCP, DialInfo, DiscoveryConfig, Endpoint, Keystore, Mesh, PeerEntry
+from pimd.contract import TCP, Bites, DialInfo, DiscoveryConfig, Endpoint, Keystore, Mesh, PeerEntry, declare
 from pimd.ids import NodeId
 from pimd_features.discovery.sightings import Sighting
 
@@ -14,8 +14,12 @@ CHOSEN = 2
 that come to see each other must join."""
 LINK_LIMIT = 64
 """With so many links nobody is dialled unasked: the places beyond are for those who dial, and for preferred peers."""
-TRIAL_LIMIT = 32
-"""Addresses dialled at a time that do not answer; beyond, the longest tried gives way to the next."""
+TRIALS = declare(
+    "addresses dialled unasked that do not answer",
+    32,
+    "addresses",
+    "the longest tried gives way to the next after 30 s",
+)
 TRIAL_S = 30.0
 """How long an address is tried before it gives way."""
 
@@ -24,8 +28,15 @@ class AutoDial:
     """Keeps the addresses of nearby nodes linked while they are nearby, and never touches what is configured."""
 
     def __init__(
-        self, mesh: Mesh, keystore: Keystore, config: DiscoveryConfig, own_id: NodeId, now: Callable[[], float]
+        self,
+        mesh: Mesh,
+        keystore: Keystore,
+        config: DiscoveryConfig,
+        own_id: NodeId,
+        now: Callable[[], float],
+        bites: Bites,
     ) -> None:
+        self._bites = bites
         self._mesh = mesh
         self._keystore = keystore
         self._config = config
@@ -81,8 +92,9 @@ class AutoDial:
     def _has_room(self, dials: Mapping[Endpoint, DialInfo]) -> bool:
         """Tell whether one more may be tried, after letting the longest tried one go if need be."""
         trials = [address for address in self._kept if dials[address].state != "up"]
-        if len(trials) < TRIAL_LIMIT:
+        if len(trials) < TRIALS.value:
             return True
+        self._bites.count(TRIALS)
         longest = min(trials, key=self._kept.__getitem__)
         if self._now() - self._kept[longest] < TRIAL_S:
             return False

@@ -14,7 +14,8 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT_LIMIT, Properties
+from pimd.contract import Bites, declare
+from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT, Properties
 from pimd_features.discovery.networks import OwnAddress
 
 LIFETIME_S = 1125
@@ -25,8 +26,13 @@ POINTER = 12
 """The type of the record that names an instance (RFC 1035)."""
 LABEL_LIMIT = 63
 """Bytes of one part of a name (RFC 1035)."""
-POINTER_LIMIT = 20_000
-"""Announcements heard on one session, repetitions included; what the browser keeps of each would only grow."""
+POINTERS = declare(
+    "announcements heard on one session",
+    20_000,
+    "announcements",
+    "the session ends; within an hour nothing is heard for 30 s",
+)
+"""Repetitions included; what the browser keeps of each would only grow."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,10 @@ class MdnsReceiver(Protocol):
 class Session:
     """From the opening of the sockets to their end; OSError or `zeroconf.Error` when they cannot be had."""
 
-    def __init__(self, instance: str, host: str, own: Sequence[OwnAddress], receiver: MdnsReceiver) -> None:
+    def __init__(
+        self, instance: str, host: str, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites
+    ) -> None:
+        self._bites = bites
         self._name = f"{instance}.{SERVICE_TYPE}"
         self._host = f"{host}.local."
         self._own = own
@@ -62,14 +71,14 @@ class Session:
         ipv4 = [str(one.ip) for one in own if one.ip.version == 4]  # noqa: PLR2004
         ipv6 = dict.fromkeys(one.index for one in own if one.ip.version == 6)  # noqa: PLR2004
         self._zeroconf = AsyncZeroconf(interfaces=[*ipv4, *ipv6])
-        self._pointers = _Pointers(receiver, self._zeroconf.zeroconf)
+        self._pointers = _Pointers(receiver, self._zeroconf.zeroconf, bites)
         self._browser: AsyncServiceBrowser | None = None
         self._announced = False
 
     @property
     def is_worn_out(self) -> bool:
         """So much was heard that a new session is due."""
-        return self._pointers.count > POINTER_LIMIT
+        return self._pointers.count > POINTERS.value
 
     async def listen(self) -> None:
         """Begin to hear of others."""
@@ -101,7 +110,7 @@ class Session:
         with suppress(Error):
             info = AsyncServiceInfo(SERVICE_TYPE, instance)
             if info.load_from_cache(self._zeroconf.zeroconf):
-                return _service(info)
+                return self._service(info)
         return None
 
     async def ask(self, instance: str) -> Service | None:
@@ -109,7 +118,7 @@ class Session:
         with suppress(Error):
             info = AsyncServiceInfo(SERVICE_TYPE, instance)
             if await info.async_request(self._zeroconf.zeroconf, ASK_MS):
-                return _service(info)
+                return self._service(info)
         return None
 
     async def close(self, *, goodbye: bool) -> None:
@@ -119,6 +128,12 @@ class Session:
         if not goodbye:
             self._zeroconf.zeroconf.generate_unregister_all_services()
         await self._zeroconf.async_close()
+
+    def _service(self, info: AsyncServiceInfo) -> Service | None:
+        if len(info.text) > TEXT.value:
+            self._bites.count(TEXT)
+            return None
+        return Service(info.port, info.parsed_scoped_addresses(), info.properties) if info.port else None
 
     def _changed(
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
@@ -139,8 +154,9 @@ class _Pointers(RecordUpdateListener):
     its next question, and after that exception never asks again; so it must forget the name first.
     """
 
-    def __init__(self, receiver: MdnsReceiver, zeroconf: Zeroconf) -> None:
+    def __init__(self, receiver: MdnsReceiver, zeroconf: Zeroconf, bites: Bites) -> None:
         self.count = 0
+        self._bites = bites
         self._receiver = receiver
         self._zeroconf = zeroconf
         self._unwritable: list[RecordUpdate] = []
@@ -151,6 +167,8 @@ class _Pointers(RecordUpdateListener):
             record = update.new
             if record.type == POINTER and record.key == SERVICE_TYPE:
                 self.count += 1
+                if self.count == POINTERS.value + 1:
+                    self._bites.count(POINTERS)
                 instance: str = record.alias  # type: ignore[attr-defined] # every record of this type has one
                 if _can_be_asked_for(instance):
                     self._receiver.heard(instance)
@@ -165,9 +183,3 @@ class _Pointers(RecordUpdateListener):
 
 def _can_be_asked_for(instance: str) -> bool:
     return all(len(label.encode()) <= LABEL_LIMIT for label in instance.split("."))
-
-
-def _service(info: AsyncServiceInfo) -> Service | None:
-    if len(info.text) > TEXT_LIMIT or not info.port:
-        return None
-    return Service(info.port, info.parsed_scoped_addresses(), info.properties)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import ifaddr
 
-from pimd.contract import Endpoint
+from pimd.contract import Bites, Endpoint, declare
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-ADDRESS_LIMIT = 16
-"""Addresses looked at of what one node announces."""
+ADDRESSES = declare("addresses of a node on the local network", 16, "addresses", "the others are not looked at")
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,11 @@ def announced_on(own: Sequence[OwnAddress], listen_host: str) -> list[OwnAddress
     return [one for one in own if one.ip == bound]
 
 
-def choose(announced: Iterable[str], port: int, own: Sequence[OwnAddress]) -> DialAddress | None:
+def choose(announced: Sequence[str], port: int, own: Sequence[OwnAddress], bites: Bites) -> DialAddress | None:
     """Pick the address to dial a node at: one nearby that is not our own, IPv4 first; None when there is none to use."""
-    ranked = sorted(_ranked(list(announced)[:ADDRESS_LIMIT], own), key=lambda pair: pair[0])
+    if len(announced) > ADDRESSES.value:
+        bites.count(ADDRESSES)
+    ranked = sorted(_ranked(announced[: ADDRESSES.value], own), key=lambda pair: pair[0])
     if not ranked or not 0 < port < 2**16:
         return None
     (far, _, _), text = ranked[0]

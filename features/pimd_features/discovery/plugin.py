@@ -27,11 +27,11 @@ class DiscoveryPlugin(DaemonPlugin):
         # It warns of what strangers send, and of what it raises besides; the latter is logged here, once.
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
         mesh, own_id = ctx.services[MESH], ctx.identity.node_id
-        self._sightings = Sightings(ctx.clock.now)
+        self._sightings = Sightings(ctx.clock.now, ctx.bites)
         announcements = Announcements(own_id, mesh.discovery_tag, ctx.clock.unix_ms)
         self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
         wanted = ctx.services[CONFIG].discovery()
-        self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], wanted, own_id, ctx.clock.now)
+        self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], wanted, own_id, ctx.clock.now, ctx.bites)
         ctx.spawn("look out", self._tend())
         for number in range(ASKERS):
             ctx.spawn(f"ask {number + 1}", self._browser.ask())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zeroconf import Error
 
-from pimd.contract import Mesh, PluginContext, tcp_endpoint
+from pimd.contract import Mesh, PluginContext, declare, tcp_endpoint
 from pimd_features.discovery.announcement import Announcements
 from pimd_features.discovery.mdns import Service, Session
 from pimd_features.discovery.networks import OwnAddress, announced_on, choose, own_addresses
@@ -21,8 +21,12 @@ SETTLE_S = 10.0
 """How long a node that was known may take to be heard again on a new session."""
 FLOOD_S = 3600.0
 """A session that is worn out sooner was flooded."""
-QUESTION_LIMIT = 256
-"""Instances waiting to be asked; further ones are passed over until they are heard again."""
+QUESTIONS = declare(
+    "instances waiting to be asked for what they did not say",
+    256,
+    "instances",
+    "passed over until they are heard again",
+)
 CLOSE_S = 2.0
 
 
@@ -48,7 +52,7 @@ class ServiceBrowser:
         self._open: _Open | None = None
         self._not_before = 0.0
         self._trouble = ""
-        self._questions: asyncio.Queue[str] = asyncio.Queue(QUESTION_LIMIT)
+        self._questions: asyncio.Queue[str] = asyncio.Queue(QUESTIONS.value)
 
     async def tend(self) -> None:
         """Follow the machine's networks and the hour; to be called again and again."""
@@ -88,7 +92,9 @@ class ServiceBrowser:
         service = self._open.session.look_up(instance) if self._open is not None else None
         if service is not None:
             self._take(instance, service)
-        elif not self._questions.full():
+        elif self._questions.full():
+            self._ctx.bites.count(QUESTIONS)
+        else:
             self._questions.put_nowait(instance)
 
     def heard(self, instance: str) -> None:
@@ -119,7 +125,7 @@ class ServiceBrowser:
         await self._announce()
 
     async def _start(self, own: tuple[OwnAddress, ...], now: float) -> None:
-        self._open = _Open(Session(self._instance, self._host, own, self), own, now)
+        self._open = _Open(Session(self._instance, self._host, own, self, self._ctx.bites), own, now)
         self._sightings.doubt_all()
         await self._open.session.listen()
         self._trouble = ""
@@ -139,7 +145,7 @@ class ServiceBrowser:
     def _take(self, instance: str, service: Service) -> None:
         announced = self._announcements.read(service.properties)
         own = self._open.own if self._open is not None else ()
-        address = choose(service.addresses, service.port, own)
+        address = choose(service.addresses, service.port, own, self._ctx.bites)
         if announced is None or address is None:
             self._sightings.drop(instance)
         else:

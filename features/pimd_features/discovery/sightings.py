@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pimd.contract import Bites, declare
 from pimd.ids import NodeId
 from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.networks import DialAddress
 
-NODE_LIMIT = 1024
-"""Nodes kept; a further one is not taken in before another has gone."""
-INSTANCE_LIMIT = 128
-"""Characters of an instance name; this program's own have 32, and the service type behind them."""
+NODES = declare("nodes found on the local network", 1024, "nodes", "passed over until another has gone")
+INSTANCE = declare("name of an instance on the local network", 128, "characters", "passed over")
+"""This program's own have 32, and the service type behind them."""
 
 
 @dataclass
@@ -36,12 +36,10 @@ class Sighting:
 class Sightings:
     """By instance name, the longest known first."""
 
-    def __init__(self, now: Callable[[], float], limit: int = NODE_LIMIT) -> None:
+    def __init__(self, now: Callable[[], float], bites: Bites) -> None:
         self._now = now
-        self._limit = limit
+        self._bites = bites
         self._known: dict[str, Sighting] = {}
-        self.turned_away = 0
-        """Announcements for which there was no room."""
 
     def all(self) -> list[Sighting]:
         """Every one, the longest known first."""
@@ -58,8 +56,11 @@ class Sightings:
         for other in self.all():
             if (other.announced.node_id, other.address) == (announced.node_id, address):
                 self.drop(other.instance)
-        if len(self._known) >= self._limit or len(instance) > INSTANCE_LIMIT:
-            self.turned_away += 1
+        if len(instance) > INSTANCE.value:
+            self._bites.count(INSTANCE)
+            return
+        if len(self._known) >= NODES.value:
+            self._bites.count(NODES)
             return
         now = self._now()
         self._known[instance] = Sighting(instance, announced, address, now, now)

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pimd.contract import KEYSTORE, EciesError, PluginContext
+from pimd.contract import KEYSTORE, KIB, MIB, EciesError, PluginContext, declare
 from pimd.ids import NodeId
 from pimd_features.messaging.models import MessageRecord, MessagingSettings
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.store import MessageStore
 from pimd_features.messaging.wire import BODY_LIMIT, AckKind, Msg
 
-STRANGER_MESSAGES = 50
-STRANGER_BYTES = 256 * 1024
-STRANGERS_MESSAGES = 1000
-STRANGERS_BYTES = 16 * 1024 * 1024
-"""What people who are no contacts may leave here: each of them, and all together."""
+_REFUSED = "dropped, not acknowledged"
+STRANGER_MESSAGES = declare("messages of one stranger", 50, "messages", _REFUSED)
+STRANGER_BYTES = declare("bytes of messages of one stranger", 256 * KIB, "bytes", _REFUSED)
+STRANGERS_MESSAGES = declare("messages of all strangers", 1000, "messages", _REFUSED)
+STRANGERS_BYTES = declare("bytes of messages of all strangers", 16 * MIB, "bytes", _REFUSED)
+"""A stranger is who is no contact."""
 
 
 class Receiver:
@@ -91,9 +92,13 @@ class Receiver:
     async def _has_room(self, src: NodeId, size: int) -> bool:
         strangers = [c for c in await self._store.conversations() if not self._is_contact(c.peer)]
         own = [c for c in strangers if c.peer == src]
-        return (
-            sum(c.received for c in own) < STRANGER_MESSAGES
-            and sum(c.received_bytes for c in own) + size <= STRANGER_BYTES
-            and sum(c.received for c in strangers) < STRANGERS_MESSAGES
-            and sum(c.received_bytes for c in strangers) + size <= STRANGERS_BYTES
-        )
+        would_hold = {
+            STRANGER_MESSAGES: sum(c.received for c in own) + 1,
+            STRANGER_BYTES: sum(c.received_bytes for c in own) + size,
+            STRANGERS_MESSAGES: sum(c.received for c in strangers) + 1,
+            STRANGERS_BYTES: sum(c.received_bytes for c in strangers) + size,
+        }
+        reached = [limit for limit, held in would_hold.items() if held > limit.value]
+        for limit in reached:
+            self._ctx.bites.count(limit)
+        return not reached

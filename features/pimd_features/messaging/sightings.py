@@ -1,12 +1,14 @@
 """Which sightings of identities are told of: every direct one, and of those that come over other nodes as many as wanted."""
 
-from collections import OrderedDict
-
-from pimd.contract import CONFIG, KEYSTORE, PeerInfoSource, PluginContext, Seen
+from pimd.contract import CONFIG, KEYSTORE, PeerInfoSource, PluginContext, RecentMap, Seen, declare
 from pimd.ids import NodeId
 
-ORIGINS_LIMIT = 20_000
-"""Identities of which it is remembered when they were told of; the one told of longest ago is forgotten first."""
+ORIGINS = declare(
+    "identities remembered as told of",
+    20_000,
+    "identities",
+    "of those that came over others the one told of longest ago is forgotten",
+)
 
 
 class Sightings:
@@ -16,7 +18,7 @@ class Sightings:
         self._clock = ctx.clock
         self._config = ctx.services[CONFIG]
         self._keystore = ctx.services[KEYSTORE]
-        self._told_at: OrderedDict[NodeId, float] = OrderedDict()
+        self._told_at: RecentMap[NodeId, float] = RecentMap(ORIGINS, ctx.bites)
 
     def is_told(self, seen: Seen) -> bool:
         """Tell whether the user is to hear of it; True counts as told."""
@@ -26,10 +28,7 @@ class Sightings:
         last = self._told_at.get(seen.node_id, float("-inf"))
         if not broadcast.watch_incoming or now - last < broadcast.min_peer_interval_s:
             return False
-        self._told_at[seen.node_id] = now
-        self._told_at.move_to_end(seen.node_id)
-        if len(self._told_at) > ORIGINS_LIMIT:
-            self._told_at.popitem(last=False)
+        self._told_at.put(seen.node_id, now)
         return True
 
     def forget(self, node_id: NodeId) -> None:

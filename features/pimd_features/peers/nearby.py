@@ -2,14 +2,26 @@
 
 from collections.abc import Iterator
 
-from pimd.contract import DISCOVERY, KEYSTORE, PUBLISH, DiscoveredNode, Endpoint, NoParams, PluginContext, rpc
+from pimd.contract import (
+    DISCOVERY,
+    KEYSTORE,
+    PUBLISH,
+    DiscoveredNode,
+    Endpoint,
+    NoParams,
+    PluginContext,
+    RecentSet,
+    declare,
+    rpc,
+)
 from pimd.ids import NodeId
 from pimd_features.peers.models import STREAM, Discovered, PeerFound
 
 POLL_S = 1.0
 AGAIN_AFTER_FAULT_S = 60.0
-TOLD_LIMIT = 4096
-"""Newcomers remembered, so that each is told of once; beyond, the first ones told of are forgotten."""
+TOLD = declare(
+    "nodes nearby that were told of", 4096, "nodes", "the one seen longest ago is forgotten, and told of anew"
+)
 
 
 def nearby(ctx: PluginContext) -> Iterator[DiscoveredNode]:
@@ -44,10 +56,9 @@ def _row(ctx: PluginContext, node: DiscoveredNode) -> Discovered:
 class Newcomers:
     """Tells of each node once, for as long as it is remembered."""
 
-    def __init__(self, ctx: PluginContext, limit: int = TOLD_LIMIT) -> None:
+    def __init__(self, ctx: PluginContext) -> None:
         self._ctx = ctx
-        self._limit = limit
-        self._told: dict[NodeId | Endpoint, None] = {}
+        self._told: RecentSet[NodeId | Endpoint] = RecentSet(TOLD, ctx.bites)
 
     async def watch(self) -> None:
         """Ask the providers once a second; there is no event that all of them would have to know."""
@@ -66,9 +77,6 @@ class Newcomers:
         for node in nearby(self._ctx):
             key = node.node_id or node.endpoint
             is_new = key not in self._told and node.endpoint not in self._told
-            self._told.pop(key, None)  # whoever is still there is forgotten last
-            self._told[key] = None
+            self._told.add(key)  # whoever is still there is forgotten last
             if is_new:
                 self._ctx.services[PUBLISH](STREAM, PeerFound(kind="discovered", peer=_row(self._ctx, node)))
-        while len(self._told) > self._limit:
-            del self._told[next(iter(self._told))]

@@ -4,13 +4,12 @@ import asyncio
 import itertools
 from collections import Counter
 
-from pimd.contract import PluginContext, PluginPayload
+from pimd.contract import Bites, PluginContext, PluginPayload, declare_rate
 from pimd.ids import NodeId
 from pimd_features.routes.wire import ASK_KIND, Answer, Ask
 
-ANSWERS_A_SECOND = 1000
-ANSWERS_OF_ONE_SOURCE = 20
-"""Questions answered within a second: in all, and of one node. What is beyond gets no answer."""
+ANSWERS = declare_rate("questions of a trace answered", 1000, "questions", "no answer", burst=1000)
+ANSWERS_OF_SOURCE = declare_rate("questions of a trace answered of one source", 20, "questions", "no answer", burst=20)
 
 
 class Questions:
@@ -57,7 +56,8 @@ def _silent(answered: "asyncio.Future[Answer | None]") -> None:
 class AnswerRate:
     """How many questions are answered within a second."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, bites: Bites) -> None:
+        self._bites = bites
         self._began = now
         self._in_all = 0
         self._of_source: Counter[NodeId] = Counter()
@@ -67,7 +67,11 @@ class AnswerRate:
         if now - self._began >= 1:
             self._began, self._in_all = now, 0
             self._of_source.clear()
-        if self._in_all >= ANSWERS_A_SECOND or self._of_source[src] >= ANSWERS_OF_ONE_SOURCE:
+        if self._of_source[src] >= ANSWERS_OF_SOURCE.value:
+            self._bites.count(ANSWERS_OF_SOURCE)
+            return False
+        if self._in_all >= ANSWERS.value:
+            self._bites.count(ANSWERS)
             return False
         self._in_all += 1
         self._of_source[src] += 1

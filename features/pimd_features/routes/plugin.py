@@ -6,6 +6,7 @@ from pimd.contract import (
     CONFIG,
     KEYSTORE,
     MESH,
+    Budget,
     DaemonPlugin,
     NoParams,
     NotSupported,
@@ -14,6 +15,7 @@ from pimd.contract import (
     PluginContext,
     PluginPayload,
     RouteInfo,
+    declare,
     nearest_gateways,
     rpc,
 )
@@ -35,7 +37,7 @@ from pimd_features.routes.wire import ANSWER_KIND, ASK_KIND, Answer, Ask
 
 TRACE_S = 25.0
 """Of the 30 s that a call may take."""
-TRACES_AT_ONCE = 32
+TRACES = declare("traces at once", 32, "traces", "the call is refused with -32005")
 """Each has one question out."""
 
 
@@ -53,8 +55,8 @@ class RoutesPlugin(DaemonPlugin):
         self._own_id = ctx.identity.node_id
         self._own_name = ctx.services[CONFIG].node_name()
         self._questions = Questions(ctx)
-        self._answers = AnswerRate(ctx.clock.now())
-        self._traces = 0
+        self._answers = AnswerRate(ctx.clock.now(), ctx.bites)
+        self._traces = Budget(TRACES, ctx.bites)
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """Answer a question, or take an answer; what is malformed, late or not asked for is passed over."""
@@ -130,13 +132,12 @@ class RoutesPlugin(DaemonPlugin):
         return route.next_hop if route is not None else None
 
     async def _followed(self, route: RouteInfo, timeout_s: float) -> Path:
-        if self._traces >= TRACES_AT_ONCE:
-            raise Overloaded(f"{TRACES_AT_ONCE} traces run already; wait until one is done")
-        self._traces += 1
+        if not self._traces.take(1):
+            raise Overloaded(f"{TRACES.value} traces run already; wait until one is done")
         try:
             return await self._follow(Path(self._own_id, route), route.destination, timeout_s)
         finally:
-            self._traces -= 1
+            self._traces.give_back(1)
 
     async def _follow(self, path: Path, destination: NodeId, timeout_s: float) -> Path:
         clock = self._ctx.clock

@@ -8,6 +8,7 @@ import pytest
 from pimd.addresses import Endpoint
 from pimd.contract import DialInfo, DiscoveryConfig, PeerEntry
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto.cards import GATEWAY, issue
 from pimd_features.discovery import dialling
 from pimd_features.discovery.announcement import Announced
@@ -32,7 +33,7 @@ class Clock:
 
 
 def auto_dial(one: Running, config: DiscoveryConfig = ALL, now: Callable[[], float] | None = None) -> AutoDial:
-    return AutoDial(one.node, one.keystore, config, one.id, now or Clock())
+    return AutoDial(one.node, one.keystore, config, one.id, now or Clock(), Bites())
 
 
 def sighting(
@@ -250,19 +251,20 @@ async def test_who_hung_up_or_was_hung_up_on_is_left_alone(start_node: StartNode
     assert not bob.node.left_alone(alice.id)
 
 
+@pytest.mark.limit("addresses dialled unasked that do not answer")
 async def test_so_many_that_do_not_answer_are_tried_at_a_time_and_give_way_to_the_next(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     now = Clock()
     auto = auto_dial(alice, now=now)
-    liars = [stranger(number) for number in range(3 * dialling.TRIAL_LIMIT)]
+    liars = [stranger(number) for number in range(3 * dialling.TRIALS.value)]
     review(auto, liars, 2 * len(liars))
-    assert len(dialled(alice)) == dialling.TRIAL_LIMIT
+    assert len(dialled(alice)) == dialling.TRIALS.value
     everybody = [*liars, sighting(bob)]
     turns = 0
     while bob.entry().endpoint not in dialled(alice):
         now.seconds += dialling.TRIAL_S
         auto.review(everybody)
         turns += 1
-        assert len(dialled(alice)) <= dialling.TRIAL_LIMIT
+        assert len(dialled(alice)) <= dialling.TRIALS.value
     assert turns <= len(everybody)  # nobody had a second turn before
     await linked(alice, bob)

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from zeroconf import DNSIncoming  # type: ignore[attr-defined] # it is, though not by name
+from zeroconf.asyncio import AsyncServiceInfo
 
-from pimd_features.discovery.announcement import SERVICE_TYPE
-from pimd_features.discovery.mdns import POINTER, Session
+from pimd.limits import Bites
+from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT
+from pimd_features.discovery.mdns import POINTER, POINTERS, Session
 from pimd_features.discovery.networks import OwnAddress
+from tests.limits import Lower
 
 LOOPBACK = OwnAddress(ipaddress.ip_address("127.0.0.1"), ipaddress.ip_network("127.0.0.0/8"), "lo", 1)
 
@@ -37,7 +40,7 @@ async def heard() -> Heard:
 
 @pytest.fixture
 async def session(heard: Heard) -> AsyncIterator[Session]:
-    made = Session("ab" * 16, "cd" * 16, [LOOPBACK], heard)
+    made = Session("ab" * 16, "cd" * 16, [LOOPBACK], heard, Bites())
     await made.listen()
     yield made
     await made.close(goodbye=False)
@@ -57,3 +60,24 @@ async def test_a_name_that_cannot_be_written_again_is_not_kept(session: Session,
     zeroconf.record_manager.async_updates_from_response(announcing(b"good", b"\xff" * 40, b"fine"))
     kept = [record.alias for record in zeroconf.cache.get_all_by_details(SERVICE_TYPE, POINTER, 1)]  # type: ignore[attr-defined]
     assert sorted(kept) == sorted(heard.instances) == [f"fine.{SERVICE_TYPE}", f"good.{SERVICE_TYPE}"]
+
+
+@pytest.mark.limit("announcements heard on one session")
+async def test_a_session_that_heard_too_much_is_worn_out(session: Session, lower: Lower) -> None:
+    lower(POINTERS, 3)
+    for label in (b"one", b"two", b"three"):
+        session._zeroconf.zeroconf.record_manager.async_updates_from_response(announcing(label))
+        assert not session.is_worn_out
+    session._zeroconf.zeroconf.record_manager.async_updates_from_response(announcing(b"four"))
+    assert session.is_worn_out
+
+
+@pytest.mark.limit("text of an announcement on the local network")
+async def test_an_announcement_that_says_too_much_is_passed_over(session: Session) -> None:
+    def said(size: int) -> AsyncServiceInfo:
+        half = size // 2  # each item has a length in front, a key of one byte, and a `=`
+        properties = {b"a": bytes(half - 3), b"b": bytes(size - half - 3)}
+        return AsyncServiceInfo(SERVICE_TYPE, f"x.{SERVICE_TYPE}", 9100, properties=properties)
+
+    assert session._service(said(TEXT.value)) is not None
+    assert session._service(said(TEXT.value + 1)) is None

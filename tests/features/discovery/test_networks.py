@@ -6,7 +6,8 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from pimd.addresses import Endpoint
-from pimd_features.discovery.networks import ADDRESS_LIMIT, DialAddress, OwnAddress, announced_on, choose, own_addresses
+from pimd.limits import Bites
+from pimd_features.discovery.networks import ADDRESSES, DialAddress, OwnAddress, announced_on, choose, own_addresses
 
 
 def own(text: str, interface: str = "eth0", index: int = 2) -> OwnAddress:
@@ -34,7 +35,7 @@ OWN = [own("192.168.1.5/24"), own("172.17.0.1/16", "docker0", 3), own("fd00::5/6
     ],
 )
 def test_the_address_nearby_is_dialled_ipv4_first(announced: list[str], address: str, nearby: bool) -> None:  # noqa: FBT001
-    assert choose(announced, 9100, OWN) == DialAddress(Endpoint.parse(address), nearby=nearby)
+    assert choose(announced, 9100, OWN, Bites()) == DialAddress(Endpoint.parse(address), nearby=nearby)
 
 
 @pytest.mark.parametrize(
@@ -43,18 +44,21 @@ def test_the_address_nearby_is_dialled_ipv4_first(announced: list[str], address:
     ids=str,
 )
 def test_an_address_that_no_other_machine_can_have_is_not_dialled(announced: list[str]) -> None:
-    assert choose(announced, 9100, OWN) is None
+    assert choose(announced, 9100, OWN, Bites()) is None
 
 
 @pytest.mark.parametrize("port", [0, 65536, -1])
 def test_a_port_that_cannot_be_is_not_dialled(port: int) -> None:
-    assert choose(["192.168.1.7"], port, OWN) is None
+    assert choose(["192.168.1.7"], port, OWN, Bites()) is None
 
 
+@pytest.mark.limit("addresses of a node on the local network")
 def test_only_so_many_addresses_of_one_node_are_looked_at() -> None:
-    far = [f"10.0.0.{number}" for number in range(ADDRESS_LIMIT)]
-    assert choose([*far[1:], "192.168.1.7"], 9100, OWN) == DialAddress(Endpoint.tcp("192.168.1.7", 9100), nearby=True)
-    assert choose([*far, "192.168.1.7"], 9100, OWN) == DialAddress(Endpoint.tcp("10.0.0.0", 9100), nearby=False)
+    far = [f"10.0.0.{number}" for number in range(ADDRESSES.value)]
+    near = DialAddress(Endpoint.tcp("192.168.1.7", 9100), nearby=True)
+    assert choose([*far[1:], "192.168.1.7"], 9100, OWN, Bites()) == near
+    first = DialAddress(Endpoint.tcp("10.0.0.0", 9100), nearby=False)
+    assert choose([*far, "192.168.1.7"], 9100, OWN, Bites()) == first
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Who is there, and how much room they take."""
 
+import pytest
+
 from pimd.addresses import Endpoint
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.networks import DialAddress
-from pimd_features.discovery.sightings import INSTANCE_LIMIT, NODE_LIMIT, Sightings
+from pimd_features.discovery.sightings import INSTANCE, NODES, Sightings
 
 
 class Now:
@@ -27,7 +30,7 @@ def at(number: int) -> DialAddress:
 
 def test_a_node_is_kept_with_its_times_until_it_goes() -> None:
     now = Now()
-    seen = Sightings(now)
+    seen = Sightings(now, Bites())
     seen.take("a", node(1), at(1))
     now.seconds += 5
     seen.heard("a")
@@ -40,7 +43,7 @@ def test_a_node_is_kept_with_its_times_until_it_goes() -> None:
 
 
 def test_a_node_that_moves_keeps_its_place_and_is_anonymous_again() -> None:
-    seen = Sightings(Now())
+    seen = Sightings(Now(), Bites())
     seen.take("a", Announced(None, b"tag"), at(1))
     seen.all()[0].met = NodeId(bytes(16))
     seen.take("a", Announced(None, b"later"), at(1))
@@ -51,7 +54,7 @@ def test_a_node_that_moves_keeps_its_place_and_is_anonymous_again() -> None:
 
 
 def test_a_node_started_anew_replaces_itself_and_nobody_else() -> None:
-    seen = Sightings(Now())
+    seen = Sightings(Now(), Bites())
     seen.take("before", node(1), at(1))
     seen.take("other address", node(1), at(2))
     seen.take("other node", node(2), at(1))
@@ -59,27 +62,28 @@ def test_a_node_started_anew_replaces_itself_and_nobody_else() -> None:
     assert [one.instance for one in seen.all()] == ["other address", "other node", "after"]
 
 
+@pytest.mark.limit("nodes found on the local network")
 def test_there_is_room_for_so_many_and_a_newcomer_pushes_nobody_out() -> None:
-    seen = Sightings(Now())
-    for number in range(NODE_LIMIT + 100):
+    seen = Sightings(Now(), Bites())
+    for number in range(NODES.value + 100):
         seen.take(f"n{number}", node(number), at(number))
-    assert [one.instance for one in seen.all()] == [f"n{number}" for number in range(NODE_LIMIT)]
-    assert seen.turned_away == 100
+    assert [one.instance for one in seen.all()] == [f"n{number}" for number in range(NODES.value)]
     seen.drop("n0")
     seen.take("late", node(5000), at(1))
     assert seen.all()[-1].instance == "late"
 
 
+@pytest.mark.limit("name of an instance on the local network")
 def test_an_overlong_instance_name_is_turned_away() -> None:
-    seen = Sightings(Now())
-    seen.take("x" * (INSTANCE_LIMIT + 1), node(1), at(1))
-    assert (seen.all(), seen.turned_away) == ([], 1)
-    seen.take("x" * INSTANCE_LIMIT, node(1), at(1))
+    seen = Sightings(Now(), Bites())
+    seen.take("x" * (INSTANCE.value + 1), node(1), at(1))
+    assert seen.all() == []
+    seen.take("x" * INSTANCE.value, node(1), at(1))
     assert len(seen.all()) == 1
 
 
 def test_who_is_not_heard_again_after_a_new_beginning_goes() -> None:
-    seen = Sightings(Now())
+    seen = Sightings(Now(), Bites())
     for name, number in (("heard", 1), ("taken", 2), ("silent", 3)):
         seen.take(name, node(number), at(number))
     seen.doubt_all()

@@ -16,6 +16,7 @@ from pimd_features.messaging.models import (
 )
 from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, Msg
 from tests.features.messaging.conftest import MakeParty, Party, settle
+from tests.limits import Lower
 
 
 async def pair(party: MakeParty, **settings: Any) -> tuple[Party, Party]:
@@ -251,6 +252,7 @@ async def flood(bob: Party, src: Party, count: int, body: str, start: int = 0) -
     return len(bob.air.waiting)
 
 
+@pytest.mark.limit("messages of one stranger")
 async def test_a_stranger_leaves_so_many_messages_and_no_more(party: MakeParty) -> None:
     alice, bob = await pair(party)
     assert await flood(bob, alice, 60, "x") == 50
@@ -260,6 +262,7 @@ async def test_a_stranger_leaves_so_many_messages_and_no_more(party: MakeParty) 
     assert await flood(bob, alice, 10, "x", start=50) >= 10
 
 
+@pytest.mark.limit("bytes of messages of one stranger")
 async def test_a_stranger_leaves_so_many_bytes_and_no_more(party: MakeParty) -> None:
     alice, bob = await pair(party)
     assert await flood(bob, alice, 40, "x" * 8192) == 32
@@ -273,15 +276,16 @@ async def test_a_strangers_message_does_not_cost_a_look_through_all_identities(
     assert await flood(bob, alice, 3, "x") == 3
 
 
-async def test_all_strangers_together_are_limited(party: MakeParty, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "STRANGERS_MESSAGES", 70)
+@pytest.mark.limit("messages of all strangers", "bytes of messages of all strangers")
+async def test_all_strangers_together_are_limited(party: MakeParty, lower: Lower) -> None:
+    lower(receiving.STRANGERS_MESSAGES, 70)
     alice, bob = await pair(party)
     eve = await party("eve")
     connect(bob, eve)
     assert await flood(bob, alice, 60, "x") == 50
     assert await flood(bob, eve, 60, "x") == 20
-    monkeypatch.setattr(receiving, "STRANGERS_MESSAGES", 10_000)
-    monkeypatch.setattr(receiving, "STRANGERS_BYTES", 100)
+    lower(receiving.STRANGERS_MESSAGES, 10_000)
+    lower(receiving.STRANGERS_BYTES, 100)
     assert await flood(bob, eve, 60, "x" * 8, start=60) == 3
 
 

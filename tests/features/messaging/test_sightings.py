@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from pimd.contract import BroadcastConfig, PeerInfoSource, RouteFound, Seen
-from pimd.events import SUBSCRIBER_QUEUE_LIMIT, Topic
+from pimd.events import SUBSCRIBER_QUEUE, Topic
 from pimd.ids import NodeId
 from pimd.proto.cards import issue, parse
 from pimd.proto.identity import Identity
 from pimd_features.messaging import sightings
 from pimd_features.messaging.models import MarkReadParams
 from tests.features.messaging.conftest import MakeParty, Party, settle
+from tests.limits import Lower
 
 FAR = Identity.from_seed(b"far".ljust(32, b"\0"))
 
@@ -76,8 +77,9 @@ async def test_who_was_told_as_gone_is_told_when_it_comes_back(party: MakeParty)
     assert await meet(alice, 2) == [("card 2", "routed", True)]
 
 
-async def test_only_so_many_origins_are_remembered(party: MakeParty, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sightings, "ORIGINS_LIMIT", 3)
+@pytest.mark.limit("identities remembered as told of")
+async def test_only_so_many_origins_are_remembered(party: MakeParty, lower: Lower) -> None:
+    lower(sightings.ORIGINS, 3)
     alice = await party("alice")
     crowd = [Identity.from_seed(bytes([n]) * 32) for n in range(1, 6)]
     for who in crowd:
@@ -160,7 +162,7 @@ async def test_when_sightings_were_missed_what_waits_is_tried(party: MakeParty) 
     await alice.keystore.durable()
     await settle(alice.air)
     assert await bob.messages(alice) == []
-    for number in range(SUBSCRIBER_QUEUE_LIMIT + 1):
+    for number in range(SUBSCRIBER_QUEUE.value + 1):
         heard.publish(Seen(NodeId(number.to_bytes(16)), bytes(32), "", PeerInfoSource.ROUTED))
     await settle(alice.air)
     assert [message.body for message in await bob.messages(alice)] == ["waits for a card"]

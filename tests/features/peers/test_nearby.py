@@ -18,6 +18,7 @@ from pimd.store.config_file import ConfigFile
 from pimd_features.peers import FEATURE, nearby
 from pimd_features.peers.nearby import Newcomers
 from tests.assembly.conftest import Assemble, Assembled, until
+from tests.limits import Lower
 from tests.system.daemon import PROJECT
 
 CONTRACT = json.loads((PROJECT / "tests" / "vectors" / "rpc_contract.json").read_text())
@@ -131,11 +132,13 @@ async def test_each_newcomer_is_told_of_once(
     assert told(events) == []
 
 
+@pytest.mark.limit("nodes nearby that were told of")
 async def test_only_so_many_newcomers_are_remembered_and_those_who_are_there_the_longest(
-    assemble: Assemble, config: ConfigFile, found: list[DiscoveredNode]
+    assemble: Assemble, config: ConfigFile, found: list[DiscoveredNode], lower: Lower
 ) -> None:
+    lower(nearby.TOLD, 3)
     _, newcomers, events = await started(assemble, config)
-    few = Newcomers(newcomers._ctx, limit=3)
+    few = Newcomers(newcomers._ctx)
     for number in range(5):
         found[:] = [node(BOB.node_id), node(NodeId(number.to_bytes(16)), f"10.0.1.{number}:1")]
         few.tell()

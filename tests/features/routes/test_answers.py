@@ -4,7 +4,7 @@ import pytest
 
 from pimd.contract import Membership, NoParams, NotSupported
 from pimd.proto.cards import GATEWAY, RELAYS
-from pimd_features.routes.asking import ANSWERS_A_SECOND, ANSWERS_OF_ONE_SOURCE
+from pimd_features.routes.asking import ANSWERS, ANSWERS_OF_SOURCE
 from pimd_features.routes.models import KnownGateway, MeshStatus, SplitParams
 from pimd_features.routes.wire import ASK_KIND, Answer
 from tests.features.routes.conftest import World, node
@@ -26,18 +26,20 @@ async def test_a_malformed_question_gets_no_answer(world: World, length: int) ->
     assert world.sent.empty()
 
 
+@pytest.mark.limit("questions of a trace answered of one source")
 async def test_one_source_gets_so_many_answers_a_second_and_costs_others_nothing(world: World) -> None:
-    answers = [await world.ask(A, C) for _ in range(ANSWERS_OF_ONE_SOURCE + 3)]
-    assert [answer is not None for answer in answers] == [True] * ANSWERS_OF_ONE_SOURCE + [False] * 3
+    answers = [await world.ask(A, C) for _ in range(ANSWERS_OF_SOURCE.value + 3)]
+    assert [answer is not None for answer in answers] == [True] * ANSWERS_OF_SOURCE.value + [False] * 3
     assert await world.ask(B, C) is not None
     world.clock.advance(1)
     assert await world.ask(A, C) is not None
 
 
+@pytest.mark.limit("questions of a trace answered")
 async def test_all_sources_together_get_so_many_answers_a_second_and_no_more_are_counted(world: World) -> None:
-    answered = [await world.ask(node(number), C) is not None for number in range(ANSWERS_A_SECOND + 50)]
-    assert answered == [True] * ANSWERS_A_SECOND + [False] * 50
-    assert len(world.plugin._answers._of_source) == ANSWERS_A_SECOND
+    answered = [await world.ask(node(number), C) is not None for number in range(ANSWERS.value + 50)]
+    assert answered == [True] * ANSWERS.value + [False] * 50
+    assert len(world.plugin._answers._of_source) == ANSWERS.value
     world.clock.advance(1)
     assert await world.ask(A, C) is not None
     assert len(world.plugin._answers._of_source) == 1

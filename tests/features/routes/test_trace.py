@@ -7,7 +7,7 @@ import pytest
 
 from pimd.contract import Overloaded, PeerNotFound
 from pimd_features.routes.models import ANSWER_S, TraceParams
-from pimd_features.routes.plugin import TRACE_S, TRACES_AT_ONCE
+from pimd_features.routes.plugin import TRACE_S, TRACES
 from pimd_features.routes.wire import ANSWER_KIND, Answer
 from tests.features.routes.conftest import World, node
 
@@ -112,7 +112,7 @@ async def test_questions_that_are_over_are_not_kept(world: World) -> None:
         trace.cancel()
         await asyncio.wait([trace])
     assert not world.plugin._questions._waiting
-    assert world.plugin._traces == 0
+    assert world.plugin._traces.held == 0
 
 
 async def test_the_questions_of_a_new_start_have_numbers_of_their_own(world: World) -> None:
@@ -154,10 +154,11 @@ async def test_a_node_that_tells_of_ever_more_hops_holds_a_trace_for_so_long_and
     assert "a trace ends after 25 s" in found.note
 
 
+@pytest.mark.limit("traces at once")
 async def test_so_many_traces_run_at_once_and_no_more(world: World) -> None:
     world.mesh.lead(B, A, 2)
     with ExitStack() as stack:
-        for _ in range(TRACES_AT_ONCE):
+        for _ in range(TRACES.value):
             stack.enter_context(world.tracing(B))
             await world.asked(A, B)
         with pytest.raises(Overloaded, match="32 traces"):

@@ -1,0 +1,200 @@
+"""What others can make a daemon hold or do, each thing with its limit: declared once by name, counted where it is reached."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+class Limit:
+    """A named number; only tests ever set `value` anew."""
+
+    __slots__ = ("effect", "name", "unit", "value")
+
+    def __init__(self, name: str, value: int, unit: str, effect: str) -> None:
+        self.name = name
+        self.value = value
+        self.unit = unit
+        """Of the value, in the plural: `links`, `bytes`."""
+        self.effect = effect
+        """What happens beyond it."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {self}>"
+
+    def __str__(self) -> str:
+        if self.unit == "bytes" and self.value and not self.value % KIB:
+            return f"{self.value // KIB} KiB" if self.value % MIB else f"{self.value // MIB} MiB"
+        return f"{_grouped(self.value)} {self.unit}"
+
+
+class Rate(Limit):
+    """So many in `period_s`, and `burst` at once after a quiet time."""
+
+    __slots__ = ("burst", "period_s")
+
+    def __init__(self, name: str, value: int, unit: str, effect: str, burst: int, period_s: int) -> None:
+        super().__init__(name, value, unit, effect)
+        self.burst = burst
+        self.period_s = period_s
+
+    def __str__(self) -> str:
+        every = {1: "a second", 60: "a minute"}[self.period_s]
+        return f"{_grouped(self.value)} {self.unit} {every}, {_grouped(self.burst)} at once"
+
+
+_declared: dict[str, Limit] = {}
+
+
+def declare(name: str, value: int, unit: str, effect: str) -> Limit:
+    """Register a limit; ValueError when the name is taken."""
+    return _register(Limit(name, value, unit, effect))
+
+
+def declare_rate(name: str, value: int, unit: str, effect: str, *, burst: int, period_s: int = 1) -> Rate:
+    """Register a rate; ValueError when the name is taken."""
+    return _register(Rate(name, value, unit, effect, burst, period_s))
+
+
+L = TypeVar("L", bound=Limit)
+
+
+def _register(limit: L) -> L:
+    if limit.name in _declared:
+        raise ValueError(f"there is a limit named {limit.name!r} already")
+    _declared[limit.name] = limit
+    return limit
+
+
+def all_limits() -> Sequence[Limit]:
+    """Those of all modules imported so far, in order of declaration."""
+    return tuple(_declared.values())
+
+
+class Bites:
+    """How often each limit was reached, of one daemon."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Limit, int] = {}
+
+    def count(self, limit: Limit) -> None:
+        """Something was dropped, refused, forgotten or put off because of this limit."""
+        self._counts[limit] = self._counts.get(limit, 0) + 1
+
+    def __getitem__(self, limit: Limit) -> int:
+        return self._counts.get(limit, 0)
+
+    def snapshot(self) -> dict[str, int]:
+        """Return `limit_<name>` of every limit that was ever reached."""
+        return {
+            f"limit_{limit.name.lower().replace(' ', '_').replace('-', '_')}": count
+            for limit, count in self._counts.items()
+        }
+
+
+class RecentMap(OrderedDict[K, V]):
+    """Entries that are put with `put` alone; beyond the limit the one put or used longest ago goes."""
+
+    def __init__(self, limit: Limit, bites: Bites) -> None:
+        super().__init__()
+        self._limit = limit
+        self._bites = bites
+
+    def put(self, key: K, value: V) -> tuple[K, V] | None:
+        """Set as the newest; return what had to go."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) <= self._limit.value:
+            return None
+        self._bites.count(self._limit)
+        return self.popitem(last=False)
+
+    def use(self, key: K) -> V | None:
+        """Return the value and make it the newest."""
+        if key in self:
+            self.move_to_end(key)
+        return self.get(key)
+
+
+class RecentSet(RecentMap[K, None]):
+    """Keys alone."""
+
+    def add(self, key: K) -> None:
+        """Remember as the newest."""
+        self.put(key, None)
+
+    def discard(self, key: K) -> None:
+        """Forget; an absent one is ignored."""
+        self.pop(key, None)
+
+
+class TokenBucket:
+    """Allows what its rate does."""
+
+    __slots__ = ("_at", "_bites", "_burst", "_per_s", "_rate", "_tokens")
+
+    def __init__(self, rate: Rate, now: float, bites: Bites) -> None:
+        self._rate = rate
+        self._bites = bites
+        self._per_s = rate.value / rate.period_s
+        self._burst = rate.burst
+        self._tokens = float(rate.burst)
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Take one token if there is one."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
+        self._at = now
+        if self._tokens < 1:
+            self._bites.count(self._rate)
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Budget:
+    """Units of one limit, bytes or places, that are taken and given back."""
+
+    __slots__ = ("_bites", "_limit", "held")
+
+    def __init__(self, limit: Limit, bites: Bites) -> None:
+        self.held = 0
+        self._limit = limit
+        self._bites = bites
+
+    def take(self, size: int, *, leaving: int = 0) -> bool:
+        """Take so much if `leaving` is left of the limit; False with nothing taken otherwise."""
+        if self.held + size > self._limit.value - leaving:
+            self._bites.count(self._limit)
+            return False
+        self.held += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """That much is free again."""
+        self.held -= size
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ") if number >= 10_000 else str(number)  # noqa: PLR2004 - as in prose
+
+
+__all__ = [
+    "KIB",
+    "MIB",
+    "Bites",
+    "Budget",
+    "Limit",
+    "Rate",
+    "RecentMap",
+    "RecentSet",
+    "TokenBucket",
+    "all_limits",
+    "declare",
+    "declare_rate",
+]
