@@ -308,6 +308,7 @@ class Assembly:
             name,
             plugin,
             core.clock,
+            core.node.counts,
             on_quarantine=lambda reason: self._trouble(name, "quarantined", reason),
             on_crash=lambda reason: self._trouble(name, "failed", reason),
         )

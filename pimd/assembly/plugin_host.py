@@ -10,6 +10,7 @@ from pimd.assembly.tasks import Outcome, PluginTasks
 from pimd.clock import Clock
 from pimd.contract import DaemonPlugin, PluginContext
 from pimd.ids import NodeId
+from pimd.mesh.counters import Counters
 from pimd.mesh.payloads import PayloadQueue
 
 log = logging.getLogger("pimd.features")
@@ -31,6 +32,7 @@ class PluginHost:
         name: str,
         plugin: DaemonPlugin,
         clock: Clock,
+        counts: Counters,
         *,
         on_quarantine: Callable[[str], None],
         on_crash: Callable[[str], None],
@@ -40,9 +42,8 @@ class PluginHost:
         self.quarantined = False
         self.failures = 0
         """Since the start, in all."""
-        self.dropped = 0
-        """Payloads that came while quarantined."""
         self._clock = clock
+        self._counts = counts
         self._on_quarantine = on_quarantine
         self._on_crash = on_crash
         self._tasks = PluginTasks(name)
@@ -66,8 +67,9 @@ class PluginHost:
 
     def guard(self, what: str, call: Callable[[], None]) -> None:
         """Call a plain function of the plugin within this turn; what it raises is logged and counted."""
+        if self.quarantined:
+            self._counts.count("dropped_quarantined")
         if self.quarantined or self._stopping:
-            self.dropped += 1
             return
         try:
             call()
@@ -93,7 +95,7 @@ class PluginHost:
         while True:
             delivery = await queue.get()
             if self.quarantined:
-                self.dropped += 1
+                self._counts.count("dropped_quarantined")
                 continue
             work = self.plugin.handle_payload(delivery.src, delivery.kind, delivery.body)
             self._judge("handle_payload", await self._tasks.run("handle_payload", work, PAYLOAD_S), PAYLOAD_S)

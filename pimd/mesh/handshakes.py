@@ -12,6 +12,7 @@ from pimd.clock import Clock
 from pimd.contract import DialError, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.counters import Counters
+from pimd.mesh.link_totals import LinkTotals
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
 from pimd.net.half_open import HalfOpen
@@ -74,6 +75,7 @@ class Handshakes:
         self._listen_port: int | None = None
         self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict, node.counts.bites)
         self._links: dict[LinkDriver, PeerLink] = {}
+        self._gone = LinkTotals()
 
     async def listen(self, endpoint: Endpoint) -> Listener:
         """Bind and accept; a port is told in the proofs of links that are opened over TCP from now on."""
@@ -111,6 +113,10 @@ class Handshakes:
         for driver, link in list(self._links.items()):
             if not link.is_up:
                 driver.abort()
+
+    def totals(self) -> LinkTotals:
+        """Of every connection, also one that never became a link."""
+        return sum((LinkTotals.of(driver.link) for driver in self._links), self._gone)
 
     # --- net.LinkOwner
 
@@ -167,6 +173,7 @@ class Handshakes:
         """Forget the connection."""
         self._half_open.discard(driver)
         link = self._links.pop(driver)
+        self._gone += LinkTotals.of(driver.link)
         if not self._end(link, detail) and not link.was_up:
             self._node.counts.count("handshakes_failed")
             level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG

@@ -1,15 +1,21 @@
-"""What all links of a node carried and dropped together, those that are gone included."""
+"""What all connections of a node carried and dropped together, those that are gone included."""
 
 from dataclasses import dataclass, fields
 from typing import Self
 
+from pimd.mesh.counters import CounterName
 from pimd.proto.link import Link
 
 
 @dataclass(frozen=True)
 class LinkTotals:
-    """Sums over links, frames unless said otherwise."""
+    """Sums over connections, frames unless said otherwise."""
 
+    bytes_in: int = 0
+    """From the stream, handshake and framing included."""
+    bytes_out: int = 0
+    unknown_frames: int = 0
+    """Of kinds that this version does not know."""
     dropped_cards: int = 0
     dropped_messages: int = 0
     dropped_datagrams: int = 0
@@ -25,6 +31,9 @@ class LinkTotals:
         """What one link says."""
         messages, datagrams, streams = link.counts
         return cls(
+            link.bytes_in,
+            link.bytes_out,
+            link.unknown_frames,
             link.dropped_cards,
             messages.dropped,
             datagrams.dropped,
@@ -36,9 +45,12 @@ class LinkTotals:
     def __add__(self, other: "LinkTotals") -> Self:
         return type(self)(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> dict[CounterName, int]:
         """By the names under which a node counts them."""
         return {
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "unknown_frames": self.unknown_frames,
             "dropped_congestion": self.dropped_cards
             + self.dropped_messages
             + self.dropped_datagrams

@@ -5,6 +5,7 @@ import hmac
 import logging
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +37,6 @@ from pimd.mesh.datagrams import DatagramTraffic
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
 from pimd.mesh.handshakes import Handshakes
-from pimd.mesh.link_totals import LinkTotals
 from pimd.mesh.links import LinkTable
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
@@ -162,7 +162,6 @@ class Node:
         self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
         self._dialler = Dialler(self._dial, self._linked_since, clock, random.random, self.counts.bites)
         self._listeners: list[Listener] = []
-        self._links_gone = LinkTotals()
         self._stopping = False
 
     # --- life
@@ -265,9 +264,10 @@ class Node:
 
     def counters(self) -> Mapping[str, int]:
         """Every counter that ever moved."""
-        totals = sum((LinkTotals.of(link.driver.link) for link in self._links.all()), self._links_gone)
-        found = {**totals.counters(), "dropped_routes": self._routing.dropped}
-        return {**self.counts.snapshot(), **self._keystore.counters, **{k: v for k, v in found.items() if v}}
+        total = Counter({**self.counts.snapshot(), **self._keystore.counters})
+        total.update(self._handshakes.totals().counters())
+        total["dropped_routes"] = self._routing.dropped
+        return +total
 
     def subscribe(self) -> Subscription[MeshEvent]:
         """Receive changes of links and routes."""
@@ -381,7 +381,6 @@ class Node:
             return
         self._congestion.links_changed()
         self.counts.count("links_closed")
-        self._links_gone += LinkTotals.of(link.driver.link)
         if self._stopping:
             return  # nobody is left to be told of other ways
         self._routing.link_down(link, self._clock.now())

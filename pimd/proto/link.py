@@ -59,8 +59,8 @@ class Link:
         self.peer: LinkPeer | None = None
         self.rtt_s: float | None = None
         self.last_heard = now
-        self.records_in = 0
-        self.records_out = 0
+        self.records_in = self.records_out = 0
+        self.bytes_in = self.bytes_out = 0
         self.unknown_frames = 0
         self.bites = bites or Bites()
         """Of the limits that are reached on this link, and on all others of its owner."""
@@ -145,12 +145,14 @@ class Link:
             while len(self._out) < limit and (plaintext := self._send_queue.pop(now)) is not None:
                 self._write_record(self._writer, plaintext, now)
         data, self._out = self._out, bytearray()
+        self.bytes_out += len(data)
         return data
 
     # --- what the stream brings
 
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> None:
         """Take bytes in any slices; the records of a link that is up are opened by `next_event`."""
+        self.bytes_in += len(data)
         if not self._reads_on:
             return
         self._buffer += data
