@@ -82,9 +82,10 @@ class Bites:
     def __init__(self) -> None:
         self._counts: dict[Limit, int] = {}
 
-    def count(self, limit: Limit) -> None:
-        """Something was dropped, refused, forgotten or put off because of this limit."""
-        self._counts[limit] = self._counts.get(limit, 0) + 1
+    def count(self, limit: Limit, by: int = 1) -> None:
+        """So many things were dropped, refused, forgotten or put off because of this limit."""
+        if by:
+            self._counts[limit] = self._counts.get(limit, 0) + by
 
     def __getitem__(self, limit: Limit) -> int:
         return self._counts.get(limit, 0)

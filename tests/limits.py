@@ -22,9 +22,10 @@ def watched() -> Iterator[Counter[str]]:
     reached: Counter[str] = Counter()
     count = Bites.count
 
-    def counting(bites: Bites, limit: Limit) -> None:
-        reached[limit.name] += 1
-        count(bites, limit)
+    def counting(bites: Bites, limit: Limit, by: int = 1) -> None:
+        if by:
+            reached[limit.name] += by
+        count(bites, limit, by)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bites, "count", counting)

@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, declare
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.traffic import TrafficClass
 
-NOTICES_LIMIT = 4096
-"""Destinations that notices are owed for; beyond, the longest owed one is given at once, and may find no room again."""
+NOTICES = declare(
+    "destinations owed a notice of room",
+    4096,
+    "destinations",
+    "the one owed longest is given at once, and whoever waits for it may find no room again",
+)
 
 Notice = Callable[[NodeId], None]
 
@@ -16,7 +21,8 @@ Notice = Callable[[NodeId], None]
 class Congestion:
     """Notices by destination and class; each is given once."""
 
-    def __init__(self, next_hop: Callable[[NodeId], PeerLink | None]) -> None:
+    def __init__(self, next_hop: Callable[[NodeId], PeerLink | None], bites: Bites) -> None:
+        self._bites = bites
         self.next_hop = next_hop
         self._owed: dict[tuple[TrafficClass, NodeId], dict[Notice, None]] = {}
 
@@ -37,7 +43,8 @@ class Congestion:
     def owe(self, dst: NodeId, traffic_class: TrafficClass, notice: Notice) -> None:
         """Give `notice` when the queue towards `dst` has drained, its keys are here, or its route changes."""
         self._owed.setdefault((traffic_class, dst), {})[notice] = None
-        if len(self._owed) > NOTICES_LIMIT:
+        if len(self._owed) > NOTICES.value:
+            self._bites.count(NOTICES)
             first_class, first = next(iter(self._owed))
             self.give(first, (first_class,))
 

@@ -1,7 +1,6 @@
 """Datagrams of this node's plugins: sealed with the keys of the pair, cut in two where one record is too small."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from pimd.clock import Clock
 from pimd.contract.control import Sent
 from pimd.contract.datagrams import DATAGRAM_MTU, DatagramReceiver
 from pimd.ids import NodeId
-from pimd.limits import TokenBucket, declare_rate
+from pimd.limits import RecentMap, TokenBucket, declare, declare_rate
 from pimd.mesh.congestion import Congestion, Notice
 from pimd.mesh.counters import Counters
 from pimd.mesh.peer_link import PeerLink
@@ -27,9 +26,13 @@ EXCHANGE_KIND = "mesh.keys"
 CHANNEL_SIZE = 4
 PIECE = 65_478 - OVERHEAD - CHANNEL_SIZE
 """Bytes of a packet that one record carries."""
-REASSEMBLY_S = 1.0
-REASSEMBLY_SOURCES = 64
-"""Sources of which one half of a packet is kept, one packet each; of more the one that waits longest is dropped."""
+HALVES = declare(
+    "sources of which one half of a datagram is kept",
+    64,
+    "sources",
+    "the half that waits longest is dropped; of one source the newest is kept",
+)
+HALF_AGE = declare("time that one half of a datagram waits for the other", 1, "s", "dropped")
 EXCHANGES = declare_rate(
     "exchanges of keys with strangers",
     20,
@@ -76,7 +79,7 @@ class DatagramTraffic:
         self._next_hop = congestion.next_hop
         self._send_payload = send_payload
         self._receivers: dict[bytes, DatagramReceiver] = {}
-        self._halves: OrderedDict[NodeId, _Half] = OrderedDict()
+        self._halves: RecentMap[NodeId, _Half] = RecentMap(HALVES, counts.bites)
         self._is_preferred_peer = is_preferred_peer
         self._exchanges = {preferred: TokenBucket(EXCHANGES, clock.now(), counts.bites) for preferred in (True, False)}
         self._sweep_is_set = False
@@ -189,22 +192,23 @@ class DatagramTraffic:
     def _join(self, src: NodeId, counter: int, plaintext: bytes, now: float, *, is_last: bool) -> None:
         """Keep one half, or hand over the packet whose other half is here; the last counts one more than the first."""
         half = _Half(counter - is_last, is_last, plaintext[CHANNEL_SIZE:], now)
+        self._drop_if_old(src, now)
         held = self._halves.pop(src, None)
-        if (
-            held is not None
-            and held.counter == half.counter
-            and held.is_last != is_last
-            and now - held.came <= REASSEMBLY_S
-        ):
+        if held is not None and held.counter == half.counter and held.is_last != is_last:
             first, last = (held, half) if is_last else (half, held)
             self._deliver(src, plaintext[:CHANNEL_SIZE], first.piece + last.piece)
             return
         if held is not None:
             self._counts.count("dropped_fragments")
-        self._halves[src] = half
-        if len(self._halves) > REASSEMBLY_SOURCES:
-            self._halves.popitem(last=False)
+        if self._halves.put(src, half) is not None:
             self._counts.count("dropped_fragments")
+
+    def _drop_if_old(self, src: NodeId, now: float) -> None:
+        half = self._halves.get(src)
+        if half is not None and now - half.came > HALF_AGE.value:
+            del self._halves[src]
+            self._counts.count("dropped_fragments")
+            self._counts.bites.count(HALF_AGE)
 
     def _offer(self, dst: NodeId, now: float) -> Sent:
         known = self._keystore.identity(dst)
@@ -246,7 +250,7 @@ class DatagramTraffic:
         self._sweep_is_set = False
         now = self._clock.now()
         self._exchange.sweep(now)
-        for src in [src for src, half in self._halves.items() if now - half.came > REASSEMBLY_S]:
-            del self._halves[src]
+        for src in list(self._halves):
+            self._drop_if_old(src, now)
         if len(self._exchange):
             self._set_sweep()

@@ -71,7 +71,7 @@ class Handshakes:
         self._link_config = link_config
         self._network = network
         self._clock = clock
-        self._turns = Turns(clock.now)
+        self._turns = Turns(clock.now, node.counts.bites)
         self._listen_port: int | None = None
         self._half_open: HalfOpen[LinkDriver] = HalfOpen(self._evict, node.counts.bites)
         self._links: dict[LinkDriver, PeerLink] = {}

@@ -138,7 +138,7 @@ class Node:
             changed=self._routes_changed,
             own_card_wanted=self._broadcast.want_above,
         )
-        self._congestion = Congestion(self._next_hop)
+        self._congestion = Congestion(self._next_hop, self.counts.bites)
         self._frames = RoutedFrames(
             identity.node_id,
             keystore,
@@ -149,7 +149,7 @@ class Node:
             relays=config.relays,
         )
         self.datagrams = DatagramTraffic(
-            KeyExchange(identity, config.link.cipher, os.urandom),
+            KeyExchange(identity, config.link.cipher, os.urandom, self.counts.bites),
             keystore,
             clock,
             self.counts,

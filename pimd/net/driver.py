@@ -20,8 +20,10 @@ from pimd.proto.traffic import TrafficClass
 
 log = logging.getLogger("pimd.net")
 
-READ_AT_ONCE = 128 * 1024
-"""Bytes taken from one socket in one go; `Turns` shares the time that taking them apart costs."""
+READ_AT_ONCE = declare(
+    "bytes read of one socket at once", 128 * KIB, "bytes", "the others that have something have their turn first"
+)
+"""`Turns` shares the time that taking them apart costs."""
 EVENTS_AT_ONCE = 8
 """Events of a link between two looks at the clock."""
 UNREAD = declare(
@@ -36,7 +38,7 @@ WRITE_BUFFER = 64 * 1024
 """Encrypted bytes handed to the transport ahead of the socket; what waits beyond stays unencrypted in the link."""
 
 
-_INCOMING = memoryview(bytearray(READ_AT_ONCE))
+_INCOMING = memoryview(bytearray(READ_AT_ONCE.value))
 """Where the event loop puts what it reads of any link: only one reads at a time."""
 
 
@@ -125,10 +127,12 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Let the event loop read no more than this in one go; the bytes are copied before anybody else reads."""
         del sizehint
-        return _INCOMING
+        return _INCOMING[: READ_AT_ONCE.value]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what it read."""
+        if nbytes >= READ_AT_ONCE.value:
+            self.link.bites.count(READ_AT_ONCE)
         self.data_received(_INCOMING[:nbytes])
 
     def data_received(self, data: bytes | memoryview) -> None:
@@ -283,7 +287,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             if isinstance(event, FrameReceived):
                 self.deliver(event.frame)
                 count += 1
-                if count % EVENTS_AT_ONCE == 0 and self._turns.is_over:
+                if count % EVENTS_AT_ONCE == 0 and self._turns.is_over():
                     self._wait()
                     return
             elif isinstance(event, Closed):

@@ -5,24 +5,34 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-BUDGET_S = 0.001
-"""Time that taking apart what links brought may cost in one turn of the event loop, over all links."""
-SLICE_S = 0.0005
-"""Of that for one link, before the others that wait have their turn."""
+from pimd.limits import Bites, declare
+
+BUDGET = declare(
+    "time for what all links bring in one turn of the event loop",
+    1000,
+    "microseconds",
+    "the links that are left wait for a later turn, and are not read until then",
+)
+SLICE = declare(
+    "time for what one link brings at once", 500, "microseconds", "the others that wait have their turn first"
+)
 
 
 class Worker(Protocol):
     """A link that has bytes to take apart."""
 
     def work(self) -> None:
-        """Go on until nothing is left or `Turns.is_over`; then ask for another turn."""
+        """Go on until nothing is left or `Turns.is_over()`; then ask for another turn."""
 
 
 class Turns:
     """Hands out slices of the budget, to those that wait longest first."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], bites: Bites) -> None:
         self._now = now
+        self._bites = bites
+        self._budget_s = BUDGET.value / 1_000_000
+        self._slice_s = SLICE.value / 1_000_000
         self._waiting: deque[Worker] = deque()
         self._turn_ends = float("-inf")
         self._slice_ends = float("-inf")
@@ -34,8 +44,9 @@ class Turns:
             self._start_turn()
         now = self._now()
         if self._waiting or now >= self._turn_ends:
+            self._bites.count(BUDGET)
             return False
-        self._slice_ends = now + SLICE_S
+        self._slice_ends = now + self._slice_s
         return True
 
     def wait(self, worker: Worker) -> None:
@@ -44,14 +55,16 @@ class Turns:
         if not self._scheduled:
             self._start_turn()
 
-    @property
     def is_over(self) -> bool:
-        """Whether the slice of the link that works now is spent."""
-        return self._now() >= self._slice_ends
+        """Whether the slice of the link that works now is spent, and it has to wait for another."""
+        if self._now() < self._slice_ends:
+            return False
+        self._bites.count(SLICE)
+        return True
 
     def _start_turn(self) -> None:
         self._scheduled = True
-        self._turn_ends = self._now() + BUDGET_S
+        self._turn_ends = self._now() + self._budget_s
         asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
@@ -60,5 +73,6 @@ class Turns:
             return
         self._start_turn()
         while self._waiting and self._now() < self._turn_ends:
-            self._slice_ends = self._now() + SLICE_S
+            self._slice_ends = self._now() + self._slice_s
             self._waiting.popleft().work()
+        self._bites.count(BUDGET, len(self._waiting))

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto.fair_queue import Encoded, FairQueue
 from pimd.proto.frames import DATA, FLAG_CONGESTED, FLAGS_AT
 from pimd.proto.traffic import CLASS_LIMITS, TrafficClass
@@ -50,16 +51,17 @@ class ClassCounts:
 class ClassQueue:
     """What waits of one class: fair by neighbour, then by source."""
 
-    def __init__(self, traffic_class: TrafficClass) -> None:
-        limits = CLASS_LIMITS[traffic_class]
+    def __init__(self, traffic_class: TrafficClass, bites: Bites) -> None:
+        self.limits = limits = CLASS_LIMITS[traffic_class]
         self.counts = ClassCounts()
         self.weight = limits.weight
         self.tag = 0.0
         """Virtual time at which the next frame of this class starts."""
-        self._limit = limits.limit
-        self._local_limit = int(limits.limit * LOCAL_SHARE)
-        self._local_sure = int(limits.limit * LOCAL_SURE)
-        self._age_s = limits.age_s
+        self._bites = bites
+        self._limit = limits.limit.value
+        self._local_limit = int(self._limit * LOCAL_SHARE)
+        self._local_sure = int(self._limit * LOCAL_SURE)
+        self._age_s = limits.age.value / 1000 if limits.age is not None else None
         self._expired_at = float("-inf")
         self.waiting = FairQueue(2)
 
@@ -99,7 +101,7 @@ class ClassQueue:
                 self.counts.frames_out += 1
                 self.counts.bytes_out += len(frame)
                 return frame
-            self.counts.aged += 1
+            self._count_aged(1)
         return None
 
     def clear(self) -> None:
@@ -115,6 +117,7 @@ class ClassQueue:
     def _trim(self) -> None:
         while self.waiting.size > self._limit and self.waiting.drop_from_biggest(sparing=_LOCAL) is not None:
             self.counts.congested += 1
+            self._bites.count(self.limits.limit)
 
     def _push(self, path: tuple[Hashable, ...], frame: bytearray, now: float) -> None:
         if self.waiting.size > self._limit // 2 and frame[0] == DATA:
@@ -125,14 +128,20 @@ class ClassQueue:
     def _expire(self, now: float) -> None:
         if self._age_s is not None and now - self._expired_at > EXPIRE_EVERY_S:
             self._expired_at = now
-            self.counts.aged += len(self.waiting.expire(now - self._age_s))
+            self._count_aged(len(self.waiting.expire(now - self._age_s)))
+
+    def _count_aged(self, frames: int) -> None:
+        self.counts.aged += frames
+        if self.limits.age is not None:
+            self._bites.count(self.limits.age, frames)
 
 
 class ClassQueues:
     """The three classes of one link; of those that wait each is sent by its weight."""
 
-    def __init__(self, secret: int) -> None:
-        self.by_class = tuple(ClassQueue(traffic_class) for traffic_class in TrafficClass)
+    def __init__(self, bites: Bites, secret: int) -> None:
+        self._bites = bites
+        self.by_class = tuple(ClassQueue(traffic_class, bites) for traffic_class in TrafficClass)
         self.is_awaited = False
         """Somebody was refused, and waits for room."""
         self._awaited: set[TrafficClass] = set()
@@ -189,6 +198,8 @@ class ClassQueues:
             queue.clear()
 
     def _await(self, traffic_class: TrafficClass) -> None:
+        """Somebody was refused."""
+        self._bites.count(CLASS_LIMITS[traffic_class].limit)
         self._awaited.add(traffic_class)
         self.is_awaited = True
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pimd.ids import NodeId
+from pimd.limits import Bites, declare
 from pimd.proto.errors import HandshakeError
 from pimd.proto.handshake import Cipher
 from pimd.proto.identity import Identity
@@ -19,10 +20,14 @@ OPEN_S = 3660.0
 FIRST_REPEAT_S = 1.0
 LONGEST_REPEAT_S = 30.0
 """An offer that is not answered is followed by another, each after twice the time."""
-KEYS_OF_ONE_PEER = 3
+KEYS_OF_ONE_PEER = declare("keys for datagrams of one peer", 3, "keys", "the oldest that is not in use is forgotten")
 """In use, the ones before, and new ones that the peer has not used yet."""
-PAIRS_LIMIT = 1024
-"""Peers whose keys are kept; the one used longest ago is forgotten, and exchanges new ones when it is used again."""
+PAIRS = declare(
+    "peers whose keys for datagrams are kept",
+    1024,
+    "peers",
+    "the one used longest ago is forgotten, first of those that nothing is sent to; its next datagrams need new keys",
+)
 
 
 @dataclass
@@ -41,10 +46,11 @@ class _Pair:
 class KeyExchange:
     """All pairs of one node, sans-IO: what it returns is to be sent to the peer as a sealed payload."""
 
-    def __init__(self, identity: Identity, cipher: Cipher, random: Callable[[int], bytes]) -> None:
+    def __init__(self, identity: Identity, cipher: Cipher, random: Callable[[int], bytes], bites: Bites) -> None:
         self._identity = identity
         self._cipher: Cipher = cipher
         self._random = random
+        self._bites = bites
         self._pairs: OrderedDict[NodeId, _Pair] = OrderedDict()
 
     def __len__(self) -> int:
@@ -125,12 +131,14 @@ class KeyExchange:
     def _pair(self, peer: NodeId) -> _Pair:
         pair = self._pairs.setdefault(peer, _Pair())
         self._pairs.move_to_end(peer)
-        if len(self._pairs) > PAIRS_LIMIT:
+        if len(self._pairs) > PAIRS.value:
+            self._bites.count(PAIRS)
             others = (other for other, known in self._pairs.items() if not known.is_ours)
             del self._pairs[next(others, next(iter(self._pairs)))]
         return pair
 
     def _keep(self, pair: _Pair, keys: PairKeys) -> None:
         pair.opening[keys.key_id] = keys
-        while len(pair.opening) > KEYS_OF_ONE_PEER:
+        while len(pair.opening) > KEYS_OF_ONE_PEER.value:
+            self._bites.count(KEYS_OF_ONE_PEER)
             del pair.opening[next(key_id for key_id, held in pair.opening.items() if held is not pair.sealing)]

@@ -59,7 +59,7 @@ class SendQueue:
 
     def __init__(self, bites: Bites, secret: int = 0) -> None:
         self._bites = bites
-        self.data = ClassQueues(secret)
+        self.data = ClassQueues(bites, secret)
         self._answers: deque[bytes] = deque()
         self._cards: OrderedDict[bytes, bytes] = OrderedDict()
         self._requests: deque[bytes] = deque()

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from pimd.limits import KIB, MIB, Limit, declare
 from pimd.proto.frames import FLAG_CONTROL, FLAG_SEALED, FLAG_STREAM
 
 
@@ -18,18 +19,24 @@ class TrafficClass(enum.IntEnum):
 class ClassLimits:
     """What one class may hold on one link."""
 
-    limit: int
+    limit: Limit
     """Bytes that wait unsent."""
     weight: int
     """Share of the link while other classes wait, too."""
-    age_s: float | None = None
-    """What waited longer is dropped; None keeps it."""
+    age: Limit | None = None
+    """Milliseconds; what waited longer is dropped, None keeps it."""
 
+
+_NO_ROOM = "own ones are refused, and their sender is told; of those for others the biggest flow loses its newest"
+MESSAGES = declare("unsent messages of a link", 1 * MIB, "bytes", _NO_ROOM)
+DATAGRAMS = declare("unsent datagrams of a link", 512 * KIB, "bytes", _NO_ROOM)
+STREAMS = declare("unsent streams of a link", 1 * MIB, "bytes", _NO_ROOM)
+DATAGRAM_AGE = declare("time that a datagram waits on a link", 100, "ms", "dropped")
 
 CLASS_LIMITS = (
-    ClassLimits(1 << 20, 8),
-    ClassLimits(512 << 10, 4, age_s=0.1),
-    ClassLimits(1 << 20, 1),
+    ClassLimits(MESSAGES, 8),
+    ClassLimits(DATAGRAMS, 4, DATAGRAM_AGE),
+    ClassLimits(STREAMS, 1),
 )
 """Indexed by `TrafficClass`."""
 

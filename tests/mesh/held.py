@@ -84,13 +84,13 @@ def _of_link(link: PeerLink) -> Sizes:
         "cards it was sent back": (len(link.cards.returned), cards.RETURNED.value),
         "destinations not repeated": (len(neighbour.unrepeated or ()), babel.DESTINATIONS.value),
         **{
-            f"bytes of {kind.name.lower()}s": (queue.waiting.size, queue._limit)
+            f"bytes of {kind.name.lower()}s": (queue.waiting.size, queue.limits.limit.value)
             for kind, queue in zip(TrafficClass, link.driver.link._send_queue.data.by_class, strict=True)
         },
         "bytes of cards": (sizes["cards"], send_queue.CARDS.value),
         "bytes of answers": (sizes["answers"], send_queue.ANSWERS.value),
         "bytes of routing": (sizes["routing"], send_queue.ROUTING.value),
-        "bytes unread": (link.driver.link.unread, UNREAD.value + READ_AT_ONCE),
+        "bytes unread": (link.driver.link.unread, UNREAD.value + READ_AT_ONCE.value),
         "bytes encrypted": (transport.get_write_buffer_size() if transport else 0, WRITE_BUFFER + 2 * ONE_RECORD),
     }
 

@@ -7,10 +7,12 @@ import pytest
 
 from pimd.contract import PluginPayload, Sent
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.mesh import congestion
 from pimd.mesh.congestion import Congestion
 from pimd.proto.frames import GoodbyeReason
 from pimd.proto.traffic import TrafficClass
+from tests.limits import Lower
 from tests.mesh.conftest import StartNode
 from tests.mesh.test_node import eventually, linked
 
@@ -81,10 +83,10 @@ async def test_whoever_gives_up_waiting_is_not_kept(start_node: StartNode) -> No
     assert not alice.node._congestion.is_owed(bob.id, TrafficClass.MESSAGE)
 
 
-async def test_notices_are_owed_for_so_many_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert congestion.NOTICES_LIMIT == 4096
-    monkeypatch.setattr(congestion, "NOTICES_LIMIT", 10)
-    owed, given = Congestion(lambda _: None), list[NodeId]()
+@pytest.mark.limit("destinations owed a notice of room")
+async def test_notices_are_owed_for_so_many_destinations(lower: Lower) -> None:
+    lower(congestion.NOTICES, 10)
+    owed, given = Congestion(lambda _: None, Bites()), list[NodeId]()
     ids = [NodeId(number.to_bytes(16)) for number in range(15)]
     for id_ in ids:
         owed.owe(id_, TrafficClass.DATAGRAM, given.append)

@@ -212,10 +212,11 @@ async def test_strangers_make_a_node_take_part_in_so_many_exchanges_and_contacts
     await eventually(lambda: len(at_bob.packets) == 1)
 
 
-async def test_halves_of_packets_are_kept_for_a_second_and_of_64_sources(
-    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert (datagrams.REASSEMBLY_SOURCES, datagrams.REASSEMBLY_S) == (64, 1.0)
+@pytest.mark.limit(
+    "sources of which one half of a datagram is kept", "time that one half of a datagram waits for the other"
+)
+async def test_halves_of_packets_are_kept_for_a_second_and_of_64_sources(start_node: StartNode) -> None:
+    assert (datagrams.HALVES.value, datagrams.HALF_AGE.value) == (64, 1)
     _, bob = await linked(start_node)
     at_bob = Receiver(bob)
     traffic = bob.node.datagrams
@@ -231,6 +232,10 @@ async def test_halves_of_packets_are_kept_for_a_second_and_of_64_sources(
     traffic._join(src[5], 8, CHANNEL + b"last", 1.1, is_last=True)
     traffic._join(src[5], 7, CHANNEL + b"first", 1.1, is_last=False)  # the halves may come in either order
     assert at_bob.packets[1:] == [(src[5], b"firstlast")]
+    dropped, held = bob.node.counters()["dropped_fragments"], len(traffic._halves)
+    traffic._sweep()
+    assert not traffic._halves
+    assert bob.node.counters()["dropped_fragments"] == dropped + held > dropped
 
 
 async def test_keys_go_with_the_identity(start_node: StartNode) -> None:

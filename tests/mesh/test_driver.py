@@ -8,6 +8,7 @@ import pytest
 
 from pimd.addresses import Endpoint
 from pimd.clock import SystemClock
+from pimd.limits import Bites
 from pimd.net.driver import READ_AT_ONCE, UNREAD, WRITE_BUFFER, LinkDriver
 from pimd.net.transports.tcp import TcpTransport
 from pimd.net.turns import Turns
@@ -17,6 +18,7 @@ from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_events import Authenticated, Leaving
 from pimd.proto.traffic import TrafficClass
+from tests.limits import Lower
 from tests.mesh.test_node import eventually
 
 ALICE, BOB = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2))
@@ -83,7 +85,7 @@ async def opened() -> AsyncIterator[Opened]:
         def link(now: float) -> Link:
             return Link(Role.ACCEPTOR, BOB, LinkConfig(), os.urandom, now)
 
-        made.append(LinkDriver(link, owner, SystemClock(), Turns(SystemClock().now), transport, dialled=False))
+        made.append(LinkDriver(link, owner, SystemClock(), Turns(SystemClock().now, Bites()), transport, dialled=False))
         return made[-1]
 
     listener = await transport.listen(Endpoint.tcp("127.0.0.1", 0), accept)
@@ -110,7 +112,7 @@ async def test_bytes_that_nobody_takes_apart_are_not_read_beyond_a_limit_and_non
         for _ in range(20):
             await asyncio.sleep(0)
         assert not sending.done()  # TCP pushes back
-        assert UNREAD.value < opened.driver.link.unread <= UNREAD.value + READ_AT_ONCE
+        assert UNREAD.value < opened.driver.link.unread <= UNREAD.value + READ_AT_ONCE.value
         opened.driver.accept()
         await eventually(lambda: len(opened.owner.frames) == len(frames))
     assert opened.owner.frames == frames
@@ -130,7 +132,9 @@ async def test_a_link_takes_apart_what_it_reads_and_keeps_no_more_than_part_of_a
     assert opened.driver.link.unread == len(opened.driver.link._buffer) == 0
 
 
-async def test_however_much_a_peer_sends_others_have_their_turn_soon(opened: Opened) -> None:
+@pytest.mark.limit("bytes read of one socket at once")
+async def test_however_much_a_peer_sends_others_have_their_turn_soon(opened: Opened, lower: Lower) -> None:
+    lower(READ_AT_ONCE, 10_000)
     opened.driver.accept()
     frame = PluginPayload("test.n", bytes(1000))
     assert opened.link._writer is not None
@@ -140,7 +144,7 @@ async def test_however_much_a_peer_sends_others_have_their_turn_soon(opened: Ope
         await asyncio.sleep(0)  # one turn of the event loop
         at_once = max(at_once, len(opened.owner.frames) - before)
         before = len(opened.owner.frames)
-    assert 0 < at_once <= READ_AT_ONCE // 1000
+    assert 0 < at_once <= READ_AT_ONCE.value // 1000
 
 
 async def test_a_peer_that_does_not_read_keeps_neither_the_link_nor_the_socket(opened: Opened) -> None:

@@ -3,7 +3,12 @@
 import asyncio
 from collections import deque
 
-from pimd.net.turns import BUDGET_S, SLICE_S, Turns
+import pytest
+
+from pimd.limits import Bites
+from pimd.net.turns import BUDGET, SLICE, Turns
+
+BUDGET_S, SLICE_S = BUDGET.value / 1_000_000, SLICE.value / 1_000_000
 
 
 class Work:
@@ -26,7 +31,7 @@ class Work:
             self.world.now += SLICE_S / 10
             self.pieces -= 1
             self.world.done.append(self.name)
-            if self.world.turns.is_over and self.pieces:
+            if self.pieces and self.world.turns.is_over():
                 self.world.turns.wait(self)
                 return
 
@@ -35,7 +40,7 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.done: deque[str] = deque()
-        self.turns = Turns(lambda: self.now)
+        self.turns = Turns(lambda: self.now, Bites())
 
     async def turn(self) -> float:
         """Let the loop turn once; return what that cost."""
@@ -50,6 +55,10 @@ async def test_a_link_with_little_to_do_is_done_at_once() -> None:
     assert list(world.done) == ["a"] * 3
 
 
+@pytest.mark.limit(
+    "time for what all links bring in one turn of the event loop",
+    "time for what one link brings at once",
+)
 async def test_no_turn_costs_more_than_the_budget_and_a_slice_and_all_is_done_in_the_end() -> None:
     world = World()
     links = [Work(world, str(number), 100) for number in range(20)]
@@ -74,8 +83,8 @@ async def test_a_link_with_one_frame_waits_for_one_slice_of_each_other_at_most()
 
 
 async def test_time_that_stands_still_never_ends_a_slice() -> None:
-    turns = Turns(lambda: 7.0)
+    turns = Turns(lambda: 7.0, Bites())
     assert turns.may_begin()
-    assert not turns.is_over
+    assert not turns.is_over()
     await asyncio.sleep(0)
     assert turns.may_begin()

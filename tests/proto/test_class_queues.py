@@ -8,11 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pimd.ids import NodeId
+from pimd.limits import Bites
 from pimd.proto.class_queues import EXPIRE_EVERY_S, SOURCE_BUCKETS, ClassQueues
 from pimd.proto.frames import FLAG_CONGESTED, FLAGS_AT, MeshData, encode_data
 from pimd.proto.traffic import CLASS_LIMITS, CLASS_OF_FLAGS, TrafficClass
 
 ME, NEAR, FAR, OTHER = (NodeId(bytes([n]) * 16) for n in range(1, 5))
+KINDS = [
+    pytest.param(TrafficClass.MESSAGE, marks=pytest.mark.limit("unsent messages of a link")),
+    pytest.param(TrafficClass.DATAGRAM, marks=pytest.mark.limit("unsent datagrams of a link")),
+    pytest.param(TrafficClass.STREAM, marks=pytest.mark.limit("unsent streams of a link")),
+]
 FLAGS = {TrafficClass.MESSAGE: 0x60, TrafficClass.DATAGRAM: 0x20, TrafficClass.STREAM: 0xA0}
 
 
@@ -21,7 +27,7 @@ def frame(kind: TrafficClass, size: int, src: NodeId = ME) -> bytearray:
 
 
 def queues() -> ClassQueues:
-    return ClassQueues(random.Random(1).getrandbits(128))
+    return ClassQueues(Bites(), random.Random(1).getrandbits(128))
 
 
 def fill(made: ClassQueues, kind: TrafficClass, size: int = 1000, source: str = "a") -> int:
@@ -31,9 +37,9 @@ def fill(made: ClassQueues, kind: TrafficClass, size: int = 1000, source: str = 
     return count
 
 
-@pytest.mark.parametrize("kind", TrafficClass)
+@pytest.mark.parametrize("kind", KINDS)
 def test_own_frames_are_refused_at_three_quarters_of_a_class_and_others_always_find_room(kind: TrafficClass) -> None:
-    made, limit = queues(), CLASS_LIMITS[kind].limit
+    made, limit = queues(), CLASS_LIMITS[kind].limit.value
     count = fill(made, kind)
     assert 3 * limit // 4 - 1041 < made.by_class[kind].waiting.size <= 3 * limit // 4
     assert made.by_class[kind].counts.refused == 1
@@ -45,9 +51,9 @@ def test_own_frames_are_refused_at_three_quarters_of_a_class_and_others_always_f
     assert sent == count + 1
 
 
-@pytest.mark.parametrize("kind", TrafficClass)
+@pytest.mark.parametrize("kind", KINDS)
 def test_frames_for_others_are_dropped_from_the_biggest_flow_and_counted(kind: TrafficClass) -> None:
-    made, limit = queues(), CLASS_LIMITS[kind].limit
+    made, limit = queues(), CLASS_LIMITS[kind].limit.value
     made.put_relayed(kind, OTHER, OTHER, frame(kind, 500, OTHER), 0.0)
     for _ in range(2 * limit // 1000):
         made.put_relayed(kind, NEAR, FAR, frame(kind, 1000, FAR), 0.0)
@@ -64,8 +70,8 @@ def test_own_frames_push_out_others_up_to_half_of_a_class() -> None:
     before = made.by_class[kind].counts.congested
     fill(made, kind)
     queue = made.by_class[kind]
-    assert queue.waiting.size <= CLASS_LIMITS[kind].limit
-    assert queue.waiting.size_of(None) > CLASS_LIMITS[kind].limit // 2 - 1041
+    assert queue.waiting.size <= CLASS_LIMITS[kind].limit.value
+    assert queue.waiting.size_of(None) > CLASS_LIMITS[kind].limit.value // 2 - 1041
     assert queue.counts.congested > before
 
 
@@ -101,12 +107,13 @@ def test_from_half_full_on_frames_are_marked() -> None:
     made, kind = queues(), TrafficClass.DATAGRAM
     fill(made, kind)
     flags = [taken[FLAGS_AT] & FLAG_CONGESTED for taken in iter(lambda: made.pop(0.0), None)]
-    half = CLASS_LIMITS[kind].limit // 2 // 1041
+    half = CLASS_LIMITS[kind].limit.value // 2 // 1041
     assert flags[: half - 1] == [0] * (half - 1)
     assert set(flags[half + 1 :]) == {FLAG_CONGESTED}
     assert made.by_class[kind].counts.marked == flags.count(FLAG_CONGESTED)
 
 
+@pytest.mark.limit("time that a datagram waits on a link")
 def test_only_datagrams_are_dropped_by_age() -> None:
     made = queues()
     for kind in TrafficClass:
@@ -116,6 +123,7 @@ def test_only_datagrams_are_dropped_by_age() -> None:
     assert made.by_class[TrafficClass.DATAGRAM].counts.aged == 1
 
 
+@pytest.mark.limit("time that a datagram waits on a link")
 def test_old_datagrams_make_room_for_new_ones() -> None:
     made, kind = queues(), TrafficClass.DATAGRAM
     count = fill(made, kind)
@@ -128,7 +136,7 @@ def test_sources_are_spread_over_flows_that_nobody_can_choose() -> None:
     ids = [NodeId(number.to_bytes(16)) for number in range(4000)]
     flows = []
     for secret in (1, 2**127 + 12345):
-        made = ClassQueues(secret)
+        made = ClassQueues(Bites(), secret)
         for id_ in ids:
             made.put_relayed(TrafficClass.MESSAGE, NEAR, id_, frame(TrafficClass.MESSAGE, 1, id_), 0.0)
         (child,) = made.by_class[TrafficClass.MESSAGE].waiting._children.values()
@@ -141,7 +149,7 @@ def test_room_is_told_once_when_a_class_has_drained() -> None:
     fill(made, kind)
     assert made.is_awaited
     assert made.room_made() == []
-    while made.by_class[kind].waiting.size > CLASS_LIMITS[kind].limit // 4:
+    while made.by_class[kind].waiting.size > CLASS_LIMITS[kind].limit.value // 4:
         made.pop(0.0)
     assert made.room_made() == [kind]
     assert made.room_made() == []
@@ -174,7 +182,7 @@ def test_every_frame_is_sent_refused_or_counted_as_dropped(played: list[tuple[st
         else:
             now += size / 1_000_000
     for queue, limits in zip(made.by_class, CLASS_LIMITS, strict=True):
-        assert queue.waiting.size <= limits.limit
+        assert queue.waiting.size <= limits.limit.value
     made.clear()
     assert queued == sent + sum(queue.counts.dropped for queue in made.by_class)
     assert sent == sum(queue.counts.frames_out for queue in made.by_class)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pimd.limits import Bites
 from pimd.proto.errors import HandshakeError
 from pimd.proto.frames import FLAG_CONGESTED, FLAG_FRAGMENT, FLAGS_AT, TTL_AT, MeshData, decode_mesh_data
 from pimd.proto.handshake import CIPHERS, Cipher
@@ -16,12 +17,13 @@ from pimd.proto.key_exchange import (
     KEYS_OF_ONE_PEER,
     LONGEST_REPEAT_S,
     OPEN_S,
-    PAIRS_LIMIT,
+    PAIRS,
     RENEW_S,
     SEAL_S,
     KeyExchange,
 )
 from pimd.proto.pair_keys import NotOpened, Offer, PairKeys, Repeated, answer_offer
+from tests.limits import Lower
 
 ALICE, BOB, EVE = (Identity.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
 SEALED = 0x20
@@ -152,8 +154,8 @@ class Ends:
     """Two exchanges joined by hand."""
 
     def __init__(self) -> None:
-        self.alice = KeyExchange(ALICE, "AESGCM", os.urandom)
-        self.bob = KeyExchange(BOB, "AESGCM", os.urandom)
+        self.alice = KeyExchange(ALICE, "AESGCM", os.urandom, Bites())
+        self.bob = KeyExchange(BOB, "AESGCM", os.urandom, Bites())
 
     def run(self, now: float) -> None:
         offer, _ = self.alice.offer(BOB.node_id, BOB.x25519_pub, now)
@@ -207,7 +209,7 @@ def test_without_renewal_nothing_is_sealed_after_an_hour_and_nothing_is_kept() -
 
 
 def test_an_offer_that_is_not_answered_is_repeated_less_and_less_often() -> None:
-    alice, now, pauses = KeyExchange(ALICE, "AESGCM", os.urandom), 0.0, []
+    alice, now, pauses = KeyExchange(ALICE, "AESGCM", os.urandom, Bites()), 0.0, []
     for _ in range(8):
         assert alice.is_due(BOB.node_id, now)
         _, repeat_s = alice.offer(BOB.node_id, BOB.x25519_pub, now)
@@ -217,6 +219,7 @@ def test_an_offer_that_is_not_answered_is_repeated_less_and_less_often() -> None
     assert pauses == [FIRST_REPEAT_S, 2, 4, 8, 16, LONGEST_REPEAT_S, LONGEST_REPEAT_S, LONGEST_REPEAT_S]
 
 
+@pytest.mark.limit("keys for datagrams of one peer")
 def test_one_peer_has_three_keys_at_most_and_those_in_use_stay() -> None:
     ends = Ends()
     ends.run(0.0)
@@ -226,27 +229,27 @@ def test_one_peer_has_three_keys_at_most_and_those_in_use_stay() -> None:
     for number in range(10):
         ends.run(float(number))
     pair = ends.bob._pairs[ALICE.node_id]
-    assert len(pair.opening) == KEYS_OF_ONE_PEER
+    assert len(pair.opening) == KEYS_OF_ONE_PEER.value
     assert used.key_id in pair.opening
 
 
-def test_peers_that_only_offer_do_not_push_out_those_that_this_node_sends_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert PAIRS_LIMIT == 1024
-    monkeypatch.setattr("pimd.proto.key_exchange.PAIRS_LIMIT", 10)
+@pytest.mark.limit("peers whose keys for datagrams are kept")
+def test_peers_that_only_offer_do_not_push_out_those_that_this_node_sends_to(lower: Lower) -> None:
+    lower(PAIRS, 10)
     ends = Ends()
     ends.run(0.0)
     ends.confirm(0.0)
     ends.bob.sealing(ALICE.node_id, 0.0)
     for number in range(30):
         stranger = Identity.from_seed((1000 + number).to_bytes(32))
-        offer, _ = KeyExchange(stranger, "AESGCM", os.urandom).offer(BOB.node_id, BOB.x25519_pub, 0.0)
+        offer, _ = KeyExchange(stranger, "AESGCM", os.urandom, Bites()).offer(BOB.node_id, BOB.x25519_pub, 0.0)
         assert ends.bob.receive(stranger.node_id, stranger.x25519_pub, offer, 0.0) is not None
     assert len(ends.bob) == 10
     assert ends.bob.sealing(ALICE.node_id, 0.0) is not None
 
 
 def test_when_both_offer_at_the_same_moment_both_can_seal_and_open() -> None:
-    alice, bob = KeyExchange(ALICE, "AESGCM", os.urandom), KeyExchange(BOB, "ChaChaPoly", os.urandom)
+    alice, bob = KeyExchange(ALICE, "AESGCM", os.urandom, Bites()), KeyExchange(BOB, "ChaChaPoly", os.urandom, Bites())
     of_alice, _ = alice.offer(BOB.node_id, BOB.x25519_pub, 0.0)
     of_bob, _ = bob.offer(ALICE.node_id, ALICE.x25519_pub, 0.0)
     to_alice = bob.receive(ALICE.node_id, ALICE.x25519_pub, of_alice, 0.1)
