@@ -20,7 +20,8 @@ from pimd.clock import Clock, SystemClock
 from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
 from pimd.limits import Bites
-from pimd.mesh.node import Node, NodeConfig
+from pimd.mesh.node import Node
+from pimd.mesh.parts import NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import Network, system_network
 from pimd.proto.cards import NAME_LIMIT
@@ -148,8 +149,8 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
     """Run a daemon's features and mesh for the length of the block; `daemon.shutdown` calls `shut_down`."""
     async with AsyncExitStack() as stack:
         in_use = InUse(
-            lambda peer: node.has_route(peer),  # noqa: PLW0108 - the node is made after the keystore
-            lambda peer: node.is_configured(peer),  # noqa: PLW0108
+            lambda peer: node.service.has_route(peer),  # noqa: PLW0108 - the node is made after the keystore
+            lambda peer: node.service.is_configured(peer),  # noqa: PLW0108
         )
         keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock, in_use))
         node = _node(on, keystore)
@@ -332,8 +333,8 @@ def _started(settings: Settings, daemon: RunningDaemon) -> Started:
         name=node_name(settings),
         node_id=str(core.identity.node_id),
         data_dir=core.data_dir.path,
-        mesh_endpoints=tuple(core.node.listen_endpoints),
-        membership=core.node.membership,
+        mesh_endpoints=tuple(core.node.service.listen_endpoints),
+        membership=core.node.service.membership,
         unix_socket=rpc.unix.path if rpc.unix is not None else None,
         http_url=rpc.http.url if rpc.http is not None else None,
         features=tuple(daemon.assembly.running()),

@@ -331,7 +331,7 @@ class Assembly:
         self, core: Core, feature: Feature, host: PluginHost, cancel: CancellationToken, settings: BaseModel
     ) -> PluginContext:
         own = {
-            MESH.name: core.node,
+            MESH.name: core.node.service,
             KEYSTORE.name: core.keystore,
             CONFIG.name: core.config,
             LOG_RING.name: core.log_ring,

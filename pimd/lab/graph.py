@@ -132,14 +132,16 @@ class Convergence:
                 self._doubtful = destination
                 return False
             expected.update(hops.keys())
-        return all(len(self._lab.by_id[node_id].node.routes()) == count - 1 for node_id, count in expected.items())
+        return all(
+            len(self._lab.by_id[node_id].node.service.routes()) == count - 1 for node_id, count in expected.items()
+        )
 
     def _is_shortest(self, node_id: NodeId, destination: NodeId, hops: Mapping[NodeId, int]) -> bool:
         """By its metric, and because the next hop is nearer: then all of the way is right."""
         if node_id == destination:
             return True
         daemon = self._lab.by_id[node_id]
-        route = daemon.node.route(destination)
+        route = daemon.node.service.route(destination)
         if route is None or route.metric != LINK_COST * hops[node_id]:
             return False
         onwards = next_hop(daemon, destination)
@@ -147,7 +149,7 @@ class Convergence:
 
 
 def _relays(lab: Sight) -> dict[NodeId, bool]:
-    return {daemon.id: daemon.node.relays for daemon in lab.daemons.values() if daemon.is_up}
+    return {daemon.id: daemon.node.service.relays for daemon in lab.daemons.values() if daemon.is_up}
 
 
 def _streams(lab: Sight) -> Iterable[Stream]:

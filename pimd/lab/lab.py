@@ -297,7 +297,7 @@ class Lab:
     def _dial(self, one: LabDaemon, other: LabDaemon) -> None:
         one.machine.config.add_peer(other.endpoint)
         if one.is_up:
-            one.node.keep_dialling(PeerEntry(other.endpoint), configured=True)
+            one.node.service.keep_dialling(PeerEntry(other.endpoint), configured=True)
 
     def _begin_logging(self) -> None:
         root = logging.getLogger()

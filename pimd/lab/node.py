@@ -66,7 +66,7 @@ class LabNode(Node):
 
     def destinations(self) -> list[NodeId]:
         """Whom it has a route to."""
-        return [route.destination for route in self.routes()]
+        return [route.destination for route in self.service.routes()]
 
     def link_towards(self, destination: NodeId) -> PeerLink | None:
         """Return the link that frames for `destination` take."""

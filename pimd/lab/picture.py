@@ -96,7 +96,7 @@ def _kind(daemon: LabDaemon, goal: LabDaemon | None) -> str:
         return "liar"
     if daemon is goal:
         return "destination"
-    return "node" if node.relays else "silent"
+    return "node" if node.service.relays else "silent"
 
 
 def _arrows(
@@ -118,7 +118,7 @@ def _line(start: Position, end: Position, kind: str, short_of: float = 0.0) -> s
 
 def _node(daemon: LabDaemon, place: Position, radius: float, kind: str) -> str:
     x, y = place
-    routes = len(daemon.node.routes()) if daemon.running is not None else 0
+    routes = len(daemon.node.service.routes()) if daemon.running is not None else 0
     return (
         f"<g><title>{escape(daemon.name)} {daemon.id}, {routes} routes</title>"
         f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'

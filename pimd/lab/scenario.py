@@ -305,7 +305,7 @@ class _Play:
         verdict.looked = judge.looked
         for daemon in self.daemons:
             if daemon.is_up and not self._lies(daemon):
-                verdict.counters.update(daemon.node.counters())
+                verdict.counters.update(daemon.node.service.counters())
         verdict.log = [str(record) for record in self.lab.log.records]
         verdict.svg = draw(self.lab)
 

@@ -29,7 +29,7 @@ from pimd.proto.traffic import TrafficClass
 log = logging.getLogger("pimd.mesh")
 
 
-class Admission(Protocol):
+class HandshakeOwner(Protocol):
     """The node, as far as handshakes need it."""
 
     counts: Counters
@@ -58,7 +58,7 @@ class Handshakes:
 
     def __init__(
         self,
-        node: Admission,
+        node: HandshakeOwner,
         identity: Identity,
         link_config: LinkConfig,
         network: Network,

@@ -1,34 +1,25 @@
-"""One node of the mesh: owns the links and connects them to cards, routes, sealed frames and plugins."""
+"""One node of the mesh: the wiring of links, cards, routes, sealed frames and plugins."""
 
 import asyncio
-import hmac
 import logging
 import os
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from pimd.addresses import Endpoint
 from pimd.clock import Clock
 from pimd.contract import (
-    Broadcast,
-    DialInfo,
     LinkDown,
-    LinkInfo,
     LinkUp,
-    Membership,
     MeshEvent,
     PeerEntry,
     RouteFound,
-    RouteInfo,
     RouteLost,
     Sent,
 )
-from pimd.database import DatabaseError
-from pimd.events import Subscription, Topic
+from pimd.events import Topic
 from pimd.ids import NodeId
+from pimd.mesh.admission import Admission, Refusal
 from pimd.mesh.broadcast import IdentityBroadcast
 from pimd.mesh.cards import CardExchange, OwnCard
 from pimd.mesh.congestion import Congestion
@@ -38,11 +29,13 @@ from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
 from pimd.mesh.handshakes import Handshakes
 from pimd.mesh.links import LinkTable
+from pimd.mesh.parts import NodeConfig, NodeParts
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
 from pimd.mesh.routing_driver import RoutingDriver
 from pimd.mesh.sealing import SealedFrames
+from pimd.mesh.service import MeshService
 from pimd.net.driver import LinkDriver
 from pimd.net.network import Network
 from pimd.net.transport import Listener
@@ -58,41 +51,20 @@ from pimd.proto.frames import (
     SeqRequest,
     SignedPeerInfo,
 )
-from pimd.proto.handshake import ABILITY_HOPS, LinkConfig, LinkPeer
+from pimd.proto.handshake import ABILITY_HOPS, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.key_exchange import KeyExchange
-from pimd.proto.mesh_secret import MeshSecret
-from pimd.proto.route_table import Route
 from pimd.proto.traffic import TrafficClass
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")
 
-DISCOVERY_TAG_DOMAIN = b"pim-disco-tag-v1"
-DISCOVERY_TAG_SIZE = 16
 GOODBYE_FLUSH_S = 0.05
 """How long a shutdown waits for the Goodbyes to leave (docs/protocol.md)."""
 
 
-@dataclass(frozen=True)
-class NodeConfig:
-    """What a node is told at construction."""
-
-    name: str
-    listen: Sequence[Endpoint]
-    link: LinkConfig
-    connect_timeout_s: float = 3.0
-    relays: bool = True
-    """Whether this node forwards for others."""
-    broadcast_interval_s: int | None = None
-    """A shorter period than the protocol's own for this node's card."""
-    secret: MeshSecret | None = None
-    """Of a private mesh; None in an open one."""
-    mesh_id: str | None = None
-
-
 class Node:
-    """Implements `contract.Mesh`, and the sending half of `contract.ControlSender` for the assembly."""
+    """Wires the parts together: what links bring to cards, routes and frames; what these want sent to links."""
 
     parse_card: Callable[[bytes], Card] = staticmethod(parse)
     make_link: Callable[[LinkDriver, float, PeerEntry | None], PeerLink] = PeerLink
@@ -111,7 +83,6 @@ class Node:
         self._config = config
         self._identity = identity
         self._keystore = keystore
-        self._policy = policy
         self._clock = clock
         self._events: Topic[MeshEvent] = Topic(self.counts.bites)
         self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock, self.counts.bites)
@@ -123,6 +94,8 @@ class Node:
             relays=config.relays,
             bites=self.counts.bites,
         )
+        self._dialler = Dialler(self._dial, self._linked_since, clock, random.random, self.counts.bites)
+        self._admission = Admission(policy, keystore, self._links, self._dialler)
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying, self.counts.bites)
         self._broadcast = IdentityBroadcast(
@@ -145,7 +118,7 @@ class Node:
             self.counts,
             self._next_hop,
             lambda link, node_id: self._cards.ask(self._links.best(link.peer_id) or link, [node_id]),
-            self._is_preferred_peer,
+            self._admission.is_preferred_peer,
             relays=config.relays,
         )
         self.datagrams = DatagramTraffic(
@@ -155,13 +128,14 @@ class Node:
             self.counts,
             self._congestion,
             self._frames.send,
-            self._is_preferred_peer,
+            self._admission.is_preferred_peer,
         )
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
         self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
-        self._dialler = Dialler(self._dial, self._linked_since, clock, random.random, self.counts.bites)
         self._listeners: list[Listener] = []
+        self.service = self._service()
+        keystore.on_forgotten.append(self._forgotten)
         self._stopping = False
 
     # --- life
@@ -201,126 +175,6 @@ class Node:
         for link in links:
             link.driver.abort()
 
-    # --- contract.Mesh
-
-    @property
-    def listen_endpoints(self) -> Sequence[Endpoint]:
-        """As bound; before that, as configured."""
-        return [listener.endpoint for listener in self._listeners] or self._config.listen
-
-    @property
-    def relays(self) -> bool:
-        """As configured."""
-        return self._config.relays
-
-    @property
-    def membership(self) -> Membership:
-        """As configured; the fingerprint is made from the passphrase."""
-        secret = self._config.secret
-        if secret is None:
-            return Membership("open", self._config.mesh_id, None)
-        return Membership("private", self._config.mesh_id, secret.fingerprint)
-
-    def discovery_tag(self, hour: int) -> bytes | None:
-        """HMAC-SHA256 with the discovery key, cut to 16 bytes."""
-        if self._config.secret is None:
-            return None
-        message = DISCOVERY_TAG_DOMAIN + hour.to_bytes(8)
-        return hmac.digest(self._config.secret.discovery_key, message, "sha256")[:DISCOVERY_TAG_SIZE]
-
-    def links(self) -> Sequence[LinkInfo]:
-        """One a peer."""
-        return [link.info() for link in self._links.carrying()]
-
-    def link(self, peer: NodeId) -> LinkInfo | None:
-        """The one that carries the peer's traffic."""
-        link = self._links.best(peer)
-        return link.info() if link is not None else None
-
-    def routes(self) -> Sequence[RouteInfo]:
-        """The selected ones."""
-        return [_route_info(route) for route in self._routing.table.selected.values()]
-
-    def route(self, destination: NodeId) -> RouteInfo | None:
-        """The selected one."""
-        route = self._routing.table.selected.get(destination)
-        return _route_info(route) if route is not None else None
-
-    def dials(self) -> Sequence[DialInfo]:
-        """Every address being kept linked."""
-        return self._dialler.infos()
-
-    def is_linked(self, node_id: NodeId) -> bool:
-        """Tell whether a link with that peer is up."""
-        return self._links.best(node_id) is not None
-
-    def has_route(self, node_id: NodeId) -> bool:
-        """Tell whether frames for `node_id` have a next hop; the keystore evicts others first."""
-        return node_id in self._routing.table.selected
-
-    def is_configured(self, node_id: NodeId) -> bool:
-        """Tell whether the configuration names this node, or it was met at a configured address."""
-        return self._dialler.is_configured(node_id)
-
-    def counters(self) -> Mapping[str, int]:
-        """Every counter that ever moved."""
-        total = Counter({**self.counts.snapshot(), **self._keystore.counters})
-        total.update(self._handshakes.totals().counters())
-        total["dropped_routes"] = self._routing.dropped
-        return +total
-
-    def subscribe(self) -> Subscription[MeshEvent]:
-        """Receive changes of links and routes."""
-        return self._events.subscribe()
-
-    async def dial(self, entry: PeerEntry) -> NodeId:
-        """Open one link and return who answered; `DialError` names the address and the cause."""
-        return await self._dial(entry, configured=True)
-
-    def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
-        """Keep an address linked."""
-        self._dialler.keep(entry, configured=configured)
-
-    def stop_dialling(self, endpoint: Endpoint) -> bool:
-        """Keep it no longer."""
-        return self._dialler.drop(endpoint)
-
-    async def hang_up(self, peer: NodeId) -> bool:
-        """Close the links to `peer` and do not redial."""
-        links = self._links.of(peer)
-        self._dialler.pause(peer)
-        for link in links:
-            link.close(GoodbyeReason.REMOVED)
-        return bool(links)
-
-    def resume(self, peer: NodeId) -> None:
-        """Ask the dialler."""
-        self._dialler.resume(peer)
-
-    def left_alone(self, peer: NodeId) -> bool:
-        """Ask the dialler."""
-        return self._dialler.is_left_alone(peer)
-
-    def refusal(self, peer: NodeId) -> str | None:
-        """Ask the policy."""
-        return self._policy.refusal(peer, None)
-
-    async def issue_card(self) -> Broadcast:
-        """Issue a card and send it to every neighbour."""
-        return await self._broadcast.issue()
-
-    def last_broadcast(self) -> Broadcast | None:
-        """The newest one since the start."""
-        return self._broadcast.last
-
-    def set_broadcast_interval(self, seconds: int | None) -> None:
-        """Issue one now, and so often from now on."""
-        self._broadcast.set_interval(seconds)
-
-    def own_card(self) -> bytes:
-        """The newest signed card."""
-        return self._own.card.raw
-
     # --- sending for plugins
 
     def send_direct(self, peer: NodeId, payload: PluginPayload) -> None:
@@ -342,20 +196,17 @@ class Node:
 
     # --- what the handshakes report
 
-    def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
-        """Decide whether a proven peer may link; None admits."""
-        refusal = self._policy.refusal(peer.node_id, link.entry.endpoint if link.entry else None)
-        if refusal is not None:
-            return GoodbyeReason.NOT_ADMITTED, refusal
-        if not self._keystore.accepts_keys(peer.node_id, peer.ed25519_pub, peer.x25519_pub):
-            return GoodbyeReason.NOT_ADMITTED, f"{peer.node_id} proved other keys than the ones first seen of it"
-        if link.dialled and self._links.dialled_already(peer.node_id):
-            return GoodbyeReason.DUPLICATE, "a link opened by this side is up already"
-        return self._no_place(link, peer.node_id)
+    def admission(self, link: PeerLink, peer: LinkPeer) -> Refusal | None:
+        """Ask whether a proven peer may link; None admits."""
+        return self._admission.decide(link, peer)
+
+    def is_linked(self, node_id: NodeId) -> bool:
+        """Tell whether a link with that peer is up."""
+        return self._links.best(node_id) is not None
 
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link: card first, then the full table, then everything else."""
-        full = self._no_place(link, link.peer_id)
+        full = self._admission.no_place(link, link.peer_id)
         if full is not None:  # others came up since it was admitted
             reason, link.refusal = full
             link.close(reason)
@@ -420,21 +271,34 @@ class Node:
 
     # --- inside
 
+    def _service(self) -> MeshService:
+        return MeshService(
+            NodeParts(
+                config=self._config,
+                keystore=self._keystore,
+                counts=self.counts,
+                events=self._events,
+                links=self._links,
+                routing=self._routing,
+                own=self._own,
+                broadcast=self._broadcast,
+                handshakes=self._handshakes,
+                dialler=self._dialler,
+                dial=self._dial,
+                admission=self._admission,
+                listeners=self._listeners,
+            )
+        )
+
     async def _dial(self, entry: PeerEntry, *, configured: bool) -> NodeId:
         peer = await self._handshakes.dial(entry, self._config.connect_timeout_s)
         if configured:
             self._dialler.resume(peer)
-            if self._policy.pins and self._keystore.pinned(entry.endpoint) is None:
-                await self._pin(entry.endpoint, peer)
+            await self._admission.remember(entry, peer)
         return peer
 
-    async def _pin(self, endpoint: Endpoint, peer: NodeId) -> None:
-        try:
-            await self._keystore.pin(endpoint, peer)
-        except DatabaseError as error:
-            log.error(
-                "%s is not pinned to %s: %s; whoever answers there next may be pinned", endpoint.text, peer, error
-            )
+    async def _forgotten(self, peer: NodeId) -> None:
+        self.datagrams.forget(peer)
 
     def _linked_since(self, node_id: NodeId) -> float | None:
         links = self._links.of(node_id)
@@ -444,17 +308,6 @@ class Node:
         """The link for frames to a destination; of two links of one peer the newest carries the traffic."""
         route = self._routing.table.selected.get(destination)
         return self._links.best(route.next_hop) if route is not None else None
-
-    def _no_place(self, link: PeerLink, peer: NodeId) -> tuple[GoodbyeReason, str] | None:
-        preferred = self._is_preferred_peer(peer) or (
-            link.entry is not None and self._dialler.is_configured_at(link.entry.endpoint)
-        )
-        if self._links.has_place_for(preferred_peer=preferred):
-            return None
-        return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
-
-    def _is_preferred_peer(self, node_id: NodeId) -> bool:
-        return self._dialler.is_configured(node_id) or self._keystore.is_contact(node_id)
 
     def _receive_cards(self, link: PeerLink, frame: SignedPeerInfo) -> None:
         now = self._clock.now()
@@ -494,7 +347,3 @@ class Node:
         self._routing.own_card(self._own.card.seq, self._clock.now())
         self._routing_driver.pump()
         return len(links)
-
-
-def _route_info(route: Route[PeerLink]) -> RouteInfo:
-    return RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at, route.hops)

@@ -18,7 +18,8 @@ from pimd.assembly.log_ring import LogRing
 from pimd.clock import SystemClock
 from pimd.contract import CancellationToken, Feature
 from pimd.ids import NodeId
-from pimd.mesh.node import Node, NodeConfig
+from pimd.mesh.node import Node
+from pimd.mesh.parts import NodeConfig
 from pimd.mesh.policy import Policy
 from pimd.net.network import system_network
 from pimd.proto.frames import PluginPayload

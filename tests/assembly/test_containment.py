@@ -94,7 +94,7 @@ async def test_whatever_a_handler_raises_is_counted_and_five_times_quarantines(
     assert answer["error"]["code"] == -32601
     assert answer["error"]["data"]["state"] == "quarantined"
     all_.deliver("bad.x")
-    await until(lambda: all_.core.node.counters().get("dropped_quarantined") == 1)
+    await until(lambda: all_.core.node.service.counters().get("dropped_quarantined") == 1)
     assert (await all_.call("good.count"))["result"] == 1
 
     monkeypatch.setattr(Bad, "handling", None)

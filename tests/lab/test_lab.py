@@ -80,12 +80,12 @@ def test_an_identity_with_a_route_or_in_the_configuration_does_not_age_out_of_a_
             lab.connect(middle, other)
         await lab.start()
         await lab.converged(30)
-        one.node.keep_dialling(PeerEntry(Endpoint.tcp("192.0.2.1", 9100), configured.id), configured=True)
+        one.node.service.keep_dialling(PeerEntry(Endpoint.tcp("192.0.2.1", 9100), configured.id), configured=True)
         keystore, later_ms = one.running_daemon.core.keystore, one.running_daemon.core.clock.unix_ms() + 10**9
         assert keystore.age_out(later_ms, 10) == 0
         for gone in (far, configured):
             lab.cut(middle, gone)
-        await lab.until(lambda: {route.destination for route in one.node.routes()} == {middle.id}, 60)
+        await lab.until(lambda: {route.destination for route in one.node.service.routes()} == {middle.id}, 60)
         assert keystore.age_out(later_ms, 10) == 1
         assert {peer.node_id for peer in keystore.list()} == {middle.id, configured.id}
 
@@ -102,7 +102,7 @@ def test_what_a_killed_daemon_had_not_committed_is_lost_and_its_neighbour_sees_a
         one.kill()
         await answer
         killed_at = lab.now
-        await lab.until(lambda: not other.node.links(), 5)
+        await lab.until(lambda: not other.node.service.links(), 5)
         assert lab.now - killed_at == pytest.approx(0.25, abs=0.06)
         await one.start()
         assert await read(one, other) == []
@@ -243,7 +243,7 @@ def test_a_private_mesh_admits_members_only() -> None:
         await lab.start()
         await lab.until(lambda: one.node.is_linked(two.id), 5)
         await lab.sleep(20)
-        assert not stranger.node.links()
+        assert not stranger.node.service.links()
 
     play(main)
 
@@ -268,7 +268,7 @@ def test_a_partition_is_noticed_by_silence_and_heals() -> None:
         await lab.converged(10)
         lab.partition(daemons[:4], (None, None))
         cut_at = lab.now
-        await lab.until(lambda: all(len(daemon.node.routes()) == 3 for daemon in daemons), 40)
+        await lab.until(lambda: all(len(daemon.node.service.routes()) == 3 for daemon in daemons), 40)
         assert 14 < lab.now - cut_at < 21
         lab.heal()
         await lab.converged(100)

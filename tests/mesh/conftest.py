@@ -13,7 +13,8 @@ from pimd.addresses import Endpoint
 from pimd.clock import SystemClock
 from pimd.contract import PeerEntry, tcp_endpoint
 from pimd.ids import NodeId
-from pimd.mesh.node import Node, NodeConfig
+from pimd.mesh.node import Node
+from pimd.mesh.parts import NodeConfig
 from pimd.mesh.policy import Policy, PolicyName
 from pimd.net.network import Network
 from pimd.net.sockets import OnSocket, leave
@@ -39,11 +40,11 @@ class Running:
         return self.identity.node_id
 
     def entry(self, **more: Any) -> PeerEntry:
-        return PeerEntry(tcp_endpoint(self.node), **more)
+        return PeerEntry(tcp_endpoint(self.node.service), **more)
 
     @property
     def port(self) -> int:
-        return tcp_endpoint(self.node).port
+        return tcp_endpoint(self.node.service).port
 
 
 StartNode = Callable[..., Awaitable[Running]]
@@ -72,7 +73,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             **keeps: int,
         ) -> Running:
             clock = SystemClock()
-            in_use = InUse(lambda peer: node.has_route(peer), lambda peer: node.is_configured(peer))  # noqa: PLW0108 - made below
+            in_use = InUse(lambda peer: node.service.has_route(peer), lambda peer: node.service.is_configured(peer))  # noqa: PLW0108 - made below
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, in_use, **keeps))
             identity = identity or Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)

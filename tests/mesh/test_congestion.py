@@ -34,7 +34,7 @@ async def test_sent_is_true_exactly_for_what_was_queued(start_node: StartNode) -
     assert all(sent)
     link.driver.resume_writing()
     await eventually(lambda: len(got) == len(sent))
-    assert alice.node.counters()["payloads_sealed"] == len(sent)
+    assert alice.node.service.counters()["payloads_sealed"] == len(sent)
 
 
 async def test_no_card_is_said_where_the_route_is_known_and_the_card_is_not(start_node: StartNode) -> None:
@@ -70,7 +70,7 @@ async def test_ready_waits_for_room_and_ends_with_the_route(
         await asyncio.sleep(0)
         link.close(GoodbyeReason.SHUTDOWN)
     assert last.result() is False
-    assert alice.node.counters()["dropped_messages"] > 0  # what was queued is counted as lost with its link
+    assert alice.node.service.counters()["dropped_messages"] > 0  # what was queued is counted as lost with its link
 
 
 async def test_whoever_gives_up_waiting_is_not_kept(start_node: StartNode) -> None:
@@ -124,12 +124,12 @@ async def test_over_random_congestion_sent_is_what_arrives_or_is_counted(start_n
     while alice.node.send_routed(bob.id, BIG):
         sent += 1
     link.driver.abort()
-    await eventually(lambda: alice.node.link(bob.id) is None and bob.node.link(alice.id) is None)
+    await eventually(lambda: alice.node.service.link(bob.id) is None and bob.node.service.link(alice.id) is None)
     waited = len(got)
-    lost = alice.node.counters().get("dropped_messages", 0)
-    received = bob.node.counters()
+    lost = alice.node.service.counters().get("dropped_messages", 0)
+    received = bob.node.service.counters()
     unclaimed = received.get("dropped_unclaimed_kind", 0) + received.get("dropped_plugin_queue_full", 0)
     in_transit = sent - arrived - waited - unclaimed - lost
     # What was encrypted already, or in the kernel, may be cut off with its link.
-    assert 0 <= in_transit <= alice.node.counters()["payloads_sealed"] - arrived
-    assert alice.node.counters()["payloads_sealed"] == sent
+    assert 0 <= in_transit <= alice.node.service.counters()["payloads_sealed"] - arrived
+    assert alice.node.service.counters()["payloads_sealed"] == sent

@@ -39,7 +39,7 @@ async def deliver(src: Running, dst: Running, packet: bytes) -> None:
 
 
 def counted(node: Running, name: str, value: int = 1) -> Callable[[], bool]:
-    return lambda: node.node.counters().get(name, 0) == value
+    return lambda: node.node.service.counters().get(name, 0) == value
 
 
 @pytest.mark.parametrize("size", [1, 1200, PIECE, PIECE + 1, 65_535, DATAGRAM_MTU])
@@ -70,7 +70,7 @@ async def test_answers_use_the_same_keys_without_another_exchange(start_node: St
     await eventually(lambda: len(at_bob.packets) == 1)
     assert bob.node.datagrams.send(CHANNEL, alice.id, b"back", None) is Sent.SENT
     await eventually(lambda: at_alice.packets == [(bob.id, b"back")])
-    assert bob.node.counters()["payloads_sealed"] == 1  # the answer to the offer
+    assert bob.node.service.counters()["payloads_sealed"] == 1  # the answer to the offer
 
 
 async def test_what_cannot_be_sent_is_refused_before_anything_is(start_node: StartNode) -> None:
@@ -81,15 +81,15 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is(start_node: Sta
         alice.node.datagrams.send(CHANNEL, bob.id, b"", None)
     nobody = Identity.from_seed(bytes([99]) * 32).node_id
     assert alice.node.datagrams.send(CHANNEL, nobody, b"x", None) is Sent.NO_ROUTE
-    assert "payloads_sealed" not in alice.node.counters()
+    assert "payloads_sealed" not in alice.node.service.counters()
 
 
 async def test_a_notice_is_given_when_a_route_is_found(start_node: StartNode) -> None:
     alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
-    await alice.node.dial(bob.entry())
+    await alice.node.service.dial(bob.entry())
     notices: list[NodeId] = []
     assert alice.node.datagrams.send(CHANNEL, carol.id, b"x", notices.append) is Sent.NO_ROUTE
-    await bob.node.dial(carol.entry())
+    await bob.node.service.dial(carol.entry())
     await eventually(lambda: carol.id in notices)
 
 
@@ -97,9 +97,9 @@ async def test_over_a_relay_nothing_but_ends_and_size_can_be_seen(
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
-    await alice.node.dial(bob.entry())
-    await bob.node.dial(carol.entry())
-    await eventually(lambda: alice.node.has_route(carol.id) and carol.node.has_route(alice.id))
+    await alice.node.service.dial(bob.entry())
+    await bob.node.service.dial(carol.entry())
+    await eventually(lambda: alice.node.service.has_route(carol.id) and carol.node.service.has_route(alice.id))
     seen: list[MeshData] = []
     receive = bob.node._frames.receive
 
@@ -157,7 +157,7 @@ async def test_a_queue_that_is_full_refuses_and_says_when_there_is_room_again(st
     link.driver.resume_writing()
     await eventually(lambda: notices == [bob.id])
     await eventually(lambda: len(at_bob.packets) == sent + 1)
-    assert "dropped_datagrams" not in alice.node.counters()
+    assert "dropped_datagrams" not in alice.node.service.counters()
 
 
 async def test_frames_are_taken_once_and_forged_ones_never(
@@ -223,7 +223,7 @@ async def test_halves_of_packets_are_kept_for_a_second_and_of_64_sources(start_n
     src = [NodeId(number.to_bytes(16)) for number in range(65)]
     for id_ in src:
         traffic._join(id_, 0, CHANNEL + b"first", 0.0, is_last=False)
-    assert bob.node.counters()["dropped_fragments"] == 1
+    assert bob.node.service.counters()["dropped_fragments"] == 1
     traffic._join(src[0], 1, CHANNEL + b"last", 0.0, is_last=True)  # its first half went
     traffic._join(src[64], 1, CHANNEL + b"last", 1.0, is_last=True)
     traffic._join(src[63], 1, CHANNEL + b"last", 1.1, is_last=True)  # too late
@@ -232,10 +232,10 @@ async def test_halves_of_packets_are_kept_for_a_second_and_of_64_sources(start_n
     traffic._join(src[5], 8, CHANNEL + b"last", 1.1, is_last=True)
     traffic._join(src[5], 7, CHANNEL + b"first", 1.1, is_last=False)  # the halves may come in either order
     assert at_bob.packets[1:] == [(src[5], b"firstlast")]
-    dropped, held = bob.node.counters()["dropped_fragments"], len(traffic._halves)
+    dropped, held = bob.node.service.counters()["dropped_fragments"], len(traffic._halves)
     traffic._sweep()
     assert not traffic._halves
-    assert bob.node.counters()["dropped_fragments"] == dropped + held > dropped
+    assert bob.node.service.counters()["dropped_fragments"] == dropped + held > dropped
 
 
 async def test_keys_go_with_the_identity(start_node: StartNode) -> None:

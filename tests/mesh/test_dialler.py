@@ -16,43 +16,43 @@ async def linked(alice: Running, bob: Running) -> None:
 
 
 async def apart(alice: Running, bob: Running) -> None:
-    await eventually(lambda: not alice.node.links() and not bob.node.links())
+    await eventually(lambda: not alice.node.service.links() and not bob.node.service.links())
 
 
 async def test_a_peer_that_hung_up_is_redialled_only_where_it_is_configured(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    alice.node.keep_dialling(bob.entry(node_id=bob.id), configured=False)
+    alice.node.service.keep_dialling(bob.entry(node_id=bob.id), configured=False)
     await linked(alice, bob)
-    await bob.node.hang_up(alice.id)
+    await bob.node.service.hang_up(alice.id)
     await apart(alice, bob)
-    assert alice.node.left_alone(bob.id)
-    assert bob.node.left_alone(alice.id)
-    assert [dial.state for dial in alice.node.dials()] == ["waiting"]
-    alice.node.keep_dialling(bob.entry(node_id=bob.id), configured=True)
+    assert alice.node.service.left_alone(bob.id)
+    assert bob.node.service.left_alone(alice.id)
+    assert [dial.state for dial in alice.node.service.dials()] == ["waiting"]
+    alice.node.service.keep_dialling(bob.entry(node_id=bob.id), configured=True)
     await linked(alice, bob)
-    await bob.node.hang_up(alice.id)
+    await bob.node.service.hang_up(alice.id)
     await linked(alice, bob)
 
 
 async def test_a_link_ends_what_the_other_side_began_and_a_dial_what_this_side_did(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    await alice.node.dial(bob.entry())
+    await alice.node.service.dial(bob.entry())
     await linked(alice, bob)
-    await bob.node.hang_up(alice.id)
+    await bob.node.service.hang_up(alice.id)
     await apart(alice, bob)
-    await bob.node.dial(alice.entry())
+    await bob.node.service.dial(alice.entry())
     await linked(alice, bob)
-    assert not alice.node.left_alone(bob.id)
-    assert not bob.node.left_alone(alice.id)
+    assert not alice.node.service.left_alone(bob.id)
+    assert not bob.node.service.left_alone(alice.id)
 
 
 async def test_resume_takes_back_hanging_up(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    alice.node.keep_dialling(bob.entry(), configured=True)
+    alice.node.service.keep_dialling(bob.entry(), configured=True)
     await linked(alice, bob)
-    await alice.node.hang_up(bob.id)
+    await alice.node.service.hang_up(bob.id)
     await apart(alice, bob)
-    alice.node.resume(bob.id)
+    alice.node.service.resume(bob.id)
     await linked(alice, bob)
 
 
@@ -74,14 +74,14 @@ async def test_who_answers_at_a_configured_address_is_pinned_and_nobody_else(
     configured: bool,  # noqa: FBT001
 ) -> None:
     alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
-    alice.node.keep_dialling(bob.entry(), configured=configured)
-    await eventually(lambda: [dial.state for dial in alice.node.dials()] == ["up"])
+    alice.node.service.keep_dialling(bob.entry(), configured=configured)
+    await eventually(lambda: [dial.state for dial in alice.node.service.dials()] == ["up"])
     assert alice.keystore.pinned(bob.entry().endpoint) == (bob.id if configured else None)
 
 
 async def test_an_incoming_link_tells_where_its_peer_listens(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    await alice.node.dial(bob.entry())
+    await alice.node.service.dial(bob.entry())
     await linked(alice, bob)
-    (link,) = bob.node.links()
+    (link,) = bob.node.service.links()
     assert link.listens_at == alice.entry().endpoint

@@ -200,9 +200,9 @@ def _keep_little(connection: socket.socket) -> None:
 async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_are_served(start_node: StartNode) -> None:
     victim = await start_node(1, limit=IDENTITIES, on_socket=_keep_little)
     friend, far = await start_node(2), await start_node(3)
-    await victim.node.dial(friend.entry())
-    await friend.node.dial(far.entry())
-    await eventually(lambda: victim.node.has_route(far.id) and far.node.has_route(victim.id))
+    await victim.node.service.dial(friend.entry())
+    await friend.node.service.dial(far.entry())
+    await eventually(lambda: victim.node.service.has_route(far.id) and far.node.service.has_route(victim.id))
     for friendly in (friend, far):
         await victim.keystore.set_contact(friendly.id, contact=True)
     queues = {one.id: one.node.payloads.register("friends", ["friends.x"]) for one in (victim, friend, far)}
@@ -223,7 +223,7 @@ async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_ar
     assert [name for name in MUST_BE_SEEN if not most[name]] == []
     assert {name: most[name] for name in MUST_FILL} == {name: limits[name] for name in MUST_FILL}
     assert most["lost destinations"] >= babel.LOST.value  # from there on only what is kept can still be lost
-    counted = victim.node.counters()
+    counted = victim.node.service.counters()
     assert [name for name in MUST_COUNT if not counted.get(name)] == []
     assert hostile.links > 1  # it never read, so it was thrown out
     assert {friend.id, far.id} <= {peer.node_id for peer in victim.keystore.list()}

@@ -365,31 +365,31 @@ async def test_when_the_places_are_taken_a_stranger_gets_a_goodbye_and_friends_g
     alice, first, stranger, contact, kept = [await start_node(number) for number in range(1, 6)]
     lower(LINKS, 3)
     lower(PREFERRED_PLACES, 2)
-    assert await first.node.dial(alice.entry()) == alice.id
+    assert await first.node.service.dial(alice.entry()) == alice.id
     with pytest.raises(DialError, match="limit"):
-        await stranger.node.dial(alice.entry())
-    assert alice.node.counters()["links_refused"] == 1
+        await stranger.node.service.dial(alice.entry())
+    assert alice.node.service.counters()["links_refused"] == 1
     await alice.keystore.import_identity(contact.id, contact.identity.x25519_pub, "contact")
-    assert await contact.node.dial(alice.entry()) == alice.id
-    alice.node.keep_dialling(kept.entry(), configured=True)
+    assert await contact.node.service.dial(alice.entry()) == alice.id
+    alice.node.service.keep_dialling(kept.entry(), configured=True)
     await eventually(lambda: alice.node.is_linked(kept.id))
     await alice.keystore.set_contact(stranger.id, contact=True)
     with pytest.raises(DialError, match="limit"):  # now the friends' places are taken, too
-        await stranger.node.dial(alice.entry())
-    assert {link.peer for link in alice.node.links()} == {first.id, contact.id, kept.id}  # nobody had to go
+        await stranger.node.service.dial(alice.entry())
+    assert {link.peer for link in alice.node.service.links()} == {first.id, contact.id, kept.id}  # nobody had to go
 
 
 @pytest.mark.limit("half-open connections of one source")
 async def test_connections_that_say_nothing_push_out_each_other_and_no_link(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    await bob.node.dial(alice.entry())
+    await bob.node.service.dial(alice.entry())
     silent = [await asyncio.open_connection("127.0.0.1", alice.port) for _ in range(HALF_OPEN_OF_SOURCE.value + 4)]
     half_open = alice.node._handshakes._half_open
     for reader, _ in silent[:4]:
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 10) == b""
     assert len(half_open) == HALF_OPEN_OF_SOURCE.value
-    assert await (await start_node(3)).node.dial(alice.entry()) == alice.id
+    assert await (await start_node(3)).node.service.dial(alice.entry()) == alice.id
     assert alice.node.is_linked(bob.id)
     for _, writer in silent:
         writer.close()
@@ -404,9 +404,9 @@ async def test_cards_and_ids_over_their_rates_come_later_because_routes_need_the
     lower(IDS, 1, burst=2)
     alice, bob, last, *others = [await start_node(number) for number in range(1, 7)]
     for other in others:
-        await other.node.dial(bob.entry())
-    await alice.node.dial(bob.entry())
-    await eventually(lambda: alice.node.counters().get("dropped_ids_over_rate", 0) > 0)
-    await last.node.dial(bob.entry())
-    await eventually(lambda: alice.node.counters().get("dropped_cards_over_rate", 0) > 0)
-    await eventually(lambda: all(alice.node.has_route(other.id) for other in (last, *others)))
+        await other.node.service.dial(bob.entry())
+    await alice.node.service.dial(bob.entry())
+    await eventually(lambda: alice.node.service.counters().get("dropped_ids_over_rate", 0) > 0)
+    await last.node.service.dial(bob.entry())
+    await eventually(lambda: alice.node.service.counters().get("dropped_cards_over_rate", 0) > 0)
+    await eventually(lambda: all(alice.node.service.has_route(other.id) for other in (last, *others)))

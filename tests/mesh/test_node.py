@@ -37,8 +37,8 @@ async def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
 
 async def linked(start_node: StartNode, **options: Any) -> tuple[Any, Any]:
     alice, bob = await start_node(1, **options), await start_node(2, **options)
-    assert await alice.node.dial(bob.entry()) == bob.id
-    await eventually(lambda: alice.node.has_route(bob.id) and bob.node.has_route(alice.id))
+    assert await alice.node.service.dial(bob.entry()) == bob.id
+    await eventually(lambda: alice.node.service.has_route(bob.id) and bob.node.service.has_route(alice.id))
     return alice, bob
 
 
@@ -46,8 +46,8 @@ async def test_two_nodes_link_and_learn_each_others_cards(start_node: StartNode)
     alice, bob = await linked(start_node)
     known = bob.keystore.get(alice.id)
     assert (known.name, known.known, known.x25519_pub) == ("node-1", "direct", alice.identity.x25519_pub)
-    assert [link.peer for link in alice.node.links()] == [bob.id]
-    assert [(route.destination, route.hops) for route in bob.node.routes()] == [(alice.id, 1)]
+    assert [link.peer for link in alice.node.service.links()] == [bob.id]
+    assert [(route.destination, route.hops) for route in bob.node.service.routes()] == [(alice.id, 1)]
 
 
 @pytest.mark.parametrize("psk", [None, bytes(range(32))], ids=["open", "private"])
@@ -72,9 +72,9 @@ async def test_a_direct_payload_names_the_links_peer_as_source(start_node: Start
 async def test_a_stranger_to_a_private_mesh_is_refused_and_leaves_no_trace(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2, psk=bytes(32))
     with pytest.raises(DialError, match=r"127\.0\.0\.1"):
-        await alice.node.dial(bob.entry())
+        await alice.node.service.dial(bob.entry())
     assert bob.keystore.get(alice.id) is None
-    assert bob.node.counters()["handshakes_failed"] == 1
+    assert bob.node.service.counters()["handshakes_failed"] == 1
 
 
 async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: StartNode) -> None:
@@ -93,8 +93,8 @@ async def test_a_replayed_or_unsealed_frame_is_dropped_and_counted(start_node: S
         MeshData(alice.id, bob.id, 0x60, bytes(100)),
     ):
         link.send(frame)
-    await eventually(lambda: bob.node.counters().get("dropped_unopenable", 0) == 1)
-    counted = bob.node.counters()
+    await eventually(lambda: bob.node.service.counters().get("dropped_unopenable", 0) == 1)
+    counted = bob.node.service.counters()
     for name in ("replayed", "unsealed", "returned_to_source", "no_route", "unknown_source"):
         assert counted[f"dropped_{name}"] == 1, name
     assert counted["payloads_delivered"] == 1
@@ -104,31 +104,31 @@ async def test_a_frame_sealed_before_this_start_is_dropped(start_node: StartNode
     alice, bob = await linked(start_node)
     link = alice.node._links.best(bob.id)
     link.send(alice.node._frames._sealed.seal(bob.id, bob.identity.x25519_pub, bob.node._own.card.seq - 1, HELLO))
-    await eventually(lambda: bob.node.counters().get("dropped_before_start", 0) == 1)
-    assert "payloads_opened" not in bob.node.counters()
+    await eventually(lambda: bob.node.service.counters().get("dropped_before_start", 0) == 1)
+    assert "payloads_opened" not in bob.node.service.counters()
 
 
 async def test_a_blocked_peer_is_refused_and_told_so(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     await bob.keystore.set_blocked(alice.id, blocked=True)
     with pytest.raises(DialError, match="not admitted"):
-        await alice.node.dial(bob.entry())
+        await alice.node.service.dial(bob.entry())
     assert bob.keystore.get(alice.id) is None
 
 
 async def test_an_allow_list_admits_whom_it_names(start_node: StartNode) -> None:
     alice, carol = await start_node(1), await start_node(3)
     bob = await start_node(2, policy="allow_list", authorized=(alice.id,))
-    assert await alice.node.dial(bob.entry()) == bob.id
+    assert await alice.node.service.dial(bob.entry()) == bob.id
     with pytest.raises(DialError, match="not admitted"):
-        await carol.node.dial(bob.entry())
+        await carol.node.service.dial(bob.entry())
 
 
 async def test_trust_on_first_use_refuses_another_id_at_a_known_address(start_node: StartNode) -> None:
     alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
     await alice.keystore.pin(bob.entry().endpoint, NodeId(bytes(16)))
     with pytest.raises(DialError, match="pim forget"):
-        await alice.node.dial(bob.entry())
+        await alice.node.service.dial(bob.entry())
 
 
 async def test_a_disk_that_takes_no_pin_costs_neither_the_link_nor_the_node(
@@ -136,7 +136,7 @@ async def test_a_disk_that_takes_no_pin_costs_neither_the_link_nor_the_node(
 ) -> None:
     alice, bob = await start_node(1, policy="trust_on_first_use"), await start_node(2)
     await alice.keystore._mirror._database.read("PRAGMA query_only = 1")
-    alice.node.keep_dialling(bob.entry(), configured=True)
+    alice.node.service.keep_dialling(bob.entry(), configured=True)
     await eventually(lambda: f"is not pinned to {bob.id}" in caplog.text)
     assert alice.node.is_linked(bob.id)
     await alice.keystore._mirror._database.read("PRAGMA query_only = 0")
@@ -147,7 +147,7 @@ async def test_a_disk_that_takes_no_pin_costs_neither_the_link_nor_the_node(
 async def test_a_name_that_cannot_be_one_is_an_address_that_does_not_answer(start_node: StartNode) -> None:
     alice = await start_node(1)
     with pytest.raises(DialError, match=r"relay\.\.example\.org cannot be found: it is no host name"):
-        await alice.node.dial(PeerEntry(Endpoint.tcp("relay..example.org", 9100)))
+        await alice.node.service.dial(PeerEntry(Endpoint.tcp("relay..example.org", 9100)))
 
 
 async def test_another_program_at_an_address_is_called_so(start_node: StartNode) -> None:
@@ -162,7 +162,7 @@ async def test_another_program_at_an_address_is_called_so(start_node: StartNode)
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         with pytest.raises(DialError, match=r"what answers there is no pimd.*is the address right\?"):
-            await alice.node.dial(PeerEntry(Endpoint.tcp(host, port)))
+            await alice.node.service.dial(PeerEntry(Endpoint.tcp(host, port)))
 
 
 @pytest.mark.limit("links")
@@ -175,7 +175,7 @@ async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(
 
     async def outcome(entry: PeerEntry) -> NodeId | str:
         try:
-            linked_with: NodeId = await alice.node.dial(entry)
+            linked_with: NodeId = await alice.node.service.dial(entry)
         except DialError as error:
             return str(error)
         return linked_with
@@ -183,7 +183,7 @@ async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(
     async with asyncio.TaskGroup() as group:
         dials = [group.create_task(outcome(other.entry())) for other in (bob, carol)]
     outcomes = [dial.result() for dial in dials]
-    assert [link.peer for link in alice.node.links()] == [one for one in outcomes if isinstance(one, NodeId)]
+    assert [link.peer for link in alice.node.service.links()] == [one for one in outcomes if isinstance(one, NodeId)]
     [refused] = [one for one in outcomes if isinstance(one, str)]
     assert "all 1 places for links are taken" in refused
 
@@ -191,31 +191,31 @@ async def test_of_two_dials_for_the_last_place_one_is_told_that_it_is_taken(
 async def test_another_id_than_expected_is_refused(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     with pytest.raises(DialError, match="as expected"):
-        await alice.node.dial(bob.entry(node_id=NodeId(bytes(16))))
+        await alice.node.service.dial(bob.entry(node_id=NodeId(bytes(16))))
 
 
 async def test_a_kept_address_is_dialled_again_after_the_peer_restarts(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     port = bob.port
-    with alice.node.subscribe() as events:
-        alice.node.keep_dialling(bob.entry(), configured=True)
+    with alice.node.service.subscribe() as events:
+        alice.node.service.keep_dialling(bob.entry(), configured=True)
         assert isinstance(await asyncio.wait_for(anext(events), 10), LinkUp)
         assert await asyncio.wait_for(anext(events), 10) == RouteFound(bob.id)
         await bob.node.stop()
-        await eventually(lambda: not alice.node.links())
+        await eventually(lambda: not alice.node.service.links())
         again = await start_node(4, port=port)
-        await eventually(lambda: [link.peer for link in alice.node.links()] == [again.id])
+        await eventually(lambda: [link.peer for link in alice.node.service.links()] == [again.id])
 
 
 async def test_hanging_up_is_final_until_dialled_again(start_node: StartNode) -> None:
     alice, bob = await linked(start_node)
-    with bob.node.subscribe() as events:
-        assert await alice.node.hang_up(bob.id)
+    with bob.node.service.subscribe() as events:
+        assert await alice.node.service.hang_up(bob.id)
         async for event in events:
             if isinstance(event, LinkDown):
                 assert "removed" in event.reason
                 break
-    assert not await alice.node.hang_up(bob.id)
+    assert not await alice.node.service.hang_up(bob.id)
 
 
 async def test_an_address_where_nobody_listens_is_named(start_node: StartNode) -> None:
@@ -223,12 +223,12 @@ async def test_an_address_where_nobody_listens_is_named(start_node: StartNode) -
     entry = bob.entry()
     await bob.node.stop()
     with pytest.raises(DialError, match=f"{entry.endpoint.text}: Connection refused; does pimd run there"):
-        await alice.node.dial(entry)
+        await alice.node.service.dial(entry)
 
 
 async def test_two_nodes_that_dial_each_other_end_with_one_link(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    results = [alice.node.dial(bob.entry()), bob.node.dial(alice.entry())]
+    results = [alice.node.service.dial(bob.entry()), bob.node.service.dial(alice.entry())]
     async with asyncio.TaskGroup() as group:
         for dial in results:
             group.create_task(dial)
@@ -241,7 +241,7 @@ async def test_a_link_that_says_goodbye_carries_nothing_more_from_that_moment(st
     link = alice.node._links.best(bob.id)
     link.close(GoodbyeReason.REMOVED)
     assert not alice.node.is_linked(bob.id)
-    assert alice.node.route(bob.id) is None
+    assert alice.node.service.route(bob.id) is None
     assert not alice.node.send_routed(bob.id, HELLO)
 
 
@@ -257,7 +257,7 @@ async def test_what_a_peer_sent_before_it_knew_that_the_link_is_replaced_arrives
 
 async def test_the_card_of_whoever_sent_on_a_replaced_link_is_asked_for_on_the_other(start_node: StartNode) -> None:
     alice, bob = await linked(start_node)
-    assert await bob.node.dial(alice.entry()) == alice.id
+    assert await bob.node.service.dial(alice.entry()) == alice.id
     await eventually(lambda: len(alice.node._links.of(bob.id)) == len(bob.node._links.of(alice.id)) == 2)
     replaced, newest = alice.node._links.of(bob.id)
     theirs = next(link for link in bob.node._links.of(alice.id) if link.dialled is not replaced.dialled)
@@ -265,7 +265,7 @@ async def test_the_card_of_whoever_sent_on_a_replaced_link_is_asked_for_on_the_o
     replaced.close(GoodbyeReason.DUPLICATE)
     theirs.send(MeshData(stranger, alice.id, FLAG_CONTROL | FLAG_SEALED, bytes(60)))
     theirs.driver._flush()  # it is underway before the Goodbye is heard
-    await eventually(lambda: alice.node.counters().get("dropped_unknown_source", 0) == 1)
+    await eventually(lambda: alice.node.service.counters().get("dropped_unknown_source", 0) == 1)
     assert stranger in newest.cards.asked
     assert stranger not in replaced.cards.asked
 
@@ -275,9 +275,9 @@ async def test_a_third_link_of_one_peer_gets_a_goodbye_and_harms_nobody(
 ) -> None:
     alice, bob = await linked(start_node)
     monkeypatch.setattr(alice.node._links, "add", lambda link: link.close(GoodbyeReason.DUPLICATE) or False)
-    assert await bob.node.dial(alice.entry()) == alice.id  # linked it is
+    assert await bob.node.service.dial(alice.entry()) == alice.id  # linked it is
     assert alice.node.send_routed(bob.id, HELLO)
-    assert [link.dialled for link in bob.node.links()] == [False]
+    assert [link.dialled for link in bob.node.service.links()] == [False]
     assert "internal error" not in caplog.text
 
 
@@ -285,14 +285,16 @@ async def test_what_is_dropped_anywhere_is_counted(start_node: StartNode) -> Non
     alice, bob = await linked(start_node)
     link = alice.node._links.best(bob.id)
     link.send(Routes((RouteEntry(NodeId(bytes(16)), 1, 7),), first=False, last=False))
-    await eventually(lambda: bob.node.counters().get("dropped_routes", 0) == 1)
+    await eventually(lambda: bob.node.service.counters().get("dropped_routes", 0) == 1)
     link.driver.pause_writing()
     for _ in range(30):
         alice.node.send_direct(bob.id, PluginPayload("test.hello", bytes(60_000)))
-    assert alice.node.counters()["refused_congested"] == 17
+    assert alice.node.service.counters()["refused_congested"] == 17
     link.close(GoodbyeReason.SHUTDOWN)
-    assert alice.node.counters()["dropped_messages"] == alice.node.counters()["dropped_congestion"] == 13
-    assert alice.node.counters()["refused_congested"] == 17
+    assert (
+        alice.node.service.counters()["dropped_messages"] == alice.node.service.counters()["dropped_congestion"] == 13
+    )
+    assert alice.node.service.counters()["refused_congested"] == 17
 
 
 async def test_one_wish_for_a_newer_card_is_answered_with_one_card(start_node: StartNode) -> None:
@@ -304,7 +306,7 @@ async def test_one_wish_for_a_newer_card_is_answered_with_one_card(start_node: S
     await eventually(lambda: alice.keystore.get(bob.id).seq > before)
     first = bob.node._own.card.seq
     link.send(SeqRequest(bob.id, first, 255, flood=False, request_id=99))
-    await eventually(lambda: bob.node.counters().get("links_opened", 0) == 1)
+    await eventually(lambda: bob.node.service.counters().get("links_opened", 0) == 1)
     assert not bob.node._broadcast._wanted.is_set()
     assert bob.node._own.card.seq == first
 
@@ -318,7 +320,7 @@ async def test_without_a_disk_for_its_number_no_card_is_issued_and_the_node_live
         raise DatabaseError(Path("peers.db"), "write", "the disk is full")
 
     monkeypatch.setattr(bob.keystore, "next_own_seq", full)
-    bob.node.set_broadcast_interval(30)
+    bob.node.service.set_broadcast_interval(30)
     await eventually(lambda: "no new identity card: peers.db" in caplog.text)
     assert alice.node.send_routed(bob.id, HELLO)
 
@@ -329,7 +331,7 @@ async def test_a_blocked_node_gets_no_payload_in_also_over_others(start_node: St
     await bob.keystore.set_blocked(alice.id, blocked=True)
     assert alice.node.send_routed(bob.id, HELLO)
     alice.node.send_direct(bob.id, HELLO)
-    await eventually(lambda: bob.node.counters().get("dropped_blocked", 0) == 2)
+    await eventually(lambda: bob.node.service.counters().get("dropped_blocked", 0) == 2)
     assert len(queue) == 0
 
 
@@ -357,16 +359,16 @@ async def test_a_proof_with_another_key_than_the_first_one_seen_is_refused_and_c
     twin = await start_node(9, identity=with_another_x25519_key(bytes([2]) * 32))
     assert twin.id == bob.id
     with pytest.raises(DialError, match="not admitted"):
-        await twin.node.dial(alice.entry())
-    assert alice.node.counters()["cards_of_other_keys"] == 1
+        await twin.node.service.dial(alice.entry())
+    assert alice.node.service.counters()["cards_of_other_keys"] == 1
     assert alice.keystore.get(bob.id).x25519_pub == bob.identity.x25519_pub
 
 
 async def test_replacing_a_link_by_another_of_the_same_peer_is_told_to_nobody(start_node: StartNode) -> None:
     alice, bob = await linked(start_node)
-    with alice.node.subscribe() as events:
-        assert await bob.node.dial(alice.entry()) == alice.id
-        await eventually(lambda: alice.node.counters()["links_opened"] == 2 and len(alice.node._links) == 1)
+    with alice.node.service.subscribe() as events:
+        assert await bob.node.service.dial(alice.entry()) == alice.id
+        await eventually(lambda: alice.node.service.counters()["links_opened"] == 2 and len(alice.node._links) == 1)
         assert events.next_waiting() is None
 
 
@@ -376,7 +378,7 @@ async def test_both_ends_are_told_that_their_meshes_may_differ(
 ) -> None:
     alice, bob = await start_node(1, psk=bytes(range(32))), await start_node(2, psk=other)
     with pytest.raises(DialError, match="is it in another mesh\\? compare `pim mesh status`"):
-        await alice.node.dial(bob.entry())
+        await alice.node.service.dial(bob.entry())
     told = [r for r in caplog.records if r.levelname == "WARNING" and "compare `pim mesh status`" in r.message]
     assert len(told) == 1
 
@@ -384,10 +386,10 @@ async def test_both_ends_are_told_that_their_meshes_may_differ(
 async def test_a_name_that_does_not_exist_is_not_taken_for_a_machine_without_pimd(start_node: StartNode) -> None:
     alice = await start_node(1)
     with pytest.raises(DialError, match=r"nohost\.invalid cannot be found: .*; check the name"):
-        await alice.node.dial(PeerEntry(Endpoint.tcp("nohost.invalid", 9100)))
+        await alice.node.service.dial(PeerEntry(Endpoint.tcp("nohost.invalid", 9100)))
 
 
 async def test_this_very_node_at_an_address_is_named_and_is_no_error_of_the_protocol(start_node: StartNode) -> None:
     alice = await start_node(1)
     with pytest.raises(DialError, match="another peer: the other end is this very node"):
-        await alice.node.dial(alice.entry())
+        await alice.node.service.dial(alice.entry())

@@ -16,7 +16,7 @@ HELLO = PluginPayload("test.hello", b"hello")
 
 
 async def connect(one: Running, other: Running) -> None:
-    assert await one.node.dial(other.entry()) == other.id
+    assert await one.node.service.dial(other.entry()) == other.id
 
 
 async def line(start_node: StartNode, count: int, **more: object) -> list[Running]:
@@ -27,7 +27,7 @@ async def line(start_node: StartNode, count: int, **more: object) -> list[Runnin
 
 
 def hops(one: Running) -> dict[NodeId, int]:
-    return {route.destination: route.hops for route in one.node.routes()}
+    return {route.destination: route.hops for route in one.node.service.routes()}
 
 
 async def test_a_payload_travels_five_hops_with_its_proven_source(start_node: StartNode) -> None:
@@ -41,7 +41,7 @@ async def test_a_payload_travels_five_hops_with_its_proven_source(start_node: St
     known = first.keystore.get(last.id)
     assert known is not None
     assert known.known == "signed"
-    middle = nodes[2].node.counters()
+    middle = nodes[2].node.service.counters()
     assert middle["forwarded_frames"] == 1
     assert middle["forwarded_bytes"] > 0
 
@@ -50,7 +50,7 @@ async def test_hops_are_counted_whatever_the_links_cost(start_node: StartNode, m
     monkeypatch.setattr(TcpTransport, "cost", 1024)
     nodes = await line(start_node, 4)
     await eventually(lambda: len(hops(nodes[0])) == 3)
-    found = [nodes[0].node.route(node.id) for node in nodes[1:]]
+    found = [nodes[0].node.service.route(node.id) for node in nodes[1:]]
     assert [(route.hops, route.metric) for route in found if route is not None] == [(1, 1024), (2, 2048), (3, 3072)]
 
 
@@ -79,7 +79,7 @@ async def test_a_node_that_does_not_relay_forwards_nothing_and_says_so(start_nod
     link = first.node._links.best(middle.id)
     assert link is not None
     link.send(MeshData(first.id, last.id, 0x60, b"please"))
-    await eventually(lambda: middle.node.counters().get("dropped_not_relayed", 0) == 1)
+    await eventually(lambda: middle.node.service.counters().get("dropped_not_relayed", 0) == 1)
     known = first.keystore.get(middle.id)
     assert known is not None
     assert known.flags & 2 == 0
@@ -90,7 +90,7 @@ async def test_when_a_relay_goes_another_way_is_found(start_node: StartNode) -> 
     for one, other in ((first, upper), (upper, last), (first, lower), (lower, last)):
         await connect(one, other)
     await eventually(lambda: hops(first).get(last.id) == 2)
-    used = next(route.next_hop for route in first.node.routes() if route.destination == last.id)
+    used = next(route.next_hop for route in first.node.service.routes() if route.destination == last.id)
     gone = upper if used == upper.id else lower
     await gone.node.stop()
     await eventually(lambda: used not in hops(first) and hops(first).get(last.id) == 2)
@@ -102,7 +102,7 @@ async def test_when_a_relay_goes_another_way_is_found(start_node: StartNode) -> 
 async def test_routes_found_and_lost_are_told(start_node: StartNode) -> None:
     first, middle, last = await line(start_node, 3)
     await eventually(lambda: last.id in hops(first))
-    events = first.node.subscribe()
+    events = first.node.service.subscribe()
     await last.node.stop()
     assert await asyncio.wait_for(anext(events), 10) == RouteLost(last.id)
     again = await start_node(5)
@@ -118,4 +118,4 @@ async def test_frames_that_cannot_go_on_are_dropped_and_counted(start_node: Star
     assert link is not None
     destination = last.id if ttl == 0 else first.id
     link.send(MeshData(NodeId(bytes(16)), destination, 0x60, b"x", ttl=ttl))
-    await eventually(lambda: middle.node.counters().get(counter, 0) == 1)
+    await eventually(lambda: middle.node.service.counters().get(counter, 0) == 1)

@@ -92,6 +92,6 @@ async def test_the_mesh_makes_the_tag_of_the_protocol(start_node: StartNode) -> 
     secret: MeshSecret = derive("correct horse battery staple", None, 8, 1, 1)
     member = await start_node(1, secret=secret)
     expected = hmac.digest(secret.discovery_key, b"pim-disco-tag-v1" + HOUR.to_bytes(8), "sha256")[:16]
-    own = Announcements(member.id, member.node.discovery_tag, Clock()).own()
+    own = Announcements(member.id, member.node.service.discovery_tag, Clock()).own()
     assert own == {b"t": expected.hex().encode()}
-    assert (await start_node(2)).node.discovery_tag(HOUR) is None
+    assert (await start_node(2)).node.service.discovery_tag(HOUR) is None

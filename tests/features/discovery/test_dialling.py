@@ -33,7 +33,7 @@ class Clock:
 
 
 def auto_dial(one: Running, config: DiscoveryConfig = ALL, now: Callable[[], float] | None = None) -> AutoDial:
-    return AutoDial(one.node, one.keystore, config, one.id, now or Clock(), Bites())
+    return AutoDial(one.node.service, one.keystore, config, one.id, now or Clock(), Bites())
 
 
 def sighting(
@@ -52,7 +52,7 @@ def stranger(number: int) -> Sighting:
 
 
 def dialled(one: Running) -> dict[Endpoint, DialInfo]:
-    return {dial.entry.endpoint: dial for dial in one.node.dials()}
+    return {dial.entry.endpoint: dial for dial in one.node.service.dials()}
 
 
 def review(auto: AutoDial, sightings: Sequence[Sighting], times: int) -> None:
@@ -131,7 +131,7 @@ async def test_who_is_blocked_or_not_on_the_list_is_not_dialled_and_let_go(start
 
 async def test_who_is_linked_already_is_not_dialled(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
-    await bob.node.dial(alice.entry())
+    await bob.node.service.dial(alice.entry())
     await linked(alice, bob)
     auto_dial(alice).review([sighting(bob)])
     assert dialled(alice) == {}
@@ -149,9 +149,9 @@ async def test_with_enough_links_only_nodes_without_a_route_are_dialled(
     monkeypatch.setattr(dialling, "AUTO_LINKS", 2)
     alice, bob, carol, dave, erin = [await start_node(number) for number in (1, 2, 3, 4, 5)]
     for other in (bob, carol):
-        await alice.node.dial(other.entry())
-    await dave.node.dial(bob.entry())
-    await eventually(lambda: alice.node.has_route(dave.id))
+        await alice.node.service.dial(other.entry())
+    await dave.node.service.dial(bob.entry())
+    await eventually(lambda: alice.node.service.has_route(dave.id))
     auto = auto_dial(alice)
     review(auto, [sighting(dave), sighting(erin)], 3)
     assert list(dialled(alice)) == [erin.entry().endpoint]
@@ -166,7 +166,7 @@ async def test_with_enough_links_two_of_the_anonymous_are_dialled_and_not_the_sa
     chosen = set()
     for who in range(2, 6):
         one = await start_node(who)
-        await one.node.dial(hub.entry())
+        await one.node.service.dial(hub.entry())
         review(auto_dial(one), anonymous, 5)
         assert len(dialled(one)) == 2
         chosen |= set(dialled(one))
@@ -180,7 +180,7 @@ async def test_with_very_many_links_nobody_is_dialled_unasked(
     monkeypatch.setattr(dialling, "LINK_LIMIT", 2)
     alice, bob, carol, dave = [await start_node(number) for number in (1, 2, 3, 4)]
     for other in (bob, carol):
-        await alice.node.dial(other.entry())
+        await alice.node.service.dial(other.entry())
     auto_dial(alice).review([sighting(dave)])
     assert dialled(alice) == {}
 
@@ -202,14 +202,14 @@ async def test_an_anonymous_member_is_known_once_it_is_linked_whoever_dialled(st
 
 async def test_who_has_gone_is_let_go_and_what_is_configured_is_never_touched(start_node: StartNode) -> None:
     alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
-    alice.node.keep_dialling(carol.entry(), configured=True)
+    alice.node.service.keep_dialling(carol.entry(), configured=True)
     auto = auto_dial(alice)
     review(auto, [sighting(bob), sighting(carol)], 3)
     assert dialled(alice)[carol.entry().endpoint].configured
     auto.review([])
     assert list(dialled(alice)) == [carol.entry().endpoint]
     auto.review([sighting(bob)])
-    alice.node.keep_dialling(bob.entry(), configured=True)  # the user wants to keep it
+    alice.node.service.keep_dialling(bob.entry(), configured=True)  # the user wants to keep it
     auto.review([])
     auto.let_go_of_all()
     assert list(dialled(alice)) == [carol.entry().endpoint, bob.entry().endpoint]
@@ -219,7 +219,7 @@ async def test_nobody_is_dialled_any_longer_when_the_feature_stops(start_node: S
     alice = await start_node(1)
     auto = auto_dial(alice)
     review(auto, [stranger(1), stranger(2)], 2)
-    alice.node.keep_dialling(PeerEntry(stranger(1).address.endpoint), configured=True)
+    alice.node.service.keep_dialling(PeerEntry(stranger(1).address.endpoint), configured=True)
     auto.let_go_of_all()
     assert list(dialled(alice)) == [stranger(1).address.endpoint]
 
@@ -239,16 +239,16 @@ async def test_who_hung_up_or_was_hung_up_on_is_left_alone(start_node: StartNode
     here, there = auto_dial(alice), auto_dial(bob)
     here.review([sighting(bob)])
     await linked(alice, bob)
-    await alice.node.hang_up(bob.id)
-    await eventually(lambda: not alice.node.links() and not bob.node.links())
+    await alice.node.service.hang_up(bob.id)
+    await eventually(lambda: not alice.node.service.links() and not bob.node.service.links())
     here.review([sighting(bob)])
     there.review([sighting(alice)])
     assert dialled(alice)[bob.entry().endpoint].state == "waiting"
     assert dialled(bob) == {}
-    await alice.node.dial(bob.entry())
+    await alice.node.service.dial(bob.entry())
     await linked(alice, bob)
-    assert not alice.node.left_alone(bob.id)
-    assert not bob.node.left_alone(alice.id)
+    assert not alice.node.service.left_alone(bob.id)
+    assert not bob.node.service.left_alone(alice.id)
 
 
 @pytest.mark.limit("addresses dialled unasked that do not answer")

@@ -41,7 +41,7 @@ async def line(lab: Lab, count: int, special: Mapping[int, Any] | None = None) -
     for one, other in itertools.pairwise(made):
         lab.connect(one, other)
     await lab.start()
-    await lab.until(lambda: all(len(one.node.routes()) == count - 1 for one in made), 30)
+    await lab.until(lambda: all(len(one.node.service.routes()) == count - 1 for one in made), 30)
     return made
 
 

@@ -1,0 +1,71 @@
+"""Whether a proven peer may link: policy, keys seen before, places; and who is preferred when room is short."""
+
+import logging
+
+from pimd.contract import PeerEntry
+from pimd.database import DatabaseError
+from pimd.ids import NodeId
+from pimd.mesh.dialler import Dialler
+from pimd.mesh.links import LinkTable
+from pimd.mesh.peer_link import PeerLink
+from pimd.mesh.policy import Policy
+from pimd.proto.frames import GoodbyeReason
+from pimd.proto.handshake import LinkPeer
+from pimd.store.keystore import Keystore
+
+log = logging.getLogger("pimd.mesh")
+
+Refusal = tuple[GoodbyeReason, str]
+"""What the peer is told, and why, in words for the log."""
+
+
+class Admission:
+    """Decides; whoever asks carries it out."""
+
+    def __init__(self, policy: Policy, keystore: Keystore, links: LinkTable[PeerLink], dialler: Dialler) -> None:
+        self._policy = policy
+        self._keystore = keystore
+        self._links = links
+        self._dialler = dialler
+
+    def decide(self, link: PeerLink, peer: LinkPeer) -> Refusal | None:
+        """Return why a proven peer may not link; None admits it."""
+        refusal = self._policy.refusal(peer.node_id, link.entry.endpoint if link.entry else None)
+        if refusal is not None:
+            return GoodbyeReason.NOT_ADMITTED, refusal
+        if not self._keystore.accepts_keys(peer.node_id, peer.ed25519_pub, peer.x25519_pub):
+            return GoodbyeReason.NOT_ADMITTED, f"{peer.node_id} proved other keys than the ones first seen of it"
+        if link.dialled and self._links.dialled_already(peer.node_id):
+            return GoodbyeReason.DUPLICATE, "a link opened by this side is up already"
+        return self.no_place(link, peer.node_id)
+
+    def no_place(self, link: PeerLink, peer: NodeId) -> Refusal | None:
+        """Return a refusal when the places for links are taken; asked again when the link is up, since others may have come."""
+        preferred = self.is_preferred_peer(peer) or (
+            link.entry is not None and self._dialler.is_configured_at(link.entry.endpoint)
+        )
+        if self._links.has_place_for(preferred_peer=preferred):
+            return None
+        return GoodbyeReason.LIMIT, f"all {len(self._links)} places for links are taken"
+
+    def refusal(self, peer: NodeId) -> str | None:
+        """Say why the policy would not admit a peer, wherever it is; None when it would."""
+        return self._policy.refusal(peer, None)
+
+    def is_preferred_peer(self, node_id: NodeId) -> bool:
+        """Tell whether the configuration or the user names this node: strangers leave it some of every room."""
+        return self._dialler.is_configured(node_id) or self._keystore.is_contact(node_id)
+
+    async def remember(self, entry: PeerEntry, peer: NodeId) -> None:
+        """Pin whom a configured dial met first, where the policy says so."""
+        if not self._policy.pins or self._keystore.pinned(entry.endpoint) is not None:
+            return
+        try:
+            await self._keystore.pin(entry.endpoint, peer)
+        except DatabaseError as error:
+            log.error(
+                "%s is not pinned to %s: %s; whoever answers there next may be pinned",
+                entry.endpoint.text,
+                peer,
+                error,
+            )

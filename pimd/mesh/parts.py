@@ -1,0 +1,58 @@
+"""What a node is told, and what it is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pimd.addresses import Endpoint
+from pimd.contract import MeshEvent
+from pimd.events import Topic
+from pimd.mesh.admission import Admission
+from pimd.mesh.broadcast import IdentityBroadcast
+from pimd.mesh.cards import OwnCard
+from pimd.mesh.counters import Counters
+from pimd.mesh.dialler import Dial, Dialler
+from pimd.mesh.handshakes import Handshakes
+from pimd.mesh.links import LinkTable
+from pimd.mesh.peer_link import PeerLink
+from pimd.net.transport import Listener
+from pimd.proto.babel import Babel
+from pimd.proto.handshake import LinkConfig
+from pimd.proto.mesh_secret import MeshSecret
+from pimd.store.keystore import Keystore
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What a node is told at construction."""
+
+    name: str
+    listen: Sequence[Endpoint]
+    link: LinkConfig
+    connect_timeout_s: float = 3.0
+    relays: bool = True
+    """Whether this node forwards for others."""
+    broadcast_interval_s: int | None = None
+    """A shorter period than the protocol's own for this node's card."""
+    secret: MeshSecret | None = None
+    """Of a private mesh; None in an open one."""
+    mesh_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NodeParts:
+    """The parts that the service reads and gives orders to; the node wires them together."""
+
+    config: NodeConfig
+    keystore: Keystore
+    counts: Counters
+    events: Topic[MeshEvent]
+    links: LinkTable[PeerLink]
+    routing: Babel[PeerLink]
+    own: OwnCard
+    broadcast: IdentityBroadcast
+    handshakes: Handshakes
+    dialler: Dialler
+    dial: Dial
+    admission: Admission
+    listeners: Sequence[Listener]
+    """Filled when the node starts."""

@@ -1,0 +1,146 @@
+"""Implements `contract.Mesh`: what features see of a node, and the verbs that change it."""
+
+import hmac
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pimd.addresses import Endpoint
+from pimd.contract import Broadcast, DialInfo, LinkInfo, Membership, MeshEvent, PeerEntry, RouteInfo
+from pimd.events import Subscription
+from pimd.ids import NodeId
+from pimd.mesh.parts import NodeParts
+from pimd.mesh.peer_link import PeerLink
+from pimd.proto.frames import GoodbyeReason
+from pimd.proto.route_table import Route
+
+DISCOVERY_TAG_DOMAIN = b"pim-disco-tag-v1"
+DISCOVERY_TAG_SIZE = 16
+
+
+class MeshService:
+    """Reads the parts of a node, and hands to them what features want; it holds nothing of its own."""
+
+    def __init__(self, parts: NodeParts) -> None:
+        self._parts = parts
+
+    @property
+    def listen_endpoints(self) -> Sequence[Endpoint]:
+        """As bound; before that, as configured."""
+        return [listener.endpoint for listener in self._parts.listeners] or self._parts.config.listen
+
+    @property
+    def relays(self) -> bool:
+        """As configured."""
+        return self._parts.config.relays
+
+    @property
+    def membership(self) -> Membership:
+        """As configured; the fingerprint is made from the passphrase."""
+        secret = self._parts.config.secret
+        if secret is None:
+            return Membership("open", self._parts.config.mesh_id, None)
+        return Membership("private", self._parts.config.mesh_id, secret.fingerprint)
+
+    def discovery_tag(self, hour: int) -> bytes | None:
+        """HMAC-SHA256 with the discovery key, cut to 16 bytes."""
+        if self._parts.config.secret is None:
+            return None
+        message = DISCOVERY_TAG_DOMAIN + hour.to_bytes(8)
+        return hmac.digest(self._parts.config.secret.discovery_key, message, "sha256")[:DISCOVERY_TAG_SIZE]
+
+    def links(self) -> Sequence[LinkInfo]:
+        """One a peer."""
+        return [link.info() for link in self._parts.links.carrying()]
+
+    def link(self, peer: NodeId) -> LinkInfo | None:
+        """The one that carries the peer's traffic."""
+        link = self._parts.links.best(peer)
+        return link.info() if link is not None else None
+
+    def routes(self) -> Sequence[RouteInfo]:
+        """The selected ones."""
+        return [_route_info(route) for route in self._parts.routing.table.selected.values()]
+
+    def route(self, destination: NodeId) -> RouteInfo | None:
+        """The selected one."""
+        route = self._parts.routing.table.selected.get(destination)
+        return _route_info(route) if route is not None else None
+
+    def dials(self) -> Sequence[DialInfo]:
+        """Every address being kept linked."""
+        return self._parts.dialler.infos()
+
+    def is_linked(self, node_id: NodeId) -> bool:
+        """Tell whether a link with that peer is up."""
+        return self._parts.links.best(node_id) is not None
+
+    def has_route(self, node_id: NodeId) -> bool:
+        """Tell whether frames for `node_id` have a next hop; the keystore evicts others first."""
+        return node_id in self._parts.routing.table.selected
+
+    def is_configured(self, node_id: NodeId) -> bool:
+        """Tell whether the configuration names this node, or it was met at a configured address."""
+        return self._parts.dialler.is_configured(node_id)
+
+    def counters(self) -> Mapping[str, int]:
+        """Every counter that ever moved."""
+        total = Counter({**self._parts.counts.snapshot(), **self._parts.keystore.counters})
+        total.update(self._parts.handshakes.totals().counters())
+        total["dropped_routes"] = self._parts.routing.dropped
+        return +total
+
+    def subscribe(self) -> Subscription[MeshEvent]:
+        """Receive changes of links and routes."""
+        return self._parts.events.subscribe()
+
+    async def dial(self, entry: PeerEntry) -> NodeId:
+        """Open one link and return who answered; `DialError` names the address and the cause."""
+        return await self._parts.dial(entry, configured=True)
+
+    def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
+        """Keep an address linked."""
+        self._parts.dialler.keep(entry, configured=configured)
+
+    def stop_dialling(self, endpoint: Endpoint) -> bool:
+        """Keep it no longer."""
+        return self._parts.dialler.drop(endpoint)
+
+    async def hang_up(self, peer: NodeId) -> bool:
+        """Close the links to `peer` and do not redial."""
+        links = self._parts.links.of(peer)
+        self._parts.dialler.pause(peer)
+        for link in links:
+            link.close(GoodbyeReason.REMOVED)
+        return bool(links)
+
+    def resume(self, peer: NodeId) -> None:
+        """Ask the dialler."""
+        self._parts.dialler.resume(peer)
+
+    def left_alone(self, peer: NodeId) -> bool:
+        """Ask the dialler."""
+        return self._parts.dialler.is_left_alone(peer)
+
+    def refusal(self, peer: NodeId) -> str | None:
+        """Ask the admission."""
+        return self._parts.admission.refusal(peer)
+
+    async def issue_card(self) -> Broadcast:
+        """Issue a card and send it to every neighbour."""
+        return await self._parts.broadcast.issue()
+
+    def last_broadcast(self) -> Broadcast | None:
+        """The newest one since the start."""
+        return self._parts.broadcast.last
+
+    def set_broadcast_interval(self, seconds: int | None) -> None:
+        """Issue one now, and so often from now on."""
+        self._parts.broadcast.set_interval(seconds)
+
+    def own_card(self) -> bytes:
+        """The newest signed card."""
+        return self._parts.own.card.raw
+
+
+def _route_info(route: Route[PeerLink]) -> RouteInfo:
+    return RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at, route.hops)
