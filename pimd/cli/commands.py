@@ -8,7 +8,7 @@ from typing import Any
 from pimd.cli.connection import Connection, call, call_many
 from pimd.cli.errors import PimError, UsageError
 from pimd.cli.names import resolve, self_given, shown
-from pimd.cli.text import counted, moment, span, table, visible
+from pimd.cli.text import counted, moment, size, span, table, visible
 
 DEFAULT_PORT = 9100
 
@@ -27,10 +27,16 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
         f"{visible(found['node'])}  {found['node_id']}",
         f"up {span(found['uptime_s'])}, peers reach it on tcp port {found['transport']['tcp']['port']}",
         *_mesh_line(mesh),
+        _traffic_line(found["stats"]),
         f"{len(up)} of {counted(len(found['peers']), 'peer')} reachable, {counted(found['routes']['active'], 'route')}",
     ]
     lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
+
+
+def _traffic_line(stats: dict[str, Any]) -> str:
+    now = f"{size(stats['rate_in'])}/s in, {size(stats['rate_out'])}/s out"
+    return f"links carry {now}; {size(stats['bytes_in'])} and {size(stats['bytes_out'])} since the start"
 
 
 def _mesh_line(mesh: dict[str, Any] | None) -> list[str]:
@@ -45,7 +51,31 @@ def _mesh_line(mesh: dict[str, Any] | None) -> list[str]:
 def peers(connection: Connection, options: argparse.Namespace) -> None:
     """Whom this node knows."""
     rows = call(connection, "peers.list", {"all": True})
-    say(options, rows, _peers_text(connection, rows))
+    text = _peers_text(connection, rows)
+    linked = [row for row in rows if row.get("link") is not None]
+    if options.verbose and linked:
+        text += f"\n\n{_link_table(linked)}"
+    say(options, rows, text)
+
+
+def _link_table(rows: list[dict[str, Any]]) -> str:
+    head = ("LINK WITH", "COST", "ROUND TRIP", "IN", "OUT", "IN NOW", "OUT NOW", "DROPPED", "REFUSED")
+    return table(head, [_link_cells(row["node_id_short"], row["link"]) for row in rows])
+
+
+def _link_cells(name: str, link: dict[str, Any]) -> tuple[str, ...]:
+    classes = link["traffic"].values()
+    return (
+        name,
+        str(link["cost"]),
+        "-" if link["rtt_ms"] is None else f"{link['rtt_ms']:.1f} ms",
+        size(link["bytes_in"]),
+        size(link["bytes_out"]),
+        f"{size(link['rate_in'])}/s",
+        f"{size(link['rate_out'])}/s",
+        str(sum(one["dropped"] for one in classes)),
+        str(sum(one["refused"] for one in classes)),
+    )
 
 
 def _peers_text(connection: Connection, rows: list[dict[str, Any]]) -> str:

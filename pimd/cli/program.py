@@ -106,7 +106,8 @@ def _adder(subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser) -
 
 def _add_commands(command: AddCommand) -> None:
     command("status", commands.status, "show this node and whom it sees")
-    command("peers", commands.peers, "list whom this node knows")
+    peers = command("peers", commands.peers, "list whom this node knows")
+    peers.add_argument("-v", "--verbose", action="store_true", help="also show what each link carries")
     add = command("add", commands.add, "link with another machine, now and after every restart")
     add.add_argument("address", metavar="ADDRESS", help="host:port, the port is 9100 as a rule; or unix:/path")
     add.add_argument("--label", help="what to call it")

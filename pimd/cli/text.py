@@ -52,6 +52,14 @@ def span(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def size(number: float) -> str:
+    """`300 B`, `4.5 kB`, `1.2 GB`; of bytes, in powers of ten."""
+    for least, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= least:
+            return f"{number / least:.1f} {unit}"
+    return f"{number:.0f} B"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 route`, `2 routes`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -42,6 +42,7 @@ from pimd.contract.gateways import nearest_gateways
 from pimd.contract.identity import IdentitySecrets, seal_for
 from pimd.contract.mesh import (
     Broadcast,
+    ClassTraffic,
     DialError,
     DialInfo,
     LinkDown,
@@ -58,8 +59,10 @@ from pimd.contract.mesh import (
 )
 from pimd.contract.methods import NoParams, Params, Result, RpcError, RpcMark, after_answer, mark_of, rpc
 from pimd.contract.models import (
+    ClassRow,
     ConfigProblem,
     FeatureRow,
+    LinkRow,
     LogRecord,
     MessageIdHex,
     NodeIdHex,
@@ -132,6 +135,8 @@ __all__ = [
     "Budget",
     "CallTimeout",
     "CancellationToken",
+    "ClassRow",
+    "ClassTraffic",
     "Clock",
     "Config",
     "ConfigProblem",
@@ -169,6 +174,7 @@ __all__ = [
     "Lagged",
     "LinkDown",
     "LinkInfo",
+    "LinkRow",
     "LinkUp",
     "LogRecord",
     "LogRing",

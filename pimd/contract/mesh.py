@@ -10,6 +10,20 @@ from pimd.ids import NodeId
 
 
 @dataclass(frozen=True)
+class ClassTraffic:
+    """Frames of one traffic class on one link since it came up, bytes without what the link adds."""
+
+    frames_in: int
+    bytes_in: int
+    frames_out: int
+    bytes_out: int
+    dropped: int
+    """Queued, or brought by others to be queued, and not sent: no room, too old, or lost with the link."""
+    refused: int
+    """Own frames that found no room; their sender was told CONGESTED."""
+
+
+@dataclass(frozen=True)
 class LinkInfo:
     """One authenticated link that is up."""
 
@@ -26,6 +40,16 @@ class LinkInfo:
     """Monotonic seconds of the last authenticated record."""
     rtt_s: float | None
     """Smoothed round-trip time, None until the first Pong."""
+    cost: int
+    """What routing adds to a metric for this link, at least 256."""
+    bytes_in: int
+    """From the stream since the link came up, handshake and encryption included."""
+    bytes_out: int
+    rate_in: float
+    """Bytes a second since somebody last looked, but over a second at least."""
+    rate_out: float
+    traffic: Mapping[str, ClassTraffic]
+    """By traffic class: `messages`, `datagrams`, `streams`."""
     listens_at: Endpoint | None = None
     """Where the peer takes links: what was dialled, or the port that it says on its host; None when it does not say."""
 
@@ -43,6 +67,11 @@ class RouteInfo:
     """Monotonic seconds of the last refresh."""
     hops: int
     """How many links its way has: 1 for a neighbour, 255 also for more; told by the next hop."""
+    rtt_s: float | None = None
+    """Smoothed round-trip time of the link with the next hop."""
+    frames_out: int = 0
+    """Frames for this destination that were queued or sent on since it has a route, its own and those of others."""
+    bytes_out: int = 0
 
 
 @dataclass(frozen=True)

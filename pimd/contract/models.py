@@ -65,6 +65,29 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+class ClassRow(Result):
+    """Frames of one traffic class since the link came up."""
+
+    frames_in: int
+    bytes_in: int
+    frames_out: int
+    bytes_out: int
+    dropped: int = Field(description="Not sent although queued, or to be queued for others: no room, too old, or lost.")
+    refused: int = Field(description="Own frames that found no room; their sender was told.")
+
+
+class LinkRow(Result):
+    """What one link carries."""
+
+    cost: int = Field(description="What routing adds to a metric for it.")
+    rtt_ms: float | None = Field(description="Smoothed round-trip time.")
+    bytes_in: int
+    bytes_out: int
+    rate_in: float = Field(description="Bytes a second since the call before, but over a second at least.")
+    rate_out: float
+    traffic: dict[str, ClassRow] = Field(description="By traffic class: messages, datagrams, streams.")
+
+
 class PeerSummary(Result):
     """One row of `peers.list` and of `status.peers`."""
 
@@ -83,6 +106,7 @@ class PeerSummary(Result):
     is_gateway: bool
     static: bool = Field(description="Configured in the file.")
     x25519_pubkey: X25519Hex | None
+    link: LinkRow | None = Field(default=None, description="What the link carries; null without one.")
 
 
 class SubscriptionResult(Result):

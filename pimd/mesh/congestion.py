@@ -37,7 +37,7 @@ class Congestion:
             try:
                 await woken
             finally:
-                self._owed.get((traffic_class, dst), {}).pop(notice, None)
+                self._take_back(dst, traffic_class, notice)
         return False
 
     def owe(self, dst: NodeId, traffic_class: TrafficClass, notice: Notice) -> None:
@@ -47,6 +47,13 @@ class Congestion:
             self._bites.count(NOTICES)
             first_class, first = next(iter(self._owed))
             self.give(first, (first_class,))
+
+    def _take_back(self, dst: NodeId, traffic_class: TrafficClass, notice: Notice) -> None:
+        owed = self._owed.get((traffic_class, dst))
+        if owed is not None:
+            owed.pop(notice, None)
+            if not owed:
+                del self._owed[traffic_class, dst]
 
     def is_owed(self, dst: NodeId, traffic_class: TrafficClass) -> bool:
         """Whether anybody waits for room, or keys, towards `dst`."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Literal
 
+from pimd.ids import NodeId
 from pimd.limits import Bites
 
 CounterName = Literal[
@@ -37,9 +38,9 @@ CounterName = Literal[
     "dropped_plugin_queue_full",
     "dropped_quarantined",
     "dropped_congestion",
-    "dropped_messages",
-    "dropped_datagrams",
-    "dropped_streams",
+    "messages_dropped",
+    "datagrams_dropped",
+    "streams_dropped",
     "refused_congested",
     "marked_congested",
     "dropped_without_keys",
@@ -56,12 +57,36 @@ CounterName = Literal[
 ]
 
 
+class RouteCounts:
+    """What was queued or sent on for one destination."""
+
+    __slots__ = ("bytes", "frames")
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.bytes = 0
+
+
 class Counters:
     """Monotonic counters with fixed names, and those of the limits that were reached."""
 
     def __init__(self, bites: Bites | None = None) -> None:
         self.bites = bites or Bites()
+        self.routes: dict[NodeId, RouteCounts] = {}
+        """Of each destination that has a route and was sent something."""
         self._values: Counter[str] = Counter()
+
+    def sent(self, destination: NodeId, size: int) -> None:
+        """A frame for a destination was queued or sent on."""
+        route = self.routes.get(destination)
+        if route is None:
+            route = self.routes[destination] = RouteCounts()
+        route.frames += 1
+        route.bytes += size
+
+    def forget_route(self, destination: NodeId) -> None:
+        """It has no route any more."""
+        self.routes.pop(destination, None)
 
     def count(self, name: CounterName, by: int = 1) -> None:
         """Add `by`; a counter that is moved by nothing does not appear."""

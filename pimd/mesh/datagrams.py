@@ -115,7 +115,10 @@ class DatagramTraffic:
         keys = self._exchange.sealing(dst, now)
         if keys is None or not link.has_room(TrafficClass.DATAGRAM):
             return Sent.CONGESTED
-        return Sent.SENT if self._queue(link, keys, channel, packet) else Sent.CONGESTED
+        if not self._queue(link, keys, channel, packet):
+            return Sent.CONGESTED
+        self._counts.sent(dst, len(packet))
+        return Sent.SENT
 
     def _queue(self, link: PeerLink, keys: PairKeys, channel: bytes, packet: bytes) -> bool:
         """Where any frame has room both halves have, too."""

@@ -55,9 +55,9 @@ class LinkTotals:
             + self.dropped_messages
             + self.dropped_datagrams
             + self.dropped_streams,
-            "dropped_messages": self.dropped_messages,
-            "dropped_datagrams": self.dropped_datagrams,
-            "dropped_streams": self.dropped_streams,
+            "messages_dropped": self.dropped_messages,
+            "datagrams_dropped": self.dropped_datagrams,
+            "streams_dropped": self.dropped_streams,
             "refused_congested": self.refused,
             "marked_congested": self.marked,
         }

@@ -224,7 +224,7 @@ class Node:
         self._dialler.links_changed()
         if first:
             log.info("linked with %s at %s", link.peer_id.abbreviated, link.driver.address)
-            self._events.publish(LinkUp(link.info()))
+            self._events.publish(LinkUp(link.info(self._clock.now())))
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Withdraw what hung on a link that was up."""
@@ -283,6 +283,7 @@ class Node:
                 own=self._own,
                 broadcast=self._broadcast,
                 handshakes=self._handshakes,
+                clock=self._clock,
                 dialler=self._dialler,
                 dial=self._dial,
                 admission=self._admission,
@@ -335,6 +336,8 @@ class Node:
         """Tell of destinations that found or lost their route; simulations watch every change here."""
         for change in changes:
             self._congestion.give(change.destination)
+            if change.after is None:
+                self.counts.forget_route(change.destination)
             if change.before is None:
                 self._events.publish(RouteFound(change.destination))
             elif change.after is None:

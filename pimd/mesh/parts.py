@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pimd.addresses import Endpoint
+from pimd.clock import Clock
 from pimd.contract import MeshEvent
 from pimd.events import Topic
 from pimd.mesh.admission import Admission
@@ -43,6 +44,7 @@ class NodeParts:
     """The parts that the service reads and gives orders to; the node wires them together."""
 
     config: NodeConfig
+    clock: Clock
     keystore: Keystore
     counts: Counters
     events: Topic[MeshEvent]

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Hashable
 
-from pimd.contract import LinkInfo, PeerEntry
+from pimd.contract import ClassTraffic, LinkInfo, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
+from pimd.mesh.rates import RateMeter
 from pimd.net.driver import LinkDriver
+from pimd.proto.class_queues import ClassCounts
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
 from pimd.proto.traffic import TrafficClass
 
@@ -20,6 +22,7 @@ class PeerLink:
         self.cards = LinkCards(now, driver.link.bites)
         self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
+        self._rate_in, self._rate_out = RateMeter(now), RateMeter(now)
         self.full_table_read = False
         self.is_up = False
         self.was_up = False
@@ -95,7 +98,7 @@ class PeerLink:
         if tell is not None:
             tell(error)
 
-    def info(self) -> LinkInfo:
+    def info(self, now: float) -> LinkInfo:
         """Describe the link for RPC."""
         link, endpoint = self.driver.link, self.driver.endpoint
         listen_port = link.peer.listen_port if link.peer is not None else None
@@ -107,5 +110,17 @@ class PeerLink:
             up_since=self.up_since,
             last_heard=link.last_heard,
             rtt_s=link.rtt_s,
+            cost=self.cost,
+            bytes_in=link.bytes_in,
+            bytes_out=link.bytes_out,
+            rate_in=self._rate_in.rate(link.bytes_in, now),
+            rate_out=self._rate_out.rate(link.bytes_out, now),
+            traffic={f"{kind.name.lower()}s": _traffic(link.counts[kind]) for kind in TrafficClass},
             listens_at=endpoint if self.dialled else endpoint.at_port(listen_port),
         )
+
+
+def _traffic(counts: ClassCounts) -> ClassTraffic:
+    return ClassTraffic(
+        counts.frames_in, counts.bytes_in, counts.frames_out, counts.bytes_out, counts.dropped, counts.refused
+    )

@@ -61,6 +61,7 @@ class RoutedFrames:
         if not link.send(frame, (payload.kind, dst)):
             return Sent.CONGESTED
         self._counts.count("payloads_sealed")
+        self._counts.sent(dst, len(frame.payload))
         return Sent.SENT
 
     def receive(self, link: PeerLink, frame: MeshData) -> None:
@@ -104,6 +105,7 @@ class RoutedFrames:
             self._counts.count("forwarded_frames")
             self._counts.count("forwarded_bytes", len(frame.payload))
             frame.ttl -= 1
+            self._counts.sent(frame.dst, len(frame.payload))
             onwards.relay(frame, link.peer_id)
 
     def _receive_sealed(self, link: PeerLink, frame: MeshData) -> None:

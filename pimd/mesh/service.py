@@ -50,21 +50,21 @@ class MeshService:
 
     def links(self) -> Sequence[LinkInfo]:
         """One a peer."""
-        return [link.info() for link in self._parts.links.carrying()]
+        return [link.info(self._parts.clock.now()) for link in self._parts.links.carrying()]
 
     def link(self, peer: NodeId) -> LinkInfo | None:
         """The one that carries the peer's traffic."""
         link = self._parts.links.best(peer)
-        return link.info() if link is not None else None
+        return link.info(self._parts.clock.now()) if link is not None else None
 
     def routes(self) -> Sequence[RouteInfo]:
         """The selected ones."""
-        return [_route_info(route) for route in self._parts.routing.table.selected.values()]
+        return [self._route_info(route) for route in self._parts.routing.table.selected.values()]
 
     def route(self, destination: NodeId) -> RouteInfo | None:
         """The selected one."""
         route = self._parts.routing.table.selected.get(destination)
-        return _route_info(route) if route is not None else None
+        return self._route_info(route) if route is not None else None
 
     def dials(self) -> Sequence[DialInfo]:
         """Every address being kept linked."""
@@ -141,6 +141,16 @@ class MeshService:
         """The newest signed card."""
         return self._parts.own.card.raw
 
-
-def _route_info(route: Route[PeerLink]) -> RouteInfo:
-    return RouteInfo(route.destination, route.next_hop, route.metric, route.seq, route.learned_at, route.hops)
+    def _route_info(self, route: Route[PeerLink]) -> RouteInfo:
+        sent = self._parts.counts.routes.get(route.destination)
+        return RouteInfo(
+            route.destination,
+            route.next_hop,
+            route.metric,
+            route.seq,
+            route.learned_at,
+            route.hops,
+            rtt_s=route.link.driver.link.rtt_s,
+            frames_out=sent.frames if sent is not None else 0,
+            bytes_out=sent.bytes if sent is not None else 0,
+        )

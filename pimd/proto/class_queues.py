@@ -26,11 +26,11 @@ _LOCAL = None
 class ClassCounts:
     """What became of the frames of one class on one link, since it came up."""
 
-    __slots__ = ("aged", "bytes_out", "congested", "frames_out", "lost", "marked", "refused")
+    __slots__ = ("aged", "bytes_in", "bytes_out", "congested", "frames_in", "frames_out", "lost", "marked", "refused")
 
     def __init__(self) -> None:
-        self.frames_out = 0
-        self.bytes_out = 0
+        self.frames_in = self.frames_out = 0
+        self.bytes_in = self.bytes_out = 0
         self.refused = 0
         """Own frames that found no room; their sender knows."""
         self.congested = 0

@@ -21,16 +21,16 @@ from pimd.proto.control import (
     UnknownControl,
     UnsignedPeerInfo,
 )
-from pimd.proto.errors import LocalProtocolError, OtherMesh, RemoteProtocolError, WrongPeer
+from pimd.proto.errors import LocalProtocolError, RemoteProtocolError
 from pimd.proto.fair_queue import Encoded
 from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, UnknownFrame, decode_frame, encode_frame
 from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer, cipher_of, preamble
 from pimd.proto.identity import Identity
 from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
-from pimd.proto.link_states import TRANSITIONS, CloseReason, State
+from pimd.proto.link_states import TRANSITIONS, CloseReason, State, reason_of
 from pimd.proto.records import LENGTH, RecordReader, RecordWriter
 from pimd.proto.send_queue import SendQueue, SendQueueOverflow
-from pimd.proto.traffic import TrafficClass
+from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
 
 RTT_WEIGHT = 0.125
 """Share of a new sample in the smoothed round-trip time (RFC 6298)."""
@@ -362,6 +362,14 @@ class Link:
             self._take_goodbye(frame, now)
             return
         self._come_up(now)
+        if isinstance(frame, MeshData | PluginPayload):
+            kind = CLASS_OF_FLAGS[frame.flags] if isinstance(frame, MeshData) else TrafficClass.MESSAGE
+            self._count_in(kind, plaintext)
+            self._events.append(FrameReceived(frame))
+        else:
+            self._take_control(frame, now)
+
+    def _take_control(self, frame: Frame | UnknownFrame | UnknownControl, now: float) -> None:
         match frame:
             case UnknownFrame() | UnknownControl():
                 self.unknown_frames += 1
@@ -375,6 +383,11 @@ class Link:
                 self._rekey_reader()
             case _:
                 self._events.append(FrameReceived(frame))
+
+    def _count_in(self, traffic_class: TrafficClass, plaintext: bytes) -> None:
+        counts = self._send_queue.data.by_class[traffic_class].counts
+        counts.frames_in += 1
+        counts.bytes_in += len(plaintext)
 
     def _take_late(self, frame: Frame | UnknownFrame | UnknownControl) -> None:
         """Of what the peer sent before it heard the Goodbye, only data counts."""
@@ -430,7 +443,7 @@ class Link:
             self._events.append(Up())
 
     def _fail(self, error: RemoteProtocolError, now: float) -> None:
-        why = Closed(_reason_of(error), str(error))
+        why = Closed(reason_of(error), str(error))
         if self._state is State.UP:
             self._leave(GoodbyeReason.PROTOCOL_ERROR, why, now)
         else:
@@ -484,13 +497,3 @@ class Link:
             if self._send_queue.unsent == 0:
                 self.answer(Heartbeat(int(now * 1000)), now)
             self._last_sent = now
-
-
-def _reason_of(error: RemoteProtocolError) -> CloseReason:
-    match error:
-        case OtherMesh():
-            return CloseReason.OTHER_MESH
-        case WrongPeer():
-            return CloseReason.WRONG_PEER
-        case _:
-            return CloseReason.PROTOCOL

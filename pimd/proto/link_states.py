@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+from pimd.proto.errors import OtherMesh, RemoteProtocolError, WrongPeer
+
 PREAMBLE_S = 5.0
 """The first 4 bytes must have arrived by then."""
 HANDSHAKE_S = 10.0
@@ -63,3 +65,14 @@ class RekeyLimits:
     records: int = 1 << 20
     plaintext_bytes: int = 1 << 30
     seconds: float = 3600.0
+
+
+def reason_of(error: RemoteProtocolError) -> CloseReason:
+    """Return why a link ends whose peer broke the protocol."""
+    match error:
+        case OtherMesh():
+            return CloseReason.OTHER_MESH
+        case WrongPeer():
+            return CloseReason.WRONG_PEER
+        case _:
+            return CloseReason.PROTOCOL

@@ -220,9 +220,12 @@ def test_status_has_a_line_of_the_mesh(mesh: dict[str, Any], line: str, capsys: 
         "transport": {"tcp": {"port": 1}},
         "peers": [],
         "routes": {"active": 0},
+        "stats": {"rate_in": 1234.0, "rate_out": 0.0, "bytes_in": 5_600_000, "bytes_out": 7},
     }
     status(Answers(status=found, mesh__status=mesh), options())
-    assert line in capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
+    assert line in lines
+    assert "links carry 1.2 kB/s in, 0 B/s out; 5.6 MB and 7 B since the start" in lines
 
 
 def kept(
@@ -235,15 +238,29 @@ def kept(
 def test_addresses_where_nobody_was_met_yet_are_listed_below_the_peers(capsys: pytest.CaptureFixture[str]) -> None:
     configured = [kept("10.0.0.1:1", A), kept("10.0.0.2:1", label="nas", error="refused\x1b"), kept("10.0.0.3:1")]
     row = {"state": "active", "route_hops": 1, "latency_ms": 1, "last_seen_s": 1}
-    peers(Answers(peers__list=[known(A, "Ann") | row], peers__configured=configured), options())
+    peers(Answers(peers__list=[known(A, "Ann") | row], peers__configured=configured), options(verbose=False))
     above, below = capsys.readouterr().out.split("\n\n")
     assert "Ann" in above
     assert [line.split(maxsplit=2) for line in below.splitlines()[1:]] == [
         ["10.0.0.2:1", "nas", "refused\\x1b"],
         ["10.0.0.3:1", "-", "the first attempt is under way"],
     ]
-    peers(Answers(peers__configured=configured), options())
+    peers(Answers(peers__configured=configured), options(verbose=False))
     assert "nobody yet" not in capsys.readouterr().out
+
+
+def test_what_each_link_carries_is_listed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    row = known(A, "Ann") | {"state": "active", "route_hops": 1, "latency_ms": 1, "last_seen_s": 1, "node_id_short": A[:8]}
+    classes = {name: {"dropped": 1, "refused": 2} for name in ("messages", "datagrams", "streams")}
+    link = {"cost": 256, "rtt_ms": 1.26, "bytes_in": 999, "bytes_out": 1e9, "rate_in": 0.0, "rate_out": 2e6}
+    answers = Answers(
+        peers__list=[row | {"link": link | {"traffic": classes}}, known(B, "Bob") | row], peers__configured=[]
+    )
+    peers(answers, options(verbose=True))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split("  ") == [A[:8], "256 ", "1.3 ms     ", "999 B", "1.0 GB", "0 B/s ", "2.0 MB/s", "3      ", "6"]
+    peers(answers, options(verbose=False))
+    assert "ROUND TRIP" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

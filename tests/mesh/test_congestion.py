@@ -70,7 +70,7 @@ async def test_ready_waits_for_room_and_ends_with_the_route(
         await asyncio.sleep(0)
         link.close(GoodbyeReason.SHUTDOWN)
     assert last.result() is False
-    assert alice.node.service.counters()["dropped_messages"] > 0  # what was queued is counted as lost with its link
+    assert alice.node.service.counters()["messages_dropped"] > 0  # what was queued is counted as lost with its link
 
 
 async def test_whoever_gives_up_waiting_is_not_kept(start_node: StartNode) -> None:
@@ -126,7 +126,7 @@ async def test_over_random_congestion_sent_is_what_arrives_or_is_counted(start_n
     link.driver.abort()
     await eventually(lambda: alice.node.service.link(bob.id) is None and bob.node.service.link(alice.id) is None)
     waited = len(got)
-    lost = alice.node.service.counters().get("dropped_messages", 0)
+    lost = alice.node.service.counters().get("messages_dropped", 0)
     received = bob.node.service.counters()
     unclaimed = received.get("dropped_unclaimed_kind", 0) + received.get("dropped_plugin_queue_full", 0)
     in_transit = sent - arrived - waited - unclaimed - lost

@@ -1,6 +1,8 @@
 """What a node counts."""
 
+from pimd.contract import PluginPayload
 from pimd.mesh.counters import Counters
+from pimd.mesh.rates import RateMeter
 from pimd.proto.frames import GoodbyeReason
 from tests.mesh.conftest import StartNode
 from tests.mesh.test_node import eventually, linked
@@ -36,3 +38,42 @@ async def test_unknown_frames_of_all_links_are_counted(start_node: StartNode) ->
     link.close(GoodbyeReason.REMOVED)
     await eventually(lambda: not bob.node._handshakes._links)
     assert bob.node.service.counters()["unknown_frames"] == 2
+
+
+async def test_links_and_routes_tell_what_they_carry_by_class(start_node: StartNode) -> None:
+    alice, bob, carol = [await start_node(number) for number in (1, 2, 3)]
+    await alice.node.service.dial(bob.entry())
+    await bob.node.service.dial(carol.entry())
+    await eventually(lambda: alice.node.service.has_route(carol.id))
+    got = carol.node.payloads.register("test", ["test.x"])
+    for _ in range(5):
+        assert alice.node.send_routed(carol.id, PluginPayload("test.x", bytes(1000)))
+    await eventually(lambda: len(got) == 5)
+    towards, back = alice.node.service.link(bob.id), bob.node.service.link(alice.id)
+    assert towards is not None
+    assert back is not None
+    out, there = towards.traffic["messages"], back.traffic["messages"]
+    assert (out.frames_out, there.frames_in) == (5, 5)
+    assert out.bytes_out == there.bytes_in > 5000
+    assert (out.dropped, out.refused, towards.traffic["streams"].frames_out) == (0, 0, 0)
+    assert towards.bytes_out > out.bytes_out
+    assert towards.cost == 256
+    for node in (alice, bob):
+        route = node.node.service.route(carol.id)
+        assert route is not None
+        assert route.frames_out == 5
+        assert route.bytes_out > 5000
+    carol_link = bob.node._links.best(carol.id)
+    assert carol_link is not None
+    carol_link.driver.abort()
+    await eventually(lambda: not alice.node.service.has_route(carol.id))
+    assert carol.id not in alice.node.counts.routes
+
+
+def test_a_rate_is_that_since_the_last_look() -> None:
+    meter = RateMeter(10.0)
+    assert meter.rate(500, 10.5) == 0.0
+    assert meter.rate(3000, 12.0) == 1500.0
+    assert meter.rate(9000, 12.9) == 1500.0
+    assert meter.rate(9000, 15.0) == 2000.0
+    assert meter.rate(9000, 16.0) == 0.0

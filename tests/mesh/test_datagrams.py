@@ -157,7 +157,7 @@ async def test_a_queue_that_is_full_refuses_and_says_when_there_is_room_again(st
     link.driver.resume_writing()
     await eventually(lambda: notices == [bob.id])
     await eventually(lambda: len(at_bob.packets) == sent + 1)
-    assert "dropped_datagrams" not in alice.node.service.counters()
+    assert "datagrams_dropped" not in alice.node.service.counters()
 
 
 async def test_frames_are_taken_once_and_forged_ones_never(

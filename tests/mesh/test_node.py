@@ -292,7 +292,7 @@ async def test_what_is_dropped_anywhere_is_counted(start_node: StartNode) -> Non
     assert alice.node.service.counters()["refused_congested"] == 17
     link.close(GoodbyeReason.SHUTDOWN)
     assert (
-        alice.node.service.counters()["dropped_messages"] == alice.node.service.counters()["dropped_congestion"] == 13
+        alice.node.service.counters()["messages_dropped"] == alice.node.service.counters()["dropped_congestion"] == 13
     )
     assert alice.node.service.counters()["refused_congested"] == 17
 

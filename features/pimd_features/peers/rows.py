@@ -1,8 +1,20 @@
 """Rows of `peers.list`, out of links, routes, dialled addresses and the keystore."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
-from pimd.contract import CONFIG, KEYSTORE, MESH, DialInfo, LinkInfo, PeerSummary, PluginContext, RouteInfo
+from pimd.contract import (
+    CONFIG,
+    KEYSTORE,
+    MESH,
+    ClassRow,
+    DialInfo,
+    LinkInfo,
+    LinkRow,
+    PeerSummary,
+    PluginContext,
+    RouteInfo,
+)
 from pimd.ids import NodeId
 
 NEIGHBOUR_LIMIT = 256
@@ -90,7 +102,22 @@ class Rows:
             is_gateway=known is not None and known.is_gateway,
             static=dial is not None and dial.configured,
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
+            link=_link(link),
         )
+
+
+def _link(link: LinkInfo | None) -> LinkRow | None:
+    if link is None:
+        return None
+    return LinkRow(
+        cost=link.cost,
+        rtt_ms=None if link.rtt_s is None else round(link.rtt_s * 1000, 3),
+        bytes_in=link.bytes_in,
+        bytes_out=link.bytes_out,
+        rate_in=round(link.rate_in, 1),
+        rate_out=round(link.rate_out, 1),
+        traffic={name: ClassRow(**asdict(one)) for name, one in link.traffic.items()},
+    )
 
 
 def _endpoint(link: LinkInfo | None, dial: DialInfo | None) -> str | None:

@@ -80,6 +80,10 @@ class Stats(Result):
     dropped: int
     dropped_reason: str | None = Field(description="What most drops were for.")
     congestion_drops: int
+    bytes_in: int = Field(description="From all links since the start.")
+    bytes_out: int
+    rate_in: float = Field(description="Bytes a second over all links since the call before.")
+    rate_out: float
     conntrack_size: int
 
 
@@ -164,6 +168,7 @@ class StatusPlugin(DaemonPlugin):
     def _stats(self) -> Stats:
         counters = self._mesh.counters()
         drops = {name: count for name, count in counters.items() if name.startswith("dropped_")}
+        links = self._mesh.links()
         most = max(drops, key=drops.__getitem__) if drops else None
         return Stats(
             forwarded_bytes=counters.get("forwarded_bytes", 0),
@@ -171,6 +176,10 @@ class StatusPlugin(DaemonPlugin):
             dropped=sum(drops.values()),
             dropped_reason=most.removeprefix("dropped_") if most else None,
             congestion_drops=counters.get("dropped_congestion", 0),
+            bytes_in=counters.get("bytes_in", 0),
+            bytes_out=counters.get("bytes_out", 0),
+            rate_in=round(sum(link.rate_in for link in links), 1),
+            rate_out=round(sum(link.rate_out for link in links), 1),
             conntrack_size=0,
         )
 
