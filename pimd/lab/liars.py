@@ -86,13 +86,18 @@ class LyingNode(LabNode):
         """The newest number it knows of a node."""
         return max(0, self._keystore.learned_seq(node_id))
 
-    def receive(self, link: PeerLink, frame: Frame) -> None:
+    def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
         """Listen, then go on as if nothing were."""
-        if isinstance(frame, MeshData):
-            self._watcher.overheard(self, frame.payload)
-        for lie in self._lies:
-            lie.hear(frame)
-        super().receive(link, frame)
+        go_on = super().receiver(link)
+
+        def take(frame: Frame) -> None:
+            if isinstance(frame, MeshData):
+                self._watcher.overheard(self, frame.payload)
+            for lie in self._lies:
+                lie.hear(frame)
+            go_on(frame)
+
+        return take
 
     def twisted(self, link: LyingLink, frame: Frame) -> list[Frame]:
         """What all lies together make of a frame."""

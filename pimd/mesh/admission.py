@@ -54,7 +54,7 @@ class Admission:
 
     def is_preferred_peer(self, node_id: NodeId) -> bool:
         """Tell whether the configuration or the user names this node: strangers leave it some of every room."""
-        return self._dialler.is_configured(node_id) or self._keystore.is_contact(node_id)
+        return node_id in self._dialler.configured or self._keystore.is_contact(node_id)
 
     async def remember(self, entry: PeerEntry, peer: NodeId) -> None:
         """Pin whom a configured dial met first, where the policy says so."""

@@ -56,6 +56,8 @@ class Dialler:
         self._clock = clock
         self._random = random
         self._kept: dict[Endpoint, _Kept] = {}
+        self.configured: frozenset[NodeId] = frozenset()
+        """Whom the configuration names, or who was met at an endpoint that it names."""
         self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
         self._hung_up: set[NodeId] = set()
         self._left_us: RecentSet[NodeId] = RecentSet(LEFT_US, bites)
@@ -80,6 +82,7 @@ class Dialler:
         if entry.node_id is not None:
             self.resume(entry.node_id)
         kept = self._kept[entry.endpoint] = _Kept(entry, configured, entry.node_id)
+        self._note_configured()
         if self._group is not None:
             self._run(self._group, kept)
 
@@ -88,7 +91,9 @@ class Dialler:
         task = self._tasks.pop(endpoint, None)
         if task is not None:
             task.cancel()
-        return self._kept.pop(endpoint, None) is not None
+        dropped = self._kept.pop(endpoint, None)
+        self._note_configured()
+        return dropped is not None
 
     def infos(self) -> list[DialInfo]:
         """Return all that is kept linked, in order of arrival."""
@@ -96,7 +101,7 @@ class Dialler:
 
     def is_configured(self, node_id: NodeId) -> bool:
         """Tell whether a configured entry is, or was once met as, this node."""
-        return any(kept.configured and kept.node_id == node_id for kept in self._kept.values())
+        return node_id in self.configured
 
     def is_configured_at(self, endpoint: Endpoint) -> bool:
         """Tell whether the configuration names this endpoint."""
@@ -130,6 +135,11 @@ class Dialler:
         """Tell whether a user, here or there, hung up and wished for no link since."""
         return node_id in self._hung_up or node_id in self._left_us
 
+    def _note_configured(self) -> None:
+        """Kept as a set: it is asked for every frame."""
+        met = (kept.node_id for kept in self._kept.values() if kept.configured)
+        self.configured = frozenset(node_id for node_id in met if node_id is not None)
+
     def _run(self, group: asyncio.TaskGroup, kept: _Kept) -> None:
         endpoint = kept.entry.endpoint
         self._tasks[endpoint] = group.create_task(self._keep_linked(kept), name=f"dial {endpoint.text}")
@@ -141,6 +151,7 @@ class Dialler:
             kept.state = "connecting"
             try:
                 kept.node_id = await self._dial(kept.entry, configured=kept.configured)
+                self._note_configured()
             except DialError as error:
                 self._note_failure(kept, str(error))
             else:

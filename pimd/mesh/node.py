@@ -44,7 +44,6 @@ from pimd.proto.cards import RELAYS, Card, parse
 from pimd.proto.frames import (
     Frame,
     GoodbyeReason,
-    MeshData,
     PeerInfoRequest,
     PluginPayload,
     Routes,
@@ -148,7 +147,6 @@ class Node:
                 self._identity,
                 card.seq,
                 os.urandom,
-                lambda: self._own.card.seq,
                 self._broadcast.want_above,
                 self.counts.bites,
             )
@@ -245,17 +243,15 @@ class Node:
 
     def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
         """Return what takes each frame of an admitted peer."""
-        return partial(self.receive, link)
+        return self._frames.receiver(link, partial(self.receive, link))
 
     def writable(self, link: PeerLink, classes: Sequence[TrafficClass]) -> None:
         """Let those who wait for room on a link send on."""
         self._congestion.link_writable(link, classes)
 
     def receive(self, link: PeerLink, frame: Frame) -> None:
-        """Take one frame of an admitted peer."""
+        """Take one frame of an admitted peer that is no Data frame."""
         match frame:
-            case MeshData():
-                self._frames.receive(link, frame)
             case SignedPeerInfo():
                 self._receive_cards(link, frame)
             case PeerInfoRequest():
@@ -347,6 +343,7 @@ class Node:
         links = self._links.carrying()
         for link in links:
             self._cards.greet(link)
+        self._frames.card_issued(self._own.card.seq)
         self._routing.own_card(self._own.card.seq, self._clock.now())
         self._routing_driver.pump()
         return len(links)

@@ -9,7 +9,7 @@ from pimd.mesh.datagrams import EXCHANGE_KIND, DatagramTraffic
 from pimd.mesh.payloads import PayloadDispatch
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
-from pimd.proto.frames import FLAG_CONGESTED, MeshData, PluginPayload
+from pimd.proto.frames import FLAG_CONGESTED, Frame, MeshData, PluginPayload
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
 from pimd.proto.traffic import CLASS_FLAGS, DATAGRAM_FLAGS, MESSAGE_FLAGS, TrafficClass
 from pimd.store.keystore import Keystore
@@ -46,6 +46,22 @@ class RoutedFrames:
     def open_with(self, sealed: SealedFrames) -> None:
         """Seal and open from now on; before the first card of this start nothing can be."""
         self._sealed = sealed
+
+    def card_issued(self, seq: int) -> None:
+        """This node has a newer card, which others may seal for."""
+        if self._sealed is not None:
+            self._sealed.own_seq = seq
+
+    def receiver(self, link: PeerLink, others: Callable[[Frame], None]) -> Callable[[Frame], None]:
+        """Return what takes each frame of a link: data here, `others` the rest."""
+
+        def take(frame: Frame) -> None:
+            if isinstance(frame, MeshData):
+                self.receive(link, frame)
+            else:
+                others(frame)
+
+        return take
 
     def send(self, dst: NodeId, payload: PluginPayload) -> Sent:
         """Seal and queue for the next hop; `PayloadTooLarge` before anything is queued."""

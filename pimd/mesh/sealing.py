@@ -37,7 +37,6 @@ class SealedFrames:
         identity: Identity,
         start_seq: int,
         random: Callable[[int], bytes],
-        own_seq: Callable[[], int],
         want_card_above: Callable[[int], None],
         bites: Bites,
     ) -> None:
@@ -46,7 +45,8 @@ class SealedFrames:
         self._oldest_seq = start_seq
         """Frames sealed for an older card of this node are dropped: no marks are kept of them."""
         self._random = random
-        self._own_seq = own_seq
+        self.own_seq = start_seq
+        """Of the newest card of this node; set by who issues it."""
         self._want_card_above = want_card_above
         self._counters: RecentMap[NodeId, int] = RecentMap(COUNTERS, bites)
         self._unused = start_seq << COUNTER_SHIFT
@@ -90,7 +90,7 @@ class SealedFrames:
         window, newest = self._windows.get(src, (None, 0))
         if window is None:
             window = ReplayWindow()
-        gone = self._windows.put(src, (window, max(newest, min(dst_seq, self._own_seq()))))
+        gone = self._windows.put(src, (window, max(newest, min(dst_seq, self.own_seq))))
         if gone is not None:
             self._refuse_up_to(gone[1][1])
         if not window.accept(counter):

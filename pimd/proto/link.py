@@ -28,7 +28,7 @@ from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer,
 from pimd.proto.identity import Identity
 from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State, reason_of
-from pimd.proto.records import LENGTH, RecordReader, RecordWriter
+from pimd.proto.records import LENGTH, Incoming, RecordReader, RecordWriter
 from pimd.proto.send_queue import SendQueue, SendQueueOverflow
 from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
 
@@ -66,18 +66,16 @@ class Link:
         """Of the limits that are reached on this link, and on all others of its owner."""
         self.is_replaced = False
         """This end closed it for another link of the same peer, which may still send on this one until it knows."""
-        self._identity = identity
-        self._config = config
-        self._random = random
+        self._identity, self._config, self._random = identity, config, random
         self._started = now
         self._now = now
         """Of the newest bytes."""
-        self._buffer = bytearray()
-        self._parsed = 0
-        """Bytes at the start of the buffer that were taken apart."""
+        self._incoming = Incoming()
         self._out = bytearray()
         self._events: deque[LinkEvent] = deque()
         self._send_queue = SendQueue(self.bites, int.from_bytes(random(16)))
+        self._has_unsent = False
+        """Frames may wait in the queue."""
         self._last_sent = now
         self._next_ping = now + states.PING_S
         self._ping: tuple[int, float] | None = None
@@ -107,7 +105,7 @@ class Link:
     @property
     def unread(self) -> int:
         """Bytes received and not taken apart: part of a record, or what came before the owner decided."""
-        return len(self._buffer) - self._parsed
+        return len(self._incoming)
 
     @property
     def dropped_cards(self) -> int:
@@ -141,9 +139,12 @@ class Link:
 
     def data_to_send(self, now: float, limit: int = 1 << 62) -> bytearray:
         """Return bytes for the stream, encrypting frames until `limit` is reached."""
-        if self._state is State.UP and self._writer is not None:
-            while len(self._out) < limit and (plaintext := self._send_queue.pop(now)) is not None:
-                self._write_record(self._writer, plaintext, now)
+        if self._has_unsent and self._state is State.UP and self._writer is not None:
+            while self._has_unsent and len(self._out) < limit:
+                plaintext = self._send_queue.pop(now)
+                if plaintext is not None:
+                    self._write_record(self._writer, plaintext, now)
+                self._has_unsent = plaintext is not None
         data, self._out = self._out, bytearray()
         self.bytes_out += len(data)
         return data
@@ -155,7 +156,7 @@ class Link:
         self.bytes_in += len(data)
         if not self._reads_on:
             return
-        self._buffer += data
+        self._incoming.append(data)
         self._now = now
         self._parse_eagerly()
 
@@ -222,21 +223,25 @@ class Link:
             self._overflow()
             return False
         self._last_sent = now
+        self._has_unsent = True
         return queued
 
     def send_encoded(self, traffic_class: TrafficClass, frame: bytearray, now: float, source: Hashable) -> bool:
         """Queue a Data frame that is encoded already, as `send` does."""
+        self._has_unsent = True
         return self._state is State.UP and self._send_queue.data.put_own(traffic_class, source, frame, now)
 
     def relay(self, frame: MeshData, neighbour: NodeId, now: float) -> None:
         """Queue a frame that `neighbour` brought for somebody else."""
         if self._state is State.UP:
+            self._has_unsent = True
             self._send_queue.relay(frame, neighbour, now)
 
     def answer(self, frame: Frame, now: float) -> None:
         """Queue what the peer asked for; a peer that does not read its answers loses the link."""
         if self._state is State.UP:
             self._last_sent = now
+            self._has_unsent = True
             try:
                 self._send_queue.put_answer(frame)
             except SendQueueOverflow:
@@ -276,7 +281,7 @@ class Link:
     def _parse_one(self) -> bool:
         """Take one message; False when no whole one is there."""
         try:
-            message = self._next_record() if self._reader is not None else self._next_message()
+            message = self._next_message()
             if message is not None:
                 self._take(message, self._now)
         except RemoteProtocolError as error:
@@ -285,48 +290,24 @@ class Link:
         return message is not None
 
     def _compact(self) -> None:
-        if not self._reads_on:
-            self._buffer.clear()
-        elif self._parsed:
-            del self._buffer[: self._parsed]
-        self._parsed = 0
+        if self._reads_on:
+            self._incoming.compact()
+        else:
+            self._incoming.clear()
 
     @property
     def _reads_on(self) -> bool:
         return self._state not in states.ENDS or (self._state is State.LEAVING and self.is_replaced)
 
     def _next_message(self) -> bytes | None:
-        """Return the next message of the handshake."""
-        if self._state in {State.DECIDE_2, State.DECIDE_3} or not self._reads_on:
+        """Return the next message of the handshake, or the plaintext of the next record."""
+        if not self._reads_on or self._state in {State.DECIDE_2, State.DECIDE_3}:
             return None
+        if self._reader is not None:
+            return self._incoming.record(self._reader)
         if self._state is State.AWAIT_PREAMBLE:
-            return self._cut(0, _PREAMBLE_SIZE)
-        length = self._length()
-        if length is not None and length > MESSAGE_LIMIT:
-            raise RemoteProtocolError(f"a handshake message of {length} bytes, over {MESSAGE_LIMIT}")
-        return self._cut(LENGTH.size, length) if length is not None else None
-
-    def _next_record(self) -> bytes | None:
-        """Return the plaintext of the next record."""
-        length = self._length() if self._reads_on else None
-        start = self._parsed + LENGTH.size
-        if self._reader is None or length is None or start + length > len(self._buffer):
-            return None
-        self._parsed = start + length
-        # Both views must be gone before the buffer shrinks.
-        with memoryview(self._buffer) as whole, whole[start : start + length] as ciphertext:
-            return self._reader.read(ciphertext)
-
-    def _length(self) -> int | None:
-        at = self._parsed
-        return self._buffer[at] << 8 | self._buffer[at + 1] if at + LENGTH.size <= len(self._buffer) else None
-
-    def _cut(self, skip: int, length: int) -> bytes | None:
-        start = self._parsed + skip
-        if start + length > len(self._buffer):
-            return None
-        self._parsed = start + length
-        return bytes(self._buffer[start : self._parsed])
+            return self._incoming.cut(_PREAMBLE_SIZE)
+        return self._incoming.message(MESSAGE_LIMIT)
 
     def _take(self, message: bytes, now: float) -> None:
         if self._reader is not None:

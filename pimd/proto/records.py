@@ -64,3 +64,63 @@ class RecordReader:
     def rekeyed(self) -> None:
         """Use the next key from now on."""
         self._cipher.rekey()
+
+
+class Incoming:
+    """Bytes of the stream that are not taken apart yet."""
+
+    __slots__ = ("_buffer", "_parsed")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._parsed = 0
+        """Bytes at its start that were taken apart."""
+
+    def __len__(self) -> int:
+        return len(self._buffer) - self._parsed
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """Copy bytes behind those that wait."""
+        self._buffer += data
+
+    def cut(self, size: int) -> bytes | None:
+        """Take so many bytes; None until they are there."""
+        start = self._parsed
+        if start + size > len(self._buffer):
+            return None
+        self._parsed = start + size
+        return bytes(self._buffer[start : self._parsed])
+
+    def message(self, limit: int) -> bytes | None:
+        """Take what a length stands before; None until it is whole. RemoteProtocolError when it is over the limit."""
+        length = self._length()
+        if length > limit:
+            raise RemoteProtocolError(f"a handshake message of {length} bytes, over {limit}")
+        framed = self.cut(LENGTH.size + length) if length >= 0 else None
+        return framed[LENGTH.size :] if framed is not None else None
+
+    def record(self, reader: RecordReader) -> bytes | None:
+        """Open the next record where it stands; None until it is whole. RemoteProtocolError when it does not authenticate."""
+        length = self._length()
+        start = self._parsed + LENGTH.size
+        if length < 0 or start + length > len(self._buffer):
+            return None
+        self._parsed = start + length
+        # Both views must be gone before the buffer shrinks.
+        with memoryview(self._buffer) as whole, whole[start : start + length] as ciphertext:
+            return reader.read(ciphertext)
+
+    def compact(self) -> None:
+        """Give back the room of what was taken apart."""
+        if self._parsed:
+            del self._buffer[: self._parsed]
+            self._parsed = 0
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._buffer.clear()
+        self._parsed = 0
+
+    def _length(self) -> int:
+        at = self._parsed
+        return self._buffer[at] << 8 | self._buffer[at + 1] if at + LENGTH.size <= len(self._buffer) else -1

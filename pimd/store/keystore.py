@@ -238,7 +238,7 @@ class Keystore:
 
     def identity(self, node_id: NodeId) -> KnownPeer | None:
         """Return one identity as learned, without what the user said about it; asked for every frame, so nothing is made anew."""
-        return self._identities.get(node_id)
+        return self._identities.rows.get(node_id)
 
     def get(self, node_id: NodeId) -> KnownPeer | None:
         """Return one identity with what the user said about it, or None."""
@@ -254,12 +254,12 @@ class Keystore:
 
     def is_blocked(self, node_id: NodeId) -> bool:
         """Tell whether links and payloads of this id are refused, known or not."""
-        note = self._notes.get(node_id)
+        note = self._notes.rows.get(node_id)
         return note is not None and note.blocked
 
     def is_contact(self, node_id: NodeId) -> bool:
         """Tell whether the user knows this id: imported, labelled, written to."""
-        note = self._notes.get(node_id)
+        note = self._notes.rows.get(node_id)
         return note is not None and note.contact
 
     def labels(self) -> Mapping[NodeId, str]:

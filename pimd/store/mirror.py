@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 import aiosqlite
 
@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
-D = TypeVar("D")
 
 
 @dataclass(frozen=True)
@@ -50,26 +49,17 @@ class MirrorTable(Mapping[K, V]):
     def __init__(self, mirror: "Mirror", sql: TableSql[K, V]) -> None:
         self.sql = sql
         self._mirror = mirror
-        self._rows: dict[K, V] = {}
+        self.rows: dict[K, V] = {}
+        """To be read only, by who looks something up for every frame; a miss in a Mapping costs an exception."""
 
     def __getitem__(self, key: K) -> V:
-        return self._rows[key]
-
-    @overload
-    def get(self, key: K, /) -> V | None: ...
-    @overload
-    def get(self, key: K, /, default: V) -> V: ...
-    @overload
-    def get(self, key: K, /, default: D) -> V | D: ...
-    def get(self, key: K, /, default: Any = None) -> Any:
-        """As of any mapping; looked up for every frame, where raising KeyError would cost most of it."""
-        return self._rows.get(key, default)
+        return self.rows[key]
 
     def __iter__(self) -> Iterator[K]:
-        return iter(self._rows)
+        return iter(self.rows)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __hash__(self) -> int:
         return id(self)
@@ -79,15 +69,15 @@ class MirrorTable(Mapping[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Set a row, at once in memory and soon on disk; nothing is written when it is there already."""
-        if self._rows.get(key) != value:
-            self._mirror.note_change(self, key, self._rows.get(key), value)
-            self._rows[key] = value
+        if self.rows.get(key) != value:
+            self._mirror.note_change(self, key, self.rows.get(key), value)
+            self.rows[key] = value
 
     def remove(self, key: K) -> None:
         """Delete a row, at once in memory and soon on disk; an absent one is ignored."""
-        if key in self._rows:
-            self._mirror.note_change(self, key, self._rows[key], None)
-            del self._rows[key]
+        if key in self.rows:
+            self._mirror.note_change(self, key, self.rows[key], None)
+            del self.rows[key]
 
     async def load(self, database: Database) -> None:
         """Read the whole table, leaving out rows that make no sense."""
@@ -97,14 +87,14 @@ class MirrorTable(Mapping[K, V]):
             except (ValueError, TypeError) as error:
                 log.warning("%s: a row of table %s is damaged and left out: %s", database.path, self.sql.name, error)
                 continue
-            self._rows[key] = value
+            self.rows[key] = value
 
     def restore(self, key: K, value: V | None) -> None:
         """Undo a change in memory alone."""
         if value is None:
-            self._rows.pop(key, None)
+            self.rows.pop(key, None)
         else:
-            self._rows[key] = value
+            self.rows[key] = value
 
     async def write(self, connection: aiosqlite.Connection, changes: Mapping[K, V | None]) -> None:
         """Write the changed rows; None stands for a deleted one."""

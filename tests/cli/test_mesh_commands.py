@@ -250,7 +250,13 @@ def test_addresses_where_nobody_was_met_yet_are_listed_below_the_peers(capsys: p
 
 
 def test_what_each_link_carries_is_listed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
-    row = known(A, "Ann") | {"state": "active", "route_hops": 1, "latency_ms": 1, "last_seen_s": 1, "node_id_short": A[:8]}
+    row = known(A, "Ann") | {
+        "state": "active",
+        "route_hops": 1,
+        "latency_ms": 1,
+        "last_seen_s": 1,
+        "node_id_short": A[:8],
+    }
     classes = {name: {"dropped": 1, "refused": 2} for name in ("messages", "datagrams", "streams")}
     link = {"cost": 256, "rtt_ms": 1.26, "bytes_in": 999, "bytes_out": 1e9, "rate_in": 0.0, "rate_out": 2e6}
     answers = Answers(

@@ -21,7 +21,7 @@ class Person:
 
     def __init__(self, number: int) -> None:
         self.identity = Identity.from_seed(number.to_bytes(32, "little"))
-        self.sealed = SealedFrames(self.identity, 1, os.urandom, lambda: 1, lambda _: None, Bites())
+        self.sealed = SealedFrames(self.identity, 1, os.urandom, lambda _: None, Bites())
 
     @property
     def id(self) -> NodeId:

@@ -129,7 +129,7 @@ async def test_a_link_takes_apart_what_it_reads_and_keeps_no_more_than_part_of_a
     frames = [PluginPayload("test.n", number.to_bytes(50_000)) for number in range(100)]
     await _send_all(opened, frames)
     await eventually(lambda: len(opened.owner.frames) == len(frames))
-    assert opened.driver.link.unread == len(opened.driver.link._buffer) == 0
+    assert opened.driver.link.unread == len(opened.driver.link._incoming._buffer) == 0
 
 
 @pytest.mark.limit("bytes read of one socket at once")

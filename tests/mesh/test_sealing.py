@@ -23,10 +23,10 @@ class Node:
     def __init__(self, identity: Identity, seq: int = 100) -> None:
         self.identity = identity
         self.seq = seq
-        self.frames = SealedFrames(identity, seq, os.urandom, lambda: self.seq, self.issue_above, Bites())
+        self.frames = SealedFrames(identity, seq, os.urandom, self.issue_above, Bites())
 
     def issue_above(self, seq: int) -> None:
-        self.seq = seq + 1
+        self.seq = self.frames.own_seq = seq + 1
 
     def seal(self, dst: "Node", dst_seq: int | None = None) -> MeshData:
         seq = dst.seq if dst_seq is None else dst_seq
