@@ -1,0 +1,57 @@
+"""The way of an inbound payload is as short as docs/architecture.md says."""
+
+import asyncio
+from typing import ClassVar
+
+import pytest
+
+from pimd.assembly.plugin_host import PluginHost
+from pimd.contract import DaemonPlugin, PluginContext, PluginPayload
+from pimd.ids import NodeId
+from tests.mesh.conftest import StartNode, start_node
+from tests.mesh.test_node import eventually, linked
+from tests.ways import MOST, documented, traced
+
+__all__ = ["start_node"]
+
+
+class Taker(DaemonPlugin):
+    """Takes payloads of one kind."""
+
+    name: ClassVar[str] = "test"
+    payload_kinds: ClassVar[tuple[str, ...]] = ("test.x",)
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def start(self, ctx: PluginContext) -> None:
+        raise AssertionError("the way is that of a plugin which runs")
+
+    async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
+        self.bodies.append(body)
+
+
+async def test_an_inbound_payload_goes_through_the_documented_files(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    plugin = Taker()
+    host = PluginHost("test", plugin, bob.node._clock, bob.node.counts, on_quarantine=print, on_crash=print)
+    host.serve(bob.node.payloads.register("test", ["test.x"]))
+    assert alice.node.send_routed(bob.id, PluginPayload("test.x", b"first"))  # shared keys are made once
+    await eventually(lambda: plugin.bodies == [b"first"])
+    link = bob.node._links.best(alice.id)
+    assert link is not None
+    read = asyncio.Queue[bytes]()
+    receive = link.driver.data_received
+    monkeypatch.setattr(link.driver, "data_received", lambda data: read.put_nowait(bytes(data)))
+    assert alice.node.send_routed(bob.id, PluginPayload("test.x", b"second"))
+    data = await read.get()
+    found: set[str] = set()
+    with traced(found):
+        receive(data)
+        while len(plugin.bodies) < 2:
+            await asyncio.sleep(0)
+    await host.shutdown()
+    assert found == documented("What happens to an inbound payload")
+    assert len(found) <= MOST
