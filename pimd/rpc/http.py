@@ -23,6 +23,9 @@ from pimd.rpc.websocket import WebSocketSession
 
 log = logging.getLogger("pimd.rpc")
 
+ABORT_S = 0.01
+"""What a handler has to end in once its connection was closed; aiohttp takes 0 for no limit at all."""
+
 Route = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -114,7 +117,7 @@ class HttpRpcListener:
         """Close what is left."""
         for session in tuple(self._sessions):
             session.abort()
-        await self._server.shutdown(0)
+        await self._server.shutdown(ABORT_S)
 
     # --- one request
 

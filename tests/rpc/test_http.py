@@ -209,3 +209,21 @@ def test_accounts_count_exactly() -> None:
     other.give_back(10**12)
     assert (one.held, other.held, read_budget.shared.held) == (0, 0, 0)
     assert SHARED + CONNECTIONS.value * OWN_BYTES == UNFINISHED.value == 64 * 2**20
+
+
+async def test_stopping_does_not_wait_long_for_a_call(
+    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pimd.rpc.server.GRACE_S", 0.01)
+    client = await connect("http")
+
+    async def call() -> None:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await client.exchange('{"jsonrpc":"2.0","id":1,"method":"slow"}')
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call())
+        await world.started.acquire()
+        await world.server.stop()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await connect("websocket")

@@ -5,6 +5,7 @@ import json
 import logging
 from typing import Any
 
+import aiohttp
 import pytest
 
 from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS, WAITING_BYTES, WAITING_EVENTS
@@ -235,3 +236,28 @@ async def test_binary_frames_are_refused_and_the_connection_goes_on(connect: Con
     await client.socket.send_bytes(b"{}")
     assert (await client.receive())["error"]["code"] == -32600
     assert (await client.exchange('{"jsonrpc":"2.0","id":2,"method":"get_data"}'))["result"] == ["hello", 5]
+
+
+async def test_stopping_closes_an_idle_websocket_at_once_and_lets_a_call_end(world: World, connect: Connect) -> None:
+    idle, busy = await connect("websocket"), await connect("websocket")
+    await busy.socket.send_str('{"jsonrpc":"2.0","id":1,"method":"slow"}')
+    await world.started.acquire()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(world.server.stop())
+        assert (await idle.socket.receive()).type.name in ("CLOSE", "CLOSED", "ERROR")
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await connect("websocket")
+        world.gate.set()
+        assert (await busy.receive())["result"] == "done"
+        assert (await busy.socket.receive()).type.name in ("CLOSE", "CLOSED", "ERROR")
+
+
+async def test_stopping_does_not_wait_long_for_the_call_of_a_websocket(
+    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pimd.rpc.server.GRACE_S", 0.01)
+    busy = await connect("websocket")
+    await busy.socket.send_str('{"jsonrpc":"2.0","id":1,"method":"slow"}')
+    await world.started.acquire()
+    await world.server.stop()
+    assert (await busy.socket.receive()).type.name in ("CLOSE", "CLOSED", "ERROR")
