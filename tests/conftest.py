@@ -7,6 +7,9 @@ import pytest
 from pimd.limits import Limit, Rate
 from tests.limits import Lower, watched
 
+SHARED = frozenset({"pair_of_module", "shared_daemon", "open_node", "private_node", "target"})
+"""Fixtures of a module that are whole daemons."""
+
 
 @pytest.fixture
 def lower(monkeypatch: pytest.MonkeyPatch) -> Lower:
@@ -28,3 +31,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if missed:
         pytest.fail(f"the test never reached: {', '.join(sorted(missed))}", pytrace=False)
     return outcome
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Run tests that share daemons in one process, so that these are started once."""
+    if isinstance(item, pytest.Function) and SHARED.intersection(item.fixturenames):
+        item.add_marker(pytest.mark.xdist_group(item.module.__name__))

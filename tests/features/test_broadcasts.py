@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pimd.settings import load
-from tests.system.conftest import MakeDaemon
+from tests.system.conftest import MakeDaemon, Pair
 from tests.system.daemon import Daemon
 
 AT_FIRST = {
@@ -69,8 +69,8 @@ def test_what_is_absent_stays_and_null_turns_only_the_interval_off(daemon: MakeD
         ({"watch_incoming": "no"}, -32602),
     ],
 )
-def test_a_wrong_change_changes_nothing(daemon: MakeDaemon, params: dict[str, Any], code: int) -> None:
-    alice = daemon().start()
+def test_a_wrong_change_changes_nothing(shared_daemon: Daemon, params: dict[str, Any], code: int) -> None:
+    alice = shared_daemon
     error = alice.ask("peers.set_broadcast_config", params)["error"]
     assert error["code"] == code
     assert next(iter(params)) in error["message"]
@@ -109,7 +109,7 @@ def card(daemon: Daemon, of: Daemon) -> str:
     return str(daemon.call("peers.export_identity", {"node_id": of.node_id})["card"])
 
 
-def test_a_broadcast_reaches_the_neighbour_and_is_remembered(pair: tuple[Daemon, Daemon]) -> None:
+def test_a_broadcast_reaches_the_neighbour_and_is_remembered(pair: Pair) -> None:
     alice, bob = pair
     before = card(alice, alice)
     with bob.socket() as at_bob:
@@ -122,7 +122,7 @@ def test_a_broadcast_reaches_the_neighbour_and_is_remembered(pair: tuple[Daemon,
     assert state(alice) == {**AT_FIRST, "last_broadcast_ms": sent["sent_at_ms"], "last_recipient_count": 1}
 
 
-def test_a_shorter_interval_begins_at_once(pair: tuple[Daemon, Daemon]) -> None:
+def test_a_shorter_interval_begins_at_once(pair: Pair) -> None:
     alice, bob = pair
     before = card(alice, alice)
     with bob.socket() as at_bob:

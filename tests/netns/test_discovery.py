@@ -114,6 +114,7 @@ def test_two_daemons_without_a_configuration_link_by_themselves(
     write_and_wait(bob, alice, "and I you")
 
 
+@pytest.mark.system
 @pytest.mark.slow
 def test_only_members_of_a_private_mesh_see_each_other_there(namespaces: Namespaces, daemon_in: MakeDaemonIn) -> None:
     homes = [namespaces.add(name) for name in ("alice", "bob", "carol", "dave", "erin", "watcher")]
@@ -156,6 +157,7 @@ def test_only_members_of_a_private_mesh_see_each_other_there(namespaces: Namespa
         assert secret not in shown
 
 
+@pytest.mark.system
 @pytest.mark.slow
 def test_who_does_not_dial_relays_lists_them_and_links_when_it_is_asked_to(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
@@ -176,6 +178,7 @@ def test_who_does_not_dial_relays_lists_them_and_links_when_it_is_asked_to(
     assert bob_id in alice.config.read_text()
 
 
+@pytest.mark.system
 def test_a_pairing_that_fails_is_told(namespaces: Namespaces, daemon_in: MakeDaemonIn) -> None:
     home, other = namespaces.add("a"), namespaces.add("b")
     namespaces.cable(home, other)
@@ -193,6 +196,7 @@ def test_a_pairing_that_fails_is_told(namespaces: Namespaces, daemon_in: MakeDae
         assert "10.77.1.2:9" in failed["reason"]
 
 
+@pytest.mark.system
 @pytest.mark.slow
 def test_who_says_goodbye_is_gone_at_once_and_comes_back_by_itself(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
@@ -207,6 +211,7 @@ def test_who_says_goodbye_is_gone_at_once_and_comes_back_by_itself(
         until_linked(client, bob_id)
 
 
+@pytest.mark.system
 @pytest.mark.slow
 def test_who_was_removed_stays_away_until_it_is_paired(namespaces: Namespaces, daemon_in: MakeDaemonIn) -> None:
     alice, bob = linked_pair(namespaces, daemon_in)
@@ -222,6 +227,7 @@ def test_who_was_removed_stays_away_until_it_is_paired(namespaces: Namespaces, d
         assert client.call("peers.pair", {"node_id": bob_id, "trust": "once"})["state"] == "active"
 
 
+@pytest.mark.system
 def test_a_daemon_without_a_network_says_so_and_finds_others_once_there_is_one(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
 ) -> None:
@@ -239,6 +245,7 @@ def test_a_daemon_without_a_network_says_so_and_finds_others_once_there_is_one(
     assert here.interface in alice.log.read_text()
 
 
+@pytest.mark.system
 @pytest.mark.slow
 def test_a_second_network_is_looked_at_once_it_is_there_and_who_was_known_stays(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
@@ -257,6 +264,7 @@ def test_a_second_network_is_looked_at_once_it_is_there_and_who_was_known_stays(
     assert alice.log.read_text().count("looking for nodes") == 2
 
 
+@pytest.mark.system
 def test_where_another_program_has_the_port_to_itself_the_daemon_says_so_once_and_runs(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
 ) -> None:
@@ -277,6 +285,7 @@ def test_where_another_program_has_the_port_to_itself_the_daemon_says_so_once_an
         holder.communicate("\n")
 
 
+@pytest.mark.system
 def test_they_find_each_other_over_ipv6_alone(namespaces: Namespaces, daemon_in: MakeDaemonIn) -> None:
     homes = [namespaces.add(name) for name in ("a", "b")]
     plugs = namespaces.switch(*homes, ipv4=False)
@@ -289,6 +298,7 @@ def test_they_find_each_other_over_ipv6_alone(namespaces: Namespaces, daemon_in:
     write_and_wait(bob, alice, "over six")
 
 
+@pytest.mark.system
 def test_a_daemon_that_listens_on_loopback_finds_others_and_is_not_found(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
 ) -> None:
@@ -301,6 +311,7 @@ def test_a_daemon_that_listens_on_loopback_finds_others_and_is_not_found(
     assert bob.call("peers.discovered") == []
 
 
+@pytest.mark.system
 def test_the_tag_of_a_private_mesh_is_announced_anew_when_the_hour_changes_and_an_old_one_is_no_good(
     namespaces: Namespaces,
 ) -> None:
@@ -312,6 +323,7 @@ def test_the_tag_of_a_private_mesh_is_announced_anew_when_the_hour_changes_and_a
     assert third == []
 
 
+@pytest.mark.system
 def test_what_is_malformed_is_passed_over(namespaces: Namespaces, daemon_in: MakeDaemonIn) -> None:
     home, other = namespaces.add("a"), namespaces.add("b")
     namespaces.cable(home, other)
@@ -338,6 +350,7 @@ def test_what_is_malformed_is_passed_over(namespaces: Namespaces, daemon_in: Mak
     assert [row["node_id"] for row in rows] == [f"{14:032x}"]
 
 
+@pytest.mark.system
 @pytest.mark.slow  # sends a flood of announcements
 def test_a_flood_of_announcements_fills_no_memory_and_hides_nobody(
     namespaces: Namespaces, daemon_in: MakeDaemonIn

@@ -9,6 +9,8 @@ from tests.netns.namespaces import NamespaceDaemon, Namespaces, Plug
 from tests.system.daemon import UnixClient
 from tests.system.test_three_daemons import until_delivered
 
+pytestmark = pytest.mark.system
+
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 Cables = dict[tuple[str, str], tuple[Plug, Plug]]
 Daemons = dict[str, NamespaceDaemon]

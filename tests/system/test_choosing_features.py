@@ -37,19 +37,29 @@ def test_enable_and_disable_while_running_and_keep_it_in_the_file(daemon: MakeDa
     assert refused["code"] == -32602
     assert "status -> peers" in refused["message"]
 
+    (alice.home / "alice.toml.bak").unlink()
+    (alice.home / "alice.toml.bak").mkdir()  # the copy that is made of the file before it is changed cannot be written
+    unsaved = alice.ask("features.enable", {"name": "messaging", "persist": True})["error"]
+    assert unsaved["code"] == -32021
+    assert "messaging is running, but the configuration file was not changed: " in unsaved["message"]
+    assert "messaging" in alice.call("daemon.info")["features"]
 
+
+@pytest.mark.system
 @pytest.mark.parametrize("value", ["peers,status", '["peers", "status"]'])
 def test_the_environment_beats_the_file(daemon: MakeDaemon, value: str) -> None:
     alice = daemon(config='[features]\nenabled = ["logs"]\n', PIMD_FEATURES__ENABLED=value).start()
     assert alice.call("daemon.info")["features"] == ["peers", "status"]
 
 
+@pytest.mark.system
 def test_a_build_variable_at_run_time_is_ignored_with_one_line(daemon: MakeDaemon) -> None:
     alice = daemon(PIMD_FEATURES="peers").start()
     assert len(alice.call("daemon.info")["features"]) == 6
     assert alice.log.read_text().count("PIMD_FEATURES is a build variable") == 1
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -66,12 +76,14 @@ def test_a_choice_that_cannot_be_stops_the_start_with_one_line(daemon: MakeDaemo
     assert len(failed.value.stderr.splitlines()) == 1
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("table", ["[features.messaging]\nenabled = false\n", '[features]\nenabled=["peers","logs"]\n'])
 def test_other_ways_to_leave_one_out(daemon: MakeDaemon, table: str) -> None:
     alice = daemon(config=table).start()
     assert "messaging" not in alice.call("daemon.info")["features"]
 
 
+@pytest.mark.system
 def test_a_feature_that_nobody_has_is_named_with_the_nearest(daemon: MakeDaemon) -> None:
     alice = daemon(config='[features]\ndisabled = ["mesaging"]\n[features.lgos]\nx = 1\n').start()
     log = alice.log.read_text()

@@ -11,6 +11,8 @@ from tests.system.daemon import PROJECT
 
 EXAMPLE = PROJECT / "docs" / "examples" / "pim_feature_echo"
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import MakeDaemon
+from tests.system.conftest import MakeDaemon, Pair
 from tests.system.daemon import Daemon, Failed
 
 
-def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_commands_for_people_and_for_programs(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     bob_id = bob.node_id
     for command, words in (
         (["status"], [alice.node_id, "open mesh", "1 of 1 peer reachable, 1 route\n", bob_id, '"bob"']),
@@ -40,8 +40,8 @@ def test_commands_for_people_and_for_programs(pair: tuple[Daemon, Daemon]) -> No
         json.loads(as_json.stdout)
 
 
-def test_reading_marks_read_unless_told_not_to(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_reading_marks_read_unless_told_not_to(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     with bob.socket() as client:
         client.call("messages.subscribe")
         alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "x\x1b[31m\u202e"})
@@ -52,8 +52,8 @@ def test_reading_marks_read_unless_told_not_to(pair: tuple[Daemon, Daemon]) -> N
     assert json.loads(bob.pim("inbox", "--json").stdout)[0]["unread_count"] == 0
 
 
-def test_what_add_kept_is_listed_before_it_is_reached_and_remove_undoes_it(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+def test_what_add_kept_is_listed_before_it_is_reached_and_remove_undoes_it(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
     assert "`pim peers` shows it" in alice.pim("add", "127.0.0.1:1", "--label", "nas").stdout
     for command in ("peers", "status"):
         listed = alice.pim(command).stdout.splitlines()[-1].split(maxsplit=2)
@@ -65,15 +65,15 @@ def test_what_add_kept_is_listed_before_it_is_reached_and_remove_undoes_it(daemo
     assert (again.returncode, "nobody here is called 'nas'" in again.stderr) == (1, True)
 
 
-def test_a_peer_is_removed_by_its_name(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_a_peer_is_removed_by_its_name(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     done = alice.pim("remove", "bob")
     assert done.stdout == f"no longer configured, dialled or linked: 127.0.0.1:{bob.mesh_port}\n"
     assert alice.call("peers.configured") == []
 
 
-def test_sending_says_whether_there_is_a_way(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_sending_says_whether_there_is_a_way(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     bob_id = bob.node_id
     assert alice.pim("send", "bob", "hello").stdout.startswith(f"on its way to {bob_id} (message ")
     alice.pim("remove", "bob")
@@ -81,16 +81,16 @@ def test_sending_says_whether_there_is_a_way(pair: tuple[Daemon, Daemon]) -> Non
     assert done.stdout.startswith("kept; no way to bob now, it goes out when there is one (message "), done
 
 
-def test_the_node_itself_is_nobody_to_write_to_or_to_forget(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+def test_the_node_itself_is_nobody_to_write_to_or_to_forget(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
     for command in (["send", "alice", "hello"], ["send", alice.node_id, "hello"], ["forget", "alice"]):
         done = alice.pim(*command)
         assert (done.returncode, done.stdout) == (1, "")
         assert "node_id: this is the node itself (error -32602)" in done.stderr
 
 
-def test_labels_and_forgetting(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_labels_and_forgetting(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     bob_id = bob.node_id
     alice.call("peers.label", {"node_id": bob_id, "label": "Bobby"})
     alice.pim("send", "Bobby", "hello")
@@ -154,6 +154,7 @@ def assert_no_daemon_on(data_dir: Path, alice: Daemon) -> None:
         assert f"no daemon runs on {data_dir}; start one with `pimd`" in done.stderr
 
 
+@pytest.mark.system
 def test_a_data_directory_means_its_own_daemon_and_no_other(by_default: Daemon, tmp_path: Path) -> None:
     assert_no_daemon_on(tmp_path / "none", by_default)
     other = tmp_path / "other"
@@ -170,6 +171,7 @@ def test_a_data_directory_means_its_own_daemon_and_no_other(by_default: Daemon, 
         assert_no_daemon_on(other, by_default)
 
 
+@pytest.mark.system
 def test_whoever_has_the_port_of_a_killed_daemon_does_not_get_its_token(by_default: Daemon, tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -191,6 +193,7 @@ def test_whoever_has_the_port_of_a_killed_daemon_does_not_get_its_token(by_defau
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.system
 def test_a_directory_that_may_not_be_read_is_not_taken_for_one_without_a_daemon(daemon: MakeDaemon) -> None:
     alice = daemon().start()
     (alice.data_dir / "daemon.json").chmod(0)
@@ -199,12 +202,13 @@ def test_a_directory_that_may_not_be_read_is_not_taken_for_one_without_a_daemon(
     assert f"{alice.data_dir / 'daemon.json'}: cannot be read: Permission denied; run pim as" in done.stderr
 
 
-def test_a_socket_of_the_environment_counts_beside_its_data_directory(daemon: MakeDaemon, tmp_path: Path) -> None:
-    alice = daemon().start()
+def test_a_socket_of_the_environment_counts_beside_its_data_directory(shared_daemon: Daemon, tmp_path: Path) -> None:
+    alice = shared_daemon
     assert alice.node_id in alice.pim_anywhere("status", PIM_DATA_DIR=str(tmp_path / "none")).stdout
     assert alice.node_id in alice.pim_anywhere("status", PIM_DATA_DIR=str(alice.data_dir), PIM_RPC_SOCKET="").stdout
 
 
+@pytest.mark.system
 def test_it_finds_the_token_and_the_http_door_by_itself(daemon: MakeDaemon) -> None:
     alice = daemon(config="[rpc]\nunix_enabled = false\n").start()
     assert alice.node_id in alice.pim("status").stdout
@@ -213,6 +217,7 @@ def test_it_finds_the_token_and_the_http_door_by_itself(daemon: MakeDaemon) -> N
     assert "Unix socket" in follow.stderr
 
 
+@pytest.mark.system
 def test_it_finds_a_socket_that_the_configuration_moved(daemon: MakeDaemon, tmp_path: Path) -> None:
     alice = daemon(config=f'[rpc]\nunix_socket = "{tmp_path}/moved/pim.sock"\n')
     del alice.environ["PIM_RPC_SOCKET"]
@@ -220,7 +225,8 @@ def test_it_finds_a_socket_that_the_configuration_moved(daemon: MakeDaemon, tmp_
     assert alice.node_id in alice.pim("status").stdout
 
 
-def test_following_survives_a_restart_of_the_daemon(pair: tuple[Daemon, Daemon]) -> None:
+@pytest.mark.system
+def test_following_survives_a_restart_of_the_daemon(pair: Pair) -> None:
     alice, bob = pair
     bob.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(bob.mesh_port)
     bob_id = bob.node_id
@@ -250,8 +256,8 @@ def test_following_survives_a_restart_of_the_daemon(pair: tuple[Daemon, Daemon])
         follower.communicate()
 
 
-def test_a_reader_that_had_enough_is_no_error(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+def test_a_reader_that_had_enough_is_no_error(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
     command = f"{sys.executable} -m pimd.cli --data-dir {alice.data_dir} call rpc.discover | head -c 10"
     done = subprocess.run(["bash", "-c", command], env=alice.environ, capture_output=True, text=True, check=False)
     assert (len(done.stdout), done.stderr) == (10, "")
@@ -280,19 +286,28 @@ def test_the_client_imports_nothing_of_the_daemon() -> None:
     [
         ("", 0, "good"),
         ('[transport]\nlisten_port = "x"\n[relay]\nenabled = 1\n', 2, "transport.listen_port"),
-        ("[node\n", 2, "not TOML"),
-        ('[features]\ndisabled = ["peers"]\n', 2, "status -> peers"),
-        ("[features.messaging]\naccept = 1\n", 2, "features.messaging.accept"),
-        ('[node]\n[features]\nenabled = ["messagin"]\n', 2, "alice.toml:3: features.enabled: "),
-        ('[features]\ndisabled = ["peers"]\n', 2, "alice.toml:1: features: status -> peers"),
-        ("[features.messaging]\naccept = 1\n", 2, "alice.toml:2: features.messaging.accept: Input should"),
-        (
-            '[mesh]\nmode = "private"\npassphrase_file = "/nope"\n',
-            2,
-            "alice.toml:3: mesh.passphrase_file: /nope: the passphrase file cannot be read: No such file or directory; set",
+        *(
+            pytest.param(*case, marks=pytest.mark.system)
+            for case in (
+                ("[node\n", 2, "not TOML"),
+                ('[features]\ndisabled = ["peers"]\n', 2, "status -> peers"),
+                ("[features.messaging]\naccept = 1\n", 2, "features.messaging.accept"),
+                ('[node]\n[features]\nenabled = ["messagin"]\n', 2, "alice.toml:3: features.enabled: "),
+                ('[features]\ndisabled = ["peers"]\n', 2, "alice.toml:1: features: status -> peers"),
+                ("[features.messaging]\naccept = 1\n", 2, "alice.toml:2: features.messaging.accept: Input should"),
+                (
+                    '[mesh]\nmode = "private"\npassphrase_file = "/nope"\n',
+                    2,
+                    "alice.toml:3: mesh.passphrase_file: /nope: the passphrase file cannot be read: No such file or directory; set",
+                ),
+                (
+                    '[mesh]\nmode = "private"\npassphrase_file = "/dev/null"\n',
+                    2,
+                    "file is empty; it must be the passphrase",
+                ),
+                ("[transport]\nlisten_prot = 1\n", 0, "did you mean transport.listen_port"),
+            )
         ),
-        ('[mesh]\nmode = "private"\npassphrase_file = "/dev/null"\n', 2, "file is empty; it must be the passphrase"),
-        ("[transport]\nlisten_prot = 1\n", 0, "did you mean transport.listen_port"),
     ],
 )
 def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) -> None:
@@ -303,6 +318,7 @@ def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) ->
     assert not alice.data_dir.exists()
 
 
+@pytest.mark.system
 def test_check_config_measures_the_path_of_the_socket(daemon: MakeDaemon) -> None:
     alice = daemon(config=f'[rpc]\nunix_socket = "/{"s" * 107}"\n')
     del alice.environ["PIM_RPC_SOCKET"]
@@ -324,6 +340,7 @@ def checked(one: Daemon) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("mode", "environ", "told"),
     [(0o644, {}, 1), (0o640, {}, 1), (0o600, {}, 0), (0o644, {"PIMD_MESH__PASSPHRASE": "of the environment"}, 0)],
@@ -344,12 +361,14 @@ def test_a_passphrase_that_others_may_read_is_warned_about(
     )
 
 
+@pytest.mark.system
 def test_the_start_says_in_words_why_a_passphrase_cannot_be_read(daemon: MakeDaemon) -> None:
     alice = daemon(config='[mesh]\nmode = "private"\npassphrase_file = "/nope"\n')
     with pytest.raises(Failed, match="/nope: the passphrase file cannot be read: No such file or directory; set"):
         alice.start()
 
 
+@pytest.mark.system
 def test_the_file_is_edited_though_its_passphrase_is_in_the_environment(daemon: MakeDaemon) -> None:
     mesh = '[mesh]\nmode = "private"\nkdf = { m_cost_kib = 64, t_cost = 1, p_cost = 1 }\n'
     alice = daemon(config=mesh, PIMD_MESH__PASSPHRASE="correct horse battery staple").start()
@@ -357,6 +376,7 @@ def test_the_file_is_edited_though_its_passphrase_is_in_the_environment(daemon: 
     assert 'address = "127.0.0.1:1"' in alice.config.read_text()
 
 
+@pytest.mark.system
 def test_a_wrong_configuration_stops_the_start_with_a_line_for_each_problem(daemon: MakeDaemon) -> None:
     alice = daemon(config='[transport]\nlisten_port = "x"\n[relay]\nenabled = 1\n')
     with pytest.raises(Exception, match="exit 1") as failed:

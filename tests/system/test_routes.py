@@ -8,6 +8,8 @@ from tests.system.conftest import MakeDaemon
 from tests.system.daemon import Daemon
 from tests.system.test_three_daemons import until_state
 
+pytestmark = pytest.mark.system
+
 
 def line(daemon: MakeDaemon, *names: str, config: str = "") -> list[Daemon]:
     """Start one after another, each linked with the one before; return when the ends see each other."""

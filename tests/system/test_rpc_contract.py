@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.system.conftest import Pair
 from tests.system.daemon import PROJECT, Daemon
 
 VECTORS = PROJECT / "tests" / "vectors"
@@ -25,7 +26,7 @@ def checked(daemon: Daemon, method: str, params: Any = None) -> Any:
     return result
 
 
-def test_answers_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) -> None:
+def test_answers_have_the_shapes_of_the_contract(pair: Pair) -> None:
     alice, bob = pair
     bob_id = bob.node_id
     checked(alice, "rpc.hello", {"client": "pim-ui/0.1.3", "rpc_version": 1})
@@ -63,8 +64,8 @@ def test_answers_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) ->
     assert checked(alice, "peers.connect_dynamic", where)["node_id"] == bob_id
 
 
-def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_errors_have_the_codes_of_the_contract(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     assert KEY not in alice.call("peers.export_identity", {"node_id": bob.node_id})["text"]
     cases = [
         ("messages.send", {"peer_node_id": SOMEBODY, "body": "x"}, -32060),
@@ -128,7 +129,7 @@ def test_errors_have_the_codes_of_the_contract(pair: tuple[Daemon, Daemon]) -> N
     assert alice.call("messages.history", {"peer_node_id": bob.node_id})["messages"] == []
 
 
-def test_events_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) -> None:
+def test_events_have_the_shapes_of_the_contract(pair: Pair) -> None:
     alice, bob = pair
     seen: dict[str, list[Any]] = {name: [] for name in ("messages.event", "peers.event", "status.event", "logs.event")}
     with bob.socket() as client:
@@ -153,8 +154,8 @@ def test_events_have_the_shapes_of_the_contract(pair: tuple[Daemon, Daemon]) -> 
     assert all("at" not in event and "kind" not in event for event in seen["logs.event"])
 
 
-def test_the_description_is_valid_openrpc_and_complete(pair: tuple[Daemon, Daemon]) -> None:
-    alice, _ = pair
+def test_the_description_is_valid_openrpc_and_complete(shared_pair: Pair) -> None:
+    alice, _ = shared_pair
     document = alice.call("rpc.discover")
     meta = json.loads((VECTORS / "openrpc_meta_schema.json").read_text())
     jsonschema.Draft7Validator(meta).validate(document)
@@ -180,5 +181,5 @@ def test_the_description_is_valid_openrpc_and_complete(pair: tuple[Daemon, Daemo
     ],
 )
 @pytest.mark.parametrize("params", [None, {}, []])
-def test_no_params_in_every_form(pair: tuple[Daemon, Daemon], method: str, params: Any) -> None:
-    assert pair[0].call(method, params) is not None
+def test_no_params_in_every_form(shared_pair: Pair, method: str, params: Any) -> None:
+    assert shared_pair[0].call(method, params) is not None

@@ -1,5 +1,7 @@
 """Messages over a relay, through its death and its return."""
 
+import pytest
+
 from tests.system.conftest import MakeDaemon
 from tests.system.daemon import Daemon, UnixClient
 
@@ -51,6 +53,7 @@ def test_a_message_crosses_a_relay_that_cannot_read_it_and_waits_while_the_relay
     assert bodies == ["while it was dead", "over two hops"]
 
 
+@pytest.mark.system
 def test_a_daemon_that_does_not_relay_keeps_its_neighbours_apart(daemon: MakeDaemon) -> None:
     relay = daemon("relay", "[relay]\nenabled = false\n").start()
     entry = f'[[peers]]\nmechanism = "tcp"\naddress = "127.0.0.1:{relay.mesh_port}"\n'

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from pimd.app import _listen_advice
-from tests.system.conftest import MakeDaemon
+from tests.system.conftest import MakeDaemon, Pair
 from tests.system.daemon import Daemon, Failed
 
 
-def test_a_message_goes_there_and_its_receipts_come_back(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_a_message_goes_there_and_its_receipts_come_back(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     with alice.socket() as at_alice, bob.socket() as at_bob:
         at_alice.call("messages.subscribe")
         at_bob.call("messages.subscribe")
@@ -36,7 +36,7 @@ def test_a_message_goes_there_and_its_receipts_come_back(pair: tuple[Daemon, Dae
         assert at_alice.wait_for("message_status")["new_status"] == "read"
 
 
-def test_kill_9_right_after_the_answer_loses_nothing(pair: tuple[Daemon, Daemon]) -> None:
+def test_kill_9_right_after_the_answer_loses_nothing(pair: Pair) -> None:
     alice, bob = pair
     bob_id = bob.node_id
     port = bob.mesh_port
@@ -54,7 +54,8 @@ def test_kill_9_right_after_the_answer_loses_nothing(pair: tuple[Daemon, Daemon]
     assert sorted(got) == sorted(bodies)
 
 
-def test_a_receiver_killed_right_after_it_acknowledged_has_the_message(pair: tuple[Daemon, Daemon]) -> None:
+@pytest.mark.system
+def test_a_receiver_killed_right_after_it_acknowledged_has_the_message(pair: Pair) -> None:
     alice, bob = pair
     alice_id = alice.node_id
     with alice.socket() as at_alice:
@@ -68,8 +69,8 @@ def test_a_receiver_killed_right_after_it_acknowledged_has_the_message(pair: tup
     assert [message["body"] for message in history["messages"]] == ["keep this"]
 
 
-def test_inbox_follow_shows_a_message_sent_with_curl_headers(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_inbox_follow_shows_a_message_sent_with_curl_headers(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     follower = subprocess.Popen(
         [sys.executable, "-m", "pimd.cli", "--data-dir", str(bob.data_dir), "--json", "inbox", "--follow"],
         env=bob.environ,
@@ -88,7 +89,7 @@ def test_inbox_follow_shows_a_message_sent_with_curl_headers(pair: tuple[Daemon,
         follower.stdout.close()
 
 
-def test_sigterm_ends_it_cleanly(pair: tuple[Daemon, Daemon]) -> None:
+def test_sigterm_ends_it_cleanly(pair: Pair) -> None:
     alice, bob = pair
     with bob.socket() as at_bob:
         at_bob.call("peers.subscribe")
@@ -98,6 +99,7 @@ def test_sigterm_ends_it_cleanly(pair: tuple[Daemon, Daemon]) -> None:
     assert not (alice.home / "alice.sock").exists()
 
 
+@pytest.mark.system
 def test_daemon_shutdown_answers_and_then_stops(daemon: MakeDaemon) -> None:
     alice = daemon().start()
     assert alice.call("daemon.shutdown") is None
@@ -108,8 +110,8 @@ def test_daemon_shutdown_answers_and_then_stops(daemon: MakeDaemon) -> None:
     alice.process = None
 
 
-def test_the_banner_says_who_where_and_what_next_in_six_lines(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+def test_the_banner_says_who_where_and_what_next_in_six_lines(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
     who, address, mesh, rpc, data, following = alice.banner
     assert "alice" in who
     assert alice.node_id in who
@@ -127,6 +129,7 @@ def next_command(alice: Daemon) -> str:
     return alice.banner[-1].removeprefix("  next:  ").partition("   or, ")[0]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("name", "config"),
     [
@@ -156,6 +159,7 @@ def test_what_the_banner_says_to_type_next_works_in_another_terminal(
     assert alice.node_id in done.stdout, (command, done)
 
 
+@pytest.mark.system
 def test_the_banner_of_a_daemon_without_an_rpc_listener_names_no_command_and_its_private_mesh(
     daemon: MakeDaemon,
 ) -> None:
@@ -167,16 +171,16 @@ def test_the_banner_of_a_daemon_without_an_rpc_listener_names_no_command_and_its
     assert "[rpc] unix_enabled = true" in alice.banner[-1]
 
 
-def test_files_are_private(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+def test_files_are_private(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
     for name in ("node.key", "rpc.token", "peers.db", "lock", "daemon.json", "plugins/messaging/messages.db"):
         assert (alice.data_dir / name).stat().st_mode & 0o777 == 0o600, name
     assert alice.data_dir.stat().st_mode & 0o777 == 0o700
     assert Path(alice.runtime["unix_socket"]).stat().st_mode & 0o777 == 0o660
 
 
-def test_a_second_daemon_on_the_directory_is_told_the_pid(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+def test_a_second_daemon_on_the_directory_is_told_the_pid(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
     assert alice.process is not None
     second = Daemon(alice.home, "alice", environ={"PIM_RPC_SOCKET": str(alice.home / "other.sock")})
     with pytest.raises(Failed, match=f"process {alice.process.pid}"):
@@ -184,6 +188,7 @@ def test_a_second_daemon_on_the_directory_is_told_the_pid(daemon: MakeDaemon) ->
     assert alice.call("daemon.info")["name"] == "alice"
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("environ", "keys", "unsaid"),
     [
@@ -209,8 +214,9 @@ def test_who_may_not_take_a_port_is_told_so() -> None:
     assert _listen_advice(error, "host", "port") == "this user may not take that port; set port to one above 1023"
 
 
-def test_a_second_daemon_on_the_socket_is_told_the_pid(daemon: MakeDaemon) -> None:
-    alice = daemon().start()
+@pytest.mark.system
+def test_a_second_daemon_on_the_socket_is_told_the_pid(shared_daemon: Daemon, daemon: MakeDaemon) -> None:
+    alice = shared_daemon
     assert alice.process is not None
     bob = daemon("bob", PIM_RPC_SOCKET=alice.environ["PIM_RPC_SOCKET"])
     with pytest.raises(Failed, match=rf"already running \(pid {alice.process.pid}\)"):
@@ -218,6 +224,7 @@ def test_a_second_daemon_on_the_socket_is_told_the_pid(daemon: MakeDaemon) -> No
     assert alice.call("daemon.info")["name"] == "alice"
 
 
+@pytest.mark.system
 def test_positional_arguments_name_config_and_pid_file(daemon: MakeDaemon) -> None:
     alice = daemon()
     pid_file = alice.home / "pid"
@@ -243,6 +250,7 @@ def test_positional_arguments_name_config_and_pid_file(daemon: MakeDaemon) -> No
         process.stdout.close()
 
 
+@pytest.mark.system
 def test_they_link_over_ipv6(daemon: MakeDaemon) -> None:
     bob = daemon("bob", PIMD_TRANSPORT__LISTEN_HOST="::1").start()
     alice = daemon("alice").start()
@@ -252,6 +260,7 @@ def test_they_link_over_ipv6(daemon: MakeDaemon) -> None:
         assert client.wait_for("connected")["peer"]["node_id"] == bob.node_id
 
 
+@pytest.mark.system
 def test_one_listener_takes_both_families(daemon: MakeDaemon) -> None:
     bob = daemon("bob", PIMD_TRANSPORT__LISTEN_HOST="::").start()
     for name, host in (("alice", "127.0.0.1"), ("carol", "[::1]")):
@@ -259,8 +268,8 @@ def test_one_listener_takes_both_families(daemon: MakeDaemon) -> None:
         assert one.call("peers.pair", {"trust": "once", "address": f"{host}:{bob.mesh_port}"})["state"] == "active"
 
 
-def test_a_blocked_peer_comes_back_by_itself_when_it_is_unblocked(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_a_blocked_peer_comes_back_by_itself_when_it_is_unblocked(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     bob_id = bob.node_id
     with alice.socket() as client:
         client.call("peers.subscribe")
@@ -271,8 +280,8 @@ def test_a_blocked_peer_comes_back_by_itself_when_it_is_unblocked(pair: tuple[Da
         client.wait_for("connected")
 
 
-def test_a_removed_peer_stays_away_until_it_is_paired(pair: tuple[Daemon, Daemon]) -> None:
-    alice, bob = pair
+def test_a_removed_peer_stays_away_until_it_is_paired(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
     with alice.socket() as client:
         client.call("peers.subscribe")
         client.call("peers.remove", {"node_id": bob.node_id})
@@ -285,6 +294,7 @@ def test_a_removed_peer_stays_away_until_it_is_paired(pair: tuple[Daemon, Daemon
         assert address in alice.config.read_text()
 
 
+@pytest.mark.system
 def test_a_key_that_others_may_read_stops_the_start(daemon: MakeDaemon) -> None:
     alice = daemon().start()
     node_id = alice.node_id
@@ -297,6 +307,7 @@ def test_a_key_that_others_may_read_stops_the_start(daemon: MakeDaemon) -> None:
     assert alice.start().node_id == node_id
 
 
+@pytest.mark.system
 def test_a_port_that_is_taken_is_told_in_one_line(daemon: MakeDaemon) -> None:
     bob = daemon("bob").start()
     alice = daemon("alice", PIMD_TRANSPORT__LISTEN_PORT=str(bob.mesh_port))
@@ -309,6 +320,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(daemon: MakeDaemon) -> None:
         carol.start()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", ["peers.db", "plugins/messaging/messages.db"])
 def test_a_database_of_a_newer_version_stops_the_start_and_is_left_alone(daemon: MakeDaemon, name: str) -> None:
     alice = daemon().start()
@@ -323,6 +335,7 @@ def test_a_database_of_a_newer_version_stops_the_start_and_is_left_alone(daemon:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
 
 
+@pytest.mark.system
 def test_a_damaged_database_is_moved_aside_and_named(daemon: MakeDaemon) -> None:
     alice = daemon().start()
     alice.kill(signal.SIGTERM)

@@ -1,10 +1,10 @@
 """What a user may say of peers, on a whole daemon."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import MakeDaemon
 from tests.system.daemon import Daemon
 
 SOMEBODY = "ab" * 16
@@ -12,8 +12,11 @@ KEY = "09" + "00" * 31
 
 
 @pytest.fixture
-def alice(daemon: MakeDaemon) -> Daemon:
-    return daemon("alice").start()
+def alice(shared_daemon: Daemon) -> Iterator[Daemon]:
+    yield shared_daemon
+    shared_daemon.ask("peers.forget", {"node_id": SOMEBODY})
+    for entry in shared_daemon.call("peers.configured"):
+        shared_daemon.call("peers.remove", {"config_entry_id": entry["config_entry_id"]})
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,13 @@ def test_a_key_is_taken_and_labelled(alice: Daemon) -> None:
     assert alice.call("peers.import_identity", params)["imported"] is True
     row = alice.call("peers.label", {"node_id": SOMEBODY, "label": "B"})
     assert (row["label"], row["known"], row["x25519_pubkey"]) == ("B", "imported", KEY)
+
+
+def test_whoever_is_forgotten_without_messages_is_told_of_so(alice: Daemon) -> None:
+    alice.call("peers.import_identity", {"node_id": SOMEBODY, "x25519_pubkey": KEY})
+    nothing_deleted = {"deleted_messages": 0, "deleted_conversation": False}
+    assert alice.call("peers.forget", {"node_id": SOMEBODY}) == {"forgot_identity": True, **nothing_deleted}
+    assert alice.call("peers.forget", {"node_id": SOMEBODY}) == {"forgot_identity": False, **nothing_deleted}
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.system.conftest import MakeDaemon
+from tests.system.conftest import MakeDaemon, Pair
 from tests.system.daemon import Daemon
 
 
@@ -43,21 +43,19 @@ def test_a_configured_peer_that_is_down_is_dialled_and_the_failure_told(daemon: 
         assert failed["reason"] == error["message"]
 
 
-def test_somebody_nobody_knows_cannot_be_paired_by_id(daemon: MakeDaemon) -> None:
-    alice = daemon("alice").start()
-    error = alice.ask("peers.pair", {"node_id": "ab" * 16, "trust": "once"})["error"]
+def test_somebody_nobody_knows_cannot_be_paired_by_id(shared_daemon: Daemon) -> None:
+    error = shared_daemon.ask("peers.pair", {"node_id": "ab" * 16, "trust": "once"})["error"]
     assert error["code"] == -32010
     assert "host:port" in error["message"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["pair", "connect_dynamic"])
-def test_who_answers_the_connection_and_then_nothing_is_given_up_in_time(daemon: MakeDaemon, method: str) -> None:
-    alice = daemon("alice").start()
+def test_who_answers_the_connection_and_then_nothing_is_given_up_in_time(shared_daemon: Daemon, method: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         params = {"node_id": "ab" * 16, "address": address, "trust": "once"}
-        error = alice.ask(f"peers.{method}", params)["error"]
+        error = shared_daemon.ask(f"peers.{method}", params)["error"]
     assert error["code"] == (-32012 if method == "pair" else -32603)
     assert "within 8 s" in error["message"]
 
@@ -72,3 +70,15 @@ def test_connect_dynamic_links_with_the_one_who_was_meant_and_keeps_nothing(daem
     assert answer == {"node_id": bob_id, "address": address, "status": "connected"}
     assert alice.call("peers.list")[0]["state"] == "active"
     assert "peers" not in alice.config.read_text()
+
+
+def test_a_peer_that_cannot_be_taken_out_of_the_file_stays_linked(shared_pair: Pair) -> None:
+    alice, bob = shared_pair
+    copy = alice.home / "alice.toml.bak"
+    copy.unlink(missing_ok=True)
+    copy.mkdir()  # where a copy of the file is made before it is changed
+    error = alice.ask("peers.remove", {"node_id": bob.node_id})["error"]
+    copy.rmdir()
+    assert error["code"] == -32021
+    (row,) = alice.call("peers.list")
+    assert (row["node_id"], row["state"], row["static"]) == (bob.node_id, "active", True)
