@@ -10,8 +10,8 @@ from pimd.lab.scenario import play
 from pimd.lab.script import SIZES, script_of
 from pimd.lab.topology import KINDS
 
-MANY = int(os.environ.get("PIMD_LAB_SCENARIOS", "100"))
-"""100 in every run of the slow tests, 2 000 in a longer one."""
+MANY = int(os.environ.get("PIMD_LAB_SCENARIOS", "20"))
+"""20 when somebody runs the slow tests, 100 in .ci/run, and as many as wanted by hand."""
 
 SHOWN_BY = {
     "substitute-keys": ("cards_bad", "cards_of_other_keys"),

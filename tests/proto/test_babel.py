@@ -12,7 +12,8 @@ from tests.proto.routing_node import SimNode
 from tests.proto.routing_scenarios import Scenario
 from tests.proto.routing_sim import Sim
 
-SCENARIOS = int(os.environ.get("PIMD_ROUTING_SCENARIOS", "2000"))
+SCENARIOS = int(os.environ.get("PIMD_ROUTING_SCENARIOS", "500"))
+"""500 when somebody runs the slow tests, 2 000 in .ci/run, and as many as wanted by hand."""
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -32,7 +33,7 @@ def test_a_card_that_is_asked_for_on_a_slow_link_may_take_its_time() -> None:
     assert (outcome.problems, outcome.late) == ([], 1)
 
 
-@pytest.mark.slow  # two thousand scenarios
+@pytest.mark.slow  # hundreds of scenarios
 @pytest.mark.timeout(0)  # as many as PIMD_ROUTING_SCENARIOS says
 @pytest.mark.parametrize("part", range(8))
 def test_many_scenarios(part: int) -> None:
