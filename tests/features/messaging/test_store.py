@@ -13,7 +13,7 @@ from pimd.ids import MessageId, NodeId
 from pimd.task_scope import task_scope
 from pimd_features.messaging.models import MessageRecord, preview
 from pimd_features.messaging.schema import MIGRATIONS
-from pimd_features.messaging.store import MessageStore
+from pimd_features.messaging.store import MessageStore, Outgoing
 from pimd_features.messaging.wire import Ack, AckKind, Msg
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "pim_link_v2.json").read_text())
@@ -103,6 +103,23 @@ async def test_pages_are_complete_ordered_and_stable(
             assert conversation is not None
             assert conversation.unread == conversation.received
             assert conversation.last_ts_ms == max([*times, *later] if found and later else times)
+        await database.close()
+
+
+async def test_a_message_that_failed_is_lifted_by_its_acknowledgement_and_by_nothing_less(tmp_path: Path) -> None:
+    message = Outgoing(PEER, MessageId(bytes(16)), 1, 2)
+    async with task_scope() as tasks:
+        database = await Database.start(tmp_path / "messages.db", MIGRATIONS, lambda *work: _spawn(tasks, *work))
+        store = MessageStore(database)
+        await store.add_sent(message, "hello", bytes(32), b"sealed")
+        assert await store.fail(message, "expired")
+        assert await store.raise_status(PEER, [message.id], "sent", 3) == []
+        ((failed,), _) = await store.history(PEER, None, None, 1)
+        assert (failed.status, failed.failure_reason, failed.delivered_at_ms) == ("failed", "expired", None)
+        assert await store.raise_status(PEER, [message.id], "delivered", 4) == [message.id]
+        ((delivered,), _) = await store.history(PEER, None, None, 1)
+        assert (delivered.status, delivered.failure_reason, delivered.delivered_at_ms) == ("delivered", None, 4)
+        assert not await store.fail(message, "expired")
         await database.close()
 
 

@@ -1,5 +1,6 @@
 """Rows of `status` and `peers.list`, of a daemon in a lab."""
 
+import itertools
 from typing import Any
 
 from pimd.lab import Lab, run
@@ -22,3 +23,63 @@ def test_status_shows_at_most_256_peers_and_a_list_of_them_all() -> None:
     assert NEIGHBOUR_LIMIT == 256
     assert len(status["peers"]) == NEIGHBOUR_LIMIT
     assert len(everybody) == len(CONFIGURED)
+
+
+def test_a_list_shows_who_can_be_reached_and_all_of_them_also_who_cannot() -> None:
+    """n1 dials n2, behind which is n3; n1 is to keep linked with somebody who is not there, too."""
+    absent = {"mechanism": "tcp", "address": "10.9.0.1:9100", "node_id": "ab" * 16, "label": "absent"}
+
+    async def main() -> None:
+        async with Lab(1) as lab:
+            one = lab.add_daemon(settings={"peers": [absent]})
+            two, three = lab.add_daemons(2)
+            lab.connect(one, two)
+            lab.connect(two, three)
+            await lab.start()
+
+            def is_measured() -> bool:
+                link = one.node.service.link(two.id)
+                return one.node.service.has_route(three.id) and link is not None and link.rtt_s is not None
+
+            await lab.until(is_measured, 30)
+            await one.call("peers.label", {"node_id": str(three.id), "label": "far"})
+            rows = {row["node_id"]: row for row in await one.call("peers.list")}
+            shown = ("state", "transport", "route_hops", "static", "label", "last_seen_s")
+            assert {node_id: [row[key] for key in shown] for node_id, row in rows.items()} == {
+                str(two.id): ["active", "tcp", 1, True, None, rows[str(two.id)]["last_seen_s"]],
+                str(three.id): ["relayed", "relay", 2, False, "far", rows[str(three.id)]["last_seen_s"]],
+                "ab" * 16: [rows["ab" * 16]["state"], "tcp", 0, True, "absent", 0],
+            }
+            assert rows["ab" * 16]["state"] in ("connecting", "failed")
+            assert rows[str(two.id)]["latency_ms"] >= 1
+            assert rows[str(three.id)]["latency_ms"] is None
+            assert await one.call("peers.list", {"all": True}) == list(rows.values())
+
+            lab.cut(two, three)
+            await lab.until(lambda: not one.node.service.has_route(three.id), 60)
+            await lab.sleep(100)
+            assert str(three.id) not in [row["node_id"] for row in await one.call("peers.list")]
+            everybody = {row["node_id"]: row for row in await one.call("peers.list", {"all": True})}
+            assert set(everybody) == set(rows)
+            gone = everybody[str(three.id)]
+            assert (gone["state"], gone["route_hops"], gone["transport"]) == ("failed", 0, "tcp")
+            assert 100 <= gone["last_seen_s"] < 200
+            assert everybody[str(two.id)]["last_seen_s"] < 15
+
+    run(main, seed=1)
+
+
+def test_status_shows_links_and_of_those_behind_them_the_contacts() -> None:
+    async def main() -> None:
+        async with Lab(1) as lab:
+            made = lab.add_daemons(4)
+            for one, other in itertools.pairwise(made):
+                lab.connect(one, other)
+            await lab.start()
+            first, second, _, last = made
+            await lab.until(lambda: len(first.node.service.routes()) == 3, 30)
+            await first.call("peers.label", {"node_id": str(last.id), "label": "friend"})
+            status = await first.call("status")
+            assert [row["node_id"] for row in status["peers"]] == [str(second.id), str(last.id)]
+
+    run(main, seed=1)

@@ -59,6 +59,9 @@ def test_a_trace_over_nine_hops_names_them_all() -> None:
         assert found["reached"]
         assert found["note"] == ""
         times = [hop["time_ms"] for hop in found["hops"]]
+        assert 0 < times[0] <= max(times)
+        assert times == [round(time, 1) for time in times]
+        times = [hop["time_ms"] for hop in found["hops"]]
         assert times == sorted(times)
         assert times[0] < times[-1]
 
