@@ -1,13 +1,16 @@
 """What one socket can make its driver hold: bytes nobody took apart, and bytes nobody reads."""
 
 import asyncio
+import contextlib
 import os
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 
 from pimd.addresses import Endpoint
-from pimd.clock import SystemClock
+from pimd.clock import Clock, ManualClock, SystemClock
 from pimd.limits import Bites
 from pimd.net.driver import READ_AT_ONCE, UNREAD, WRITE_BUFFER, LinkDriver
 from pimd.net.transports.tcp import TcpTransport
@@ -17,6 +20,7 @@ from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_events import Authenticated, Leaving
+from pimd.proto.link_states import PREAMBLE_S
 from pimd.proto.traffic import TrafficClass
 from tests.limits import Lower
 from tests.mesh.test_node import eventually
@@ -79,13 +83,19 @@ class Opened:
 
 @pytest.fixture
 async def opened() -> AsyncIterator[Opened]:
+    async with open_link(SystemClock()) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def open_link(clock: Clock) -> AsyncIterator[Opened]:
     owner, made, transport = SlowOwner(), list[LinkDriver](), TcpTransport()
 
     def accept() -> LinkDriver:
         def link(now: float) -> Link:
             return Link(Role.ACCEPTOR, BOB, LinkConfig(), os.urandom, now)
 
-        made.append(LinkDriver(link, owner, SystemClock(), Turns(SystemClock().now, Bites()), transport, dialled=False))
+        made.append(LinkDriver(link, owner, clock, Turns(clock.now, Bites()), transport, dialled=False))
         return made[-1]
 
     listener = await transport.listen(Endpoint.tcp("127.0.0.1", 0), accept)
@@ -99,6 +109,28 @@ async def opened() -> AsyncIterator[Opened]:
     await asyncio.wait_for(owner.proven.wait(), 10)
     yield Opened(owner, made[0], link, reader, writer)
     made[0].abort()
+    writer.close()
+    listener.close()
+
+
+async def test_who_connects_and_says_nothing_is_hung_up_on_in_time() -> None:
+    owner, clock, made, transport = SlowOwner(), ManualClock(), list[LinkDriver](), TcpTransport()
+
+    def accept() -> LinkDriver:
+        def link(now: float) -> Link:
+            return Link(Role.ACCEPTOR, BOB, LinkConfig(), os.urandom, now)
+
+        made.append(LinkDriver(link, owner, clock, Turns(clock.now, Bites()), transport, dialled=False))
+        return made[-1]
+
+    listener = await transport.listen(Endpoint.tcp("127.0.0.1", 0), accept)
+    reader, writer = await asyncio.open_connection(listener.endpoint.host, listener.endpoint.port)
+    await eventually(lambda: made != [] and made[0]._transport is not None)
+    clock.advance(PREAMBLE_S - 0.1)
+    assert owner.ends == []
+    clock.advance(0.1)
+    assert len(owner.ends) == 1
+    assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
     listener.close()
 
@@ -159,6 +191,21 @@ async def test_a_peer_that_does_not_read_keeps_neither_the_link_nor_the_socket(o
     await eventually(lambda: opened.owner.ends != [])
     await eventually(lambda: opened.driver._transport is None)
     assert transport.get_write_buffer_size() == 0
+
+
+@pytest.mark.parametrize("how", ["says that no more comes", "resets the connection"])
+async def test_a_peer_that_leaves_without_a_word_is_noticed_while_time_stands_still(how: str) -> None:
+    async with open_link(ManualClock()) as opened:
+        opened.driver.accept()
+        if how == "says that no more comes":
+            opened.writer.write_eof()
+        else:
+            own: socket.socket = opened.writer.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            opened.writer.transport.abort()
+        await eventually(lambda: opened.owner.ends != [])
+        await eventually(lambda: opened.driver._transport is None)
+        assert [end.startswith("connection lost") for end in opened.owner.ends] == [True]
 
 
 async def test_the_last_bytes_of_a_link_still_arrive_at_a_peer_that_reads(opened: Opened) -> None:

@@ -1,6 +1,7 @@
 """Nodes that link, learn each other's cards and pass sealed payloads over real sockets."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,47 @@ async def test_hanging_up_is_final_until_dialled_again(start_node: StartNode) ->
     assert not await alice.node.service.hang_up(bob.id)
 
 
+async def test_a_node_that_stops_says_goodbye_hangs_up_on_everybody_and_listens_no_more(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    address = ("127.0.0.1", bob.port)
+    silent, writer = await asyncio.open_connection(*address)
+    await eventually(lambda: len(bob.node._handshakes._links) == 2)
+    with alice.node.service.subscribe() as events:
+        await bob.node.stop()
+        while not isinstance(event := await asyncio.wait_for(anext(events), 10), LinkDown):
+            pass
+    assert "shutdown" in event.reason
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(silent.read(), 10) == b""
+    writer.close()
+    await eventually(lambda: not bob.node._handshakes._links)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(*address)
+
+
+async def test_a_bug_met_through_one_link_costs_that_link_only(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = await linked(start_node)
+    carol = await start_node(3)
+    await carol.node.service.dial(bob.entry())
+    await eventually(lambda: bob.node.service.has_route(carol.id) and carol.node.service.has_route(bob.id))
+    deliver = bob.node._frames.deliver
+
+    def fail(src: NodeId, frame: PluginPayload) -> None:
+        if src == alice.id:
+            raise ZeroDivisionError
+        deliver(src, frame)
+
+    monkeypatch.setattr(bob.node._frames, "deliver", fail)
+    queue = bob.node.payloads.register("test", ["test.hello"])
+    alice.node.send_direct(bob.id, HELLO)
+    await eventually(lambda: not alice.node.service.is_linked(bob.id))
+    assert "internal error, closing it" in caplog.text
+    carol.node.send_direct(bob.id, HELLO)
+    assert (await asyncio.wait_for(queue.get(), 10)).src == carol.id
+
+
 async def test_an_address_where_nobody_listens_is_named(start_node: StartNode) -> None:
     alice, bob = await start_node(1), await start_node(2)
     entry = bob.entry()
@@ -240,7 +282,7 @@ async def test_a_link_that_says_goodbye_carries_nothing_more_from_that_moment(st
     alice, bob = await linked(start_node)
     link = alice.node._links.best(bob.id)
     link.close(GoodbyeReason.REMOVED)
-    assert not alice.node.is_linked(bob.id)
+    assert not alice.node.service.is_linked(bob.id)
     assert alice.node.service.route(bob.id) is None
     assert not alice.node.send_routed(bob.id, HELLO)
 
