@@ -5,7 +5,7 @@ import pytest
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto import babel
-from pimd.proto.babel import Babel
+from pimd.proto.babel import EXPIRY_S, SWEEP_S, Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_PER_HOP, METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.seq_requests import FORWARD_PAUSE_S, IDS, PASSED_ON, SeenRequests
@@ -267,7 +267,9 @@ def test_what_waits_for_a_card_goes_when_a_full_table_does_not_repeat_it_or_it_i
     made.receive("near", told((NEAR, 1, 0), first=True, last=True), 2.0)
     assert len(made.deferred) == 0
     made.receive("near", told((FAR, 9, 256)), 3.0)
-    made.tick(112.0)
+    made.tick(3.0 + EXPIRY_S)
+    assert len(made.deferred) == 1
+    made.tick(3.0 + EXPIRY_S + SWEEP_S)
     assert len(made.deferred) == 0
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from noise.connection import Keypair, NoiseConnection
 
 from pimd.ids import NodeId
+from pimd.proto.cards import issue
 from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload, SeqRequest
-from pimd.proto.frames import MeshData, decode_frame, encode_frame
+from pimd.proto.frames import MeshData, SignedPeerInfo, decode_frame, encode_frame
 from pimd.proto.handshake import ABILITY_CLASSES, ABILITY_HOPS, LinkConfig, preamble
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
 from pimd.proto.link import Link, Role
@@ -161,7 +162,13 @@ def test_a_first_message_of_a_wrong_size_is_refused(length: int) -> None:
     assert closed(bob).reason is CloseReason.PROTOCOL
 
 
-def test_a_handshake_ends_by_itself_after_5_and_10_seconds() -> None:
+def test_the_keys_of_the_handshake_are_let_go_when_it_is_done() -> None:
+    pair = Pair().run()
+    assert (pair.alice.state, pair.bob.state) == (State.UP, State.UP)
+    assert (pair.alice._handshake, pair.bob._handshake) == (None, None)
+
+
+def test_an_handshake_ends_by_itself_after_5_and_10_seconds() -> None:
     silent, slow = link(Role.ACCEPTOR, BOB), link(Role.ACCEPTOR, BOB)
     slow.receive(preamble("AESGCM"), 4.9)
     assert (silent.deadline(), slow.deadline()) == (5.0, 10.0)
@@ -191,6 +198,18 @@ def test_a_replayed_record_closes() -> None:
     pair.bob.receive(record, 0.0)
     assert [type(event) for event in events(pair.bob)] == [FrameReceived, Leaving]
     assert pair.bob.state is State.LEAVING
+
+
+def test_whole_cards_before_one_cut_short_are_taken_and_then_the_link_ends() -> None:
+    pair = Pair().run()
+    card = issue(ALICE, 1, 0, "alice").raw
+    assert pair.alice._writer is not None
+    pair.bob.receive(pair.alice._writer.write(b"\x05\x09" + card + card[:-1]), 0.0)
+    taken, *_ = events(pair.bob)
+    assert taken == FrameReceived(SignedPeerInfo((card,)))
+    assert pair.bob.state is State.LEAVING
+    pair.bob.eof_received(0.0)
+    assert closed(pair.bob).reason is CloseReason.PROTOCOL
 
 
 def test_heartbeats_and_pings_keep_an_idle_link_up_and_measure_it() -> None:
