@@ -77,6 +77,7 @@ async def test_after_ten_wrong_tokens_wrong_ones_wait_and_the_right_one_does_not
         ({"Origin": "null"}, 403),
         ({"Host": "evil.example"}, 403),
         ({"Host": "127.0.0.1.evil.example:9102"}, 403),
+        ({"Host": "[::1"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Content-Type": "text/plain"}, 415),
         ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
@@ -129,6 +130,14 @@ async def test_health_needs_no_token_and_the_description_does(connect: Connect) 
 
 async def test_a_notification_is_answered_204(connect: Connect) -> None:
     assert (await ask(await connect("http"), body='{"jsonrpc":"2.0","method":"update"}'))[0] == 204
+
+
+async def test_what_waits_for_an_answer_comes_after_it(connect: Connect) -> None:
+    client, subscriber = await connect("http"), await connect("unix")
+    await subscriber.call("test.subscribe")
+    assert (await client.exchange('{"jsonrpc":"2.0","id":1,"method":"eventful"}'))["result"] == "answered"
+    assert (await subscriber.receive())["params"]["n"] == 1
+    assert (await client.exchange(CALL))["id"] == 1
 
 
 @pytest.mark.limit("bytes of one RPC message")

@@ -125,6 +125,8 @@ async def test_a_connection_has_so_many_subscriptions_and_no_more(connect: Conne
     for _ in range(SUBSCRIPTIONS.value):
         await client.call("test.subscribe")
     assert (await client.call("test.subscribe"))["error"]["code"] == -32005
+    await client.call("test.unsubscribe")
+    assert "result" in await client.call("test.subscribe")
 
 
 async def test_what_waits_for_the_answer_comes_after_it(world: World, connect: Connect) -> None:
@@ -238,6 +240,20 @@ async def test_binary_frames_are_refused_and_the_connection_goes_on(connect: Con
     assert (await client.exchange('{"jsonrpc":"2.0","id":2,"method":"get_data"}'))["result"] == ["hello", 5]
 
 
+@pytest.mark.parametrize("token", [True, False], ids=["with the token", "not proven yet"])
+async def test_a_ping_is_answered_with_what_it_brought(world: World, token: bool) -> None:  # noqa: FBT001
+    from tests.rpc.conftest import TOKEN
+
+    assert world.server.http is not None
+    url = world.server.http.url.replace("/rpc", "/ws")
+    headers = {"Authorization": f"Bearer {TOKEN}"} if token else {}
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers, autoping=False) as socket:
+        for data in (b"are you there?", b""):
+            await socket.ping(data)
+            answer = await socket.receive()
+            assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, data)
+
+
 async def test_stopping_closes_an_idle_websocket_at_once_and_lets_a_call_end(world: World, connect: Connect) -> None:
     idle, busy = await connect("websocket"), await connect("websocket")
     await busy.socket.send_str('{"jsonrpc":"2.0","id":1,"method":"slow"}')
@@ -261,3 +277,13 @@ async def test_stopping_does_not_wait_long_for_the_call_of_a_websocket(
     await world.started.acquire()
     await world.server.stop()
     assert (await busy.socket.receive()).type.name in ("CLOSE", "CLOSED", "ERROR")
+
+
+async def test_a_websocket_that_closes_ends_its_subscriptions(world: World, connect: Connect) -> None:
+    client = await connect("websocket")
+    await client.exchange('{"jsonrpc":"2.0","id":1,"method":"test.subscribe"}')
+    stream = world.server.streams.get("test.event")
+    assert len(stream._subscribers) == 1
+    await client.socket.close()
+    while stream._subscribers:
+        await asyncio.sleep(0)
