@@ -164,6 +164,28 @@ async def test_a_shutdown_that_never_returns_holds_nobody_up(
     assert all_.assembly.running() == []
 
 
+async def test_a_plugin_is_told_to_end_before_it_is_shut_down_and_then_gets_nothing_more(assemble: Assemble) -> None:
+    told: list[bool] = []
+
+    class Plugin(Good):
+        """Looks whether it was told."""
+
+        async def shutdown(self) -> None:
+            told.append(self.ctx.cancel.is_cancelled)
+
+    all_ = await assemble(Feature("good", "Looks.", plugin=Plugin, namespaces=("good",)))
+    plugin = all_.assembly._running["good"].host.plugin
+    assert isinstance(plugin, Plugin)
+    assert not plugin.ctx.cancel.is_cancelled
+    await all_.assembly.disable("good")
+    assert (told, all_.assembly.running()) == ([True], [])
+    all_.deliver("good.x")
+    assert all_.core.node.service.counters()["dropped_unclaimed_kind"] == 1
+    assert (await all_.call("good.count"))["error"]["code"] == -32601
+    await all_.assembly.enable("good")
+    assert all_.assembly.running() == ["good"]
+
+
 async def test_stopping_goes_in_reverse_order_and_includes_what_failed_half_way(assemble: Assemble) -> None:
     order: list[str] = []
 

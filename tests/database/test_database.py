@@ -117,6 +117,7 @@ async def test_the_name_of_a_failed_transaction_and_its_file_are_in_the_error_an
         await database.write("insert the same again", insert("once"))
     assert str(path) in str(caught.value)
     assert caught.value.action == "insert the same again"
+    assert isinstance(caught.value.__cause__, sqlite3.IntegrityError)
     assert "insert the same again" in caplog.text
 
 

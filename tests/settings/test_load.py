@@ -133,6 +133,7 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
             "peers.1.address",
             "twice",
         ),
+        ("[mesh]\nkdf = { m_cost_kib = 15, p_cost = 2 }\n", 2, "mesh.kdf", "at least 8 times p_cost"),
         ('[rpc]\nhttp_host = "0.0.0.0"\n', 2, "rpc.http_host", "allow_remote"),
         ("[messaging.broadcast]\noutgoing_interval_s = 29\n", 2, "messaging.broadcast.outgoing_interval_s", "30"),
         (

@@ -154,6 +154,23 @@ async def test_without_a_file_the_users_is_made_private(tmp_path: Path) -> None:
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["b:2"]
 
 
+async def test_an_edit_is_on_disk_before_it_takes_the_place_of_the_file_and_its_directory_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pim.toml"
+    config = made(path)
+    synced: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, "b:2" in path.read_text()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
+    assert synced[-2:] == [(f".{path.name}.{os.getpid()}.tmp", False), (tmp_path.name, True)]
+
+
 async def test_the_mode_of_a_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "pim.toml"
     config = made(path)
