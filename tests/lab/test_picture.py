@@ -1,7 +1,11 @@
 """A picture that browsers can read, with everybody in it."""
 
+import itertools
+import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+import pytest
 
 from pimd.lab import Lab, run
 from pimd.lab.__main__ import main
@@ -61,3 +65,42 @@ def test_an_empty_lab_can_be_drawn() -> None:
             return draw(lab)
 
     assert ET.fromstring(run(picture, seed=1)).tag == f"{SVG}svg"  # noqa: S314
+
+
+def numbers(element: ET.Element, *names: str) -> list[float]:
+    return [float(element.get(name, "nan")) for name in names]
+
+
+def test_everything_is_in_the_picture_lines_join_circles_and_words_stand_beside_their_signs() -> None:
+    async def picture() -> str:
+        async with Lab(1) as lab:
+            daemons = lab.build(ring(5, lab.random))
+            lab.add_daemon("apart")
+            await lab.start()
+            await lab.until(lambda: all(len(one.node.service.routes()) == 4 for one in daemons), 10)
+            return draw(lab)
+
+    svg = ET.fromstring(run(picture, seed=1))  # noqa: S314 - written a line above
+    nodes = svg.findall(f".//{SVG}g/{SVG}circle")
+    centres = [numbers(node, "cx", "cy") for node in nodes]
+    (radius,) = {numbers(node, "r")[0] for node in nodes}
+    assert all(math.dist(one, other) > 4 * radius for one, other in itertools.combinations(centres, 2))
+    width, height = numbers(svg, "width", "height")
+    below = max(y for _, y in centres) + radius
+    assert all(radius < x < width - radius for x, _ in centres)
+    assert below < height - 100
+    lines = list(svg.iter(f"{SVG}line"))
+    for line in lines:
+        ends = [numbers(line, "x1", "y1"), numbers(line, "x2", "y2")]
+        if ends[0][1] < below:
+            short_of = radius + 2 if line.get("class") == "route" else 0
+            away = [min(math.dist(end, centre) for centre in centres) for end in ends]
+            assert away == pytest.approx([short_of] * 2, abs=0.2)
+    words = [numbers(text, "x", "y") for text in svg.findall(f"{SVG}text") if text.get("style")]
+    signs = [(*numbers(sign, "cx", "cx"), *numbers(sign, "cy")) for sign in svg.findall(f"{SVG}circle")]
+    signs += [(left, right, y) for left, right, y in (numbers(line, "x1", "x2", "y1") for line in lines) if y > below]
+    assert len(words) == len(signs) == 9
+    for left, right, y in signs:
+        assert below < y < height
+        beside = min(x for x, at in words if at == y and x > left)
+        assert left <= right < beside < right + 30
