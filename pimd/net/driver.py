@@ -108,6 +108,8 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pumping = False
         self._waits = False
         """For its next turn, with bytes that are not taken apart."""
+        self._is_last_turn = False
+        """The stream is gone: what was read of it is at most what one link may hold unread."""
         self._flush_is_due = False
         self._ended = False
 
@@ -155,9 +157,11 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         return not self._ended
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the link; a reset is as good as an end."""
+        """Take what came before, then tell the link; a reset is as good as an end."""
         del exc
         self._transport = None
+        self._is_last_turn = True
+        self._pump()
         self.link.connection_lost(self._clock.now())
         self._pump()
 
@@ -287,7 +291,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             if isinstance(event, FrameReceived):
                 self.deliver(event.frame)
                 count += 1
-                if count % EVENTS_AT_ONCE == 0 and self._turns.is_over():
+                if count % EVENTS_AT_ONCE == 0 and not self._is_last_turn and self._turns.is_over():
                     self._wait()
                     return
             elif isinstance(event, Closed):

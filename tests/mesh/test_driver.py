@@ -221,3 +221,18 @@ async def test_the_last_bytes_of_a_link_still_arrive_at_a_peer_that_reads(opened
     opened.link.receive(received, 0.0)
     assert isinstance(list(iter(opened.link.next_event, None))[-1], Leaving)
     assert opened.link.records_in == sent + 1  # and the Goodbye
+
+
+async def test_what_came_before_a_reset_is_taken_though_the_link_waited_for_its_turn(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Turns, "is_over", lambda _: True)
+    opened.driver.accept()
+    frame = PluginPayload("test.n", bytes(100))
+    assert opened.link._writer is not None
+    data = b"".join(opened.link._writer.write(encode_frame(frame)) for _ in range(100))
+    opened.driver.data_received(data)
+    assert len(opened.owner.frames) < 100
+    opened.driver.connection_lost(ConnectionResetError())
+    assert len(opened.owner.frames) == 100
+    assert len(opened.owner.ends) == 1
