@@ -7,7 +7,7 @@ marked with `@rpc` and wired into the dispatcher when the daemon is assembled, s
 
 A feature imports this package, `pimd.ids`, and nothing else of the daemon: what it may use of the layers below stands here, too.
 
-Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `identity`, `text`.
+Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `datagrams`, `identity`, `text`.
 """
 
 from pimd.addresses import TCP, Endpoint
