@@ -11,7 +11,7 @@ from pathlib import Path
 from pimd import __version__
 from pimd.startup import EXIT_OK, Arguments, check_config, run_daemon, version
 
-SWITCH_S = 0.0005
+SWITCH_S = 0.0001
 
 
 def main(argv: Sequence[str] | None = None) -> int:

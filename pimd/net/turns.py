@@ -9,12 +9,12 @@ from pimd.limits import Bites, declare
 
 BUDGET = declare(
     "time for what all links bring in one turn of the event loop",
-    1000,
+    500,
     "microseconds",
     "the links that are left wait for a later turn, and are not read until then",
 )
 SLICE = declare(
-    "time for what one link brings at once", 500, "microseconds", "the others that wait have their turn first"
+    "time for what one link brings at once", 250, "microseconds", "the others that wait have their turn first"
 )
 
 
