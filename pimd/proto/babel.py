@@ -19,12 +19,13 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pimd.ids import NodeId
 from pimd.limits import Bites, RecentMap, declare
+from pimd.proto.better_ways import HOP_BUDGET, BetterWays
 from pimd.proto.control import SeqRequest
 from pimd.proto.deferred_routes import DeferredRoutes
 from pimd.proto.destinations import Destinations
 from pimd.proto.frames import ENTRIES_A_RECORD, HOPS_MAX, METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.neighbours import Neighbour
-from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of, is_improvement, told_alike
+from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of, told_alike
 from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
 
 FULL_TABLE_S = 30.0
@@ -41,7 +42,6 @@ ASKED_S = 5.0
 CARD_WISH_S = 2.0
 WISHES_AT_ONCE = 200
 """Cards that one link is asked for in that time; the others wait their turn."""
-HOP_BUDGET = 255
 """The hop count of a request (3.8.1.2)."""
 DESTINATIONS = declare(
     "destinations with entries",
@@ -117,6 +117,7 @@ class Babel(Generic[L]):
         self._full_at = now + FULL_TABLE_S * random()
         self._sweep_at = now + SWEEP_S
         self._wish_at = float("inf")
+        self._better: BetterWays[L] = BetterWays(self.table, random)
         self._starving = StarvingDestinations(bites)
         self._lost_at: dict[NodeId, float] = {}
         """With a feasibility distance."""
@@ -295,7 +296,7 @@ class Babel(Generic[L]):
             elif before is None:
                 self._starve(node_id, now, anew=first)
             else:
-                self._ask_for_better(before, [route])
+                self._out += self._better.ask(before, [route])
         else:
             self._chosen(node_id, before, self.table.reselect(node_id), now)
         self._make_room(now)
@@ -367,7 +368,7 @@ class Babel(Generic[L]):
             lost = node_id in self._lost_at or node_id in self._lost_untold
             self._schedule(node_id, now, urgent=before is None and lost)
         if before is None or after.metric > before.metric:
-            self._ask_for_better(after, self.table.entries(node_id))
+            self._out += self._better.ask(after, self.table.entries(node_id))
         if before is None:
             self._starving.discard(node_id)
             self._lost_at.pop(node_id, None)
@@ -381,6 +382,7 @@ class Babel(Generic[L]):
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP_S
+        self._out += self._better.ask_again()
         for link in self._links:
             self.deferred.expire(link, now - EXPIRY_S)
             old = [route for route in self.table.of_link(link).values() if now - route.learned_at > EXPIRY_S]
@@ -471,17 +473,6 @@ class Babel(Generic[L]):
         request = SeqRequest(node_id, seq, HOP_BUDGET, flood, request_id)
         asked = list(self._links) if flood else [route.link for route in self.table.entries(node_id)]
         self._out += [(link, request) for link in asked]
-
-    def _ask_for_better(self, current: Route[L], ways: Iterable[Route[L]]) -> None:
-        """Ask those neighbours, once, whose better way only the feasibility condition forbids (3.8.2.2).
-
-        Where all links cost the same there is none. A request that is lost costs until the next card.
-        """
-        for route in ways:
-            if route.seq == current.seq and is_improvement(route, current) and not self.table.is_feasible(route):
-                request_id = int(self._random() * 2**53)
-                request = SeqRequest(route.destination, route.seq + 1, HOP_BUDGET, flood=False, request_id=request_id)
-                self._out.append((route.link, request))
 
     def _pass_on(self, link: L, asker: NodeId, request: SeqRequest, now: float) -> None:
         if request.flood:

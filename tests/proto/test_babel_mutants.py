@@ -55,8 +55,15 @@ class GuessesHopsFromMetrics(Babel[Cable]):
 
 
 class NeverAsksForBetter(Babel[Cable]):
-    def _ask_for_better(self, *_: Any) -> None:
-        pass
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._better.ask = lambda *_: []  # type: ignore[method-assign]
+
+
+class AsksForBetterOnlyOnce(Babel[Cable]):
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._better.ask_again = list  # type: ignore[method-assign]
 
 
 def _unretracted(frame: Routes | SeqRequest) -> Routes | SeqRequest:
@@ -84,6 +91,13 @@ def test_a_core_that_lacks_a_rule_is_caught(
 ) -> None:
     monkeypatch.setattr(SimNode, "core_type", core)
     assert is_caught(symptom)
+
+
+@pytest.mark.slow
+def test_a_core_that_asks_for_better_only_once_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Scenario(300502, uneven=True).run().problems == []
+    monkeypatch.setattr(SimNode, "core_type", AsksForBetterOnlyOnce)
+    assert is_caught("roundabout", range(300502, 300503), uneven=True)
 
 
 @pytest.mark.parametrize(
