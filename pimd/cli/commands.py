@@ -25,13 +25,17 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
     up = [peer for peer in found["peers"] if peer["state"] in ("active", "relayed")]
     lines = [
         f"{visible(found['node'])}  {found['node_id']}",
-        f"up {span(found['uptime_s'])}, peers reach it on tcp port {found['transport']['tcp']['port']}",
+        f"up {span(found['uptime_s'])}, peers reach it on tcp port {found['transport']['tcp']['port']}{_unix(found)}",
         *_mesh_line(mesh),
         _traffic_line(found["stats"]),
         f"{len(up)} of {counted(len(found['peers']), 'peer')} reachable, {counted(found['routes']['active'], 'route')}",
     ]
     lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
+
+
+def _unix(found: dict[str, Any]) -> str:
+    return "".join(f" and {visible(one)}" for one in found["transport"]["endpoints"] if one.startswith("unix:"))
 
 
 def _traffic_line(stats: dict[str, Any]) -> str:
@@ -59,14 +63,15 @@ def peers(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def _link_table(rows: list[dict[str, Any]]) -> str:
-    head = ("LINK WITH", "COST", "ROUND TRIP", "IN", "OUT", "IN NOW", "OUT NOW", "DROPPED", "REFUSED")
-    return table(head, [_link_cells(row["node_id_short"], row["link"]) for row in rows])
+    head = ("LINK WITH", "AT", "COST", "ROUND TRIP", "IN", "OUT", "IN NOW", "OUT NOW", "DROPPED", "REFUSED")
+    return table(head, [_link_cells(row["node_id_short"], row["endpoint"], row["link"]) for row in rows])
 
 
-def _link_cells(name: str, link: dict[str, Any]) -> tuple[str, ...]:
+def _link_cells(name: str, endpoint: str | None, link: dict[str, Any]) -> tuple[str, ...]:
     classes = link["traffic"].values()
     return (
         name,
+        visible(endpoint or "-"),
         str(link["cost"]),
         "-" if link["rtt_ms"] is None else f"{link['rtt_ms']:.1f} ms",
         size(link["bytes_in"]),

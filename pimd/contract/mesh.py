@@ -1,7 +1,7 @@
 """What features see of the mesh: links, routes, dialling, membership, and the verbs that change them (service `MESH`)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pimd.addresses import TCP, Endpoint
@@ -46,7 +46,7 @@ class LinkInfo:
     """From the stream since the link came up, handshake and encryption included."""
     bytes_out: int
     rate_in: float
-    """Bytes a second since somebody last looked, but over a second at least."""
+    """Bytes a second over the last 10 s that are complete; of a younger link since it began."""
     rate_out: float
     traffic: Mapping[str, ClassTraffic]
     """By traffic class: `messages`, `datagrams`, `streams`."""
@@ -70,8 +70,13 @@ class RouteInfo:
     rtt_s: float | None = None
     """Smoothed round-trip time of the link with the next hop."""
     frames_out: int = 0
-    """Frames for this destination that were queued or sent on since it has a route, its own and those of others."""
+    """Frames for this destination that were queued since it has a route, own ones and those of others."""
     bytes_out: int = 0
+    """Of payload in these."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Frames of these that were not sent, by traffic class: `messages`, `datagrams`, `streams`."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Own frames that found no room, by traffic class."""
 
 
 @dataclass(frozen=True)

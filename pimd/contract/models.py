@@ -83,7 +83,7 @@ class LinkRow(Result):
     rtt_ms: float | None = Field(description="Smoothed round-trip time.")
     bytes_in: int
     bytes_out: int
-    rate_in: float = Field(description="Bytes a second since the call before, but over a second at least.")
+    rate_in: float = Field(description="Bytes a second over the last 10 s that are complete.")
     rate_out: float
     traffic: dict[str, ClassRow] = Field(description="By traffic class: messages, datagrams, streams.")
 

@@ -19,7 +19,7 @@ CARDS = declare_rate(
     "new cards of a link that it was not asked for",
     50,
     "cards",
-    "dropped, the peer's own after its first and false ones included; the routes that need them are set aside and bring them back",
+    "dropped, the peer's own after its first and false ones included; the routes that need them are deferred and bring them back",
     burst=500,
 )
 IDS = declare_rate("ids asked for on a link", 100, "ids", "asked for later", burst=1000)

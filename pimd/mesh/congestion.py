@@ -19,12 +19,13 @@ Notice = Callable[[NodeId], None]
 
 
 class Congestion:
-    """Notices by destination and class; each is given once."""
+    """Notices by destination and class, each given once; and the tasks that wait in `ready`, which their plugins bound."""
 
     def __init__(self, next_hop: Callable[[NodeId], PeerLink | None], bites: Bites) -> None:
         self._bites = bites
         self.next_hop = next_hop
         self._owed: dict[tuple[TrafficClass, NodeId], dict[Notice, None]] = {}
+        self._waiting: dict[tuple[TrafficClass, NodeId], list[asyncio.Future[None]]] = {}
 
     async def ready(self, dst: NodeId, traffic_class: TrafficClass) -> bool:
         """Return True once a frame of any size has room, False once there is no route."""
@@ -32,12 +33,15 @@ class Congestion:
             if link.has_room(traffic_class):
                 return True
             woken = asyncio.get_running_loop().create_future()
-            notice = _waker(woken)
-            self._owed.setdefault((traffic_class, dst), {})[notice] = None
+            waiting = self._waiting.setdefault((traffic_class, dst), [])
+            waiting.append(woken)
             try:
                 await woken
             finally:
-                self._take_back(dst, traffic_class, notice)
+                if woken in waiting:
+                    waiting.remove(woken)
+                if not waiting and self._waiting.get((traffic_class, dst)) is waiting:
+                    del self._waiting[traffic_class, dst]
         return False
 
     def owe(self, dst: NodeId, traffic_class: TrafficClass, notice: Notice) -> None:
@@ -45,42 +49,32 @@ class Congestion:
         self._owed.setdefault((traffic_class, dst), {})[notice] = None
         if len(self._owed) > NOTICES.value:
             self._bites.count(NOTICES)
-            first_class, first = next(iter(self._owed))
-            self.give(first, (first_class,))
-
-    def _take_back(self, dst: NodeId, traffic_class: TrafficClass, notice: Notice) -> None:
-        owed = self._owed.get((traffic_class, dst))
-        if owed is not None:
-            owed.pop(notice, None)
-            if not owed:
-                del self._owed[traffic_class, dst]
+            oldest = next(iter(self._owed))
+            # Not at once: who is told sends again, and is in the middle of sending now.
+            for one in self._owed.pop(oldest):
+                asyncio.get_running_loop().call_soon(one, oldest[1])
 
     def is_owed(self, dst: NodeId, traffic_class: TrafficClass) -> bool:
         """Whether anybody waits for room, or keys, towards `dst`."""
-        return bool(self._owed.get((traffic_class, dst)))
+        return (traffic_class, dst) in self._owed or (traffic_class, dst) in self._waiting
 
     def give(self, dst: NodeId, classes: Iterable[TrafficClass] = TrafficClass) -> None:
-        """Give all notices owed for a destination."""
+        """Give all notices owed for a destination, and wake who waits."""
         for traffic_class in classes:
+            for woken in self._waiting.pop((traffic_class, dst), ()):
+                if not woken.done():
+                    woken.set_result(None)
             for notice in self._owed.pop((traffic_class, dst), ()):
                 notice(dst)
 
     def link_writable(self, link: PeerLink, classes: Iterable[TrafficClass]) -> None:
         """Give those owed for destinations behind a link that has room again."""
         wanted = frozenset(classes)
-        for traffic_class, dst in list(self._owed):
+        for traffic_class, dst in [*self._owed, *self._waiting]:
             if traffic_class in wanted and self.next_hop(dst) is link:
                 self.give(dst, (traffic_class,))
 
     def links_changed(self) -> None:
         """Give all: the links that they wait for may be others now."""
-        for traffic_class, dst in list(self._owed):
+        for traffic_class, dst in [*self._owed, *self._waiting]:
             self.give(dst, (traffic_class,))
-
-
-def _waker(woken: "asyncio.Future[None]") -> Notice:
-    def wake(_: NodeId) -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    return wake

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pimd.ids import NodeId
 from pimd.limits import Bites
+from pimd.proto.frames import DATA, DST_AT
+from pimd.proto.traffic import TrafficClass
 
 CounterName = Literal[
     "bytes_in",
@@ -47,6 +49,7 @@ CounterName = Literal[
     "dropped_key_exchanges",
     "dropped_fragments",
     "dropped_unclaimed_datagrams",
+    "dropped_unclaimed_streams",
     "datagrams_delivered",
     "congestion_met",
     "payloads_sealed",
@@ -60,11 +63,15 @@ CounterName = Literal[
 class RouteCounts:
     """What was queued or sent on for one destination."""
 
-    __slots__ = ("bytes", "frames")
+    __slots__ = ("bytes", "dropped", "frames", "refused")
 
     def __init__(self) -> None:
         self.frames = 0
         self.bytes = 0
+        self.dropped = [0] * len(TrafficClass)
+        """Frames that were queued here and not sent, by traffic class."""
+        self.refused = [0] * len(TrafficClass)
+        """Own frames that found no room, by traffic class."""
 
 
 class Counters:
@@ -83,6 +90,20 @@ class Counters:
             route = self.routes[destination] = RouteCounts()
         route.frames += 1
         route.bytes += size
+
+    def refused(self, destination: NodeId, traffic_class: TrafficClass) -> None:
+        """An own frame for a destination found no room."""
+        route = self.routes.get(destination)
+        if route is None:
+            route = self.routes[destination] = RouteCounts()
+        route.refused[traffic_class] += 1
+
+    def dropped(self, traffic_class: TrafficClass, frame: bytes | bytearray) -> None:
+        """A frame was queued on a link and will not be sent; called for every link."""
+        destination = bytes(frame[DST_AT]) if frame[0] == DATA else b""
+        route = self.routes.get(NodeId(destination)) if destination else None
+        if route is not None:
+            route.dropped[traffic_class] += 1
 
     def forget_route(self, destination: NodeId) -> None:
         """It has no route any more."""

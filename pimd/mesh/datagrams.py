@@ -113,9 +113,10 @@ class DatagramTraffic:
         if self._exchange.is_due(dst, now) and self._offer(dst, now) is Sent.NO_CARD:
             return Sent.NO_CARD
         keys = self._exchange.sealing(dst, now)
-        if keys is None or not link.has_room(TrafficClass.DATAGRAM):
+        if keys is None:
             return Sent.CONGESTED
-        if not self._queue(link, keys, channel, packet):
+        if not link.has_room(TrafficClass.DATAGRAM) or not self._queue(link, keys, channel, packet):
+            self._counts.refused(dst, TrafficClass.DATAGRAM)
             return Sent.CONGESTED
         self._counts.sent(dst, len(packet))
         return Sent.SENT

@@ -25,6 +25,10 @@ class LinkTotals:
     """Own frames that found no room; their sender knows."""
     marked: int = 0
     """With the mark of congestion of a queue here."""
+    forwarded: int = 0
+    """Sent on for others."""
+    forwarded_bytes: int = 0
+    """Of payload in these."""
 
     @classmethod
     def of(cls, link: Link) -> Self:
@@ -40,6 +44,8 @@ class LinkTotals:
             streams.dropped,
             sum(one.refused for one in link.counts),
             sum(one.marked for one in link.counts),
+            sum(one.relayed for one in link.counts),
+            sum(one.relayed_bytes for one in link.counts),
         )
 
     def __add__(self, other: "LinkTotals") -> Self:
@@ -60,4 +66,6 @@ class LinkTotals:
             "streams_dropped": self.dropped_streams,
             "refused_congested": self.refused,
             "marked_congested": self.marked,
+            "forwarded_frames": self.forwarded,
+            "forwarded_bytes": self.forwarded_bytes,
         }

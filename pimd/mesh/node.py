@@ -85,14 +85,7 @@ class Node:
         self._clock = clock
         self._events: Topic[MeshEvent] = Topic(self.counts.bites)
         self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock, self.counts.bites)
-        self._routing: Babel[PeerLink] = Babel(
-            identity.node_id,
-            keystore.learned_seq,
-            random.random,
-            clock.now(),
-            relays=config.relays,
-            bites=self.counts.bites,
-        )
+        self._routing = self._routing_core()
         self._dialler = Dialler(self._dial, self._linked_since, clock, random.random, self.counts.bites)
         self._admission = Admission(policy, keystore, self._links, self._dialler)
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
@@ -101,15 +94,7 @@ class Node:
             self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
         )
         self._cards = CardExchange(self._own, keystore, clock, self.counts, self._broadcast.want_above, self.parse_card)
-        self._routing_driver = RoutingDriver(
-            self._routing,
-            clock,
-            self.counts,
-            ask_for_cards=self._cards.ask,
-            before_routes=self._flood.flush,
-            changed=self._routes_changed,
-            own_card_wanted=self._broadcast.want_above,
-        )
+        self._routing_driver = self._drive(self._routing)
         self._congestion = Congestion(self._next_hop, self.counts.bites)
         self._frames = RoutedFrames(
             identity.node_id,
@@ -213,6 +198,7 @@ class Node:
         if not self._links.add(link):
             return
         self._congestion.links_changed()
+        link.driver.link.watch_drops(self.counts.dropped)
         self.counts.count("links_opened")
         self._cards.greet(link)
         hops = bool(link.abilities & ABILITY_HOPS)
@@ -266,6 +252,27 @@ class Node:
                 pass  # the link handled the rest
 
     # --- inside
+
+    def _routing_core(self) -> Babel[PeerLink]:
+        return Babel(
+            self._identity.node_id,
+            self._keystore.learned_seq,
+            random.random,
+            self._clock.now(),
+            relays=self._config.relays,
+            bites=self.counts.bites,
+        )
+
+    def _drive(self, routing: Babel[PeerLink]) -> RoutingDriver:
+        return RoutingDriver(
+            routing,
+            self._clock,
+            self.counts,
+            ask_for_cards=self._cards.ask,
+            before_routes=self._flood.flush,
+            changed=self._routes_changed,
+            own_card_wanted=self._broadcast.want_above,
+        )
 
     def _service(self) -> MeshService:
         return MeshService(

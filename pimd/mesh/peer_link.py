@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable
 from pimd.contract import ClassTraffic, LinkInfo, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
-from pimd.mesh.rates import RateMeter
 from pimd.net.driver import LinkDriver
 from pimd.proto.class_queues import ClassCounts
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
@@ -22,7 +21,6 @@ class PeerLink:
         self.cards = LinkCards(now, driver.link.bites)
         self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
-        self._rate_in, self._rate_out = RateMeter(now), RateMeter(now)
         self.full_table_read = False
         self.is_up = False
         self.was_up = False
@@ -101,6 +99,7 @@ class PeerLink:
     def info(self, now: float) -> LinkInfo:
         """Describe the link for RPC."""
         link, endpoint = self.driver.link, self.driver.endpoint
+        rate_in, rate_out = link.rates.rates(link.bytes_in, link.bytes_out, now)
         listen_port = link.peer.listen_port if link.peer is not None else None
         return LinkInfo(
             peer=self.peer_id,
@@ -113,8 +112,8 @@ class PeerLink:
             cost=self.cost,
             bytes_in=link.bytes_in,
             bytes_out=link.bytes_out,
-            rate_in=self._rate_in.rate(link.bytes_in, now),
-            rate_out=self._rate_out.rate(link.bytes_out, now),
+            rate_in=rate_in,
+            rate_out=rate_out,
             traffic={f"{kind.name.lower()}s": _traffic(link.counts[kind]) for kind in TrafficClass},
             listens_at=endpoint if self.dialled else endpoint.at_port(listen_port),
         )

@@ -11,7 +11,7 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
 from pimd.proto.frames import FLAG_CONGESTED, Frame, MeshData, PluginPayload
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
-from pimd.proto.traffic import CLASS_FLAGS, DATAGRAM_FLAGS, MESSAGE_FLAGS, TrafficClass
+from pimd.proto.traffic import CLASS_FLAGS, DATAGRAM_FLAGS, MESSAGE_FLAGS, STREAM_FLAGS, TrafficClass
 from pimd.store.keystore import Keystore
 
 
@@ -72,9 +72,11 @@ class RoutedFrames:
         if known is None or known.card is None or self._sealed is None:
             return Sent.NO_CARD
         if not link.has_room(TrafficClass.MESSAGE):
+            self._counts.refused(dst, TrafficClass.MESSAGE)
             return Sent.CONGESTED
         frame = self._sealed.seal(dst, known.x25519_pub, known.seq, payload)
         if not link.send(frame, (payload.kind, dst)):
+            self._counts.refused(dst, TrafficClass.MESSAGE)
             return Sent.CONGESTED
         self._counts.count("payloads_sealed")
         self._counts.sent(dst, len(frame.payload))
@@ -95,6 +97,8 @@ class RoutedFrames:
             self._datagrams.receive(frame)
         elif kind == MESSAGE_FLAGS:
             self._receive_sealed(link, frame)
+        elif kind == STREAM_FLAGS:
+            self._counts.count("dropped_unclaimed_streams")
         else:
             self._counts.count("dropped_unsealed")
 
@@ -118,8 +122,6 @@ class RoutedFrames:
         elif onwards.peer_id == link.peer_id:
             self._counts.count("dropped_back_where_it_came_from")
         else:
-            self._counts.count("forwarded_frames")
-            self._counts.count("forwarded_bytes", len(frame.payload))
             frame.ttl -= 1
             self._counts.sent(frame.dst, len(frame.payload))
             onwards.relay(frame, link.peer_id)

@@ -8,13 +8,18 @@ from pimd.addresses import Endpoint
 from pimd.contract import Broadcast, DialInfo, LinkInfo, Membership, MeshEvent, PeerEntry, RouteInfo
 from pimd.events import Subscription
 from pimd.ids import NodeId
+from pimd.mesh.counters import RouteCounts
 from pimd.mesh.parts import NodeParts
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.frames import GoodbyeReason
 from pimd.proto.route_table import Route
+from pimd.proto.traffic import TrafficClass
 
 DISCOVERY_TAG_DOMAIN = b"pim-disco-tag-v1"
 DISCOVERY_TAG_SIZE = 16
+
+_NOTHING = RouteCounts()
+"""Of a destination that was sent nothing."""
 
 
 class MeshService:
@@ -142,7 +147,7 @@ class MeshService:
         return self._parts.own.card.raw
 
     def _route_info(self, route: Route[PeerLink]) -> RouteInfo:
-        sent = self._parts.counts.routes.get(route.destination)
+        sent = self._parts.counts.routes.get(route.destination, _NOTHING)
         return RouteInfo(
             route.destination,
             route.next_hop,
@@ -151,6 +156,13 @@ class MeshService:
             route.learned_at,
             route.hops,
             rtt_s=route.link.driver.link.rtt_s,
-            frames_out=sent.frames if sent is not None else 0,
-            bytes_out=sent.bytes if sent is not None else 0,
+            frames_out=sent.frames,
+            bytes_out=sent.bytes,
+            dropped=by_class(sent.dropped),
+            refused=by_class(sent.refused),
         )
+
+
+def by_class(values: Sequence[int]) -> dict[str, int]:
+    """Name what is counted by traffic class."""
+    return {f"{kind.name.lower()}s": values[kind] for kind in TrafficClass}

@@ -1,11 +1,11 @@
 """Data frames that wait on one link, by traffic class (docs/protocol.md, "Traffic classes")."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto.fair_queue import Encoded, FairQueue
-from pimd.proto.frames import DATA, FLAG_CONGESTED, FLAGS_AT
+from pimd.proto.frames import DATA, FLAG_CONGESTED, FLAGS_AT, PAYLOAD_AT
 from pimd.proto.traffic import CLASS_LIMITS, TrafficClass
 
 SOURCE_BUCKETS = 256
@@ -16,21 +16,42 @@ LOCAL_SURE = 0.5
 """Of a class: up to this this node's own frames push out those on their way to others."""
 EXPIRE_EVERY_S = 0.01
 """A full queue is searched for old frames at most this often: the search looks at every flow."""
-LARGEST_FRAME = 65535
-"""Where this many bytes fit, any frame does."""
+ROOM = 2 * 65535
+"""Where this many bytes fit, any frame does, and both halves of a datagram do."""
 
 _LOCAL = None
 """The key of this node's own flows among those of its neighbours."""
 
 
+OnDropped = Callable[[TrafficClass, Encoded], None]
+
+
+def _ignore(traffic_class: TrafficClass, frame: Encoded) -> None:
+    del traffic_class, frame
+
+
 class ClassCounts:
     """What became of the frames of one class on one link, since it came up."""
 
-    __slots__ = ("aged", "bytes_in", "bytes_out", "congested", "frames_in", "frames_out", "lost", "marked", "refused")
+    __slots__ = (
+        "aged",
+        "bytes_in",
+        "bytes_out",
+        "congested",
+        "frames_in",
+        "frames_out",
+        "lost",
+        "marked",
+        "refused",
+        "relayed",
+        "relayed_bytes",
+    )
 
     def __init__(self) -> None:
         self.frames_in = self.frames_out = 0
         self.bytes_in = self.bytes_out = 0
+        self.relayed = self.relayed_bytes = 0
+        """Of what was sent, that for others; bytes of payload."""
         self.refused = 0
         """Own frames that found no room; their sender knows."""
         self.congested = 0
@@ -52,6 +73,9 @@ class ClassQueue:
     """What waits of one class: fair by neighbour, then by source."""
 
     def __init__(self, traffic_class: TrafficClass, bites: Bites) -> None:
+        self.on_dropped: OnDropped = _ignore
+        """Told of each frame that was queued and will not be sent."""
+        self._class = traffic_class
         self.limits = limits = CLASS_LIMITS[traffic_class]
         self.counts = ClassCounts()
         self.weight = limits.weight
@@ -68,7 +92,7 @@ class ClassQueue:
     @property
     def has_room(self) -> bool:
         """Whether an own frame of any size would be queued."""
-        return self._fits(LARGEST_FRAME)
+        return self._fits(ROOM)
 
     @property
     def has_drained(self) -> bool:
@@ -82,7 +106,7 @@ class ClassQueue:
             if not self._fits(len(frame)):
                 self.counts.refused += 1
                 return False
-        self._push((_LOCAL, source), frame, now)
+        self._push((_LOCAL, source), frame, now, relayed=False)
         self._trim()
         return True
 
@@ -90,50 +114,59 @@ class ClassQueue:
         """Queue a frame on its way; where there is no room the biggest flow of a neighbour loses its newest."""
         if self.waiting.size + len(frame) > self._limit:
             self._expire(now)
-        self._push((neighbour, bucket), frame, now)
+        self._push((neighbour, bucket), frame, now, relayed=True)
         self._trim()
 
     def pop(self, now: float) -> Encoded | None:
         """Take the frame whose turn it is, dropping those that are too old."""
         while self.waiting.size:
-            queued_at, frame = self.waiting.pop()
+            queued_at, frame, relayed = self.waiting.pop()
             if self._age_s is None or now - queued_at <= self._age_s:
                 self.counts.frames_out += 1
                 self.counts.bytes_out += len(frame)
+                if relayed:
+                    self.counts.relayed += 1
+                    self.counts.relayed_bytes += len(frame) - PAYLOAD_AT
                 return frame
-            self._count_aged(1)
+            self._drop_aged(frame)
         return None
 
     def clear(self) -> None:
         """Count what waits as lost with its link."""
         while self.waiting.size:
-            self.waiting.pop()
             self.counts.lost += 1
+            self.on_dropped(self._class, self.waiting.pop()[1])
 
     def _fits(self, size: int) -> bool:
         own = self.waiting.size_of(_LOCAL) + size
         return own <= self._local_sure or (own <= self._local_limit and self.waiting.size + size <= self._limit)
 
     def _trim(self) -> None:
-        while self.waiting.size > self._limit and self.waiting.drop_from_biggest(sparing=_LOCAL) is not None:
+        while self.waiting.size > self._limit:
+            dropped = self.waiting.drop_from_biggest(sparing=_LOCAL)
+            if dropped is None:
+                return
             self.counts.congested += 1
             self._bites.count(self.limits.limit)
+            self.on_dropped(self._class, dropped[1])
 
-    def _push(self, path: tuple[Hashable, ...], frame: bytearray, now: float) -> None:
+    def _push(self, path: tuple[Hashable, ...], frame: bytearray, now: float, *, relayed: bool) -> None:
         if self.waiting.size > self._limit // 2 and frame[0] == DATA:
             frame[FLAGS_AT] |= FLAG_CONGESTED
             self.counts.marked += 1
-        self.waiting.push(path, (now, frame))
+        self.waiting.push(path, (now, frame, relayed))
 
     def _expire(self, now: float) -> None:
         if self._age_s is not None and now - self._expired_at > EXPIRE_EVERY_S:
             self._expired_at = now
-            self._count_aged(len(self.waiting.expire(now - self._age_s)))
+            for _, frame, _ in self.waiting.expire(now - self._age_s):
+                self._drop_aged(frame)
 
-    def _count_aged(self, frames: int) -> None:
-        self.counts.aged += frames
+    def _drop_aged(self, frame: Encoded) -> None:
+        self.counts.aged += 1
         if self.limits.age is not None:
-            self._bites.count(self.limits.age, frames)
+            self._bites.count(self.limits.age)
+        self.on_dropped(self._class, frame)
 
 
 class ClassQueues:
@@ -191,6 +224,11 @@ class ClassQueues:
                 queue.tag += len(frame) / queue.weight
                 return frame
         return None
+
+    def watch(self, on_dropped: OnDropped) -> None:
+        """Tell of each frame that was queued and will not be sent."""
+        for queue in self.by_class:
+            queue.on_dropped = on_dropped
 
     def clear(self) -> None:
         """Count everything that waits as lost with its link."""

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Hashable
 
 Encoded = bytes | bytearray
-Queued = tuple[float, Encoded]
-"""When it was queued, and the frame."""
+Queued = tuple[float, Encoded, bool]
+"""When it was queued, the frame, and whether it is on its way for others."""
 
 IDLE_FLOWS = 64
 """Flows without a frame whose start tags are kept; what is forgotten begins at the present virtual time."""
@@ -112,7 +112,7 @@ class FairQueue:
     def expire(self, before: float) -> list[Queued]:
         """Take the frames that were queued before a moment."""
         old = [queued for child in self._children.values() for queued in child.expire(before)]
-        self.size -= sum(len(frame) for _, frame in old)
+        self.size -= sum(len(frame) for _, frame, _ in old)
         self._tidy()
         return old
 

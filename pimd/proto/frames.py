@@ -37,6 +37,7 @@ FLAG_CONTROL = 0x40
 FLAG_STREAM = 0x80
 DATA = 0x02
 """Frame type of MeshData."""
+DST_AT = slice(17, 33)
 TTL_AT, FLAGS_AT = 37, 38
 """Where they stand in an encoded Data frame, its type included."""
 PAYLOAD_AT = 41

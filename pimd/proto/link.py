@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto import link_states as states
-from pimd.proto.class_queues import ClassCounts
+from pimd.proto.class_queues import ClassCounts, OnDropped
 from pimd.proto.control import (
     Goodbye,
     GoodbyeReason,
@@ -28,6 +28,7 @@ from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer,
 from pimd.proto.identity import Identity
 from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State, reason_of
+from pimd.proto.rates import RateMeter
 from pimd.proto.records import LENGTH, Incoming, RecordReader, RecordWriter
 from pimd.proto.send_queue import SendQueue, SendQueueOverflow
 from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
@@ -61,6 +62,7 @@ class Link:
         self.last_heard = now
         self.records_in = self.records_out = 0
         self.bytes_in = self.bytes_out = 0
+        self.rates = RateMeter(now)
         self.unknown_frames = 0
         self.bites = bites or Bites()
         """Of the limits that are reached on this link, and on all others of its owner."""
@@ -116,6 +118,10 @@ class Link:
     def counts(self) -> tuple[ClassCounts, ...]:
         """What became of the data frames for this link, by `TrafficClass`."""
         return tuple(queue.counts for queue in self._send_queue.data.by_class)
+
+    def watch_drops(self, on_dropped: OnDropped) -> None:
+        """Tell of each data frame that was queued here and will not be sent."""
+        self._send_queue.data.watch(on_dropped)
 
     def next_event(self) -> LinkEvent | None:
         """Return the oldest event not taken yet, opening one more record for it where the link is up."""
@@ -236,6 +242,8 @@ class Link:
         if self._state is State.UP:
             self._has_unsent = True
             self._send_queue.relay(frame, neighbour, now)
+        else:
+            self.counts[CLASS_OF_FLAGS[frame.flags]].lost += 1
 
     def answer(self, frame: Frame, now: float) -> None:
         """Queue what the peer asked for; a peer that does not read its answers loses the link."""
@@ -470,6 +478,7 @@ class Link:
     def _keep_alive(self, now: float) -> None:
         if now >= self._next_ping:
             self._next_ping = now + states.PING_S
+            self.rates.sample(self.bytes_in, self.bytes_out, now)
             if self._send_queue.unsent_control == 0:  # else what waits must not grow
                 nonce = int.from_bytes(self._random(8))
                 self._ping = (nonce, now)

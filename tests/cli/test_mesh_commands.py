@@ -217,7 +217,7 @@ def test_status_has_a_line_of_the_mesh(mesh: dict[str, Any], line: str, capsys: 
         "node": "me",
         "node_id": A,
         "uptime_s": 1,
-        "transport": {"tcp": {"port": 1}},
+        "transport": {"tcp": {"port": 1}, "endpoints": ["tcp:[::]:1", "unix:/run/mesh.sock"]},
         "peers": [],
         "routes": {"active": 0},
         "stats": {"rate_in": 1234.0, "rate_out": 0.0, "bytes_in": 5_600_000, "bytes_out": 7},
@@ -225,6 +225,7 @@ def test_status_has_a_line_of_the_mesh(mesh: dict[str, Any], line: str, capsys: 
     status(Answers(status=found, mesh__status=mesh), options())
     lines = capsys.readouterr().out.splitlines()
     assert line in lines
+    assert "up 1 s, peers reach it on tcp port 1 and unix:/run/mesh.sock" in lines
     assert "links carry 1.2 kB/s in, 0 B/s out; 5.6 MB and 7 B since the start" in lines
 
 
@@ -260,11 +261,28 @@ def test_what_each_link_carries_is_listed_on_request(capsys: pytest.CaptureFixtu
     classes = {name: {"dropped": 1, "refused": 2} for name in ("messages", "datagrams", "streams")}
     link = {"cost": 256, "rtt_ms": 1.26, "bytes_in": 999, "bytes_out": 1e9, "rate_in": 0.0, "rate_out": 2e6}
     answers = Answers(
-        peers__list=[row | {"link": link | {"traffic": classes}}, known(B, "Bob") | row], peers__configured=[]
+        peers__list=[row | {"endpoint": "unix:/x", "link": link | {"traffic": classes}}, known(B, "Bob") | row],
+        peers__configured=[],
     )
     peers(answers, options(verbose=True))
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.split() == [A[:8], "256", "1.3", "ms", "999", "B", "1.0", "GB", "0", "B/s", "2.0", "MB/s", "3", "6"]
+    assert last.split() == [
+        A[:8],
+        "unix:/x",
+        "256",
+        "1.3",
+        "ms",
+        "999",
+        "B",
+        "1.0",
+        "GB",
+        "0",
+        "B/s",
+        "2.0",
+        "MB/s",
+        "3",
+        "6",
+    ]
     peers(answers, options(verbose=False))
     assert "ROUND TRIP" not in capsys.readouterr().out
 

@@ -2,10 +2,11 @@
 
 from pimd.contract import PluginPayload
 from pimd.mesh.counters import Counters
-from pimd.mesh.rates import RateMeter
 from pimd.proto.frames import GoodbyeReason
+from pimd.proto.rates import RateMeter
 from tests.mesh.conftest import StartNode
 from tests.mesh.test_node import eventually, linked
+from tests.proto.test_link import Pair
 
 
 def test_a_counter_appears_when_it_first_moves() -> None:
@@ -70,10 +71,21 @@ async def test_links_and_routes_tell_what_they_carry_by_class(start_node: StartN
     assert carol.id not in alice.node.counts.routes
 
 
-def test_a_rate_is_that_since_the_last_look() -> None:
+def test_a_rate_is_that_of_the_last_ten_seconds_whoever_looks() -> None:
     meter = RateMeter(10.0)
-    assert meter.rate(500, 10.5) == 0.0
-    assert meter.rate(3000, 12.0) == 1500.0
-    assert meter.rate(9000, 12.9) == 1500.0
-    assert meter.rate(9000, 15.0) == 2000.0
-    assert meter.rate(9000, 16.0) == 0.0
+    assert meter.rates(500, 100, 10.5) == (500.0, 100.0)
+    meter.sample(3000, 1000, 20.0)
+    assert meter.rates(90_000, 90_000, 25.0) == (300.0, 100.0)
+    meter.sample(3000, 11_000, 30.0)
+    assert meter.rates(3000, 11_000, 30.0) == meter.rates(3000, 11_000, 39.0) == (0.0, 1000.0)
+
+
+async def test_a_link_samples_its_rates_with_each_ping() -> None:
+    pair = Pair().run()
+    for _ in range(50):
+        pair.alice.send(PluginPayload("test.x", bytes(1000)), 0.0)
+    pair.run()
+    assert pair.alice.rates.rates(pair.alice.bytes_in, pair.alice.bytes_out, 5.0)[1] > 10_000
+    for now in (5.0, 10.0):
+        pair.alice.tick(now)
+    assert 5_000 < pair.alice.rates.rates(0, 0, 10.0)[1] < 6_000

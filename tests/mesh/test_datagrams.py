@@ -9,6 +9,7 @@ import pytest
 from pimd.contract import DATAGRAM_MTU, PayloadTooLarge, PluginPayload, Sent
 from pimd.ids import NodeId
 from pimd.mesh import datagrams
+from pimd.mesh.congestion import NOTICES
 from pimd.mesh.datagrams import EXCHANGE_KIND, PIECE
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.frames import FLAG_FRAGMENT, MeshData
@@ -244,3 +245,48 @@ async def test_keys_go_with_the_identity(start_node: StartNode) -> None:
     alice.node.datagrams.forget(bob.id)
     assert alice.node.datagrams._exchange.sealing(bob.id, 0.0) is None
     assert alice.node.datagrams.send(CHANNEL, bob.id, b"x", None) is Sent.CONGESTED
+
+
+async def test_of_a_packet_in_two_halves_both_are_queued_or_none(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    at_bob = Receiver(bob)
+    await deliver(alice, bob, b"keys")
+    link = alice.node._links.best(bob.id)
+    assert link is not None
+    link.driver.pause_writing()
+    resume = link.driver.resume_writing
+    monkeypatch.setattr(link.driver, "resume_writing", lambda: None)
+    waiting = link.driver.link._send_queue.data.by_class[TrafficClass.DATAGRAM].waiting
+    sent = 1
+    for size in range(1000, 40_000, 1111):
+        before = waiting.size
+        what = alice.node.datagrams.send(CHANNEL, bob.id, bytes(DATAGRAM_MTU if size % 2 else size), None)
+        assert (what is Sent.SENT) == (waiting.size > before)
+        assert what is Sent.SENT or waiting.size == before
+        sent += what is Sent.SENT
+    resume()
+    await eventually(lambda: len(at_bob.packets) == sent)
+
+
+@pytest.mark.limit("destinations owed a notice of room")
+async def test_a_notice_that_sends_again_is_not_called_within_the_sending(start_node: StartNode, lower: Lower) -> None:
+    lower(NOTICES, 10)
+    alice = await start_node(1)
+    depth = deepest = calls = 0
+
+    def again(dst: NodeId) -> None:
+        nonlocal depth, deepest, calls
+        calls += 1
+        depth += 1
+        deepest = max(deepest, depth)
+        if calls < 100:
+            alice.node.datagrams.send(CHANNEL, dst, b"x", again)
+        depth -= 1
+
+    for number in range(11):
+        alice.node.datagrams.send(CHANNEL, NodeId(number.to_bytes(16)), b"x", again)
+    while calls < 100:
+        await asyncio.sleep(0)
+    assert deepest == 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto.class_queues import EXPIRE_EVERY_S, SOURCE_BUCKETS, ClassQueues
+from pimd.proto.fair_queue import FairQueue, Flow
 from pimd.proto.frames import FLAG_CONGESTED, FLAGS_AT, MeshData, encode_data
 from pimd.proto.traffic import CLASS_LIMITS, CLASS_OF_FLAGS, TrafficClass
 
@@ -158,31 +159,63 @@ def test_room_is_told_once_when_a_class_has_drained() -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["own", "relayed", "pop", "later"]),
+        st.sampled_from(["own", "own", "relayed", "pop", "later"]),
         st.sampled_from(list(TrafficClass)),
-        st.integers(0, 65_000),
+        st.sampled_from([0, 100, 1_000, 19_000, 65_000]),
         st.integers(0, 3),
+        st.integers(1, 60),
     ),
-    max_size=300,
+    max_size=60,
 )
 
 
+def frames_in(made: ClassQueues) -> int:
+    """What waits, counted one by one."""
+    count = 0
+    for queue in made.by_class:
+        for neighbour in queue.waiting._children.values():
+            assert isinstance(neighbour, FairQueue)
+            for flow in neighbour._children.values():
+                assert isinstance(flow, Flow)
+                count += len(flow.frames)
+    return count
+
+
 @given(steps)
-@settings(deadline=None, max_examples=60)
-def test_every_frame_is_sent_refused_or_counted_as_dropped(played: list[tuple[str, TrafficClass, int, int]]) -> None:
-    made, now, sent, queued = queues(), 0.0, 0, 0
-    for what, kind, size, who in played:
-        if what == "own":
-            queued += made.put_own(kind, who, frame(kind, size), now)
-        elif what == "relayed":
-            made.put_relayed(kind, NodeId(bytes([who]) * 16), FAR, frame(kind, size, FAR), now)
-            queued += 1
-        elif what == "pop":
-            sent += made.pop(now) is not None
-        else:
-            now += size / 1_000_000
+@settings(deadline=None, max_examples=150)
+def test_every_frame_is_queued_sent_refused_or_counted_as_dropped(
+    played: list[tuple[str, TrafficClass, int, int, int]],
+) -> None:
+    made, now, sent, queued, told = queues(), 0.0, 0, 0, list[TrafficClass]()
+    made.watch(lambda kind, _: told.append(kind))
+    for what, kind, size, who, times in played:
+        for _ in range(times):
+            before, dropped = frames_in(made), len(told)
+            if what == "own":
+                taken = made.put_own(kind, who, frame(kind, size), now)
+                queued += taken
+                # What was not queued is told so, whatever else had to go.
+                assert frames_in(made) + len(told) - dropped - before == taken
+            elif what == "relayed":
+                made.put_relayed(kind, NodeId(bytes([who]) * 16), FAR, frame(kind, size, FAR), now)
+                queued += 1
+            elif what == "pop":
+                sent += made.pop(now) is not None
+            else:
+                now += 0.002
     for queue, limits in zip(made.by_class, CLASS_LIMITS, strict=True):
         assert queue.waiting.size <= limits.limit.value
     made.clear()
     assert queued == sent + sum(queue.counts.dropped for queue in made.by_class)
     assert sent == sum(queue.counts.frames_out for queue in made.by_class)
+    assert len(told) == sum(queue.counts.dropped for queue in made.by_class)
+
+
+@pytest.mark.parametrize("kind", TrafficClass)
+def test_where_a_frame_has_room_two_of_the_largest_have(kind: TrafficClass) -> None:
+    for waiting in range(0, CLASS_LIMITS[kind].limit.value, 4096):
+        made = queues()
+        if waiting:
+            made.put_own(kind, "a", bytearray(waiting), 0.0)
+        if made.has_room(kind):
+            assert all(made.put_own(kind, "b", bytearray(65_535), 0.0) for _ in range(2))

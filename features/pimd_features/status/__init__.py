@@ -62,6 +62,9 @@ class Transports(Result):
     """The ways peers can reach this node."""
 
     tcp: TcpTransport
+    endpoints: list[str] = Field(
+        description="Where this node takes links, such as tcp:[::]:9100 or unix:/run/pim/mesh.sock."
+    )
 
 
 class RouteCount(Result):
@@ -82,7 +85,7 @@ class Stats(Result):
     congestion_drops: int
     bytes_in: int = Field(description="From all links since the start.")
     bytes_out: int
-    rate_in: float = Field(description="Bytes a second over all links since the call before.")
+    rate_in: float = Field(description="Bytes a second over all links.")
     rate_out: float
     conntrack_size: int
 
@@ -140,7 +143,10 @@ class StatusPlugin(DaemonPlugin):
             mesh_ip=self._config.mesh_cidr(),
             interface=Interface(name=name, up=False, mtu=mtu),
             role=self._role(),
-            transport=Transports(tcp=TcpTransport(port=tcp_endpoint(self._mesh).port)),
+            transport=Transports(
+                tcp=TcpTransport(port=tcp_endpoint(self._mesh).port),
+                endpoints=[str(endpoint) for endpoint in self._mesh.listen_endpoints],
+            ),
             peers=list(self._peers.neighbours()),
             routes=RouteCount(active=len(self._mesh.routes()), expired=0, selected_gateway=self._gateways.selected()),
             stats=self._stats(),
