@@ -49,6 +49,7 @@ CounterName = Literal[
     "dropped_key_exchanges",
     "dropped_fragments",
     "dropped_unclaimed_datagrams",
+    "dropped_malformed_datagrams",
     "dropped_unclaimed_streams",
     "datagrams_delivered",
     "congestion_met",

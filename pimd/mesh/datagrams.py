@@ -54,8 +54,13 @@ class _Half:
     counter: int
     """Of the first fragment of the packet."""
     is_last: bool
+    channel: bytes
     piece: bytes
     came: float
+
+    def belongs_to(self, other: "_Half") -> bool:
+        """Whether the two are one packet."""
+        return self.counter == other.counter and self.channel == other.channel and self.is_last != other.is_last
 
 
 class DatagramTraffic:
@@ -112,6 +117,7 @@ class DatagramTraffic:
         now = self._clock.now()
         if self._exchange.is_due(dst, now) and self._offer(dst, now) is Sent.NO_CARD:
             return Sent.NO_CARD
+        self._exchange.use(dst)
         keys = self._exchange.sealing(dst, now)
         if keys is None:
             return Sent.CONGESTED
@@ -135,10 +141,13 @@ class DatagramTraffic:
     def receive(self, frame: MeshData) -> None:
         """Open a frame for this node and hand its packet to whom it is for."""
         src, now = frame.src, self._clock.now()
+        if self._keystore.is_blocked(src):
+            self._counts.count("dropped_blocked")
+            return
         keys = self._exchange.opening(src, frame.payload[:KEY_ID_SIZE], now)
         if keys is None:
             self._counts.count("dropped_without_keys")
-            self._offer_anew(src, now)
+            self._answer_unknown_keys(src, now)
             return
         try:
             counter, plaintext = keys.datagram_opening.open(frame.flags, frame.payload)
@@ -150,9 +159,9 @@ class DatagramTraffic:
             return
         if self._exchange.opened(src, keys):
             self._congestion.give(src, (TrafficClass.DATAGRAM,))
-        if self._keystore.is_blocked(src):
-            self._counts.count("dropped_blocked")
-        elif not frame.flags & FLAG_FRAGMENT:
+        if not plaintext:
+            return  # it only showed that the keys are in use
+        if not frame.flags & FLAG_FRAGMENT:
             self._deliver(src, plaintext[:CHANNEL_SIZE], plaintext[CHANNEL_SIZE:])
         else:
             self._join(src, counter, plaintext, now, is_last=bool(frame.flags & FLAG_LAST_FRAGMENT))
@@ -173,19 +182,21 @@ class DatagramTraffic:
         if answer is not None:
             self._send_payload(src, PluginPayload(EXCHANGE_KIND, answer))
         else:
-            self._confirm(src)
+            self._confirm(src, self._clock.now())
             self._congestion.give(src, (TrafficClass.DATAGRAM,))
 
     def forget(self, peer: NodeId) -> None:
         """Drop what hangs on a peer that left the keystore."""
         self._exchange.forget(peer)
         self._halves.pop(peer, None)
+        self._congestion.give(peer, (TrafficClass.DATAGRAM,))
 
     # --- inside
 
     def _deliver(self, src: NodeId, channel: bytes, packet: bytes) -> None:
-        if not channel:
-            return  # it only showed that the keys are in use
+        if not 0 < len(packet) <= DATAGRAM_MTU:
+            self._counts.count("dropped_malformed_datagrams")
+            return
         receiver = self._receivers.get(channel)
         if receiver is None:
             self._counts.count("dropped_unclaimed_datagrams")
@@ -195,12 +206,12 @@ class DatagramTraffic:
 
     def _join(self, src: NodeId, counter: int, plaintext: bytes, now: float, *, is_last: bool) -> None:
         """Keep one half, or hand over the packet whose other half is here; the last counts one more than the first."""
-        half = _Half(counter - is_last, is_last, plaintext[CHANNEL_SIZE:], now)
+        half = _Half(counter - is_last, is_last, plaintext[:CHANNEL_SIZE], plaintext[CHANNEL_SIZE:], now)
         self._drop_if_old(src, now)
         held = self._halves.pop(src, None)
-        if held is not None and held.counter == half.counter and held.is_last != is_last:
+        if held is not None and held.belongs_to(half):
             first, last = (held, half) if is_last else (half, held)
-            self._deliver(src, plaintext[:CHANNEL_SIZE], first.piece + last.piece)
+            self._deliver(src, half.channel, first.piece + last.piece)
             return
         if held is not None:
             self._counts.count("dropped_fragments")
@@ -218,10 +229,15 @@ class DatagramTraffic:
         known = self._keystore.identity(dst)
         if known is None or known.card is None:
             return Sent.NO_CARD
-        offer, repeat_s = self._exchange.offer(dst, known.x25519_pub, now)
+        offer, due_at = self._exchange.offer(dst, known.x25519_pub, now)
         self._set_sweep()
-        self._clock.call_at(now + repeat_s, lambda: self._repeat_offer(dst))
-        return self._send_payload(dst, PluginPayload(EXCHANGE_KIND, offer))
+        sent = self._send_payload(dst, PluginPayload(EXCHANGE_KIND, offer))
+        if sent is Sent.SENT:
+            self._clock.call_at(due_at, lambda: self._repeat_offer(dst))
+        else:
+            self._exchange.not_offered(dst)
+            self._congestion.owe(dst, TrafficClass.MESSAGE, self._repeat_offer)
+        return sent
 
     def _repeat_offer(self, dst: NodeId) -> None:
         """The offer or its answer may be lost, and those who wait for keys do not send until they hear of them."""
@@ -230,18 +246,21 @@ class DatagramTraffic:
         if waiting and self._exchange.sealing(dst, now) is None and self._exchange.is_due(dst, now):
             self._offer(dst, now)
 
-    def _offer_anew(self, src: NodeId, now: float) -> None:
-        """The peer may not know that this node has no such keys, since it was started again; a relay can lie about `src`."""
-        if self._exchange.is_due(src, now) and self._may_exchange(src):
+    def _answer_unknown_keys(self, src: NodeId, now: float) -> None:
+        """The peer does not know that this node lost those keys, or has newer ones; a relay can lie about `src`."""
+        if self._next_hop(src) is None:
+            return
+        self._confirm(src, now)
+        if self._exchange.is_due_in_spite_of_keys(src, now) and self._may_exchange(src):
             self._offer(src, now)
 
     def _may_exchange(self, peer: NodeId) -> bool:
         """Strangers cannot use up what configured peers and contacts may ask for."""
         return self._exchanges[self._is_preferred_peer(peer)].take(self._clock.now())
 
-    def _confirm(self, dst: NodeId) -> None:
-        """Let the peer see that the keys work, so that it uses them, too."""
-        link, keys = self._next_hop(dst), self._exchange.sealing(dst, self._clock.now())
+    def _confirm(self, dst: NodeId, now: float) -> None:
+        """Let the peer see that new keys work, so that it uses them, too."""
+        link, keys = self._next_hop(dst), self._exchange.confirmation(dst, now)
         if link is not None and keys is not None:
             link.send_encoded(TrafficClass.DATAGRAM, keys.datagram_sealing.seal(_WHOLE, b""), b"")
 

@@ -106,7 +106,7 @@ class Node:
             relays=config.relays,
         )
         self.datagrams = DatagramTraffic(
-            KeyExchange(identity, config.link.cipher, os.urandom, self.counts.bites),
+            KeyExchange(identity, config.link.cipher, os.urandom, self.counts.bites, self._admission.is_preferred_peer),
             keystore,
             clock,
             self.counts,

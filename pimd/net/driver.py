@@ -16,6 +16,7 @@ from pimd.proto.frames import Frame, GoodbyeReason, MeshData
 from pimd.proto.handshake import LinkPeer
 from pimd.proto.link import Link
 from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
+from pimd.proto.link_states import CloseReason
 from pimd.proto.traffic import TrafficClass
 
 log = logging.getLogger("pimd.net")
@@ -25,7 +26,7 @@ READ_AT_ONCE = declare(
 )
 """`Turns` shares the time that taking them apart costs."""
 EVENTS_AT_ONCE = 8
-"""Events of a link between two looks at the clock."""
+"""Events of a link, each of one record at most, between two looks at the clock."""
 UNREAD = declare(
     "bytes of a link that were read and not taken apart",
     256 * KIB,
@@ -257,6 +258,8 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         except Exception:
             # One peer's seam: a bug met through one link must cost that link only.
             log.exception("link with %s: internal error, closing it", self.address)
+            if self._transport is None:
+                self._end(Closed(CloseReason.LOST, "internal error"))
             self.abort()
         finally:
             self._pumping = False
@@ -290,15 +293,15 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         while (event := self.link.next_event()) is not None:
             if isinstance(event, FrameReceived):
                 self.deliver(event.frame)
-                count += 1
-                if count % EVENTS_AT_ONCE == 0 and not self._is_last_turn and self._turns.is_over():
-                    self._wait()
-                    return
             elif isinstance(event, Closed):
                 self._end(event)
                 return
             else:
                 self._tell(event)
+            count += 1
+            if count % EVENTS_AT_ONCE == 0 and not self._is_last_turn and self._turns.is_over():
+                self._wait()
+                return
 
     def _tell(self, event: LinkEvent) -> None:
         match event:

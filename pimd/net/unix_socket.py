@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 from pimd.addresses import UNIX_PATH_LIMIT
-from pimd.net.sockets import ListeningSocket, OnSocket, leave
+from pimd.net.sockets import BACKLOG, ListeningSocket, OnSocket, leave
 
 MODE = 0o660
 DIRECTORY_MODE = 0o750
@@ -57,6 +57,8 @@ def _bind(path: Path, prepare: OnSocket) -> ListeningSocket:
     try:
         bound.bind(os.fspath(path))
         path.chmod(MODE)
+        # A socket that does not listen yet looks like that of a dead daemon.
+        bound.listen(BACKLOG)
     except BaseException:
         bound.close()
         raise

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 
 from pimd.ids import NodeId
 from pimd.limits import Bites
-from pimd.proto.fair_queue import Encoded, FairQueue
+from pimd.proto.fair_queue import FRAME_COST, Encoded, FairQueue
 from pimd.proto.frames import DATA, FLAG_CONGESTED, FLAGS_AT, PAYLOAD_AT
 from pimd.proto.traffic import CLASS_LIMITS, TrafficClass
 
@@ -16,7 +16,7 @@ LOCAL_SURE = 0.5
 """Of a class: up to this this node's own frames push out those on their way to others."""
 EXPIRE_EVERY_S = 0.01
 """A full queue is searched for old frames at most this often: the search looks at every flow."""
-ROOM = 2 * 65535
+ROOM = 2 * (65535 + FRAME_COST)
 """Where this many bytes fit, any frame does, and both halves of a datagram do."""
 
 _LOCAL = None
@@ -101,9 +101,9 @@ class ClassQueue:
 
     def put_own(self, source: Hashable, frame: bytearray, now: float) -> bool:
         """Queue a frame that begins here; False when there is no room, and nothing was queued."""
-        if not self._fits(len(frame)):
+        if not self._fits(len(frame) + FRAME_COST):
             self._expire(now)
-            if not self._fits(len(frame)):
+            if not self._fits(len(frame) + FRAME_COST):
                 self.counts.refused += 1
                 return False
         self._push((_LOCAL, source), frame, now, relayed=False)
@@ -112,7 +112,7 @@ class ClassQueue:
 
     def put_relayed(self, neighbour: NodeId, bucket: int, frame: bytearray, now: float) -> None:
         """Queue a frame on its way; where there is no room the biggest flow of a neighbour loses its newest."""
-        if self.waiting.size + len(frame) > self._limit:
+        if self.waiting.size + len(frame) + FRAME_COST > self._limit:
             self._expire(now)
         self._push((neighbour, bucket), frame, now, relayed=True)
         self._trim()
@@ -129,13 +129,14 @@ class ClassQueue:
                     self.counts.relayed_bytes += len(frame) - PAYLOAD_AT
                 return frame
             self._drop_aged(frame)
+            self._drop_old(now - self._age_s)
         return None
 
     def clear(self) -> None:
         """Count what waits as lost with its link."""
-        while self.waiting.size:
+        for _, frame, _ in self.waiting.clear():
             self.counts.lost += 1
-            self.on_dropped(self._class, self.waiting.pop()[1])
+            self.on_dropped(self._class, frame)
 
     def _fits(self, size: int) -> bool:
         own = self.waiting.size_of(_LOCAL) + size
@@ -159,8 +160,11 @@ class ClassQueue:
     def _expire(self, now: float) -> None:
         if self._age_s is not None and now - self._expired_at > EXPIRE_EVERY_S:
             self._expired_at = now
-            for _, frame, _ in self.waiting.expire(now - self._age_s):
-                self._drop_aged(frame)
+            self._drop_old(now - self._age_s)
+
+    def _drop_old(self, before: float) -> None:
+        for _, frame, _ in self.waiting.expire(before):
+            self._drop_aged(frame)
 
     def _drop_aged(self, frame: Encoded) -> None:
         self.counts.aged += 1

@@ -9,6 +9,8 @@ Encoded = bytes | bytearray
 Queued = tuple[float, Encoded, bool]
 """When it was queued, the frame, and whether it is on its way for others."""
 
+FRAME_COST = 160
+"""Bytes that a frame is charged beside its own: what holding it takes."""
 IDLE_FLOWS = 64
 """Flows without a frame whose start tags are kept; what is forgotten begins at the present virtual time."""
 
@@ -21,7 +23,7 @@ class Flow:
     def __init__(self) -> None:
         self.frames: deque[Queued] = deque()
         self.size = 0
-        """Bytes that wait."""
+        """Bytes that wait, as they are charged."""
         self.tag = 0.0
         """Virtual time at which the next frame starts."""
 
@@ -29,18 +31,18 @@ class Flow:
         """Append; a flow is the end of a path."""
         del path
         self.frames.append(queued)
-        self.size += len(queued[1])
+        self.size += len(queued[1]) + FRAME_COST
 
     def pop(self) -> Queued:
         """Take the oldest frame; IndexError when there is none."""
         queued = self.frames.popleft()
-        self.size -= len(queued[1])
+        self.size -= len(queued[1]) + FRAME_COST
         return queued
 
     def drop_from_biggest(self) -> Queued | None:
         """Take the newest frame: what came before it keeps its place."""
         queued = self.frames.pop()
-        self.size -= len(queued[1])
+        self.size -= len(queued[1]) + FRAME_COST
         return queued
 
     def expire(self, before: float) -> list[Queued]:
@@ -76,13 +78,13 @@ class FairQueue:
             child.tag = max(child.tag, self._virtual)
             heapq.heappush(self._heap, (child.tag, next(self._numbers), child))
         child.push(path[1:], queued)
-        self.size += len(queued[1])
+        self.size += len(queued[1]) + FRAME_COST
 
     def pop(self) -> Queued:
         """Take the frame whose turn it is; IndexError when there is none."""
         self._virtual, _, child = self._heap[0]
         queued = child.pop()
-        size = len(queued[1])
+        size = len(queued[1]) + FRAME_COST
         self.size -= size
         child.tag += size
         if child.size:
@@ -92,7 +94,7 @@ class FairQueue:
         return queued
 
     def size_of(self, key: Hashable) -> int:
-        """Bytes that wait below one key."""
+        """Bytes that wait below one key, as they are charged."""
         child = self._children.get(key)
         return child.size if child is not None else 0
 
@@ -104,7 +106,7 @@ class FairQueue:
             return None
         dropped = biggest.drop_from_biggest()
         if dropped is not None:
-            self.size -= len(dropped[1])
+            self.size -= len(dropped[1]) + FRAME_COST
         if not biggest.size:
             self._tidy()
         return dropped
@@ -112,9 +114,13 @@ class FairQueue:
     def expire(self, before: float) -> list[Queued]:
         """Take the frames that were queued before a moment."""
         old = [queued for child in self._children.values() for queued in child.expire(before)]
-        self.size -= sum(len(frame) for _, frame, _ in old)
+        self.size -= sum(len(frame) + FRAME_COST for _, frame, _ in old)
         self._tidy()
         return old
+
+    def clear(self) -> list[Queued]:
+        """Take all frames, in no order."""
+        return self.expire(float("inf"))
 
     def _add(self, key: Hashable) -> "Flow | FairQueue":
         if len(self._children) >= 2 * len(self._heap) + IDLE_FLOWS:

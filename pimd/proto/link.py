@@ -26,7 +26,16 @@ from pimd.proto.fair_queue import Encoded
 from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, UnknownFrame, decode_frame, encode_frame
 from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer, cipher_of, preamble
 from pimd.proto.identity import Identity
-from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
+from pimd.proto.link_events import (
+    Authenticated,
+    Closed,
+    FrameReceived,
+    Leaving,
+    LinkEvent,
+    PeerSaidGoodbye,
+    RecordTaken,
+    Up,
+)
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State, reason_of
 from pimd.proto.rates import RateMeter
 from pimd.proto.records import LENGTH, Incoming, RecordReader, RecordWriter
@@ -36,6 +45,8 @@ from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
 RTT_WEIGHT = 0.125
 """Share of a new sample in the smoothed round-trip time (RFC 6298)."""
 _PREAMBLE_SIZE = 4
+_OF_RECORDS = frozenset({State.UP, State.LEAVING})
+_RECORD_TAKEN = RecordTaken()
 
 
 class Role(enum.Enum):
@@ -124,9 +135,11 @@ class Link:
         self._send_queue.data.watch(on_dropped)
 
     def next_event(self) -> LinkEvent | None:
-        """Return the oldest event not taken yet, opening one more record for it where the link is up."""
-        while not self._events and self._parse_one():
-            pass
+        """Return the oldest event not taken yet, opening at most one record for it; None when nothing is left."""
+        if self._events:
+            return self._events.popleft()
+        if self._parse_one():
+            return self._events.popleft() if self._events else _RECORD_TAKEN
         if self._events:
             return self._events.popleft()
         self._compact()
@@ -158,7 +171,7 @@ class Link:
     # --- what the stream brings
 
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Take bytes in any slices; the records of a link that is up are opened by `next_event`."""
+        """Take bytes in any slices; records are opened by `next_event`."""
         self.bytes_in += len(data)
         if not self._reads_on:
             return
@@ -280,10 +293,10 @@ class Link:
     # --- parsing
 
     def _parse_eagerly(self) -> None:
-        """Go through the handshake, and what comes behind a Goodbye; records of a link that is up have their own time."""
-        while self._state is not State.UP and self._parse_one():
+        """Go through the handshake, three messages at most; records have their own time."""
+        while self._state not in _OF_RECORDS and self._parse_one():
             pass
-        if self._state is not State.UP:
+        if self._state not in _OF_RECORDS:
             self._compact()
 
     def _parse_one(self) -> bool:

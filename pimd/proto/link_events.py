@@ -28,6 +28,11 @@ class FrameReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTaken:
+    """A record was opened that is of no interest to the owner; its time counts all the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSaidGoodbye:
     """The peer leaves; `Closed` follows within a second."""
 
@@ -49,4 +54,4 @@ class Closed:
     detail: str
 
 
-LinkEvent = Authenticated | Up | FrameReceived | PeerSaidGoodbye | Leaving | Closed
+LinkEvent = Authenticated | Up | FrameReceived | RecordTaken | PeerSaidGoodbye | Leaving | Closed

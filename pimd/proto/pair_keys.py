@@ -140,10 +140,12 @@ class Offer:
         version = next(version for version, name in CIPHERS.items() if name == cipher)
         self.message = _OFFER_HEAD.pack(_OFFER, version, self._id) + self._noise.write_message(b"")
 
+    def is_answered_by(self, message: bytes) -> bool:
+        """Whether a message names this offer."""
+        return len(message) >= _ANSWER_HEAD.size and _ANSWER_HEAD.unpack_from(message) == (_ANSWER, self._id)
+
     def finish(self, answer: bytes, now: float) -> PairKeys:
-        """Take the answer; HandshakeError when it is not that of the peer to this offer."""
-        if len(answer) < _ANSWER_HEAD.size or _ANSWER_HEAD.unpack_from(answer) != (_ANSWER, self._id):
-            raise HandshakeError("an answer to another offer of keys")
+        """Take the answer, once; HandshakeError when it is not that of the peer."""
         if self._noise.read_message(answer[_ANSWER_HEAD.size :]):
             raise HandshakeError("an answer to an offer of keys carries something")
         return PairKeys(self._noise, self._cipher, self._own, self._peer, now)

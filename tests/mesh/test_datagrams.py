@@ -10,9 +10,9 @@ from pimd.contract import DATAGRAM_MTU, PayloadTooLarge, PluginPayload, Sent
 from pimd.ids import NodeId
 from pimd.mesh import datagrams
 from pimd.mesh.congestion import NOTICES
-from pimd.mesh.datagrams import EXCHANGE_KIND, PIECE
+from pimd.mesh.datagrams import _FIRST, _LAST, EXCHANGE_KIND, PIECE
 from pimd.mesh.peer_link import PeerLink
-from pimd.proto.frames import FLAG_FRAGMENT, MeshData
+from pimd.proto.frames import FLAG_FRAGMENT, FLAG_SEALED, MeshData
 from pimd.proto.identity import Identity
 from pimd.proto.traffic import TrafficClass
 from tests.limits import Lower
@@ -290,3 +290,121 @@ async def test_a_notice_that_sends_again_is_not_called_within_the_sending(start_
     while calls < 100:
         await asyncio.sleep(0)
     assert deepest == 1
+
+
+async def test_one_lost_confirmation_costs_a_second_and_not_the_life_of_the_keys(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pimd.proto.key_exchange.CONFIRM_EVERY_S", 0.0)
+    alice, bob = await linked(start_node)
+    at_bob = Receiver(bob)
+    await deliver(alice, bob, b"before")
+    await eventually(lambda: len(at_bob.packets) == 1)
+    at = bob.node.datagrams
+    at._exchange._pairs.clear()  # as after a start
+    with monkeypatch.context() as lossy:
+        lossy.setattr(at, "_confirm", lambda *_: None)
+        alice.node.datagrams.send(CHANNEL, bob.id, b"lost", None)
+        await eventually(lambda: at._exchange.sealing(alice.id, bob.node._clock.now()) is not None)
+
+    def arrives() -> bool:
+        alice.node.datagrams.send(CHANNEL, bob.id, b"after", None)
+        return len(at_bob.packets) > 1
+
+    await eventually(arrives)
+
+
+async def test_rubbish_for_answers_from_far_away_costs_the_relay_nothing(start_node: StartNode) -> None:
+    victim, relay, mallory = [await start_node(number) for number in (1, 2, 3)]
+    await victim.node.service.dial(relay.entry())
+    await mallory.node.service.dial(relay.entry())
+    await eventually(lambda: victim.node.service.has_route(mallory.id) and mallory.node.service.has_route(victim.id))
+    offers: list[bytes] = []
+    mallory.node.datagrams.exchange = lambda src, message: offers.append(message)  # type: ignore[method-assign]
+
+    def poke() -> bool:
+        hop = mallory.node._next_hop(victim.id)
+        assert hop is not None
+        hop.send(MeshData(mallory.id, victim.id, FLAG_SEALED, bytes(40)))
+        return bool(offers)
+
+    await eventually(poke)
+    for _ in range(2):
+        answer = PluginPayload(EXCHANGE_KIND, b"\x02" + offers[-1][2:6] + bytes(48))
+        assert mallory.node.send_routed(victim.id, answer) is Sent.SENT
+    await eventually(lambda: victim.node.service.counters().get("dropped_key_exchanges", 0) >= 2)
+    assert victim.node.service.counters().get("links_closed", 0) == 0
+
+
+@pytest.mark.parametrize("pieces", [(b"",), (bytes(PIECE), bytes(PIECE))], ids=["empty", "too long"])
+async def test_a_proven_peer_cannot_hand_a_plugin_what_no_plugin_can_send(
+    start_node: StartNode, pieces: tuple[bytes, ...]
+) -> None:
+    alice, bob = await linked(start_node)
+    at_bob = Receiver(bob)
+    await deliver(alice, bob, b"honest")
+    send_pieces(alice, bob, [CHANNEL + piece for piece in pieces])
+    await eventually(counted(bob, "dropped_malformed_datagrams"))
+    assert at_bob.packets == [(alice.id, b"honest")]
+
+
+async def test_halves_of_two_channels_are_not_joined(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    at_bob = Receiver(bob)
+    await deliver(alice, bob, b"honest")
+    send_pieces(alice, bob, [b"othrfirst", CHANNEL + b"last"])
+    await eventually(counted(bob, "dropped_fragments"))
+    assert at_bob.packets == [(alice.id, b"honest")]
+
+
+def send_pieces(src: Running, dst: Running, pieces: list[bytes]) -> None:
+    """Seal one frame, or two halves, by hand."""
+    keys = src.node.datagrams._exchange.sealing(dst.id, src.node._clock.now())
+    link = src.node._next_hop(dst.id)
+    assert keys is not None
+    assert link is not None
+    flags = [FLAG_SEALED] if len(pieces) == 1 else [_FIRST, _LAST]
+    for flag, piece in zip(flags, pieces, strict=True):
+        link.send_encoded(TrafficClass.DATAGRAM, keys.datagram_sealing.seal(flag, piece), b"")
+
+
+async def test_datagrams_of_a_blocked_peer_are_dropped_unread_and_start_no_exchange(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    await bob.keystore.set_blocked(alice.id, blocked=True)
+    bob.node.datagrams.receive(MeshData(alice.id, bob.id, FLAG_SEALED, bytes(40)))
+    assert bob.node.service.counters()["dropped_blocked"] == 1
+    assert len(bob.node.datagrams._exchange) == 0
+
+
+async def test_who_waits_for_keys_hears_that_the_peer_was_forgotten(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    monkeypatch.setattr(bob.node.datagrams, "exchange", lambda *_: None)
+    notices: list[NodeId] = []
+    assert alice.node.datagrams.send(CHANNEL, bob.id, b"x", notices.append) is Sent.CONGESTED
+    await alice.keystore.forget(bob.id)
+    assert notices == [bob.id]
+
+
+async def test_an_offer_that_found_no_room_is_made_when_there_is_some(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pimd.proto.key_exchange.FIRST_REPEAT_S", 3600.0)
+    alice, bob = await linked(start_node)
+    at_bob = Receiver(bob)
+    datagrams_of_alice = alice.node.datagrams
+    refused: list[PluginPayload] = []
+
+    def refuse_once(dst: NodeId, payload: PluginPayload) -> Sent:
+        if not refused:
+            refused.append(payload)
+            return Sent.CONGESTED
+        sent: Sent = alice.node._frames.send(dst, payload)
+        return sent
+
+    monkeypatch.setattr(datagrams_of_alice, "_send_payload", refuse_once)
+    assert datagrams_of_alice.send(CHANNEL, bob.id, b"x", lambda _: None) is Sent.CONGESTED
+    alice.node._congestion.give(bob.id, (TrafficClass.MESSAGE,))
+    await deliver(alice, bob, b"arrives")
+    await eventually(lambda: at_bob.packets == [(alice.id, b"arrives")])

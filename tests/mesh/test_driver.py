@@ -12,10 +12,10 @@ import pytest
 from pimd.addresses import Endpoint
 from pimd.clock import Clock, ManualClock, SystemClock
 from pimd.limits import Bites
-from pimd.net.driver import READ_AT_ONCE, UNREAD, WRITE_BUFFER, LinkDriver
+from pimd.net.driver import EVENTS_AT_ONCE, READ_AT_ONCE, UNREAD, WRITE_BUFFER, LinkDriver
 from pimd.net.transports.tcp import TcpTransport
 from pimd.net.turns import Turns
-from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload, encode_frame
+from pimd.proto.frames import Frame, GoodbyeReason, Heartbeat, MeshData, PluginPayload, encode_frame
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
@@ -237,3 +237,36 @@ async def test_what_came_before_a_reset_is_taken_though_the_link_waited_for_its_
     opened.driver.abort()
     await eventually(lambda: len(opened.owner.ends) == 1)
     assert len(opened.owner.frames) == 100
+
+
+async def test_records_of_no_interest_cost_a_link_its_turn_as_others_do(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.driver.accept()
+    monkeypatch.setattr(Turns, "is_over", lambda _: True)
+    assert opened.link._writer is not None
+    before = opened.driver.link.records_in
+    data = b"".join(opened.link._writer.write(encode_frame(Heartbeat(0))) for _ in range(200))
+    opened.driver.data_received(data)
+    assert opened.driver.link.records_in == before + EVENTS_AT_ONCE
+    await eventually(lambda: opened.driver.link.records_in == before + 200)
+
+
+async def test_an_owner_that_fails_after_the_end_of_the_stream_still_hears_of_it(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(frame: Frame) -> None:
+        raise ZeroDivisionError(frame)
+
+    opened.driver.accept()
+    frame = PluginPayload("test.n", b"")
+    await opened.write(frame)
+    await eventually(lambda: opened.owner.frames == [frame])
+    monkeypatch.setattr(Turns, "may_begin", lambda _: False)
+    monkeypatch.setattr(Turns, "wait", lambda *_: None)  # its turn does not come before the end
+    assert opened.link._writer is not None
+    opened.driver.data_received(b"".join(opened.link._writer.write(encode_frame(frame)) for _ in range(2)))
+    opened.driver.deliver = fail
+    opened.driver.abort()
+    await eventually(lambda: opened.driver._transport is None)
+    assert len(opened.owner.ends) == 1

@@ -12,7 +12,6 @@ from pimd.net.unix_socket import SocketInUse, bind, inode_of, unlink_if_ours
 def test_a_socket_that_answers_is_never_taken(tmp_path: Path) -> None:
     path = tmp_path / "s"
     held = bind(path, "SETTING")
-    held.listen()
     with pytest.raises(SocketInUse, match=rf"already running \(pid {os.getpid()}\); stop it, or set another SETTING"):
         bind(path, "SETTING")
     assert path.exists()

@@ -1,6 +1,7 @@
 """Three classes share a link by weight; each is bounded, and what becomes of every frame is counted."""
 
 import random
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto.class_queues import EXPIRE_EVERY_S, SOURCE_BUCKETS, ClassQueues
-from pimd.proto.fair_queue import FairQueue, Flow
+from pimd.proto.fair_queue import FRAME_COST, FairQueue, Flow
 from pimd.proto.frames import FLAG_CONGESTED, FLAGS_AT, MeshData, encode_data
 from pimd.proto.traffic import CLASS_LIMITS, CLASS_OF_FLAGS, TrafficClass
 
@@ -25,6 +26,10 @@ FLAGS = {TrafficClass.MESSAGE: 0x60, TrafficClass.DATAGRAM: 0x20, TrafficClass.S
 
 def frame(kind: TrafficClass, size: int, src: NodeId = ME) -> bytearray:
     return encode_data(MeshData(src, FAR, FLAGS[kind], bytes(size)))
+
+
+CHARGED = 1041 + FRAME_COST
+"""For a frame of 1000 bytes of payload."""
 
 
 def queues() -> ClassQueues:
@@ -42,7 +47,7 @@ def fill(made: ClassQueues, kind: TrafficClass, size: int = 1000, source: str = 
 def test_own_frames_are_refused_at_three_quarters_of_a_class_and_others_always_find_room(kind: TrafficClass) -> None:
     made, limit = queues(), CLASS_LIMITS[kind].limit.value
     count = fill(made, kind)
-    assert 3 * limit // 4 - 1041 < made.by_class[kind].waiting.size <= 3 * limit // 4
+    assert 3 * limit // 4 - CHARGED < made.by_class[kind].waiting.size <= 3 * limit // 4
     assert made.by_class[kind].counts.refused == 1
     made.put_relayed(kind, NEAR, FAR, frame(kind, 1000, FAR), 0.0)
     assert made.by_class[kind].counts.congested == 0
@@ -61,7 +66,7 @@ def test_frames_for_others_are_dropped_from_the_biggest_flow_and_counted(kind: T
     queue = made.by_class[kind]
     assert queue.waiting.size <= limit
     assert queue.counts.congested > 0
-    assert queue.waiting.size_of(OTHER) == 541
+    assert queue.waiting.size_of(OTHER) == 541 + FRAME_COST
 
 
 def test_own_frames_push_out_others_up_to_half_of_a_class() -> None:
@@ -72,7 +77,7 @@ def test_own_frames_push_out_others_up_to_half_of_a_class() -> None:
     fill(made, kind)
     queue = made.by_class[kind]
     assert queue.waiting.size <= CLASS_LIMITS[kind].limit.value
-    assert queue.waiting.size_of(None) > CLASS_LIMITS[kind].limit.value // 2 - 1041
+    assert queue.waiting.size_of(None) > CLASS_LIMITS[kind].limit.value // 2 - CHARGED
     assert queue.counts.congested > before
 
 
@@ -108,7 +113,7 @@ def test_from_half_full_on_frames_are_marked() -> None:
     made, kind = queues(), TrafficClass.DATAGRAM
     fill(made, kind)
     flags = [taken[FLAGS_AT] & FLAG_CONGESTED for taken in iter(lambda: made.pop(0.0), None)]
-    half = CLASS_LIMITS[kind].limit.value // 2 // 1041
+    half = CLASS_LIMITS[kind].limit.value // 2 // CHARGED
     assert flags[: half - 1] == [0] * (half - 1)
     assert set(flags[half + 1 :]) == {FLAG_CONGESTED}
     assert made.by_class[kind].counts.marked == flags.count(FLAG_CONGESTED)
@@ -219,3 +224,21 @@ def test_where_a_frame_has_room_two_of_the_largest_have(kind: TrafficClass) -> N
             made.put_own(kind, "a", bytearray(waiting), 0.0)
         if made.has_room(kind):
             assert all(made.put_own(kind, "b", bytearray(65_535), 0.0) for _ in range(2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_smallest_frames_take_in_memory_is_within_the_limit_of_their_class(kind: TrafficClass) -> None:
+    made = queues()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(20_000):
+            made.put_relayed(kind, NEAR, FAR, frame(kind, 0, FAR), number / 1e9)
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held <= CLASS_LIMITS[kind].limit.value
+    lost = made.by_class[kind].waiting.size // (41 + FRAME_COST)
+    made.clear()
+    assert made.by_class[kind].counts.lost == lost
+    assert made.size == 0

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pimd.proto.fair_queue import IDLE_FLOWS, FairQueue
+from pimd.proto.fair_queue import FRAME_COST, IDLE_FLOWS, FairQueue
 
 sizes = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 2000)), max_size=60)
 
@@ -32,7 +32,7 @@ def test_nothing_is_lost_and_each_flow_keeps_its_order(pushed: list[tuple[str, i
     queue = FairQueue(1)
     for number, (name, size) in enumerate(pushed):
         queue.push((name,), (float(number), name.encode() * size, False))
-    assert queue.size == sum(size for _, size in pushed)
+    assert queue.size == sum(size + FRAME_COST for _, size in pushed)
     popped = [queue.pop() for _ in pushed]
     assert queue.size == 0
     for flow in "abc":
@@ -45,8 +45,8 @@ def test_flows_share_by_bytes() -> None:
     sent = Counter[int]()
     for _ in range(200):
         frame = queue.pop()[1]
-        sent[frame[0]] += len(frame)
-    assert abs(sent[ord("a")] - sent[ord("b")]) <= 1100
+        sent[frame[0]] += len(frame) + FRAME_COST
+    assert abs(sent[ord("a")] - sent[ord("b")]) <= 1100 + 2 * FRAME_COST
 
 
 def test_a_frame_of_a_quiet_flow_is_next_behind_a_long_queue() -> None:
@@ -75,7 +75,7 @@ def test_the_biggest_flow_of_the_biggest_neighbour_loses_its_newest() -> None:
     dropped = queue.drop_from_biggest()
     assert dropped is not None
     assert dropped[0] == 3.0  # of x, which has 7, the 4 of source 2
-    assert queue.size == 110
+    assert queue.size == 11 * (10 + FRAME_COST)
     assert queue.drop_from_biggest(sparing="x") == (4.0, bytes(10), False)
     assert FairQueue(2).drop_from_biggest() is None
 
@@ -93,7 +93,7 @@ def test_what_is_too_old_goes_and_the_rest_stays_in_order() -> None:
     for number in range(6):
         queue.push(("x", number % 2), (float(number), bytes([number]), False))
     assert sorted(frame for _, frame, _ in queue.expire(3.0)) == [bytes([n]) for n in range(3)]
-    assert queue.size == 3
+    assert queue.size == 3 * (1 + FRAME_COST)
     assert sorted(queue.pop()[1] for _ in range(3)) == [bytes([n]) for n in range(3, 6)]
 
 

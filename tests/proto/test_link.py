@@ -18,7 +18,16 @@ from pimd.proto.frames import MeshData, SignedPeerInfo, decode_frame, encode_fra
 from pimd.proto.handshake import ABILITY_CLASSES, ABILITY_HOPS, LinkConfig, preamble
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
 from pimd.proto.link import Link, Role
-from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
+from pimd.proto.link_events import (
+    Authenticated,
+    Closed,
+    FrameReceived,
+    Leaving,
+    LinkEvent,
+    PeerSaidGoodbye,
+    RecordTaken,
+    Up,
+)
 from pimd.proto.link_states import TRANSITIONS, CloseReason, RekeyLimits, State
 
 ALICE = Identity.from_seed(bytes(range(32)))
@@ -37,7 +46,8 @@ def link(role: Role, identity: Identity, config: LinkConfig | None = None) -> Li
 
 
 def events(side: Link) -> list[LinkEvent]:
-    return list(iter(side.next_event, None))
+    found: list[LinkEvent] = list(iter(side.next_event, None))
+    return [event for event in found if not isinstance(event, RecordTaken)]
 
 
 class Pair:

@@ -2,20 +2,25 @@
 
 import os
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto.errors import HandshakeError
 from pimd.proto.frames import FLAG_CONGESTED, FLAG_FRAGMENT, FLAGS_AT, TTL_AT, MeshData, decode_mesh_data
 from pimd.proto.handshake import CIPHERS, Cipher
 from pimd.proto.identity import Identity
 from pimd.proto.key_exchange import (
+    CONFIRM_EVERY_S,
+    CONFIRM_S,
     FIRST_REPEAT_S,
     KEYS_OF_ONE_PEER,
     LONGEST_REPEAT_S,
+    OFFER_S,
     OPEN_S,
     PAIRS,
     RENEW_S,
@@ -150,12 +155,16 @@ def test_no_key_is_shown() -> None:
 # --- which keys are in use, and until when
 
 
+def exchange_of(identity: Identity, cipher: Cipher = "AESGCM", contacts: Sequence[NodeId] = ()) -> KeyExchange:
+    return KeyExchange(identity, cipher, os.urandom, Bites(), lambda peer: peer in contacts)
+
+
 class Ends:
     """Two exchanges joined by hand."""
 
     def __init__(self) -> None:
-        self.alice = KeyExchange(ALICE, "AESGCM", os.urandom, Bites())
-        self.bob = KeyExchange(BOB, "AESGCM", os.urandom, Bites())
+        self.alice = exchange_of(ALICE, "AESGCM")
+        self.bob = exchange_of(BOB, "AESGCM")
 
     def run(self, now: float) -> None:
         offer, _ = self.alice.offer(BOB.node_id, BOB.x25519_pub, now)
@@ -209,13 +218,13 @@ def test_without_renewal_nothing_is_sealed_after_an_hour_and_nothing_is_kept() -
 
 
 def test_an_offer_that_is_not_answered_is_repeated_less_and_less_often() -> None:
-    alice, now, pauses = KeyExchange(ALICE, "AESGCM", os.urandom, Bites()), 0.0, []
+    alice, now, pauses = exchange_of(ALICE, "AESGCM"), 0.0, []
     for _ in range(8):
         assert alice.is_due(BOB.node_id, now)
-        _, repeat_s = alice.offer(BOB.node_id, BOB.x25519_pub, now)
-        assert not alice.is_due(BOB.node_id, now + repeat_s - 0.01)
-        pauses.append(repeat_s)
-        now += repeat_s
+        _, due_at = alice.offer(BOB.node_id, BOB.x25519_pub, now)
+        assert not alice.is_due(BOB.node_id, due_at - 0.01)
+        pauses.append(due_at - now)
+        now = due_at
     assert pauses == [FIRST_REPEAT_S, 2, 4, 8, 16, LONGEST_REPEAT_S, LONGEST_REPEAT_S, LONGEST_REPEAT_S]
 
 
@@ -239,17 +248,17 @@ def test_peers_that_only_offer_do_not_push_out_those_that_this_node_sends_to(low
     ends = Ends()
     ends.run(0.0)
     ends.confirm(0.0)
-    ends.bob.sealing(ALICE.node_id, 0.0)
+    ends.bob.use(ALICE.node_id)
     for number in range(30):
         stranger = Identity.from_seed((1000 + number).to_bytes(32))
-        offer, _ = KeyExchange(stranger, "AESGCM", os.urandom, Bites()).offer(BOB.node_id, BOB.x25519_pub, 0.0)
+        offer, _ = exchange_of(stranger, "AESGCM").offer(BOB.node_id, BOB.x25519_pub, 0.0)
         assert ends.bob.receive(stranger.node_id, stranger.x25519_pub, offer, 0.0) is not None
     assert len(ends.bob) == 10
     assert ends.bob.sealing(ALICE.node_id, 0.0) is not None
 
 
 def test_when_both_offer_at_the_same_moment_both_can_seal_and_open() -> None:
-    alice, bob = KeyExchange(ALICE, "AESGCM", os.urandom, Bites()), KeyExchange(BOB, "ChaChaPoly", os.urandom, Bites())
+    alice, bob = exchange_of(ALICE, "AESGCM"), exchange_of(BOB, "ChaChaPoly")
     of_alice, _ = alice.offer(BOB.node_id, BOB.x25519_pub, 0.0)
     of_bob, _ = bob.offer(ALICE.node_id, ALICE.x25519_pub, 0.0)
     to_alice = bob.receive(ALICE.node_id, ALICE.x25519_pub, of_alice, 0.1)
@@ -262,3 +271,95 @@ def test_when_both_offer_at_the_same_moment_both_can_seal_and_open() -> None:
         keys = one.sealing(peer.node_id, 0.3)
         assert keys is not None
         assert other.opening(own.node_id, keys.key_id, 0.3) is not None
+
+
+@pytest.mark.limit("peers whose keys for datagrams are kept")
+def test_a_new_pair_is_kept_where_all_others_are_in_use_and_the_one_used_longest_ago_goes(lower: Lower) -> None:
+    lower(PAIRS, 3)
+    alice = exchange_of(ALICE)
+    peers = [Identity.from_seed((2000 + number).to_bytes(32)) for number in range(4)]
+    for peer in peers[:3]:
+        alice.offer(peer.node_id, peer.x25519_pub, 0.0)
+        alice.use(peer.node_id)
+    alice.use(peers[0].node_id)
+    offer, _ = alice.offer(peers[3].node_id, peers[3].x25519_pub, 0.0)
+    answer = exchange_of(peers[3]).receive(ALICE.node_id, ALICE.x25519_pub, offer, 0.0)
+    assert answer is not None
+    assert alice.receive(peers[3].node_id, peers[3].x25519_pub, answer, 0.0) is None
+    assert set(alice._pairs) == {peer.node_id for peer in (peers[0], peers[2], peers[3])}
+
+
+@pytest.mark.limit("peers whose keys for datagrams are kept")
+def test_of_peers_that_nothing_is_sent_to_strangers_go_before_contacts(lower: Lower) -> None:
+    lower(PAIRS, 3)
+    bob = exchange_of(BOB, contacts=[ALICE.node_id])
+    for identity in [ALICE, *(Identity.from_seed((3000 + number).to_bytes(32)) for number in range(9))]:
+        offer, _ = exchange_of(identity).offer(BOB.node_id, BOB.x25519_pub, 0.0)
+        bob.receive(identity.node_id, identity.x25519_pub, offer, 0.0)
+    assert len(bob) == 3
+    assert ALICE.node_id in bob._pairs
+
+
+def test_a_wrong_answer_ends_the_offer_and_the_next_one_waits_its_time() -> None:
+    alice = exchange_of(ALICE)
+    offer, due_at = alice.offer(BOB.node_id, BOB.x25519_pub, 0.0)
+    wrong = b"\x02" + offer[2:6] + bytes(48)
+    for _ in range(3):
+        with pytest.raises(HandshakeError):
+            alice.receive(BOB.node_id, BOB.x25519_pub, wrong, 0.0)
+    assert not alice.is_due(BOB.node_id, due_at - 0.01)
+    assert alice.is_due(BOB.node_id, due_at)
+
+
+def test_an_answer_to_an_earlier_offer_leaves_the_later_one_as_it_is() -> None:
+    alice, bob = exchange_of(ALICE), exchange_of(BOB)
+    first, due_at = alice.offer(BOB.node_id, BOB.x25519_pub, 0.0)
+    late = bob.receive(ALICE.node_id, ALICE.x25519_pub, first, 0.0)
+    second, _ = alice.offer(BOB.node_id, BOB.x25519_pub, due_at)
+    answer = bob.receive(ALICE.node_id, ALICE.x25519_pub, second, due_at)
+    assert late is not None
+    assert answer is not None
+    with pytest.raises(HandshakeError):
+        alice.receive(BOB.node_id, BOB.x25519_pub, late, due_at)
+    assert alice.receive(BOB.node_id, BOB.x25519_pub, answer, due_at) is None
+
+
+@given(st.floats(0.0, 1e6))
+def test_an_offer_is_due_at_the_very_moment_that_it_named(now: float) -> None:
+    alice = exchange_of(ALICE)
+    for _ in range(3):
+        _, due_at = alice.offer(BOB.node_id, BOB.x25519_pub, now)
+        assert alice.is_due(BOB.node_id, due_at)
+        now = due_at
+
+
+def test_an_offer_that_could_not_be_sent_neither_waits_nor_lengthens_the_pause() -> None:
+    alice = exchange_of(ALICE)
+    for _ in range(5):
+        alice.offer(BOB.node_id, BOB.x25519_pub, 7.0)
+        alice.not_offered(BOB.node_id)
+        assert alice.is_due(BOB.node_id, 7.0)
+    _, due_at = alice.offer(BOB.node_id, BOB.x25519_pub, 7.0)
+    assert due_at == 7.0 + FIRST_REPEAT_S
+
+
+def test_the_ephemeral_key_of_an_offer_without_answer_is_forgotten_within_minutes() -> None:
+    ends = Ends()
+    ends.run(0.0)
+    ends.confirm(0.0)
+    offer, due_at = ends.alice.offer(BOB.node_id, BOB.x25519_pub, RENEW_S)
+    answer = ends.bob.receive(ALICE.node_id, ALICE.x25519_pub, offer, RENEW_S)
+    ends.alice.sweep(due_at + OFFER_S)
+    assert answer is not None
+    with pytest.raises(HandshakeError):
+        ends.alice.receive(BOB.node_id, BOB.x25519_pub, answer, due_at + OFFER_S)
+
+
+def test_new_keys_are_shown_once_a_second_to_a_peer_that_goes_on_with_others_and_then_renewed() -> None:
+    ends = Ends()
+    ends.run(5.0)
+    moments = [5.0 + step / 10 for step in range(200)]
+    shown = [now for now in moments if ends.alice.confirmation(BOB.node_id, now) is not None]
+    assert len(shown) == CONFIRM_S / CONFIRM_EVERY_S
+    renewed = [now for now in moments if ends.alice.is_due_in_spite_of_keys(BOB.node_id, now)]
+    assert renewed == [now for now in moments if now >= 5.0 + CONFIRM_S]
