@@ -77,7 +77,7 @@ def _check_host_and_port(text: str, address: str) -> None:
     bare = host.removeprefix("[").removesuffix("]")
     bracketed = bare != host
     if not colon or bracketed != (":" in bare) or (bracketed and not _is_ipv6(host)):
-        raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port")')
+        raise ValueError(f'address {text!r} is not "host:port" (IPv6: "[address]:port") and not "unix:/path"')
     if not bracketed and not _is_host_name(bare):
         raise ValueError(
             f"address {text!r}: {bare!r} is no host name; each part between its dots has 1 to 63 characters"

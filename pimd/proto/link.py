@@ -136,10 +136,8 @@ class Link:
 
     def next_event(self) -> LinkEvent | None:
         """Return the oldest event not taken yet, opening at most one record for it; None when nothing is left."""
-        if self._events:
-            return self._events.popleft()
-        if self._parse_one():
-            return self._events.popleft() if self._events else _RECORD_TAKEN
+        if not self._events and self._parse_one() and not self._events:
+            return _RECORD_TAKEN
         if self._events:
             return self._events.popleft()
         self._compact()

@@ -1,4 +1,4 @@
-"""A node whose neighbour does everything it can at once keeps within its limits and goes on serving its friends."""
+"""A node whose neighbour does everything it can at once keeps within its limits and goes on serving its contacts."""
 
 import asyncio
 import itertools
@@ -109,9 +109,9 @@ def small_limits(monkeypatch: pytest.MonkeyPatch, lower: Lower) -> None:
 class Attack:
     """Frames of one round; each round has identities of its own, and what it said before is still known."""
 
-    def __init__(self, victim: Running, friend: Running) -> None:
+    def __init__(self, victim: Running, contact: Running) -> None:
         self.victim = victim
-        self.friend = friend
+        self.contact = contact
         self.numbers = itertools.count(10_000)
         self.before: list[Person] = []
         self.crowd: list[Person] = []
@@ -136,7 +136,7 @@ class Attack:
         yield _told(known[:40], METRIC_RETRACTED)
         yield _told([*unknown, *known], 256, first=True)  # and never the last record
         yield _told(unknown, 7)  # too good to be true
-        yield _told([self.friend.id], 256, seq=2**43)
+        yield _told([self.contact.id], 256, seq=2**43)
         yield _told([self.victim.id], 256)
 
     def requests(self) -> Iterator[Frame]:
@@ -144,7 +144,7 @@ class Attack:
             yield SeqRequest(person.id, 2**43 + 1, 255, flood=True, request_id=next(self.numbers))
             yield SeqRequest(NodeId(os.urandom(16)), 5, 255, flood=True, request_id=next(self.numbers))
         yield SeqRequest(self.victim.id, self.victim.node._own.card.seq + 1, 255, flood=False, request_id=1)
-        yield SeqRequest(self.friend.id, 2**43, 255, flood=False, request_id=2)
+        yield SeqRequest(self.contact.id, 2**43, 255, flood=False, request_id=2)
 
     def data(self) -> Iterator[Frame]:
         victim, seq = self.victim.id, self.victim.node._own.card.seq
@@ -152,12 +152,12 @@ class Attack:
             yield person.seal(self.victim.identity, seq, PluginPayload("flooded.x", bytes(1000)))
             yield MeshData(person.id, victim, 0x60, os.urandom(500))
             yield MeshData(NodeId(os.urandom(16)), victim, 0x60, os.urandom(500))
-            yield MeshData(person.id, self.friend.id, 0x60, os.urandom(5000))
+            yield MeshData(person.id, self.contact.id, 0x60, os.urandom(5000))
         for kind in ("flooded.x", "nobody.x"):
             for _ in range(20):
                 yield PluginPayload(kind, bytes(20_000))
         yield MeshData(self.crowd[0].id, victim, 0, b"plain")
-        yield MeshData(victim, self.friend.id, 0x60, b"not from there")
+        yield MeshData(victim, self.contact.id, 0x60, b"not from there")
 
     def questions(self) -> Iterator[Frame]:
         """Answers that are never read; last, because they end the link."""
@@ -181,7 +181,7 @@ async def delivered(src: Running, dst: Running, queue: PayloadQueue, body: bytes
     """Send until it arrives, as `messaging` does."""
     async with asyncio.timeout(20):
         while True:
-            src.node.send_routed(dst.id, PluginPayload("friends.x", body))
+            src.node.send_routed(dst.id, PluginPayload("contacts.x", body))
             try:
                 async with asyncio.timeout(0.2):
                     while (delivery := await queue.get()).body != body:
@@ -197,17 +197,19 @@ def _keep_little(connection: socket.socket) -> None:
 
 
 @pytest.mark.usefixtures("small_limits")
-async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_are_served(start_node: StartNode) -> None:
+async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_contacts_are_served(
+    start_node: StartNode,
+) -> None:
     victim = await start_node(1, limit=IDENTITIES, on_socket=_keep_little)
-    friend, far = await start_node(2), await start_node(3)
-    await victim.node.service.dial(friend.entry())
-    await friend.node.service.dial(far.entry())
+    contact, far = await start_node(2), await start_node(3)
+    await victim.node.service.dial(contact.entry())
+    await contact.node.service.dial(far.entry())
     await eventually(lambda: victim.node.service.has_route(far.id) and far.node.service.has_route(victim.id))
-    for friendly in (friend, far):
-        await victim.keystore.set_contact(friendly.id, contact=True)
-    queues = {one.id: one.node.payloads.register("friends", ["friends.x"]) for one in (victim, friend, far)}
+    for one in (contact, far):
+        await victim.keystore.set_contact(one.id, contact=True)
+    queues = {one.id: one.node.payloads.register("contacts", ["contacts.x"]) for one in (victim, contact, far)}
     victim.node.payloads.register("flooded", ["flooded.x"])  # a plugin that takes nothing
-    hostile, attack = Hostile(Person(9), victim.port), Attack(victim, friend)
+    hostile, attack = Hostile(Person(9), victim.port), Attack(victim, contact)
     most: dict[str, int] = {}
     for number in range(ROUNDS):
         if not victim.node.is_linked(hostile.person.id):
@@ -215,7 +217,7 @@ async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_ar
         for frame in attack.round():
             await hostile.send(frame)
             measure(victim, most)
-        for src, dst in ((friend, victim), (victim, friend), (far, victim), (victim, far)):
+        for src, dst in ((contact, victim), (victim, contact), (far, victim), (victim, far)):
             await delivered(src, dst, queues[dst.id], number.to_bytes(4))
         measure(victim, most)
     hostile.close()
@@ -226,4 +228,4 @@ async def test_a_hostile_neighbour_fills_nothing_beyond_its_limit_and_friends_ar
     counted = victim.node.service.counters()
     assert [name for name in MUST_COUNT if not counted.get(name)] == []
     assert hostile.links > 1  # it never read, so it was thrown out
-    assert {friend.id, far.id} <= {peer.node_id for peer in victim.keystore.list()}
+    assert {contact.id, far.id} <= {peer.node_id for peer in victim.keystore.list()}

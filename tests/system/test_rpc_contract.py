@@ -64,6 +64,31 @@ def test_answers_have_the_shapes_of_the_contract(pair: Pair) -> None:
     assert checked(alice, "peers.connect_dynamic", where)["node_id"] == bob_id
 
 
+NO_ADDRESSES = (
+    "nonsense",
+    "a:b:1",
+    "[a:b:c]:1",
+    "[host]:1",
+    "::1:9100",
+    "a:0",
+    "a:65536",
+    "a:x",
+    ":1",
+    "",
+    "a\u0000:1",
+    "[fe80::1%x\n]:1",
+    "[fe80::1%\u202e]:1",
+    "a..b:1",
+    f"{'a' * 64}:1",
+    f"{'a.' * 140}:1",
+    "unix:",
+    "unix:mesh.sock",
+    "unix:/a\u0000",
+    f"unix:/{'a' * 107}",
+    "foo:/bar",
+)
+
+
 def test_errors_have_the_codes_of_the_contract(shared_pair: Pair) -> None:
     alice, bob = shared_pair
     assert KEY not in alice.call("peers.export_identity", {"node_id": bob.node_id})["text"]
@@ -72,31 +97,7 @@ def test_errors_have_the_codes_of_the_contract(shared_pair: Pair) -> None:
         ("messages.send", {"peer_node_id": bob.node_id, "body": "x" * 8193}, -32061),
         ("messages.send", {"peer_node_id": bob.node_id, "body": ""}, -32602),
         ("messages.send", {"peer_node_id": "xyz", "body": "x"}, -32602),
-        *(
-            ("peers.add_static", {"address": address}, -32012)
-            for address in (
-                "nonsense",
-                "a:b:1",
-                "[a:b:c]:1",
-                "[host]:1",
-                "::1:9100",
-                "a:0",
-                "a:65536",
-                "a:x",
-                ":1",
-                "",
-                "a\u0000:1",
-                "[fe80::1%x\n]:1",
-                "[fe80::1%\u202e]:1",
-                "a..b:1",
-                f"{'a' * 64}:1",
-                f"{'a.' * 140}:1",
-                "unix:",
-                "unix:mesh.sock",
-                "unix:/a\u0000",
-                f"unix:/{'a' * 107}",
-            )
-        ),
+        *(("peers.add_static", {"address": address}, -32012) for address in NO_ADDRESSES),
         ("peers.add_static", {"address": f"127.0.0.1:{bob.mesh_port}"}, -32011),
         ("peers.add_static", {"address": "a:1", "mechanism": "bluetooth"}, -32002),
         ("peers.remove", {"node_id": SOMEBODY}, -32010),
