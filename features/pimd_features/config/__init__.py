@@ -17,13 +17,13 @@ _SECRET_VALUE = re.compile(r'("(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\')(.*)')
 
 
 class ConfigGetParams(Params):
-    """The form of the answer."""
+    """The format in which the configuration is returned."""
 
     format: Literal["toml", "json"] = "toml"
 
 
 class ConfigGetResult(Result):
-    """The file as it is on disk, but for its secrets."""
+    """The file as it is on disk, with its secrets hidden."""
 
     format: Literal["toml", "json"]
     config: str
@@ -48,7 +48,7 @@ async def get(ctx: PluginContext, params: ConfigGetParams) -> ConfigGetResult:
 
 
 def hidden(text: str) -> str:
-    """Replace the secrets of a TOML text; where that cannot be done safely, the whole text."""
+    """Replace the secrets of a TOML text; the whole text where they cannot be found safely."""
     masked = _SECRET_LINE.sub(_mask, text)
     try:
         if _hidden_values(tomllib.loads(text)) == tomllib.loads(masked):

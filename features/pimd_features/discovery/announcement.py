@@ -1,4 +1,4 @@
-"""What a node says of itself in DNS-SD, and how to read what others say (docs/protocol.md)."""
+"""The TXT record of this node in DNS-SD, and how those of others are read (docs/protocol.md)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pimd.ids import NodeId
 SERVICE_TYPE = "_pim._tcp.local."
 VERSION = b"2"
 TEXT = declare("text of an announcement on the local network", 255, "bytes", "passed over")
-"""This program's own has about 45."""
+"""The record of this program has about 45 bytes."""
 HOUR_MS = 3_600_000
 
 Properties = Mapping[bytes, bytes | None]
@@ -17,14 +17,14 @@ Properties = Mapping[bytes, bytes | None]
 
 @dataclass(frozen=True)
 class Announced:
-    """What one announcement says: an id in an open mesh, a tag that members know in a private one."""
+    """The content of one announcement: an id in an open mesh, a tag in a private one."""
 
     node_id: NodeId | None
     tag: bytes | None = None
 
 
 class Announcements:
-    """Writes this node's announcement, and tells those of the same mesh from all others."""
+    """Writes this node's announcement, and recognises those of the same mesh."""
 
     def __init__(self, node_id: NodeId, tag_of: Callable[[int], bytes | None], unix_ms: Callable[[], int]) -> None:
         self._node_id = node_id
@@ -32,14 +32,14 @@ class Announcements:
         self._unix_ms = unix_ms
 
     def own(self) -> dict[bytes, bytes]:
-        """Return the content of the TXT record at this hour; in a private mesh nothing but the tag."""
+        """Return the content of the TXT record for this hour; in a private mesh only the tag."""
         tag = self._tag_of(self._hour())
         if tag is not None:
             return {b"t": tag.hex().encode()}
         return {b"id": str(self._node_id).encode(), b"v": VERSION}
 
     def read(self, properties: Properties) -> Announced | None:
-        """Return what a node of this mesh says; None for another mesh, and for what is malformed."""
+        """Return the announcement of a node of this mesh; None for another mesh or a malformed record."""
         if self._tag_of(self._hour()) is not None:
             tag = _tag(properties.get(b"t"))
             return Announced(None, tag) if tag is not None and self.is_current(tag) else None

@@ -1,4 +1,4 @@
-"""Which of the nodes nearby this one dials by itself."""
+"""Which nodes nearby this one dials without being asked."""
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -8,24 +8,24 @@ from pimd.ids import NodeId
 from pimd_features.discovery.sightings import Sighting
 
 AUTO_LINKS = 8
-"""With so many links only nodes without a route are dialled, so that a large network does not become a full mesh."""
+"""From so many links on only nodes without a route are dialled, so that a large network does not become a full mesh."""
 CHOSEN = 2
-"""Of the anonymous ones so many are dialled even then: nobody knows whether there is a route to them, and the halves of a mesh
-that come to see each other must join."""
+"""From then on so many anonymous nodes are dialled all the same. Whether there is a route to them is unknown, and two
+halves of a mesh that see each other must join."""
 LINK_LIMIT = 64
-"""With so many links nobody is dialled unasked: the places beyond are for those who dial, and for preferred peers."""
+"""From so many links on nobody is dialled unasked: the other places are for incoming links and preferred peers."""
 TRIALS = declare(
     "addresses dialled unasked that do not answer",
     32,
     "addresses",
-    "the longest tried gives way to the next after 30 s",
+    "the one dialled for longest is replaced by the next after 30 s",
 )
 TRIAL_S = 30.0
-"""How long an address is tried before it gives way."""
+"""How long an address is dialled before another one may take its place."""
 
 
 class AutoDial:
-    """Keeps the addresses of nearby nodes linked while they are nearby, and never touches what is configured."""
+    """Keeps addresses of nearby nodes dialled while they are nearby; configured addresses are left alone."""
 
     def __init__(
         self,
@@ -43,16 +43,16 @@ class AutoDial:
         self._own_id = own_id
         self._now = now
         self._kept: dict[Endpoint, float] = {}
-        """Where to when it was first dialled."""
+        """Address to the time of its first dial."""
         self._tried: dict[Endpoint, float] = {}
-        """Where to when it last gave way."""
+        """Address to the time when another one last took its place."""
 
     def review(self, sightings: Sequence[Sighting]) -> None:
-        """Let go of who has gone, and dial at most one more: the routes that a link brings may spare the next."""
+        """Stop dialling nodes that left, and dial at most one more: its link may bring routes to the others."""
         dials = {dial.entry.endpoint: dial for dial in self._mesh.dials()}
         self._name_the_anonymous(sightings, dials)
         self._kept = {a: at for a, at in self._kept.items() if a in dials and not dials[a].configured}
-        # Of two that name one address the longer known counts, or a newcomer could shadow it.
+        # Of two sightings of one address the older counts, or a new one could take its place.
         nearby = {s.address.endpoint: s for s in reversed(sightings) if s.address.nearby and self._may_dial(s)}
         self._tried = {address: at for address, at in self._tried.items() if address in nearby}
         for address in list(self._kept):
@@ -65,7 +65,7 @@ class AutoDial:
             self._dial(min(wanted, key=self._turn))
 
     def let_go_of_all(self) -> None:
-        """Keep nobody linked any longer; links that are up stay."""
+        """Stop redialling every node; links that are up stay."""
         configured = {dial.entry.endpoint for dial in self._mesh.dials() if dial.configured}
         for address in list(self._kept):
             if address not in configured:
@@ -90,7 +90,7 @@ class AutoDial:
         return links < AUTO_LINKS or self._mesh.route(node_id) is None
 
     def _has_room(self, dials: Mapping[Endpoint, DialInfo]) -> bool:
-        """Tell whether one more may be tried, after letting the longest tried one go if need be."""
+        """Tell whether one more may be dialled; at the limit the one dialled for longest may be dropped."""
         trials = [address for address in self._kept if dials[address].state != "up"]
         if len(trials) < TRIALS.value:
             return True
@@ -103,11 +103,11 @@ class AutoDial:
         return True
 
     def _turn(self, sighting: Sighting) -> tuple[float, bytes]:
-        """The longest not tried first."""
+        """Sort key: the address not dialled for longest comes first."""
         return self._tried.get(sighting.address.endpoint, 0.0), self._lot(sighting)
 
     def _lot(self, sighting: Sighting) -> bytes:
-        """An order that differs from node to node, so that not all dial the same."""
+        """Sort key that differs from node to node, so that not all dial the same node."""
         return hashlib.sha256(self._own_id + sighting.address.endpoint.text.encode()).digest()
 
     def _dial(self, sighting: Sighting) -> None:
@@ -120,7 +120,7 @@ class AutoDial:
         self._mesh.stop_dialling(endpoint)
 
     def _name_the_anonymous(self, sightings: Sequence[Sighting], dials: Mapping[Endpoint, DialInfo]) -> None:
-        """A member of a private mesh is known by the link that it has, or had, at its address."""
+        """Name an anonymous node by the link that is, or was, up at its address."""
         met = dict(self._met(dials))
         for sighting in sightings:
             if sighting.announced.node_id is None:
@@ -136,7 +136,7 @@ class AutoDial:
 
 
 def _unscoped(endpoint: Endpoint) -> Endpoint:
-    """`[fe80::1%eth0]:9100` and `[fe80::1]:9100` are the same machine's."""
+    """Drop the scope: `[fe80::1%eth0]:9100` and `[fe80::1]:9100` are the same machine."""
     if endpoint.scheme != TCP:
         return endpoint
     return Endpoint.tcp(endpoint.host.partition("%")[0], endpoint.port)

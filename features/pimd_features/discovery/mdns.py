@@ -19,9 +19,9 @@ from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT, Properties
 from pimd_features.discovery.networks import OwnAddress
 
 LIFETIME_S = 1125
-"""How long others keep what is announced here unless it is repeated; the shortest that python-zeroconf honours."""
+"""How long others cache an announcement that is not repeated; the shortest that python-zeroconf accepts."""
 ASK_MS = 3000
-"""How long an instance may take to tell its port, addresses and text."""
+"""Milliseconds that an instance has to answer with its port, addresses and text."""
 POINTER = 12
 """The type of the record that names an instance (RFC 1035)."""
 LABEL_LIMIT = 63
@@ -32,12 +32,12 @@ POINTERS = declare(
     "announcements",
     "the session ends; within an hour nothing is heard for 30 s",
 )
-"""Repetitions included; what the browser keeps of each would only grow."""
+"""Repetitions included, because the memory of python-zeroconf grows with each."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """What an instance says of itself."""
+    """Port, addresses and text of an instance, as it announced them."""
 
     port: int
     addresses: Sequence[str]
@@ -45,20 +45,20 @@ class Service:
 
 
 class MdnsReceiver(Protocol):
-    """Who wants to hear of instances."""
+    """Is called by a session for each event of an instance; `ServiceBrowser` implements it."""
 
     def appeared(self, instance: str) -> None:
-        """An instance is new, or says something new."""
+        """An instance is new, or its records changed."""
 
     def heard(self, instance: str) -> None:
-        """An instance gave a sign of life."""
+        """An instance repeated its announcement."""
 
     def vanished(self, instance: str) -> None:
-        """An instance said goodbye, or was not heard for too long."""
+        """An instance said goodbye, or its records expired."""
 
 
 class Session:
-    """From the opening of the sockets to their end; OSError or `zeroconf.Error` when they cannot be had."""
+    """Owns the multicast sockets; OSError or `zeroconf.Error` when they cannot be opened."""
 
     def __init__(
         self, instance: str, host: str, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites
@@ -77,17 +77,17 @@ class Session:
 
     @property
     def is_worn_out(self) -> bool:
-        """So much was heard that a new session is due."""
+        """Whether the limit of announcements is reached and a new session is due."""
         return self._pointers.count > POINTERS.value
 
     async def listen(self) -> None:
-        """Begin to hear of others."""
+        """Start to receive the announcements of others."""
         await self._zeroconf.zeroconf.async_wait_for_start()
         self._zeroconf.zeroconf.async_add_listener(self._pointers, None)
         self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._changed])
 
     async def announce(self, port: int, addresses: Sequence[OwnAddress], properties: Properties) -> None:
-        """Tell others, or tell them anew; returns when that was said three times."""
+        """Announce this node, or announce changed records; returns after three announcements."""
         info = AsyncServiceInfo(
             SERVICE_TYPE,
             self._name,
@@ -100,13 +100,13 @@ class Session:
         if self._announced:
             said = await self._zeroconf.async_update_service(info)
         else:
-            # The names are random, so there is nobody to ask whether they are taken.
+            # The names are random, so no probe for a conflict is needed.
             said = await self._zeroconf.async_register_service(info, cooperating_responders=True)
         self._announced = True
         await said
 
     def look_up(self, instance: str) -> Service | None:
-        """Return what was heard of an instance; None when that is not all yet."""
+        """Return the records received of an instance; None while some are missing."""
         with suppress(Error):
             info = AsyncServiceInfo(SERVICE_TYPE, instance)
             if info.load_from_cache(self._zeroconf.zeroconf):
@@ -114,7 +114,7 @@ class Session:
         return None
 
     async def ask(self, instance: str) -> Service | None:
-        """Ask an instance what it did not say by itself; None when it does not answer."""
+        """Query an instance for missing records; None when it does not answer."""
         with suppress(Error):
             info = AsyncServiceInfo(SERVICE_TYPE, instance)
             if await info.async_request(self._zeroconf.zeroconf, ASK_MS):
@@ -122,7 +122,7 @@ class Session:
         return None
 
     async def close(self, *, goodbye: bool) -> None:
-        """End the session, and with `goodbye` tell others that the node has gone."""
+        """Close the sockets; with `goodbye` the announcement is withdrawn first."""
         if self._browser is not None:
             await self._browser.async_cancel()
         if not goodbye:
@@ -148,10 +148,10 @@ class Session:
 
 
 class _Pointers(RecordUpdateListener):
-    """Hears every announcement, also those that only repeat.
+    """Counts every announcement, repetitions included.
 
-    What was no UTF-8 is longer once decoded. python-zeroconf keeps such a name, cannot write it into the known answers of
-    its next question, and after that exception never asks again; so it must forget the name first.
+    A name that was no UTF-8 is longer once decoded. python-zeroconf caches it, but cannot write it into the known
+    answers of its next query. After that exception it never queries again, so the name is removed first.
     """
 
     def __init__(self, receiver: MdnsReceiver, zeroconf: Zeroconf, bites: Bites) -> None:
@@ -162,7 +162,7 @@ class _Pointers(RecordUpdateListener):
         self._unwritable: list[RecordUpdate] = []
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
-        """Take one packet's records."""
+        """Called by python-zeroconf with the records of one packet."""
         for update in records:
             record = update.new
             if record.type == POINTER and record.key == SERVICE_TYPE:
@@ -176,7 +176,7 @@ class _Pointers(RecordUpdateListener):
                     self._unwritable.append(update)
 
     def async_update_records_complete(self) -> None:
-        """Forget the bad ones, which were kept meanwhile."""
+        """Remove the unwritable names, which python-zeroconf has cached by now."""
         self._zeroconf.cache.async_remove_records(update.new for update in self._unwritable)
         self._unwritable.clear()
 

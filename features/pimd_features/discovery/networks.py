@@ -1,4 +1,4 @@
-"""The addresses of this machine, and which of another machine's to dial."""
+"""The addresses of this machine, and the choice among those of another one."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from pimd.contract import Bites, Endpoint, declare
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-ADDRESSES = declare("addresses of a node on the local network", 16, "addresses", "the others are not looked at")
+ADDRESSES = declare("addresses of a node on the local network", 16, "addresses", "the others are ignored")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class OwnAddress:
 
 @dataclass(frozen=True)
 class DialAddress:
-    """Where to dial a node."""
+    """An endpoint to dial a node at."""
 
     endpoint: Endpoint
     nearby: bool
@@ -34,7 +34,7 @@ class DialAddress:
 
 
 def own_addresses() -> tuple[OwnAddress, ...]:
-    """Return what can be reached from other machines, in a fixed order; loopback is left out."""
+    """Return the addresses that other machines can reach, in a fixed order, without loopback."""
     found = (_own(adapter, ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips)
     return tuple(sorted((one for one in found if is_usable(one.ip)), key=lambda one: (one.index, str(one.ip))))
 
@@ -62,7 +62,7 @@ def announced_on(own: Sequence[OwnAddress], listen_host: str) -> list[OwnAddress
 
 
 def choose(announced: Sequence[str], port: int, own: Sequence[OwnAddress], bites: Bites) -> DialAddress | None:
-    """Pick the address to dial a node at: one nearby that is not our own, IPv4 first; None when there is none to use."""
+    """Pick the address to dial: one on a network of this machine, IPv4 first; None when none is usable."""
     if len(announced) > ADDRESSES.value:
         bites.count(ADDRESSES)
     ranked = sorted(_ranked(announced[: ADDRESSES.value], own), key=lambda pair: pair[0])

@@ -1,4 +1,4 @@
-"""Finds nodes on the local network, and dials them as far as the policy lets it."""
+"""Finds nodes on the local network, and dials those that the policy allows."""
 
 import logging
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from pimd_features.discovery.service_browser import ServiceBrowser
 from pimd_features.discovery.sightings import Sightings
 
 TEND_S = 0.5
-"""How often the network, the announcement and the candidates are looked at; also the pace of dialling."""
+"""Seconds between two checks of network, announcement and candidates; each check dials at most one node."""
 ASKERS = 4
-"""Instances asked at a time."""
+"""Instances queried at the same time."""
 
 
 class DiscoveryPlugin(DaemonPlugin):
-    """Implements `contract.Discovery`; keeps trying where there is no network."""
+    """Implements `contract.Discovery`; without a network it tries again until there is one."""
 
     name: ClassVar[str] = "discovery"
 
     async def start(self, ctx: PluginContext) -> None:
-        """Return at once; the rest goes on beside the daemon's start."""
+        """Start the tasks and return at once; the start of the daemon does not wait for the network."""
         self._ctx = ctx
-        # It warns of what strangers send, and of what it raises besides; the latter is logged here, once.
+        # python-zeroconf warns of what strangers send and of its own errors; the latter are logged here, once.
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
         mesh, own_id = ctx.services[MESH], ctx.identity.node_id
         self._sightings = Sightings(ctx.clock.now, ctx.bites)
@@ -37,12 +37,12 @@ class DiscoveryPlugin(DaemonPlugin):
             ctx.spawn(f"ask {number + 1}", self._browser.ask())
 
     async def shutdown(self) -> None:
-        """Say goodbye, so that others forget this node at once."""
+        """Withdraw the announcement, so that other nodes drop this one at once."""
         self._auto_dial.let_go_of_all()
         await self._browser.close(goodbye=True)
 
     def nodes(self) -> Sequence[DiscoveredNode]:
-        """Return those that are there now, the longest known first."""
+        """Return the nodes that announce themselves now, the one known for longest first."""
         return [
             DiscoveredNode(one.address.endpoint, one.node_id, None, one.first_seen, one.last_seen)
             for one in self._sightings.all()

@@ -1,4 +1,4 @@
-"""Keeps one session on the machine's networks, and the sightings in step with what it hears."""
+"""Keeps one mDNS session open on the machine's networks, and the sightings up to date with it."""
 
 import asyncio
 import secrets
@@ -14,13 +14,13 @@ from pimd_features.discovery.networks import OwnAddress, announced_on, choose, o
 from pimd_features.discovery.sightings import Sightings
 
 RETRY_S = 30.0
-"""How long to wait after the network could not be used, or was flooded."""
+"""Seconds until the next try after the network could not be used, or was flooded."""
 REOPEN_S = 5.0
-"""A session lives at least this long, however often the machine's addresses change."""
+"""A session is kept at least this long, even when the machine's addresses change."""
 SETTLE_S = 10.0
-"""How long a node that was known may take to be heard again on a new session."""
+"""Seconds in which a known node must announce itself again on a new session."""
 FLOOD_S = 3600.0
-"""A session that is worn out sooner was flooded."""
+"""A session that reaches its limit sooner was flooded."""
 QUESTIONS = declare(
     "instances waiting to be asked for what they did not say",
     256,
@@ -32,7 +32,7 @@ CLOSE_S = 2.0
 
 @dataclass
 class _Open:
-    """A session and what it stands on."""
+    """An open session, the addresses it was opened for, and what was announced on it."""
 
     session: Session
     own: tuple[OwnAddress, ...]
@@ -55,7 +55,7 @@ class ServiceBrowser:
         self._questions: asyncio.Queue[str] = asyncio.Queue(QUESTIONS.value)
 
     async def tend(self) -> None:
-        """Follow the machine's networks and the hour; to be called again and again."""
+        """Follow changes of networks and of the hourly tag; the plugin calls it periodically."""
         now = self._ctx.clock.now()
         if tcp_endpoint(self._mesh).port and now >= self._not_before:
             try:
@@ -69,7 +69,7 @@ class ServiceBrowser:
         self._sightings.retain(lambda one: one.announced.tag is None or is_current(one.announced.tag))
 
     async def ask(self) -> None:
-        """Ask one instance after the other what it did not say by itself, without end."""
+        """Query one instance after the other for missing records, until cancelled."""
         while True:
             instance = await self._questions.get()
             asked = self._open
@@ -78,7 +78,7 @@ class ServiceBrowser:
                 self._take(instance, service)
 
     async def close(self, *, goodbye: bool) -> None:
-        """End the session, if there is one."""
+        """Close the session; without one nothing happens."""
         was_open, self._open = self._open, None
         if was_open is not None:
             with suppress(TimeoutError):
@@ -88,7 +88,7 @@ class ServiceBrowser:
     # --- mdns.MdnsReceiver
 
     def appeared(self, instance: str) -> None:
-        """Take in an instance that said everything; ask one that did not."""
+        """Enter an instance with complete records; queue one with missing records for a query."""
         service = self._open.session.look_up(instance) if self._open is not None else None
         if service is not None:
             self._take(instance, service)
@@ -98,11 +98,11 @@ class ServiceBrowser:
             self._questions.put_nowait(instance)
 
     def heard(self, instance: str) -> None:
-        """Note a sign of life."""
+        """Confirm the sighting of an instance."""
         self._sightings.heard(instance)
 
     def vanished(self, instance: str) -> None:
-        """Take an instance out."""
+        """Drop the sighting of an instance."""
         self._sightings.drop(instance)
 
     # --- inside
@@ -132,7 +132,7 @@ class ServiceBrowser:
         self._ctx.log.info("looking for nodes on %s", ", ".join(dict.fromkeys(one.interface for one in own)))
 
     async def _announce(self) -> None:
-        """Say what was not said yet: all of it at first, and the new tag when the hour has changed."""
+        """Announce what changed: everything at first, then the new tag of each hour."""
         if self._open is None:
             return
         listening = tcp_endpoint(self._mesh)
@@ -156,6 +156,6 @@ class ServiceBrowser:
         self._complain(f"{trouble}; trying again every {RETRY_S:g} s")
 
     def _complain(self, trouble: str) -> None:
-        if trouble != self._trouble and not self._ctx.cancel.is_cancelled:  # the same trouble is logged once
+        if trouble != self._trouble and not self._ctx.cancel.is_cancelled:  # the same error is logged once
             self._ctx.log.warning("%s", trouble)
         self._trouble = trouble

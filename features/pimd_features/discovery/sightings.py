@@ -8,14 +8,14 @@ from pimd.ids import NodeId
 from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.networks import DialAddress
 
-NODES = declare("nodes found on the local network", 1024, "nodes", "passed over until another has gone")
+NODES = declare("nodes found on the local network", 1024, "nodes", "ignored until another one is gone")
 INSTANCE = declare("name of an instance on the local network", 128, "characters", "passed over")
 """This program's own have 32, and the service type behind them."""
 
 
 @dataclass
 class Sighting:
-    """One node, as it is announced."""
+    """One node with its announcement and the address to dial."""
 
     instance: str
     announced: Announced
@@ -23,18 +23,18 @@ class Sighting:
     first_seen: float
     last_seen: float
     confirmed: bool = True
-    """False after the look-out began anew, until the node is heard again."""
+    """False on a new session of the service browser, until the node is heard again."""
     met: NodeId | None = None
-    """Who was met at the address of an anonymous one."""
+    """The node that was linked at the address of an anonymous one."""
 
     @property
     def node_id(self) -> NodeId | None:
-        """Announced, or proven by a link."""
+        """The announced id, else the one that a link at its address proved."""
         return self.announced.node_id or self.met
 
 
 class Sightings:
-    """By instance name, the longest known first."""
+    """Sightings by instance name, in the order in which they were found."""
 
     def __init__(self, now: Callable[[], float], bites: Bites) -> None:
         self._now = now
@@ -42,11 +42,11 @@ class Sightings:
         self._known: dict[str, Sighting] = {}
 
     def all(self) -> list[Sighting]:
-        """Every one, the longest known first."""
+        """Every sighting, the one known for longest first."""
         return list(self._known.values())
 
     def take(self, instance: str, announced: Announced, address: DialAddress) -> None:
-        """Enter or refresh a node; one that was started anew at the same address replaces itself."""
+        """Enter or refresh a node; a restarted one replaces its earlier instance at the same address."""
         known = self._known.get(instance)
         if known is not None:
             known.met = known.met if known.address == address else None
@@ -66,18 +66,18 @@ class Sightings:
         self._known[instance] = Sighting(instance, announced, address, now, now)
 
     def heard(self, instance: str) -> None:
-        """Note a sign of life of a node that is known."""
+        """Confirm a known node; an unknown instance is ignored."""
         known = self._known.get(instance)
         if known is not None:
             known.last_seen = self._now()
             known.confirmed = True
 
     def drop(self, instance: str) -> None:
-        """Take a node out, if it is known."""
+        """Remove a node; an unknown instance is ignored."""
         self._known.pop(instance, None)
 
     def doubt_all(self) -> None:
-        """Take every node as unconfirmed until it is heard again."""
+        """Mark every node as unconfirmed until it is heard again."""
         for sighting in self._known.values():
             sighting.confirmed = False
 

@@ -23,7 +23,7 @@ HISTORY = 2048
 
 
 class LogFilter(Params):
-    """Which records to send; all of the conditions given must hold."""
+    """Which records to send; a record must meet all conditions given."""
 
     min_level: Level | None = None
     levels: list[Level] | None = None
@@ -45,7 +45,7 @@ def _within(source: str, prefix: str) -> bool:
 
 
 class LogsPlugin(DaemonPlugin):
-    """Carries the ring's records to the stream."""
+    """Publishes the records of the daemon's log ring."""
 
     name: ClassVar[str] = "logs"
 

@@ -20,13 +20,13 @@ Status = Literal["pending", "sent", "delivered", "read", "failed"]
 
 
 class MessagingSettings(FeatureSettings):
-    """`[features.messaging]`."""
+    """The table `[features.messaging]`; a wrong or unknown key stops the start of the daemon."""
 
     accept: Literal["everyone", "contacts"] = "everyone"
 
 
 class MessageRecord(Result):
-    """One message."""
+    """One stored message, sent or received, as `messages.history` and the events show it."""
 
     id: MessageIdHex
     peer_node_id: NodeIdHex
@@ -53,13 +53,13 @@ class ConversationSummary(Result):
 
 
 class Conversations(Result):
-    """Newest first."""
+    """All conversations, the one with the newest message first; the list is not paged."""
 
     conversations: list[ConversationSummary]
 
 
 class HistoryParams(Params):
-    """A page that ends before a moment; `before_id` breaks ties within that millisecond."""
+    """A page of messages older than a moment; `before_id` orders messages of that same millisecond."""
 
     peer_node_id: NodeIdHex
     before_ts_ms: UnixMs | None = None
@@ -69,7 +69,7 @@ class HistoryParams(Params):
 
 
 class History(Result):
-    """Newest first."""
+    """One page, newest first; `has_more` says whether older messages exist beyond it."""
 
     messages: list[MessageRecord]
     has_more: bool
@@ -85,7 +85,7 @@ class SendParams(Params):
 
 
 class Sent(Result):
-    """It is on disk and will be sent."""
+    """The message is on disk and will be sent."""
 
     id: MessageIdHex
     timestamp_ms: int
@@ -93,33 +93,33 @@ class Sent(Result):
 
 
 class MarkReadParams(Params):
-    """All messages of a peer up to a moment."""
+    """Marks all messages received from a peer up to a moment."""
 
     peer_node_id: NodeIdHex
     up_to_ts_ms: UnixMs
 
 
 class Unread(Result):
-    """What is left unread."""
+    """How many messages are still unread."""
 
     unread_count: int
 
 
 class ConversationParams(Params):
-    """One conversation."""
+    """The peer whose conversation is meant; an unknown one counts as an empty conversation."""
 
     peer_node_id: NodeIdHex
 
 
 class DeletedConversation(Result):
-    """What went."""
+    """What `messages.delete_conversation` removed from this node; the peer keeps its copies."""
 
     deleted_messages: int
     deleted_conversation: bool
 
 
 class DeletedAll(Result):
-    """What went."""
+    """What `messages.delete_all` removed from this node; the peers keep their copies."""
 
     deleted_messages: int
     deleted_conversations: int
@@ -134,7 +134,7 @@ class MessageReceived(Result):
 
 
 class MessageStatus(Result):
-    """A message that was sent from here got further, or failed."""
+    """A message sent from here reached a new status, or failed."""
 
     kind: Literal["message_status"] = "message_status"
     message_id: MessageIdHex
@@ -154,7 +154,7 @@ class PeerSeen(Result):
 
 
 class HistoryCleared(Result):
-    """Messages were deleted."""
+    """Messages were deleted here; `peer_node_id` is null when those of all peers were."""
 
     kind: Literal["history_cleared"] = "history_cleared"
     peer_node_id: NodeIdHex | None

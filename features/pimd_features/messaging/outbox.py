@@ -1,4 +1,4 @@
-"""When to send what: a window for each peer, retries that back off, and an end. Pure bookkeeping, no I/O."""
+"""When to send which message: a window for each peer, retries with backoff, and expiry. No I/O."""
 
 import heapq
 import itertools
@@ -13,7 +13,7 @@ FIRST_RETRY_S = 5.0
 LAST_RETRY_S = 600.0
 JITTER = 0.25
 WINDOW = 32
-"""Messages of one peer on their way at once; a receiver queues 64 of one source."""
+"""Unacknowledged messages in flight to one peer; a receiver queues 64 payloads of one source."""
 SLOT_S = 5.0
 """How long a message that is not acknowledged keeps its place in the window."""
 
@@ -53,13 +53,13 @@ class Outbox:
         return sum(len(peer.entries) for peer in self._peers.values())
 
     def add(self, message: Outgoing) -> None:
-        """Queue behind what waits for that peer."""
+        """Queue a message behind those that wait for the same peer."""
         peer = self._peers.setdefault(message.peer, _Peer())
         peer.entries[message.id] = _Entry(message)
         peer.ready[message.id] = None
 
     def remove(self, peer_id: NodeId, id_: MessageId) -> None:
-        """Acknowledged, failed or deleted; unknown ones are ignored."""
+        """Drop a message that was acknowledged, failed or was deleted; unknown ones are ignored."""
         peer = self._peers.get(peer_id)
         entry = peer.entries.pop(id_, None) if peer is not None else None
         if peer is None or entry is None:
@@ -77,17 +77,17 @@ class Outbox:
             self._peers.pop(peer_id, None)
 
     def peers(self) -> list[NodeId]:
-        """Those with something ready to be sent."""
+        """Peers with a message that is ready to be sent."""
         return [peer_id for peer_id, peer in self._peers.items() if peer.ready]
 
     def waits_for(self) -> list[NodeId]:
-        """Those with a message that was not acknowledged."""
+        """Peers with a message that is not acknowledged."""
         return list(self._peers)
 
     def appeared(self, peer_id: NodeId, *, anew: bool) -> bool:
-        """A route or card came up: send what waits at once; `anew` also what is on its way, which the break may have lost.
+        """Make waiting messages ready at once, because a route or card came up.
 
-        False when nothing is ready for that peer.
+        With `anew` also those in flight, which may have been lost. False when nothing is ready for that peer.
         """
         peer = self._peers.get(peer_id)
         if peer is None:
@@ -110,14 +110,14 @@ class Outbox:
         return peer.entries[id_].message
 
     def put_back(self, message: Outgoing) -> None:
-        """It could not be sent: no route or no card; `appeared` brings it on."""
+        """Keep a message that could not be sent, without route or card; `appeared` makes it ready again."""
         peer = self._peers.get(message.peer)
         if peer is not None and message.id in peer.entries:
             peer.ready[message.id] = None
             peer.ready.move_to_end(message.id, last=False)
 
     def sent(self, message: Outgoing, now: float) -> None:
-        """It was handed to a next hop: wait for the acknowledgement, then send again."""
+        """Note that a next hop took the message; without an acknowledgement it is sent again after a delay."""
         peer = self._peers.get(message.peer)
         entry = peer.entries.get(message.id) if peer is not None else None
         if peer is None or entry is None:
@@ -134,11 +134,11 @@ class Outbox:
         self._set_timer(now + delay, "retry", key, entry.round)
 
     def deadline(self) -> float | None:
-        """When `tick` has something to do next."""
+        """Time of the next call of `tick`; None when no timer runs."""
         return self._timers[0][0] if self._timers else None
 
     def tick(self, now: float) -> None:
-        """Run due timers: places in windows become free, messages become ready again."""
+        """Run the due timers: they free places in windows and make messages ready again."""
         while self._timers and self._timers[0][0] <= now:
             _, _, what, (peer_id, id_), round_ = heapq.heappop(self._timers)
             peer = self._peers.get(peer_id)
@@ -150,7 +150,7 @@ class Outbox:
                 peer.ready[id_] = None
 
     def expired(self, now_ms: int) -> Iterator[Outgoing]:
-        """All whose time is over."""
+        """All messages whose expiry is at or before this moment."""
         for peer in list(self._peers.values()):
             for entry in list(peer.entries.values()):
                 if entry.message.expires_ms <= now_ms:

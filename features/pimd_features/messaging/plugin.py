@@ -50,7 +50,7 @@ HOUSEKEEPING_S = 3600.0
 
 @contextmanager
 def _storage() -> Iterator[None]:
-    """Turn trouble with the disk into -32062."""
+    """Answer a failure of the database as `StorageError` (-32062)."""
     try:
         yield
     except DatabaseError as error:
@@ -71,7 +71,7 @@ class MessagingPlugin(DaemonPlugin):
     # --- DaemonPlugin
 
     async def start(self, ctx: PluginContext) -> None:
-        """Open the store and take up what was not acknowledged."""
+        """Open the store, and load the messages that were not acknowledged before the last stop."""
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
         self._database = await Database.start(ctx.data_dir / DATABASE_NAME, MIGRATIONS, ctx.spawn, clock=ctx.clock)
@@ -90,7 +90,7 @@ class MessagingPlugin(DaemonPlugin):
         ctx.spawn("housekeeping", self._keep_house())
 
     async def shutdown(self) -> None:
-        """Commit and close."""
+        """Commit what is queued and close `messages.db`; nothing to do when `start` never opened it."""
         if self._database is not None:
             await self._database.close()
 

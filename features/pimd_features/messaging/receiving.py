@@ -1,4 +1,4 @@
-"""What arrives: stored first, acknowledged then; strangers within limits."""
+"""Received messages: stored first, then acknowledged; strangers are limited."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,7 +15,7 @@ STRANGER_MESSAGES = declare("messages of one stranger", 50, "messages", _REFUSED
 STRANGER_BYTES = declare("bytes of messages of one stranger", 256 * KIB, "bytes", _REFUSED)
 STRANGERS_MESSAGES = declare("messages of all strangers", 1000, "messages", _REFUSED)
 STRANGERS_BYTES = declare("bytes of messages of all strangers", 16 * MIB, "bytes", _REFUSED)
-"""A stranger is who is no contact."""
+"""A stranger is a peer that is no contact."""
 
 
 class Receiver:
@@ -36,10 +36,13 @@ class Receiver:
         self._received = received
         self._keystore = ctx.services[KEYSTORE]
         self.refused = 0
-        """Messages of strangers beyond their limits."""
+        """Messages of strangers that were refused over a limit."""
 
     async def take(self, src: NodeId, body: bytes) -> None:
-        """Store, acknowledge, tell; what cannot be read is dropped. Raises `DatabaseError`, and then nothing was acknowledged."""
+        """Store, acknowledge and announce a message; one that cannot be read is dropped.
+
+        Raises `DatabaseError`; nothing was acknowledged then, so the sender tries again.
+        """
         try:
             msg = Msg.decode(body)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Carries the outbox out: sends, notes what was sent, gives up what expired."""
+"""Sends the messages of the outbox, stores their progress, and gives up expired ones."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ TROUBLE_PAUSE_S = 5.0
 
 
 class Sender:
-    """One task sends for all peers; `wake` makes it look again."""
+    """One task sends for all peers; `wake` makes it check the outbox again."""
 
     def __init__(
         self,
@@ -37,19 +37,19 @@ class Sender:
         self._last_expiry_check = ctx.clock.now() - EXPIRY_CHECK_S
         self._owed: set[NodeId] = set()
         self._congested: set[NodeId] = set()
-        """Peers towards whom there was no room; a task waits for each."""
+        """Peers whose send queue was full; one task waits for each."""
 
     def wake(self) -> None:
-        """Something is ready, or time passed."""
+        """Check the outbox now: a message is ready, or a timer is due."""
         self._wake.set()
 
     def appeared(self, peer: NodeId, *, anew: bool) -> None:
-        """A peer can be reached, perhaps again."""
+        """Send what waits for a peer that can be reached now; `anew` as in `Outbox.appeared`."""
         if self._outbox.appeared(peer, anew=anew):
             self.wake()
 
     async def run(self) -> None:
-        """Send until cancelled; trouble with the disk is logged and tried again."""
+        """Send until cancelled; database errors are logged and the work is tried again."""
         while True:
             try:
                 await self._send_what_is_ready()
@@ -84,7 +84,7 @@ class Sender:
                 await self.note(peer, handed_over, "sent")
 
     async def _hand_over(self, message: Outgoing) -> bool:
-        """Send one; False when the peer cannot be reached, or there is no room, now."""
+        """Send one message; False when the peer has no route, no card or no room now."""
         try:
             frame = await self._frame(message)
         except DatabaseError:
@@ -104,7 +104,7 @@ class Sender:
         return True
 
     async def _wait_for_room(self, peer: NodeId) -> None:
-        """Go on with a peer's messages when there is room; without a route `appeared` does."""
+        """Resume sending to a peer when its queue has room; without a route `appeared` resumes it."""
         await self._ctx.control.ready(peer)
         self._congested.discard(peer)
         self.wake()
@@ -121,7 +121,7 @@ class Sender:
         return PluginPayload(MSG_KIND, Msg(message.id, sealed.timestamp_ms, ciphertext).encode())
 
     async def note(self, peer: NodeId, ids: list[MessageId], status: Status) -> None:
-        """Store that messages got further, and tell."""
+        """Store the new status of sent messages, then publish `message_status`."""
         for id_ in await self._store.raise_status(peer, ids, status, self._ctx.clock.unix_ms()):
             self._changed(peer, id_, status)
 
@@ -136,20 +136,20 @@ class Sender:
             self._outbox.remove(message.peer, message.id)
 
     async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind) -> None:
-        """Tell a sender what became of its message, best effort."""
+        """Send an acknowledgement to the sender of a message, best effort."""
         await self._ctx.control.send_routed(peer, PluginPayload(ACK_KIND, Ack(id_, kind).encode()))
 
     def owe_receipts(self, peers: Iterable[NodeId]) -> None:
-        """Remember that read receipts for these are to be repeated."""
+        """Note that read receipts for these peers are to be repeated."""
         self._owed.update(peers)
 
     def owes_receipts(self, peer: NodeId) -> bool:
-        """Tell, without a look at the disk, whether there may be any."""
+        """Tell from memory, without a read of the database, whether a peer may be owed read receipts."""
         return peer in self._owed
 
     async def send_receipts(self, peer: NodeId) -> None:
-        """Repeat all read receipts that are still to be repeated."""
-        self._owed.discard(peer)  # before the look at the disk: what is marked read meanwhile is owed anew
+        """Send all read receipts of a peer that are still to be repeated."""
+        self._owed.discard(peer)  # before the database is read: a message marked read meanwhile enters the peer again
         try:
             ids = await self._store.read_receipts(peer, self._ctx.clock.unix_ms())
         except DatabaseError:

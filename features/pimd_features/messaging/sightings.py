@@ -1,4 +1,4 @@
-"""Which sightings of identities are told of: every direct one, and of those that come over other nodes as many as wanted."""
+"""Which sightings of identities become `peer_seen`: all direct ones, others as often as configured."""
 
 from pimd.contract import CONFIG, KEYSTORE, PeerInfoSource, PluginContext, RecentMap, Seen, declare
 from pimd.ids import NodeId
@@ -7,12 +7,12 @@ ORIGINS = declare(
     "identities remembered as told of",
     20_000,
     "identities",
-    "of those that came over others the one told of longest ago is forgotten",
+    "the one announced longest ago is forgotten; direct and imported ones take no place",
 )
 
 
 class Sightings:
-    """Decides by `[messaging.broadcast]` as it is in force at that moment."""
+    """Applies `[messaging.broadcast]` as configured at the moment of each call."""
 
     def __init__(self, ctx: PluginContext) -> None:
         self._clock = ctx.clock
@@ -21,7 +21,7 @@ class Sightings:
         self._told_at: RecentMap[NodeId, float] = RecentMap(ORIGINS, ctx.bites)
 
     def is_told(self, seen: Seen) -> bool:
-        """Tell whether the user is to hear of it; True counts as told."""
+        """Tell whether to announce a sighting to the user; True starts the interval of that identity."""
         if seen.via is PeerInfoSource.DIRECT or self._is_imported(seen.node_id):
             return True
         broadcast, now = self._config.broadcast(), self._clock.now()
@@ -32,10 +32,10 @@ class Sightings:
         return True
 
     def forget(self, node_id: NodeId) -> None:
-        """Tell of it at once when it comes back: whoever was told that it is gone must hear that it is not."""
+        """Announce this identity at once when it is seen again, since its removal was announced."""
         self._told_at.pop(node_id, None)
 
     def _is_imported(self, node_id: NodeId) -> bool:
-        """The user brought the key, so it came over nobody."""
+        """The user brought the key, so no other node announced it."""
         known = self._keystore.get(node_id)
         return known is not None and known.known == "imported"

@@ -11,7 +11,7 @@ DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
 """How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
 
 RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "delivered": 3, "read": 4}
-"""A status only ever rises; failed is the lowest, because truth wins over a guess."""
+"""A status only ever rises; failed is the lowest, because a late acknowledgement overrides a failure."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Sealed:
-    """The ciphertext that is sent again and again, and the key it was made for."""
+    """The ciphertext that every attempt sends, and the key that it was made for."""
 
     timestamp_ms: int
     body: str
@@ -36,7 +36,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What is kept for each peer beside the messages."""
+    """What is stored for each peer besides the messages."""
 
     peer: NodeId
     unread: int
@@ -69,7 +69,7 @@ class MessageStore:
     # --- sent messages
 
     async def add_sent(self, message: Outgoing, body: str, sealed_for: bytes, ciphertext: bytes) -> None:
-        """Store as pending."""
+        """Store a message with the status `pending` and update its conversation, in one transaction."""
 
         async def work(connection: Connection) -> None:
             await connection.execute(
@@ -90,7 +90,7 @@ class MessageStore:
         return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_ms"]) for r in rows]
 
     async def sealed(self, message: Outgoing) -> Sealed | None:
-        """What to send; None when the message was deleted meanwhile."""
+        """Return what to send; None when the message was deleted meanwhile."""
         rows = await self._database.read(
             "SELECT timestamp_ms, body, sealed_for, ciphertext FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'",
             (message.peer, message.id),
@@ -112,7 +112,7 @@ class MessageStore:
         self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
     ) -> list[MessageId]:
         """Bring messages sent to `peer` to a higher status; return those that changed."""
-        # Looked up first: whoever acknowledges what was never sent must not cost us a transaction.
+        # Read first: an acknowledgement of a message that was never sent must not cost a transaction.
         known = await self._database.read(
             f"SELECT id, status FROM messages WHERE peer = ? AND direction = 'sent' AND id IN ({','.join('?' * len(ids))})",  # noqa: S608
             (peer, *ids),
@@ -126,7 +126,7 @@ class MessageStore:
         return await self._database.write(f"mark messages {status}", work)
 
     async def fail(self, message: Outgoing, reason: str) -> bool:
-        """Give up; False when it was acknowledged or deleted meanwhile."""
+        """Mark a message failed; False when it was acknowledged or deleted meanwhile."""
 
         async def work(connection: Connection) -> bool:
             done = await connection.execute(
@@ -141,7 +141,7 @@ class MessageStore:
     # --- received messages
 
     async def is_known(self, peer: NodeId, id_: MessageId) -> bool:
-        """Whether it was received before, also if it was deleted since."""
+        """Whether a message was received before, even if it was deleted since."""
         rows = await self._database.read(
             "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2 AND direction = 'received'"
             " UNION ALL SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2",
@@ -150,7 +150,7 @@ class MessageStore:
         return bool(rows)
 
     async def add_received(self, message: MessageRecord) -> bool:
-        """Store; False when a copy is there already."""
+        """Store a received message; False when a copy is stored already."""
 
         async def work(connection: Connection) -> bool:
             done = await connection.execute(
@@ -166,7 +166,7 @@ class MessageStore:
         return await self._database.write("store a received message", work)
 
     async def mark_read(self, peer: NodeId, up_to_ts_ms: int, now_ms: int, receipts_until_ms: int) -> list[MessageId]:
-        """Mark received messages read and remember to say so; return their ids."""
+        """Mark received messages read and queue their read receipts; return their ids."""
 
         async def work(connection: Connection) -> list[MessageId]:
             rows = await connection.execute_fetchall(
@@ -184,33 +184,33 @@ class MessageStore:
         return await self._database.write("mark messages read", work)
 
     async def read_receipts(self, peer: NodeId, now_ms: int) -> list[MessageId]:
-        """Messages of `peer` whose reading is still to be repeated."""
+        """Messages of `peer` whose read receipt is still to be repeated."""
         rows = await self._database.read(
             "SELECT id FROM read_receipts WHERE peer = ? AND until_ms > ? ORDER BY until_ms", (peer, now_ms)
         )
         return [MessageId(row["id"]) for row in rows]
 
     async def peers_with_receipts(self) -> list[NodeId]:
-        """Whom there are read receipts for, those that are over included."""
+        """Peers with stored read receipts, expired ones included."""
         rows = await self._database.read("SELECT DISTINCT peer FROM read_receipts")
         return [NodeId(row["peer"]) for row in rows]
 
     # --- conversations
 
     async def conversations(self) -> list[Conversation]:
-        """Newest first."""
+        """All conversations, ordered by their newest message; those of one moment by peer id."""
         rows = await self._database.read("SELECT * FROM conversations ORDER BY last_ts_ms DESC, peer")
         return [Conversation(NodeId(row[0]), *row[1:]) for row in rows]
 
     async def conversation(self, peer: NodeId) -> Conversation | None:
-        """One of them."""
+        """Return the summary of one conversation; None when no message was ever exchanged with the peer."""
         rows = await self._database.read("SELECT * FROM conversations WHERE peer = ?", (peer,))
         return Conversation(NodeId(rows[0][0]), *rows[0][1:]) if rows else None
 
     async def history(
         self, peer: NodeId, before_ts_ms: int | None, before_id: MessageId | None, limit: int
     ) -> tuple[list[MessageRecord], bool]:
-        """A page, newest first, and whether there is more; without `before_id` no millisecond is split."""
+        """One page, newest first, and whether older messages exist; without `before_id` no millisecond is split."""
         ts = before_ts_ms if before_ts_ms is not None else 2**62
         rows = await self._database.read(
             "SELECT * FROM messages WHERE peer = ?1 AND (timestamp_ms < ?2 OR (timestamp_ms = ?2 AND id < ?3))"
@@ -235,7 +235,7 @@ class MessageStore:
         return [_record(row) for row in (*page, *rest)], bool(older)
 
     async def delete(self, peer: NodeId | None, now_ms: int) -> tuple[int, int]:
-        """Delete one conversation, or with None all; return how many messages and conversations went."""
+        """Delete one conversation, or with None all; return the counts of deleted messages and conversations."""
         where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
         also = "AND" if where else "WHERE"
 
@@ -252,7 +252,7 @@ class MessageStore:
         return await self._database.write("delete messages", work)
 
     async def forget_old(self, now_ms: int) -> None:
-        """Drop marks of deletion after 30 days, and receipts that are not to be repeated any more."""
+        """Delete marks of deletion after 30 days, and read receipts whose time to be repeated is over."""
 
         async def work(connection: Connection) -> None:
             await connection.execute("DELETE FROM deleted WHERE deleted_ms < ?", (now_ms - DELETED_KEPT_MS,))

@@ -1,4 +1,4 @@
-"""The two payloads that travel: a message and an acknowledgement."""
+"""The two payloads of messaging: a message and an acknowledgement."""
 
 import struct
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class AckKind(IntEnum):
 
 @dataclass(frozen=True)
 class Msg:
-    """A message on its way; the ciphertext is ECIES to the recipient."""
+    """A message in transit; the ciphertext is ECIES to the recipient."""
 
     message_id: MessageId
     timestamp_ms: int
@@ -46,7 +46,7 @@ class Msg:
 
 @dataclass(frozen=True)
 class Ack:
-    """What became of a message."""
+    """Tells the sender that a message was delivered or read."""
 
     message_id: MessageId
     kind: int

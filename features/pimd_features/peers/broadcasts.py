@@ -1,4 +1,4 @@
-"""Methods about the broadcast of identities: when this node's own goes out, and how much is told of others'."""
+"""Methods about the broadcast of identities: how often this node's own goes out, which others are announced."""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -19,7 +19,7 @@ from pimd_features.peers.models import OUTGOING_INTERVAL_MIN_S, BroadcastNow, Br
 
 
 class Broadcasts(DaemonPlugin):
-    """The part of the plugin that has these methods; changes take turns, so that none undoes another."""
+    """These methods of the plugin; changes run one after the other, so that none overwrites another."""
 
     _ctx: PluginContext
 
@@ -51,7 +51,7 @@ class Broadcasts(DaemonPlugin):
         async with self._turn:
             before = self._ctx.services[CONFIG].broadcast()
             after = _changed(before, params)
-            if after is not before:  # written also when it is in force already: the file may say something else by now
+            if after is not before:  # written even when it is in force already: the file may have been edited since
                 await self._put_in_force(before, after)
         return self._state()
 

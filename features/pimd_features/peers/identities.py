@@ -1,4 +1,4 @@
-"""Methods about who peers are."""
+"""Methods about identities: labels, blocks, import, export and removal."""
 
 from pimd.contract import (
     CONFIG,
@@ -29,7 +29,7 @@ from pimd_features.peers.rows import Rows
 
 
 def refuse_own_id(ctx: PluginContext, node_id: NodeId) -> None:
-    """`InvalidParams` where another node must be meant."""
+    """Raise `InvalidParams` for this node's own id, where only another node makes sense."""
     if node_id == ctx.identity.node_id:
         raise InvalidParams("parameter node_id: this is the node itself")
 

@@ -1,4 +1,4 @@
-"""Methods about whom this node links with."""
+"""Methods about the links and configured addresses of this node."""
 
 import contextlib
 
@@ -84,7 +84,7 @@ async def configure(ctx: PluginContext, entry: PeerEntry) -> None:
     """Write an entry into the file and keep it linked; `ConfigSaveRejected` with nothing changed."""
     mesh = ctx.services[MESH]
     before = next((dial for dial in mesh.dials() if dial.entry.endpoint == entry.endpoint), None)
-    mesh.keep_dialling(entry, configured=True)  # first: the file is written also when who asked for it is gone
+    mesh.keep_dialling(entry, configured=True)  # first: the file is written even when the caller has disconnected
     try:
         await ctx.services[CONFIG].add_peer(entry)
     except OSError as error:
@@ -109,7 +109,7 @@ async def remove(ctx: PluginContext, params: RemoveParams) -> None:
         peers.add(params.node_id)
     endpoints = [dial.entry.endpoint for dial in going]
     if params.config_entry_id is not None and not going:  # by hand, after the start
-        with contextlib.suppress(ValueError):  # whatever else it is, it names no entry
+        with contextlib.suppress(ValueError):  # anything else that cannot be parsed names no entry
             endpoints.append(Endpoint.parse(params.config_entry_id))
     were_there = [await _unconfigure(ctx, endpoint) for endpoint in endpoints]
     hung_up = [await mesh.hang_up(peer) for peer in peers]

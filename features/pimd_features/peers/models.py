@@ -18,20 +18,20 @@ Mechanism = Literal["tcp", "bluetooth", "wifi_direct"]
 
 
 class ListParams(Params):
-    """What to list."""
+    """Whether `peers.list` also lists identities that cannot be reached."""
 
     all: bool = False
     """Identities without a route, too."""
 
 
 class PeerParams(Params):
-    """One peer."""
+    """The node id that `peers.get`, `peers.block` and the like act on."""
 
     node_id: NodeIdHex
 
 
 class Peer(PeerSummary):
-    """One row, and what the keystore knows besides."""
+    """One row of `peers.list` with what the keystore holds besides."""
 
     known: Literal["imported", "direct", "signed"]
     contact: bool
@@ -51,7 +51,7 @@ class ForgetParams(PeerParams):
 
 
 class Forgot(Result):
-    """What went."""
+    """What `peers.forget` deleted; the counts are 0 unless messages were asked for, too."""
 
     forgot_identity: bool
     deleted_messages: int
@@ -68,7 +68,7 @@ class AddStaticParams(Params):
 
 
 class Added(Result):
-    """The new entry."""
+    """The entry that `peers.add_static` wrote into the configuration file."""
 
     node_id: NodeIdHex | None = Field(description="Known when this address was met before.")
     config_entry_id: str
@@ -81,13 +81,13 @@ class Configured(Result):
     address: str = Field(description="As the file has it: host:port, or unix:/path.")
     endpoint: str = Field(description="The same with its scheme: tcp:host:port, or unix:/path.")
     label: str | None
-    node_id: NodeIdHex | None = Field(description="Null until somebody was met there, unless the file names the node.")
+    node_id: NodeIdHex | None = Field(description="Null until a node answered there, unless the file names it.")
     state: Literal["connecting", "waiting", "up"]
     last_error: str | None = Field(description="Why the last attempt failed.")
 
 
 class RemoveParams(Params):
-    """One of the two."""
+    """The peer to remove, by exactly one of its two names."""
 
     node_id: NodeIdHex | None = None
     config_entry_id: str | None = None
@@ -112,7 +112,7 @@ class ImportParams(PeerParams):
 
 
 class Imported(Result):
-    """What became of it."""
+    """What the import did."""
 
     node_id: NodeIdHex
     node_id_short: str
@@ -148,7 +148,7 @@ class Discovered(Result):
 
 
 class BroadcastNow(Result):
-    """What became of one broadcast."""
+    """What one broadcast of this node's card did."""
 
     recipients: int = Field(ge=0, description="Neighbours it was sent to; from them it spreads over the mesh.")
     sent_at_ms: int
@@ -166,19 +166,19 @@ class BroadcastParams(Params):
 
 
 class BroadcastState(Result):
-    """How this node's identity goes out, and how much is told of those that come in."""
+    """How often this node's card goes out, and how often `peer_seen` announces others."""
 
     outgoing_interval_s: int | None = Field(
         ge=OUTGOING_INTERVAL_MIN_S, description="Null: as often as the protocol asks for, about every 300 s."
     )
-    watch_incoming: bool = Field(description="Whether identities that come over other nodes are told of.")
-    min_peer_interval_s: int = Field(ge=1, description="One of those is told of at most this often.")
+    watch_incoming: bool = Field(description="Whether identities whose card came over other nodes are announced.")
+    min_peer_interval_s: int = Field(ge=1, description="`peer_seen` announces one such identity at most this often.")
     last_broadcast_ms: int | None = Field(description="Since the start of the daemon.")
     last_recipient_count: int | None = Field(ge=0)
 
 
 class ConnectParams(PeerParams):
-    """Where one node is to be met."""
+    """IP address and port of one node to link with."""
 
     address: str
     """IP address and port."""
@@ -201,7 +201,7 @@ class PeerChanged(Result):
 
 
 class PeerFound(Result):
-    """A node announces itself nearby; told once for each."""
+    """A node announces itself nearby; published once for each node."""
 
     kind: Literal["discovered"]
     peer: Discovered

@@ -1,4 +1,4 @@
-"""Nodes that announce themselves nearby, whoever finds them."""
+"""Nodes that announce themselves nearby, from every provider of `DISCOVERY`."""
 
 from collections.abc import Iterator
 
@@ -20,12 +20,12 @@ from pimd_features.peers.models import STREAM, Discovered, PeerFound
 POLL_S = 1.0
 AGAIN_AFTER_FAULT_S = 60.0
 TOLD = declare(
-    "nodes nearby that were told of", 4096, "nodes", "the one seen longest ago is forgotten, and told of anew"
+    "nodes nearby that were told of", 4096, "nodes", "the one seen longest ago is forgotten, and may be announced again"
 )
 
 
 def nearby(ctx: PluginContext) -> Iterator[DiscoveredNode]:
-    """Yield what every provider sees now; they come and go while the daemon runs."""
+    """Yield what every provider sees now; providers come and go with their features."""
     for provider in ctx.services.providers(DISCOVERY):
         yield from provider.nodes()
 
@@ -54,14 +54,14 @@ def _row(ctx: PluginContext, node: DiscoveredNode) -> Discovered:
 
 
 class Newcomers:
-    """Tells of each node once, for as long as it is remembered."""
+    """Announces each node once, as long as it is remembered."""
 
     def __init__(self, ctx: PluginContext) -> None:
         self._ctx = ctx
         self._told: RecentSet[NodeId | Endpoint] = RecentSet(TOLD, ctx.bites)
 
     async def watch(self) -> None:
-        """Ask the providers once a second; there is no event that all of them would have to know."""
+        """Ask the providers once a second; polling spares each of them an event of its own."""
         while True:
             pause_s = POLL_S
             try:
@@ -73,10 +73,10 @@ class Newcomers:
             await self._ctx.clock.sleep(pause_s)
 
     def tell(self) -> None:
-        """Publish `discovered` for everybody who is new."""
+        """Publish `discovered` for every node that was not announced before."""
         for node in nearby(self._ctx):
             key = node.node_id or node.endpoint
             is_new = key not in self._told and node.endpoint not in self._told
-            self._told.add(key)  # whoever is still there is forgotten last
+            self._told.add(key)  # a node that is still there becomes the newest, and is forgotten last
             if is_new:
                 self._ctx.services[PUBLISH](STREAM, PeerFound(kind="discovered", peer=_row(self._ctx, node)))

@@ -1,4 +1,4 @@
-"""Methods that link with a node now."""
+"""Methods that link with one node at once."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ from pimd_features.peers.plugin import refuse_other_mechanisms
 from pimd_features.peers.rows import Rows
 
 DIAL_S = 8.0
-"""A link is made, or given up, within this: clients stop to wait after 10 s."""
+"""A link must be up within this time, because clients stop waiting after 10 s."""
 TRIED_ENDPOINTS = 4
 """Of one node; who announces it is a stranger and may be wrong."""
 

@@ -1,4 +1,4 @@
-"""Keeps `[[peers]]` linked, and tells who comes and goes."""
+"""Keeps `[[peers]]` linked, and publishes changes of peers."""
 
 from typing import ClassVar
 
@@ -24,7 +24,7 @@ from pimd_features.peers.rows import Rows
 
 
 class PeersPlugin(Broadcasts):
-    """Dials what the configuration names; provides the rows of peers to other features."""
+    """Dials the configured peers; provides the rows of peers to other features."""
 
     name: ClassVar[str] = "peers"
     rows: Rows
@@ -55,7 +55,7 @@ class PeersPlugin(Broadcasts):
                 return PeerChanged(kind="disconnected", peer=self.rows.summary(peer), reason=reason)
             case RouteFound(destination) | RouteLost(destination):
                 row = self.rows.summary(destination)
-                # A neighbour's own route comes and goes with its link, which was told already.
+                # A neighbour's own route comes and goes with its link, which was published already.
                 return None if row.state == "active" else PeerChanged(kind="state_changed", peer=row)
 
 

@@ -1,4 +1,4 @@
-"""Rows of `peers.list`, out of links, routes, dialled addresses and the keystore."""
+"""Rows of `peers.list`, made from links, routes, dialled addresses and the keystore."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -22,7 +22,7 @@ NEIGHBOUR_LIMIT = 256
 
 
 class Rows:
-    """Implements `contract.PeerSummaries`; looks everything up anew each time."""
+    """Implements `contract.PeerSummaries`; every call reads the current state and caches nothing."""
 
     def __init__(self, ctx: PluginContext) -> None:
         self._clock = ctx.clock
@@ -39,7 +39,7 @@ class Rows:
         return list(self._rows(lambda _: True).values())
 
     def everybody(self) -> list[PeerSummary]:
-        """The same, and the identities without a route."""
+        """The rows of `reachable`, and the identities without a route."""
         rows = self._rows(lambda _: True)
         for known in self._keystore.list():
             if known.node_id not in rows:
@@ -54,7 +54,7 @@ class Rows:
 
     def _rows(self, with_route: Callable[[NodeId], bool]) -> dict[NodeId, PeerSummary]:
         links = {link.peer: link for link in self._mesh.links()}
-        # Who is only discovered, and dialled for that, shows once it is linked.
+        # A node that is dialled only because it was discovered shows once it is linked.
         dials = {dial.node_id: dial for dial in self._mesh.dials() if dial.node_id is not None and dial.configured}
         rows = {peer: self._row(peer, link=link, dial=dials.get(peer)) for peer, link in links.items()}
         for peer, dial in dials.items():

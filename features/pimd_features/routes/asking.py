@@ -1,4 +1,4 @@
-"""Questions to hops: those of this node, and those that others ask it."""
+"""Questions of a trace: those that this node sends, and the rate of those that it answers."""
 
 import asyncio
 import itertools
@@ -13,12 +13,12 @@ ANSWERS_OF_SOURCE = declare_rate("questions of a trace answered of one source", 
 
 
 class Questions:
-    """What this node asked and is not answered yet; only who was asked can answer, once, in time."""
+    """Open questions of this node; only the node asked can answer, once, within the timeout."""
 
     def __init__(self, ctx: PluginContext) -> None:
         self._control = ctx.control
         self._clock = ctx.clock
-        # Above those of an earlier start, whose answers may still come.
+        # Above the ids of an earlier start, whose answers may still arrive.
         self._ids = itertools.count(ctx.clock.unix_ms())
         self._waiting: dict[int, tuple[NodeId, asyncio.Future[Answer | None]]] = {}
 
@@ -36,7 +36,7 @@ class Questions:
             del self._waiting[ask.id]
 
     def take(self, src: NodeId, body: bytes) -> bool:
-        """Take an answer; False when nobody waits for it, or for it from somebody else."""
+        """Take an answer; False when it is late, unknown, or from a node that was not asked."""
         try:
             answer = Answer.decode(body)
         except ValueError:
@@ -54,7 +54,7 @@ def _silent(answered: "asyncio.Future[Answer | None]") -> None:
 
 
 class AnswerRate:
-    """How many questions are answered within a second."""
+    """Counts the answered questions of each second, in all and by source."""
 
     def __init__(self, now: float, bites: Bites) -> None:
         self._bites = bites
@@ -63,7 +63,7 @@ class AnswerRate:
         self._of_source: Counter[NodeId] = Counter()
 
     def allows(self, src: NodeId, now: float) -> bool:
-        """Count one more, or say no."""
+        """Count one more question; False when it is over the limit and gets no answer."""
         if now - self._began >= 1:
             self._began, self._in_all = now, 0
             self._of_source.clear()

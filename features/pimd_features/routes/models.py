@@ -19,11 +19,11 @@ class RouteEntry(Result):
     learned_from: NodeIdHex
     is_gateway: bool
     load: int = Field(ge=0)
-    age_s: int = Field(ge=0, description="Since its neighbour last told of it.")
+    age_s: int = Field(ge=0, description="Since the neighbour last advertised it.")
 
 
 class KnownGateway(Result):
-    """A node that leads out of the mesh."""
+    """A node whose card says that it leads out of the mesh."""
 
     node_id: NodeIdHex
     via: NodeIdHex
@@ -33,7 +33,7 @@ class KnownGateway(Result):
 
 
 class RouteTable(Result):
-    """Every way in use, and the gateways among their ends, the selected one first."""
+    """Every selected route, and the gateways among their destinations, the selected gateway first."""
 
     routes: list[RouteEntry]
     gateways: list[KnownGateway]
@@ -49,7 +49,7 @@ class TraceParams(Params):
 class Hop(Result):
     """One node on the way."""
 
-    hop: int = Field(ge=1, description="Its place; behind a silent hop the distance that the own route tells.")
+    hop: int = Field(ge=1, description="Position on the way; behind a silent hop the distance by this node's route.")
     node_id: NodeIdHex
     name: str = Field(description="What it calls itself.")
     label: str | None = Field(description="What the user calls it.")
@@ -59,7 +59,7 @@ class Hop(Result):
 
 
 class Traced(Result):
-    """The way as its hops describe it; each speaks for itself."""
+    """The hops of the way, each as it described itself."""
 
     destination: NodeIdHex
     reached: bool = Field(description="Whether the destination answered.")
@@ -68,7 +68,7 @@ class Traced(Result):
 
 
 class SplitParams(Params):
-    """On or off."""
+    """Whether traffic to the rest of the world is to go through a gateway; not supported yet."""
 
     on: bool = False
 

@@ -1,4 +1,4 @@
-"""How a trace goes on, judged from what the hops answer; asks nobody itself."""
+"""Which hop a trace asks next, decided from the answers; does no I/O."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,12 +8,12 @@ from pimd.ids import NodeId
 from pimd_features.routes.wire import Answer
 
 HOP_LIMIT = 255
-"""As many as a frame can pass."""
+"""As many hops as a frame can pass."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One hop that was asked."""
+    """One hop that was asked, and its answer."""
 
     hop: int
     node_id: NodeId
@@ -29,13 +29,13 @@ class Step:
 
 
 class Path:
-    """From this node's own next hop to the destination; ends for certain, whatever the hops claim."""
+    """The hops from this node's next hop to the destination; ends after a bounded number, whatever hops claim."""
 
     def __init__(self, own_id: NodeId, route: RouteInfo) -> None:
         self.steps: list[Step] = []
         self.reached = False
         self.next: NodeId | None = route.next_hop
-        """Whom to ask now; None when the trace is over."""
+        """The node to ask now; None when the trace is over."""
         self._route = route
         self._passed = {own_id, route.next_hop}
         self._notes: list[str] = []
@@ -67,12 +67,12 @@ class Path:
             self._ask(answer.next_hop)
 
     def end(self, why: str) -> None:
-        """Ask nobody else."""
+        """Stop the trace: nobody else is asked, and the reason is added to `note`."""
         self.next = None
         self._notes.append(why)
 
     def _pass_over(self, silent: NodeId) -> None:
-        """Nobody knows what lies behind a silent hop, but the destination can still be asked."""
+        """Skip a silent hop and ask the destination: what lies between them is unknown."""
         why = f"{silent} is silent: it runs without the feature routes, or cannot be reached"
         if silent == self._route.destination:
             self.end(why)
@@ -85,6 +85,6 @@ class Path:
         self._passed.add(hop)
 
     def _place_of(self, asked: NodeId) -> int:
-        """Count, unless a silent hop broke the count off: then the own route knows how far the destination is."""
+        """Count the position; behind a silent hop, take the distance that this node's route states."""
         place = len(self.steps) + 1
         return max(place, self._route.hops) if self._notes else place

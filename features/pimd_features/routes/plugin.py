@@ -48,7 +48,7 @@ class RoutesPlugin(DaemonPlugin):
     payload_kinds: ClassVar[tuple[str, ...]] = (ASK_KIND, ANSWER_KIND)
 
     async def start(self, ctx: PluginContext) -> None:
-        """Nobody is asked anything yet."""
+        """Note the context; nothing is sent before the first trace."""
         self._ctx = ctx
         self._mesh = ctx.services[MESH]
         self._keystore = ctx.services[KEYSTORE]
@@ -59,7 +59,7 @@ class RoutesPlugin(DaemonPlugin):
         self._traces = Budget(TRACES, ctx.bites)
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
-        """Answer a question, or take an answer; what is malformed, late or not asked for is passed over."""
+        """Answer a question or take an answer; a malformed, late or unrequested one is ignored."""
         if kind == ASK_KIND:
             await self._answer(src, body)
         elif not self._questions.take(src, body):

@@ -1,4 +1,4 @@
-"""What this node is and whom it sees."""
+"""Identity, addresses, counters and peers of this node."""
 
 from typing import ClassVar
 
@@ -81,7 +81,7 @@ class Stats(Result):
     forwarded_bytes: int
     forwarded_packets: int
     dropped: int
-    dropped_reason: str | None = Field(description="What most drops were for.")
+    dropped_reason: str | None = Field(description="The most frequent reason of drops.")
     congestion_drops: int
     bytes_in: int = Field(description="From all links since the start.")
     bytes_out: int
@@ -196,7 +196,7 @@ FEATURE = Feature(
     namespaces=("status",),
     plugin=StatusPlugin,
     events=(
-        # A client that connects later hears of the roles, and of nothing that is over.
+        # A client that connects later gets the current roles, but no past events.
         EventStream(STREAM, StatusEvent, history=1, remembers=lambda event: isinstance(event, RoleChanged)),
     ),
     requires=("peers",),

@@ -1,4 +1,4 @@
-"""What `status.event` tells."""
+"""Payloads of `status.event`."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ class RoleChanged(Result):
 
 
 class GatewayDetail(Result):
-    """Which gateway."""
+    """The id of the gateway, whose card says that it leads out of the mesh."""
 
     node_id: NodeIdHex
 
@@ -42,7 +42,7 @@ class GatewayLost(Result):
 
 
 class FeatureDetail(Result):
-    """As in `features.list`."""
+    """Name, state and reason as in the row of `features.list`, at the moment of the change."""
 
     name: str
     state: Literal["running", "disabled", "not_built", "failed", "quarantined"]

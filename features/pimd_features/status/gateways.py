@@ -1,4 +1,4 @@
-"""Which gateway is the nearest, and when that changes."""
+"""Which gateway is the nearest, and the events when that changes."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from pimd.contract import (
 from pimd.ids import NodeId
 
 PAUSE_S = 1.0
-"""Between two looks; whatever changes meanwhile is told of once the second is over."""
+"""Seconds between two checks; changes within a second are published together at its end."""
 LOOK_S = 5.0
-"""A way that gets longer or shorter is no event, so gateways that are known are looked at this often."""
+"""A changed metric is no event, so the routes to known gateways are checked this often."""
 
 
 class GatewayWatch:
-    """Keeps the ids of gateways only, so that what happens to the many other nodes costs nothing."""
+    """Holds the ids of gateways only, so that events of other nodes cost no search."""
 
     def __init__(self, ctx: PluginContext) -> None:
         self._mesh = ctx.services[MESH]
@@ -36,13 +36,13 @@ class GatewayWatch:
         self._read_all()
 
     def selected(self) -> NodeId | None:
-        """The one in use; None when none can be reached."""
+        """Return the gateway in use; None when none has a route."""
         routes = (self._mesh.route(node_id) for node_id in self._ids)
         nearest = nearest_gateways((route for route in routes if route is not None), self._keystore)
         return nearest[0].destination if nearest else None
 
     async def watch(self, changed: Callable[[NodeId | None, NodeId | None], None]) -> None:
-        """Call `changed` with the gateway before and now, at most once a second, until cancelled."""
+        """Call `changed` with the previous and the new gateway, at most once a second, until cancelled."""
         before: NodeId | None = None
         while True:
             self._touched.clear()
@@ -54,7 +54,7 @@ class GatewayWatch:
             await self._next_look()
 
     async def follow_routes(self, events: Subscription[MeshEvent]) -> None:
-        """Look again when a gateway gets or loses its route."""
+        """Check again when a gateway gets or loses its route; runs as a task until cancelled."""
         with events:
             async for event in events:
                 if isinstance(event, Lagged) or (
@@ -63,7 +63,7 @@ class GatewayWatch:
                     self._touched.set()
 
     async def follow_cards(self, events: Subscription[PeerDirectoryEvent]) -> None:
-        """Keep the ids."""
+        """Keep the set of gateway ids up to date; after a `Lagged` the whole keystore is read again."""
         with events:
             async for event in events:
                 if isinstance(event, Lagged):
