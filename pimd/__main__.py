@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     if options.check_config:
         return check_config(arguments)
-    # The thread of a database waits so long for its turn while the loop is busy, several times a message; 5 ms is the default.
+    # A database thread waits this long for the interpreter lock while the loop is busy; the default is 5 ms.
     sys.setswitchinterval(SWITCH_S)
     return asyncio.run(_until_signalled(arguments))
 
@@ -38,7 +38,7 @@ async def _until_signalled(arguments: Arguments) -> int:
 
     def on_signal(number: int) -> None:
         if stop.is_set():
-            os._exit(128 + number)  # a second signal: somebody is out of patience
+            os._exit(128 + number)  # a second signal: exit at once
         stop.set()
 
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Where nodes are: endpoints, read from what people write and printed for them."""
+"""Endpoints of nodes: parsed from what people write, and formatted for them."""
 
 import ipaddress
 import os
@@ -32,7 +32,7 @@ class Endpoint:
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Self:
-        """Put an endpoint together, IPv6 in brackets; port 0 is none that can be dialled."""
+        """Build a TCP endpoint, IPv6 in brackets; port 0 cannot be dialled."""
         return cls(TCP, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
     def __str__(self) -> str:
@@ -45,16 +45,16 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """Of a TCP endpoint, without brackets."""
+        """Host of a TCP endpoint, without brackets."""
         return self.address.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
     @property
     def port(self) -> int:
-        """Of a TCP endpoint."""
+        """Port of a TCP endpoint."""
         return int(self.address.rpartition(":")[2])
 
     def at_port(self, port: int | None) -> Self | None:
-        """Return the same host's endpoint at another port; None without one, or where there are no ports."""
+        """Return this host's endpoint at another port; None without a port, or for a scheme without ports."""
         return type(self).tcp(self.host, port) if self.scheme == TCP and port else None
 
     @property
@@ -87,7 +87,7 @@ def _check_host_and_port(text: str, address: str) -> None:
 
 
 def _is_ipv6(host: str) -> bool:
-    # A scope takes anything.
+    # `ip_address` accepts any text as a scope.
     return host.startswith("[") and host.endswith("]") and _is_ip(host[1:-1]) and _is_visible(host)
 
 
@@ -100,7 +100,7 @@ def _is_ip(host: str) -> bool:
 
 
 def _is_host_name(text: str) -> bool:
-    """Tell whether the system's resolver takes it; what it cannot encode it raises as UnicodeError, no OSError."""
+    """Tell whether the resolver accepts it; an encoding failure raises UnicodeError, not OSError."""
     try:
         encoded = text.encode("idna")
     except UnicodeError:

@@ -55,7 +55,7 @@ class Environment:
     data_dir: Path
     environ: Mapping[str, str]
     log_ring: LogRing
-    """Attached by whoever starts the daemon, so that it has what was logged before."""
+    """Attached before the daemon starts, so that it holds the records of the start."""
     pid_file: Path | None = None
     clock: Clock | None = None
     network: Network | None = None
@@ -74,11 +74,11 @@ class Parts:
     clock: Clock
     network: Network
     listen: Sequence[Endpoint]
-    """Where the mesh takes links."""
+    """Endpoints where the mesh listens."""
     secret: MeshSecret | None
     make_node: Callable[[NodeConfig, Identity, Keystore, Policy, Network, Clock], Node] = Node
     watched: bool = True
-    """Whether a thread looks out for code that blocks the event loop."""
+    """Whether a watchdog thread reports code that blocks the event loop."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class RunningDaemon:
 
 @dataclass(frozen=True)
 class Started:
-    """What a running daemon tells whoever started it."""
+    """What a started daemon reports to its caller."""
 
     name: str
     node_id: str
@@ -160,7 +160,7 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, shut_down).methods())
         if on.watched:
             stack.enter_context(Watchdog(assembly.feature_of_module))
-        # Parts are unwound in reverse order, also when one does not start; the tasks that are left go last.
+        # Parts stop in reverse order, even when one does not start; the remaining tasks are cancelled last.
         group = await stack.enter_async_context(_stopping_tasks())
         parts = await stack.enter_async_context(AsyncExitStack())
         await _start_mesh(core, assembly, on.settings, parts, group)
@@ -171,7 +171,7 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
 async def _start_mesh(
     core: Core, assembly: Assembly, settings: Settings, parts: AsyncExitStack, group: asyncio.TaskGroup
 ) -> None:
-    """Start the features, then listen; down it goes: cancel, features, links."""
+    """Start the features, then listen. The stop runs: cancel, features, links."""
     parts.push_async_callback(core.node.stop)
     parts.push_async_callback(assembly.stop)
     parts.callback(core.cancel.cancel)
@@ -227,7 +227,7 @@ def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) ->
 
 
 def feature_choice(settings: Settings) -> FeatureChoice:
-    """What the configuration says about features."""
+    """Read which features the configuration chooses, with their tables."""
     return FeatureChoice(settings.features.enabled, disabled_features(settings), settings.features.tables)
 
 
@@ -238,7 +238,7 @@ def node_name(settings: Settings) -> str:
 
 
 def listen_endpoints(settings: Settings, environ: Mapping[str, str]) -> list[Endpoint]:
-    """Where peers reach this node; `StartError` for a path that no socket can have."""
+    """Endpoints for links; `StartError` for a path that no socket can have."""
     transport = settings.transport
     endpoints = [Endpoint.tcp(transport.listen_host, transport.listen_port)]
     if transport.listen_unix not in {None, Path()}:
@@ -250,7 +250,7 @@ def listen_endpoints(settings: Settings, environ: Mapping[str, str]) -> list[End
 
 
 def rpc_config(settings: Settings, environment: Environment) -> RpcConfig:
-    """Which RPC listeners are open, and where."""
+    """Read which RPC listeners to open, and where."""
     rpc = settings.rpc
     unix = paths.rpc_socket(environment.environ, rpc.unix_socket, environment.data_dir) if rpc.unix_enabled else None
     http = HttpConfig(rpc.http_host, rpc.http_port, tuple(rpc.allowed_origins), tuple(rpc.allowed_hosts))
@@ -346,7 +346,7 @@ def _remove(path: Path) -> None:
 
 
 class _Stopped(Exception):  # noqa: N818 - a signal to the TaskGroup, not an error
-    """Ends what still runs in the daemon's TaskGroup after the orderly part of the stop."""
+    """Raised into the daemon's TaskGroup to cancel its tasks after the orderly part of the stop."""
 
 
 @asynccontextmanager

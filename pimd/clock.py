@@ -35,11 +35,11 @@ class SystemClock:
     """The running event loop's monotonic time, and the machine's wall clock."""
 
     def now(self) -> float:
-        """Seconds of `loop.time()`."""
+        """Seconds of `loop.time()`, monotonic; outside a running loop it raises RuntimeError."""
         return asyncio.get_running_loop().time()
 
     def unix_ms(self) -> int:
-        """Milliseconds since 1970."""
+        """Milliseconds since 1970 of the machine's clock, which an administrator may set back."""
         return time.time_ns() // 1_000_000
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:

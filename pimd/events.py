@@ -1,4 +1,4 @@
-"""The in-process bus: every subscriber gets every event after its subscription, in order, or is told how many it missed."""
+"""The in-process bus: each subscriber gets every later event in order, or the number it missed."""
 
 import asyncio
 from collections import deque
@@ -10,15 +10,15 @@ from pimd.limits import Bites, declare
 T = TypeVar("T")
 
 SUBSCRIBER_QUEUE = declare(
-    "events waiting for one part of the daemon", 4096, "events", "the oldest are dropped, and it is told how many"
+    "events waiting for one part of the daemon", 4096, "events", "the oldest are dropped, and it gets their number"
 )
 EVENTS_IN_A_ROW = 32
-"""A subscriber with more than this to catch up on lets everybody else have a turn in between."""
+"""Events after which a subscriber with a backlog yields to the event loop."""
 
 
 @dataclass(frozen=True)
 class Lagged:
-    """Stands in a subscription for events that were dropped because the subscriber was too slow."""
+    """Takes the place of events that were dropped because the subscriber was too slow."""
 
     missed: int
     """How many events were dropped since the last one delivered."""

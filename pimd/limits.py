@@ -1,4 +1,4 @@
-"""What others can make a daemon hold or do, each thing with its limit: declared once by name, counted where it is reached."""
+"""Limits on what others can make a daemon hold or do: declared once by name, counted when reached."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 class Limit:
-    """A named number; only tests ever set `value` anew."""
+    """A named number; only tests change `value`."""
 
     __slots__ = ("effect", "name", "unit", "value")
 
@@ -34,7 +34,7 @@ class Limit:
 
 
 class Rate(Limit):
-    """So many in `period_s`, and `burst` at once after a quiet time."""
+    """At most `value` in `period_s` seconds, and `burst` at once after a quiet time."""
 
     __slots__ = ("burst", "period_s")
 
@@ -77,13 +77,13 @@ def all_limits() -> Sequence[Limit]:
 
 
 class Bites:
-    """How often each limit was reached, of one daemon."""
+    """Counts how often each limit of one daemon was reached."""
 
     def __init__(self) -> None:
         self._counts: dict[Limit, int] = {}
 
     def count(self, limit: Limit, by: int = 1) -> None:
-        """So many things were dropped, refused, forgotten or put off because of this limit."""
+        """Add the number of things that were dropped, refused, forgotten or delayed by this limit."""
         if by:
             self._counts[limit] = self._counts.get(limit, 0) + by
 
@@ -91,7 +91,7 @@ class Bites:
         return self._counts.get(limit, 0)
 
     def snapshot(self) -> dict[str, int]:
-        """Return `limit_<name>` of every limit that was ever reached."""
+        """Return `limit_<name>` for every limit that was reached at least once."""
         return {
             f"limit_{limit.name.lower().replace(' ', '_').replace('-', '_')}": count
             for limit, count in self._counts.items()
@@ -99,7 +99,7 @@ class Bites:
 
 
 class RecentMap(OrderedDict[K, V]):
-    """Entries that are put with `put` alone; beyond the limit the one put or used longest ago goes."""
+    """A map whose entries are set by `put`; over the limit the one put or used longest ago is removed."""
 
     def __init__(self, limit: Limit, bites: Bites) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class RecentMap(OrderedDict[K, V]):
         self._bites = bites
 
     def put(self, key: K, value: V) -> tuple[K, V] | None:
-        """Set as the newest; return what had to go."""
+        """Set as the newest; return the entry that was removed, if any."""
         self[key] = value
         self.move_to_end(key)
         if len(self) <= self._limit.value:
@@ -123,10 +123,10 @@ class RecentMap(OrderedDict[K, V]):
 
 
 class RecentSet(RecentMap[K, None]):
-    """Keys alone."""
+    """Keys without values; over the limit the key added or used longest ago is removed and counted."""
 
     def add(self, key: K) -> None:
-        """Remember as the newest."""
+        """Add the key, or make it the newest."""
         self.put(key, None)
 
     def discard(self, key: K) -> None:
@@ -135,7 +135,7 @@ class RecentSet(RecentMap[K, None]):
 
 
 class TokenBucket:
-    """Allows what its rate does."""
+    """Enforces a `Rate`: holds at most `burst` tokens, filled at `value` per `period_s`."""
 
     __slots__ = ("_at", "_bites", "_burst", "_per_s", "_rate", "_tokens")
 
@@ -148,7 +148,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float) -> bool:
-        """Take one token if there is one."""
+        """Take one token; False without one, and the limit is counted."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
         self._at = now
         if self._tokens < 1:
@@ -159,7 +159,7 @@ class TokenBucket:
 
 
 class Budget:
-    """Units of one limit, bytes or places, that are taken and given back."""
+    """Counts the units of one limit in use, such as bytes or places."""
 
     __slots__ = ("_bites", "_limit", "held")
 
@@ -169,7 +169,7 @@ class Budget:
         self._bites = bites
 
     def take(self, size: int, *, leaving: int = 0) -> bool:
-        """Take so much if `leaving` is left of the limit; False with nothing taken otherwise."""
+        """Take `size` units if `leaving` remain free afterwards; otherwise False, with nothing taken."""
         if self.held + size > self._limit.value - leaving:
             self._bites.count(self._limit)
             return False
@@ -177,7 +177,7 @@ class Budget:
         return True
 
     def give_back(self, size: int) -> None:
-        """That much is free again."""
+        """Return units that were taken; others can take them at once."""
         self.held -= size
 
 

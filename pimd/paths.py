@@ -1,4 +1,4 @@
-"""Where things are on this machine; the daemon and `pim` look in the same places."""
+"""Paths of files on this machine, for the daemon and `pim` alike."""
 
 import os
 from collections.abc import Mapping

@@ -71,7 +71,7 @@ def check_config(arguments: Arguments) -> int:
 
 
 def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
-    """What is well written, and stops the start on this machine with this build."""
+    """Problems of this machine or build that stop the start despite a valid configuration."""
     settings, problem = loaded.settings, loaded.origin.problem
     try:
         Plan.of_this_build(feature_choice(settings))
@@ -95,7 +95,7 @@ def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
 
 
 async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
-    """Run until `stop`; one readable line on standard error when that ends otherwise."""
+    """Run until `stop`; one readable line on standard error when it ends with an error."""
     ring = LogRing()
     rate_limit = LogRateLimit(time.monotonic)
     ring.addFilter(rate_limit)
@@ -123,7 +123,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
         return _failed(str(error), EXIT_FAILED)
     except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
         return _failed(f"pimd: {error}", EXIT_FAILED)
-    # A crash in a task of the core came the whole orderly way down to here.
+    # A crash in a task of the core: everything was stopped in order before it arrives here.
     except Exception as error:
         log.exception("the daemon crashed")
         return _failed(
@@ -174,7 +174,7 @@ def _failed(text: str, code: int) -> int:
 
 
 def _tell(started: Started, environ: Mapping[str, str]) -> None:
-    """Who it is, which mesh, where it listens, what to type next: six lines."""
+    """Print six lines: who this node is, its mesh, where it listens, and what to type next."""
     listeners = [str(listener) for listener in (started.unix_socket, started.http_url) if listener is not None]
     lines = (
         f"pimd {__version__}: this is {started.name}, node {started.node_id}",
@@ -198,7 +198,7 @@ def _next(started: Started, environ: Mapping[str, str]) -> str:
         return "nothing for pim, which needs an RPC listener; set [rpc] unix_enabled = true"
     # From a checkout the client is not on the path.
     pim = "pim" if shutil.which("pim") else str(Path(sys.executable).with_name("pim"))
-    # Another terminal need not have $PIM_DATA_DIR; and without a socket of its own, pim tries the default one first.
+    # Another terminal may lack $PIM_DATA_DIR; without a socket of this daemon pim tries the default first.
     default = paths.data_dir(None, {**environ, "PIM_DATA_DIR": ""}, None)
     if started.data_dir != default or started.unix_socket is None:
         pim += f" --data-dir {shlex.quote(str(started.data_dir))}"

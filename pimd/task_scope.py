@@ -1,4 +1,4 @@
-"""A TaskGroup that does not dress up exceptions."""
+"""A TaskGroup that raises a single exception as it is."""
 
 import asyncio
 from collections.abc import AsyncIterator

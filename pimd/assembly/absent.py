@@ -1,4 +1,4 @@
-"""Why a method is not here, for the -32601 that a caller gets."""
+"""Explains a missing method: the `data` of a -32601 answer."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ def explain_absent(
     rows: Sequence[FeatureRow],
     names: Callable[[], Sequence[str]],
 ) -> dict[str, Any]:
-    """Return `feature`, `state` and `hint`; the feature is null when none that is known would bring such a method."""
+    """Return `feature`, `state` and `hint`; the feature is null when no known one declares such a method."""
     namespace = method.split(".", maxsplit=1)[0]
     for row in rows:
         owned = known[row.name].namespaces if row.name in known else (row.name,)

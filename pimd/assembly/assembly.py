@@ -1,4 +1,4 @@
-"""The features of one daemon, put together, and changed while it runs."""
+"""The features of one daemon: assembled at the start, and changed while it runs."""
 
 import asyncio
 import logging
@@ -64,14 +64,14 @@ class FeatureChoice:
 
     enabled: Sequence[str] | None = None
     disabled: Mapping[str, str] = field(default_factory=dict)
-    """Name to reason."""
+    """Name to the reason why it is off."""
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """`[features.<name>]`, unvalidated."""
 
 
 @dataclass(frozen=True)
 class Core:
-    """What the daemon owns and features are served from."""
+    """The parts of the daemon that the services of features are made from."""
 
     node: Node
     keystore: Keystore
@@ -94,16 +94,16 @@ class _Running:
 
 
 class _NoPlugin(DaemonPlugin):
-    """Stands where a feature has methods only."""
+    """The plugin of a feature that declares methods only."""
 
     async def start(self, ctx: PluginContext) -> None:
-        """Nothing to start."""
+        """Called by the host like any `start`; a feature of methods only has no state to set up."""
 
 
 class Plan:
-    """Which features are known and chosen, before anything runs; making one imports the chosen ones.
+    """Which features are known and chosen before anything runs; making one imports the chosen ones.
 
-    Raises `AssemblyError` for whatever cannot be put together.
+    Raises `AssemblyError` when they cannot be assembled.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Assembly:
     # --- contract.Assembly
 
     def rows(self) -> list[FeatureRow]:
-        """Every known feature, built or not."""
+        """One row for every known feature, built or not."""
         return [self.row(name) for name in self._choices]
 
     def subscribe(self) -> Subscription[FeatureRow]:
@@ -181,7 +181,7 @@ class Assembly:
         return self._changes.subscribe()
 
     def row(self, name: str) -> FeatureRow:
-        """One feature; KeyError for an unknown one."""
+        """Return one feature's row; KeyError for an unknown name."""
         one = self._choices[name]
         running = self._running.get(name)
         state, reason = self._state_of(one)
@@ -198,11 +198,11 @@ class Assembly:
         )
 
     def running(self) -> list[str]:
-        """Names in start order, without the quarantined ones."""
+        """Names of the running features in start order, without the quarantined ones."""
         return [name for name in self._running if name not in self._troubles]
 
     def explain_absent(self, method: str) -> dict[str, Any]:
-        """Say why there is no such method."""
+        """Return `data` of the -32601 answer: feature, state and hint."""
         return explain_absent(method, self._plan.known, self.rows(), self._registry.names)
 
     def feature_of_module(self, module: str) -> str | None:
@@ -218,7 +218,7 @@ class Assembly:
     # --- life
 
     async def start(self, core: Core) -> None:
-        """Start the chosen ones in order; `AssemblyError` when one that is not optional fails."""
+        """Start the chosen features in order; `AssemblyError` when one that is not optional fails."""
         self._core = core
         core.keystore.on_forgotten.append(self._forgotten)
         for feature in self._plan.order:
@@ -231,12 +231,12 @@ class Assembly:
         self._warn_of_shared_kinds(core)
 
     async def stop(self) -> None:
-        """Stop all, in reverse order."""
+        """Stop all features in reverse order of start."""
         for name in reversed(list(self._running)):
             await self._stop(name)
 
     async def enable(self, name: str) -> FeatureRow:
-        """Start a feature that is off, failed or quarantined; `AssemblyError` says why it cannot be."""
+        """Start a feature that is off, failed or quarantined; `AssemblyError` says why it cannot start."""
         async with self._turn:
             one = self._choice(name)
             if one.candidate is None:
@@ -260,7 +260,7 @@ class Assembly:
             return self._changed(name)
 
     async def disable(self, name: str) -> FeatureRow:
-        """Stop a feature; `AssemblyError` while another one needs it."""
+        """Stop a feature; `AssemblyError` while another running one requires it."""
         async with self._turn:
             one = self._choice(name)
             if one.candidate is None:
@@ -399,7 +399,7 @@ class Assembly:
                 )
 
     def _trouble(self, name: str, state: str, reason: str) -> None:
-        """A feature failed or is quarantined: its methods go, the rest of the daemon stays."""
+        """Remove the methods of a feature that failed or is quarantined; the rest of the daemon runs on."""
         self._registry.remove(name)
         if name in self._running:
             self._running[name].host.quarantined = True

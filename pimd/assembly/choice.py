@@ -18,12 +18,12 @@ CORE_NAMESPACES = frozenset({"rpc", "features", "daemon"})
 
 
 class AssemblyError(Exception):
-    """The features cannot be put together; the text names them and says what to change."""
+    """The features cannot be assembled; the text names them and says what to change."""
 
     def __init__(self, text: str, key: tuple[str | int, ...] = ("features",)) -> None:
         super().__init__(text)
         self.key = key
-        """Where the configuration says what cannot be."""
+        """The configuration key that is at fault."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was decided about one known feature."""
+    """The decision about one known feature."""
 
     name: str
     version: str
@@ -100,7 +100,7 @@ def choose(
     enabled: Sequence[str] | None,
     disabled: Mapping[str, str],
 ) -> list[Choice]:
-    """Decide about every feature; `disabled` maps a name to why it is off. AssemblyError for names nobody knows."""
+    """Decide about every feature; `disabled` maps names to reasons. AssemblyError for an unknown name."""
     present = {candidate.name: candidate for candidate in reversed(candidates)}
     everything = list(dict.fromkeys([*known, *(candidate.name for candidate in candidates)]))
     for name in enabled or ():
@@ -158,7 +158,7 @@ def start_order(features: Mapping[str, Feature], absent: Mapping[str, str]) -> l
         order = list(sorter.static_order())
     except CycleError as error:
         raise AssemblyError(f"features require each other in a circle: {' -> '.join(error.args[1])}") from None
-    # The table's order where requirements leave it open: the first that can start does.
+    # Where requirements leave the order open, the table decides: the first that can start does.
     rank = {name: index for index, name in enumerate(features)}
     ordered: list[str] = []
     waiting = sorted(order, key=rank.__getitem__)

@@ -25,14 +25,14 @@ from pimd.store.config_file import ConfigFile
 
 
 class FeatureParams(Params):
-    """Which feature, and whether the configuration file is to say so, too."""
+    """A feature, and whether the change is also written into the configuration file."""
 
     name: str
     persist: bool = False
 
 
 class DaemonInfo(Result):
-    """What runs here."""
+    """Name, version, id, directory, uptime in seconds and running features of this daemon."""
 
     name: str
     version: str
@@ -44,7 +44,7 @@ class DaemonInfo(Result):
 
 @dataclass(frozen=True)
 class About:
-    """What `daemon.info` tells."""
+    """The part of `daemon.info` that stays the same for the whole run."""
 
     name: str
     node_id: NodeId
@@ -65,7 +65,7 @@ class CoreMethods:
         self._started = clock.now()
 
     def methods(self) -> list[Method]:
-        """Their registrations."""
+        """Return the registrations for the method table, read from the `@rpc` marks."""
         own = (self.list_features, self.enable, self.disable, self.info, self.shutdown)
         return [method_of(function, CORE) for function in own]
 

@@ -1,4 +1,4 @@
-"""Keeps whoever can make this node log a line from making it log without end."""
+"""Limits how often one kind of line is logged, since strangers can cause log lines."""
 
 import logging
 import threading
@@ -11,12 +11,12 @@ LINES = declare_rate(
     "lines logged of one kind",
     10,
     "lines",
-    "left out, and how many is told with the next; whoever causes them",
+    "left out, whoever causes them; the next line of the kind states how many",
     burst=100,
     period_s=60,
 )
-"""Of one logger with one text, whatever stands in its places."""
-KINDS = declare("kinds of logged lines remembered", 1024, "kinds", "the longest unused is forgotten, and logged anew")
+"""A kind is one logger with one format text, whatever its arguments."""
+KINDS = declare("kinds of logged lines remembered", 1024, "kinds", "the one longest unused is forgotten")
 _SHOWN = "pimd_shown"
 
 
@@ -27,7 +27,7 @@ class _Kind:
 
 
 class LogRateLimit(logging.Filter):
-    """For handlers; those that share one decide alike. What only a debugger sees is never left out."""
+    """A filter for log handlers; those that share one decide alike. DEBUG lines always pass."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class LogRateLimit(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to log it, with the number of those before it that were left out."""
+        """Tell whether to log a record; appends the number of lines left out before it."""
         if record.levelno < logging.INFO:
             return True
         with self._lock:

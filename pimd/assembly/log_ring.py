@@ -18,7 +18,7 @@ Level = Literal["trace", "debug", "info", "warn", "error"]
 
 
 def level_word(level: int) -> Level:
-    """Name a level of the logging module in the words of `logs.event`."""
+    """Name a level of the logging module as `logs.event` does."""
     if level >= logging.ERROR:
         return "error"
     if level >= logging.WARNING:
@@ -39,7 +39,7 @@ class LogRing(logging.Handler):
         self._thread = threading.get_ident()
 
     def records(self) -> Sequence[LogRecord]:
-        """Oldest first."""
+        """Return a copy of at most 2048 records, oldest first."""
         return list(self._records)
 
     def subscribe(self) -> Subscription[LogRecord]:

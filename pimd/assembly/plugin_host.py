@@ -1,4 +1,4 @@
-"""Runs one plugin and keeps its faults to itself."""
+"""Runs one plugin and contains its failures."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ class PluginHost:
         self.plugin = plugin
         self.quarantined = False
         self.failures = 0
-        """Since the start, in all."""
+        """Failures since the start of the plugin."""
         self._clock = clock
         self._counts = counts
         self._on_quarantine = on_quarantine
@@ -62,11 +62,11 @@ class PluginHost:
         self._tasks.start(name, work).add_done_callback(lambda task: self._task_ended(name, task))
 
     def serve(self, queue: PayloadQueue) -> None:
-        """Hand over payloads, one at a time, in order of arrival."""
+        """Pass payloads to the plugin one at a time, in order of arrival, until cancelled."""
         self._tasks.start("payloads", self._hand_over(queue))
 
     def guard(self, what: str, call: Callable[[], None]) -> None:
-        """Call a plain function of the plugin within this turn; what it raises is logged and counted."""
+        """Call a plain function of the plugin within this turn; an exception is logged and counted."""
         if self.quarantined:
             self._counts.count("dropped_quarantined")
         if self.quarantined or self._stopping:
@@ -77,7 +77,7 @@ class PluginHost:
             self._judge(what, Outcome(error), PAYLOAD_S)
 
     async def forgotten(self, peer: NodeId) -> None:
-        """Tell the plugin; what it raises is logged and counted."""
+        """Call `on_peer_forgotten`; an exception is logged and counted."""
         outcome = await self._tasks.run("on_peer_forgotten", self.plugin.on_peer_forgotten(peer), FORGOTTEN_S)
         self._judge("on_peer_forgotten", outcome, FORGOTTEN_S)
 

@@ -1,4 +1,4 @@
-"""What one plugin may reach: the core services it named, and those of the features it requires."""
+"""What one plugin can reach: the core services it named, and those of the features it requires."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -64,13 +64,13 @@ class PluginSender:
         self._yield = yield_to_loop
 
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
-        """Best effort to a neighbour."""
+        """Send to a neighbour, best effort; ValueError for a kind that the plugin did not claim."""
         self._check(frame)
         self._node.send_direct(peer, frame)
         await self._yield()
 
     async def send_routed(self, dst: NodeId, frame: PluginPayload) -> Sent:
-        """Sealed, over any number of hops."""
+        """Send sealed, over any number of hops; ValueError for a kind that the plugin did not claim."""
         self._check(frame)
         sent = self._node.send_routed(dst, frame)
         await self._yield()  # a plugin that sends in a tight loop must not starve the others
@@ -87,7 +87,7 @@ class PluginSender:
 
 
 def channel_of(feature: str) -> bytes:
-    """Return what tells the datagrams of one feature from those of the others."""
+    """Return the 4 bytes that separate the datagrams of one feature from those of others."""
     return hashlib.sha256(b"pim-channel-v1\0" + feature.encode()).digest()[:CHANNEL_SIZE]
 
 
@@ -101,17 +101,17 @@ class PluginDatagrams:
         self._notice: Callable[[NodeId], None] | None = None
 
     def send(self, dst: NodeId, packet: bytes) -> Sent:
-        """Sealed with the keys of the pair."""
+        """Seal with the keys of the pair, and queue on the channel of this feature."""
         return self._traffic.send(self._channel, dst, packet, self._notice)
 
     def set_receiver(self, receiver: DatagramReceiver) -> None:
-        """What it raises is the feature's failure, not that of the link the packet came on."""
+        """Wrap the receiver: an exception counts as a failure of the feature, and the link stays."""
         self._traffic.register(
             self._channel, lambda src, packet: self._guard("the datagram receiver", lambda: receiver(src, packet))
         )
 
     def set_writable(self, notice: Callable[[NodeId], None]) -> None:
-        """What it raises is the feature's failure, too."""
+        """Wrap the notice: an exception counts as a failure of the feature."""
         self._notice = lambda dst: self._guard("the writable notice", lambda: notice(dst))
 
 
@@ -124,12 +124,12 @@ class PluginIdentity:
 
     @property
     def node_id(self) -> NodeId:
-        """This node."""
+        """The id of this node, derived from its Ed25519 public key."""
         return self._identity.node_id
 
     @property
     def x25519_pub(self) -> bytes:
-        """What others seal to."""
+        """The public key that other nodes seal to."""
         return self._identity.x25519_pub
 
     def signing_seed(self) -> bytes:

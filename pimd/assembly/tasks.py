@@ -1,4 +1,4 @@
-"""Tasks of plugins: owned, named, and survivable, whatever the plugin's code does with cancellation."""
+"""Tasks of plugins: owned, named, and contained even when the plugin swallows its cancellation."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ABANDON_S = 1.0
-"""How long a cancelled call may take to end before it is left behind."""
+"""Seconds that a cancelled call has to end before it is abandoned."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """It returned."""
+        """Whether the coroutine returned, without an exception and within its time."""
         return self.error is None and not self.timed_out
 
 
 async def _guarded(work: Coroutine[Any, Any, object]) -> Outcome:
-    """Run `work`, catching everything: one plugin's seam (SystemExit would otherwise stop the event loop)."""
+    """Run `work` and catch everything; SystemExit would otherwise stop the event loop."""
     try:
         await work
     except BaseException as error:  # noqa: BLE001 - the containment seam
@@ -34,7 +34,8 @@ async def _guarded(work: Coroutine[Any, Any, object]) -> Outcome:
 class PluginTasks:
     """The tasks of one plugin.
 
-    A TaskGroup would wait for ever for a task that swallows its cancellation; this owner waits a second, and then names it.
+    A TaskGroup would wait without end for a task that swallows its cancellation. This owner waits a second, then names
+    the task.
     """
 
     def __init__(self, feature: str) -> None:
@@ -50,7 +51,7 @@ class PluginTasks:
         return task
 
     async def run(self, name: str, work: Coroutine[Any, Any, object], timeout_s: float) -> Outcome:
-        """Run `work` to its end, at most `timeout_s`; then it is cancelled, and left behind if that does not end it."""
+        """Run `work` for at most `timeout_s`, then cancel it; a task that does not end is abandoned."""
         task = self.start(name, work)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""Names whoever blocks the event loop: in-process code that does not yield cannot be stopped, only told on."""
+"""Logs which code blocks the event loop; in-process code that does not yield cannot be stopped."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ log = logging.getLogger("pimd.watchdog")
 
 BEAT_S = 0.2
 BLOCKED_S = 0.6
-"""A loop that has not beaten for this long is blocked; with the beat this is told within a second."""
+"""A loop without a heartbeat for this long is blocked; it is logged within a second."""
 
 
 class Watchdog:
-    """A thread that looks at the event loop's thread; use as a context manager inside the running loop."""
+    """A thread that checks the event loop's heartbeat; use as a context manager inside the running loop."""
 
     def __init__(self, feature_of_module: Callable[[str], str | None]) -> None:
         self._feature_of_module = feature_of_module

@@ -44,7 +44,7 @@ def _traffic_line(stats: dict[str, Any]) -> str:
 
 
 def _mesh_line(mesh: dict[str, Any] | None) -> list[str]:
-    """Nothing where the feature `routes` is missing."""
+    """Return the line about the mesh; empty without the feature `routes`."""
     if mesh is None:
         return []
     name = f" {visible(mesh['mesh_id'])}" if mesh["mesh_id"] else ""
@@ -85,7 +85,7 @@ def _link_cells(name: str, endpoint: str | None, link: dict[str, Any]) -> tuple[
 
 def _peers_text(connection: Connection, rows: list[dict[str, Any]]) -> str:
     configured = call_many(connection, [("peers.configured", None)])[0] or []
-    # Whoever was met at an address is one of `rows`.
+    # A node that was met at an address is one of `rows`.
     unmet = [row for row in configured if row["node_id"] is None]
     tables = [_peer_table(connection, rows)] if rows else []
     tables += [_unmet_table(unmet)] if unmet else []
@@ -139,7 +139,7 @@ def add(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def with_port(address: str) -> str:
-    """Add pimd's own port where none is given; an address with its scheme is complete."""
+    """Append pimd's own port where none is given; an address with a scheme is complete."""
     if address.startswith(("tcp:", "unix:")):
         return address
     if ":" not in address:
@@ -163,7 +163,7 @@ def forget(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def send(connection: Connection, options: argparse.Namespace) -> None:
-    """Send a text."""
+    """Send a text, or standard input for `-`; prints whether it is on its way or waits for a route."""
     text = sys.stdin.read().removesuffix("\n") if options.text == "-" else options.text
     node_id = resolve(connection, options.who)
     result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text})
@@ -172,18 +172,18 @@ def send(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def _whither(connection: Connection, who: str, node_id: str) -> str:
-    """The daemon answers before it sends, so its `pending` does not tell a message that waits from one that leaves."""
+    """Say whether the message leaves now: the answer comes before the sending, so its status is `pending`."""
     try:
         found = call(connection, "messages.list_conversations")
     except PimError:
-        return f"kept for {visible(who)}"  # it was taken all the same
+        return f"kept for {visible(who)}"  # the message was accepted all the same
     if any(row["peer_node_id"] == node_id and row["is_connected"] for row in found["conversations"]):
         return f"on its way to {node_id}"
     return f"kept; no way to {visible(who)} now, it goes out when there is one"
 
 
 def call_method(connection: Connection, options: argparse.Namespace) -> None:
-    """Call any method."""
+    """Call any method with JSON parameters and print the result; `UsageError` for malformed JSON."""
     try:
         params = None if options.params is None else json.loads(options.params)
     except ValueError as error:

@@ -32,7 +32,7 @@ class Connection(Protocol):
         """Send one message and return the answer to it; `NoDaemonError` when the connection breaks."""
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection; further calls are not possible."""
 
 
 class UnixConnection:
@@ -48,7 +48,7 @@ class UnixConnection:
         result_of(self.exchange({"jsonrpc": "2.0", "id": 0, "method": "rpc.hello", "params": hello}))
 
     def exchange(self, message: Any) -> Any:
-        """Put notifications aside until the answer comes."""
+        """Return the answer; notifications that come before it are kept for `notification`."""
         try:
             self._file.write(json.dumps(message).encode() + b"\n")
             self._file.flush()
@@ -61,7 +61,7 @@ class UnixConnection:
             raise NoDaemonError(f"the daemon hung up: {error}; {WHAT_TO_DO}") from error
 
     def notification(self) -> dict[str, Any]:
-        """Wait for the next one without a limit; `NoDaemonError` when the daemon is gone."""
+        """Wait without a limit for the next notification; `NoDaemonError` when the daemon is gone."""
         if self._notifications:
             return self._notifications.pop(0)
         self._socket.settimeout(None)
@@ -76,7 +76,7 @@ class UnixConnection:
             self._socket.settimeout(TIMEOUT_S)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the socket; the daemon ends the subscriptions of this connection."""
         self._file.close()
         self._socket.close()
 
@@ -88,7 +88,7 @@ class UnixConnection:
 
 
 class HttpConnection:
-    """One request each."""
+    """Opens one HTTP connection for each request; its constructor checks that pimd answers."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = urlsplit(url)
@@ -109,7 +109,7 @@ class HttpConnection:
             connection.close()
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to do: each exchange closes its own connection."""
 
 
 def result_of(answer: Any) -> Any:
@@ -150,7 +150,7 @@ def connect(
     url: str | None,
     token_file: Path | None,
 ) -> Connection:
-    """Find the daemon: where it was told to look, else where it says it is, else where it is by default."""
+    """Find the daemon: at the given address, else where `daemon.json` says, else at the default."""
     data = paths.data_dir(data_dir, environ, None)
     token = token_file or data / paths.TOKEN_NAME
     if url is not None:
@@ -180,9 +180,9 @@ def _candidates(environ: Mapping[str, str], data: Path, runtime: dict[str, Any])
 
 
 def _daemon_of(data: Path, token: Path) -> Connection:
-    """Connect with the daemon of a directory that was given, and with no other."""
+    """Connect with the daemon of the given directory, and with no other."""
     runtime = _runtime(data, given=True)
-    # What a killed daemon left behind may name addresses that are another program's by now, who must not get the token.
+    # The file of a killed daemon may name addresses of another program by now, which must not get the token.
     if runtime.get("unix_socket") and (unix := _own_unix(Path(runtime["unix_socket"]), data)):
         return unix
     http_is_own = runtime.get("http_url") and _is_held(data / paths.LOCK_NAME)
@@ -192,7 +192,7 @@ def _daemon_of(data: Path, token: Path) -> Connection:
 
 
 def _is_held(lock: Path) -> bool:
-    """A daemon holds it as long as it runs on that directory."""
+    """Whether the lock is held, as it is while a daemon runs on that directory."""
     try:
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -218,7 +218,7 @@ def _own_unix(path: Path, data: Path) -> Connection | None:
 
 
 def _own_http(url: str, token: str) -> Connection | None:
-    """Another daemon does not take the token that is there."""
+    """Try HTTP with the token of the directory; another daemon refuses that token."""
     try:
         return HttpConnection(url, token)
     except NoDaemonError:
@@ -237,7 +237,7 @@ def _unix(path: Path) -> UnixConnection:
 
 
 def _runtime(data: Path, *, given: bool = False) -> dict[str, Any]:
-    """What the daemon says of its RPC listeners; where the directory was given, `NoDaemonError` when that may not be read."""
+    """Read `daemon.json`; `NoDaemonError` when a given directory cannot be read."""
     path = data / paths.RUNTIME_NAME
     try:
         found = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""What can go wrong between a terminal and the daemon, each with its exit code."""
+"""Errors of the terminal client, each with its exit code."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class AnsweredError(PimError):
 
 
 class NotReachedError(PimError):
-    """The daemon's answer says that a node was not reached."""
+    """The daemon answered that a node could not be reached."""
 
     def for_programs(self) -> dict[str, Any] | None:
         """Nothing more than that answer."""
@@ -40,12 +40,12 @@ class NotReachedError(PimError):
 
 
 class UsageError(PimError):
-    """The command line asks for something that cannot be."""
+    """The command line is wrong; exit code 2."""
 
     code = EXIT_USAGE
 
 
 class NoDaemonError(PimError):
-    """Nobody answers."""
+    """No daemon answers at the places searched, or the connection broke; exit code 3."""
 
     code = EXIT_NO_DAEMON

@@ -63,7 +63,7 @@ def _line(message: dict[str, Any], name: str | None) -> str:
 
 
 class _Follower:
-    """Prints each received message once, over reconnections."""
+    """Prints each received message once, across reconnections."""
 
     def __init__(self, connect: Connect, options: argparse.Namespace, peer: str | None) -> None:
         self._connect = connect
@@ -73,7 +73,7 @@ class _Follower:
         self._known: set[str] = set()
 
     def run(self, connection: Connection) -> None:
-        """Follow until interrupted."""
+        """Print messages until interrupted; when the daemon is gone, wait for it and connect again."""
         while True:
             if not isinstance(connection, UnixConnection):
                 raise NoDaemonError("--follow needs the daemon's Unix socket; say where it is with --socket")
@@ -93,10 +93,10 @@ class _Follower:
                 continue
             if isinstance(connection, UnixConnection):
                 return connection
-            connection.close()  # what answers at the port of the dead daemon may be anybody
+            connection.close()  # another program may answer at the port of the dead daemon
 
     def _follow(self, connection: UnixConnection) -> None:
-        # Subscribed first and read then: what comes in between is seen twice and printed once.
+        # Subscribe before reading: a message between the two is received twice and printed once.
         call(connection, "messages.subscribe")
         self._catch_up(connection)
         while True:

@@ -1,4 +1,4 @@
-"""The commands about ways, neighbours to be, and the mesh as a whole."""
+"""The commands about routes, nodes nearby, and the mesh."""
 
 import argparse
 from typing import Any
@@ -14,7 +14,7 @@ SHORT = 8
 
 
 def routes(connection: Connection, options: argparse.Namespace) -> None:
-    """The way to every node."""
+    """List the selected route to every node."""
     found = call(connection, "route.table")
     peers = call_many(connection, [("peers.list", None)])[0] or []
     names, rows = self_given(connection, peers), {row["node_id"]: row for row in peers}
@@ -35,7 +35,7 @@ def routes(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def trace(connection: Connection, options: argparse.Namespace) -> None:
-    """Each hop on the way to a node; fails when that does not answer."""
+    """Print each hop on the way to a node; fails when the destination does not answer."""
     node_id = resolve(connection, options.who)
     found = call(connection, "route.trace", {"node_id": node_id})
     lines = [table(("HOP", "NAME", "ID", "NEXT HOP", "TIME"), map(_hop, found["hops"]))] if found["hops"] else []
@@ -54,7 +54,7 @@ def _hop(hop: dict[str, Any]) -> tuple[str, ...]:
 
 
 def discover(connection: Connection, options: argparse.Namespace) -> None:
-    """Who announces itself nearby."""
+    """List the nodes that announce themselves nearby."""
     rows = call(connection, "peers.discovered")
     ids = {row["node_id"] for row in rows}
     known = {row["node_id"]: row for row in _everybody(connection) if row["node_id"] in ids}
@@ -90,7 +90,7 @@ def _everybody(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _names_of(connection: Connection, nearby: list[dict[str, Any]], known: list[dict[str, Any]]) -> dict[str, str]:
-    """What nodes call themselves: what they signed, where their card is here, else what they announce."""
+    """The signed names of nodes whose card is here, else the announced ones."""
     announced = {_key(row): row["label_announced"] for row in nearby if row["label_announced"]}
     return announced | {node_id: name for node_id, name in self_given(connection, known).items() if name}
 
@@ -101,7 +101,7 @@ def _key(row: dict[str, Any]) -> str:
 
 
 def pair(connection: Connection, options: argparse.Namespace) -> None:
-    """Link with a node now, and as a rule from now on."""
+    """Link with a node now, and by default after every restart."""
     params = {"trust": "once" if options.once else "persist", **_whom(connection, options.who)}
     if options.label is not None:
         params["label"] = options.label
@@ -112,7 +112,7 @@ def pair(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def remove(connection: Connection, options: argparse.Namespace) -> None:
-    """Undo `add` and `pair`: take an address or a peer out of the configuration, and hang up."""
+    """Undo `add` and `pair`: remove an address or peer from the configuration, and hang up."""
     configured = call(connection, "peers.configured")
     params = _configured_as(connection, configured, options.who)
     result = call(connection, "peers.remove", params)
@@ -125,7 +125,7 @@ def remove(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def _configured_as(connection: Connection, configured: list[dict[str, Any]], wanted: str) -> dict[str, str]:
-    """A label of ours, a configured address, the label of one where nobody was met yet, else whoever that names."""
+    """Resolve a label of ours, a configured address, the label of an address never met, or a node name."""
     ours = labelled(_everybody(connection), wanted)
     if ours is not None:
         return {"node_id": ours}
@@ -141,9 +141,9 @@ def _configured_as(connection: Connection, configured: list[dict[str, Any]], wan
 
 
 def _whom(connection: Connection, wanted: str) -> dict[str, str]:
-    """A label of ours, an address, or one of those nearby.
+    """Resolve a label of ours, an address, or a node nearby.
 
-    What looks like an address is one: a stranger may announce any name, that of a trusted machine too.
+    Text in the form of an address is taken as one: a stranger may announce any name, even that of a trusted machine.
     """
     peers = _everybody(connection)
     ours = labelled(peers, wanted)

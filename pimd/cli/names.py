@@ -1,4 +1,4 @@
-"""Whom a NAME-OR-ID on the command line means."""
+"""Resolves the NAME-OR-ID of a command line to a node id."""
 
 import re
 from typing import Any
@@ -39,7 +39,7 @@ def resolve(connection: Connection, wanted: str) -> str:
 
 
 def labelled(rows: list[dict[str, Any]], wanted: str) -> str | None:
-    """Return the id with that label of ours; None when there is none, `PimError` when there are several."""
+    """Return the id with that label; None without one, `PimError` when several have it."""
     ids = [row["node_id"] for row in rows if row["label"] == wanted]
     return _only(ids, wanted, rows, {}) if ids else None
 
@@ -64,14 +64,14 @@ def resolve_nearby(nearby: list[dict[str, Any]], names: dict[str, str], wanted: 
 
 
 def self_given(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Ask what peers call themselves."""
+    """Return the names that peers gave themselves, by id."""
     ids = [row["node_id"] for row in rows if row["x25519_pubkey"] is not None]
     exported = call_many(connection, [("peers.export_identity", {"node_id": id_}) for id_ in ids])
     return {id_: one["name"] for id_, one in zip(ids, exported, strict=True) if one is not None}
 
 
 def shown(row: dict[str, Any], names: dict[str, str]) -> str:
-    """A label as it is, a name that a peer gave itself in quotes, else nothing."""
+    """A label as it is, a self-given name in quotes, else an empty text."""
     if row["label"]:
         return visible(row["label"])
     given = names.get(row["node_id"])

@@ -26,13 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().parse_args(argv, options)
         _run(options)
     except PimError as error:
-        # A command line that is wrong may be given up before --json is read.
+        # Parsing a wrong command line may end before --json is read.
         _tell(error, as_json=options.json or "--json" in (sys.argv if argv is None else argv))
         return error.code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader had enough; the interpreter's own flush at exit must not complain.
+        # The reader closed the pipe; the flush at the interpreter's exit must not print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 
@@ -40,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _tell(error: PimError, *, as_json: bool) -> None:
     if as_json and (found := error.for_programs()) is not None:
         print(json.dumps({"error": found}))
-    # What the daemon says may quote strangers; the line breaks are ours.
+    # The daemon's text may quote strangers, so it is escaped; the line breaks are ours.
     print("pim: " + "\n".join(visible(line) for line in str(error).split("\n")), file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Also of each command."""
+    """Raises `UsageError` instead of exiting; subcommands use it, too."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave it to the program to tell."""
+        """Raise the error, so that `main` prints it as text or JSON."""
         self.print_usage(sys.stderr)
         raise UsageError(message)
 

@@ -1,4 +1,4 @@
-"""Text for a terminal: what strangers wrote cannot move the cursor, hide, or turn around."""
+"""Text for a terminal: characters of strangers that move the cursor, hide or reverse text are escaped."""
 
 import datetime
 import unicodedata

@@ -1,13 +1,17 @@
 """The plugin contract: everything a feature may rely on, and everything it must offer.
 
-The daemon owns what a mesh needs to exist: identity, authenticated sessions, routing, identity broadcast and the peer keystore.
-A plugin runs inside the daemon's event loop, uses those through the ports of `PluginContext`, and adds the handling of the
-`PluginPayload`s of its own kinds and reactions to changes of the peers. RPC methods are no part of the plugin's interface: they are
-marked with `@rpc` and wired into the dispatcher when the daemon is assembled, so that a daemon can be built without a feature.
+The daemon owns what a mesh needs to exist: identity, authenticated sessions, routing, identity broadcast and the peer
+keystore. A plugin runs inside the daemon's event loop and uses those through the ports of `PluginContext`. It handles
+the `PluginPayload`s of its own kinds, and reacts to changes of the peers.
 
-A feature imports this package, `pimd.ids`, and nothing else of the daemon: what it may use of the layers below stands here, too.
+RPC methods are no part of the plugin's interface. They are marked with `@rpc` and entered into the dispatcher when the
+daemon is assembled, so that a daemon can be built without a feature.
 
-Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `datagrams`, `identity`, `text`.
+A feature imports this package, `pimd.ids`, and nothing else of the daemon. What it may use of the layers below is
+exported here.
+
+Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `datagrams`, `identity`,
+`text`.
 """
 
 from pimd.addresses import TCP, Endpoint

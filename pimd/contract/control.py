@@ -11,7 +11,7 @@ class Sent(enum.Enum):
     """What became of a frame; true exactly for SENT. With all others nothing was queued."""
 
     SENT = "sent"
-    """It is in the send queue of a next hop; lost with its link or at a relay it may be, so only an answer proves arrival."""
+    """In the send queue of a next hop; it may be lost with its link or at a relay, so only an answer proves arrival."""
     NO_ROUTE = "no route"
     """No way to the destination is known."""
     NO_CARD = "no card"

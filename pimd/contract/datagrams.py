@@ -1,4 +1,4 @@
-"""How a plugin sends and receives packets that may be lost: plain IP, voice, whatever repeats itself."""
+"""Packets that may be lost: plain IP, voice, and other protocols that repeat themselves."""
 
 from collections.abc import Callable
 from typing import Protocol

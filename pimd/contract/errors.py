@@ -18,7 +18,7 @@ class InvalidRequest(RpcError):  # noqa: N818 - the name in the JSON-RPC specifi
 
 
 class MethodNotFound(RpcError):  # noqa: N818 - the name in the JSON-RPC specification
-    """No such method here; `data` tells the feature, its state and what to do."""
+    """No such method here; `data` holds the feature, its state and a hint."""
 
     code: ClassVar[int] = -32601
 
@@ -42,7 +42,7 @@ class Unauthorized(RpcError):  # noqa: N818
 
 
 class RateLimited(RpcError):  # noqa: N818
-    """Too many attempts; `data.retry_after_s` says when to come back."""
+    """Too many attempts; `data.retry_after_s` says when to try again."""
 
     code: ClassVar[int] = -32004
 
@@ -102,7 +102,7 @@ class BroadcastIntervalTooSmall(RpcError):  # noqa: N818
 
 
 class ConnectFailed(RpcError):  # noqa: N818
-    """Nobody could be linked with at an address; the message says why."""
+    """No link could be made at an address; the message says why."""
 
     code: ClassVar[int] = -32603
 
@@ -120,6 +120,6 @@ class MessageBodyTooLarge(RpcError):  # noqa: N818
 
 
 class StorageError(RpcError):
-    """The database could not do it; nothing was changed."""
+    """The database refused the operation; nothing was changed."""
 
     code: ClassVar[int] = -32062

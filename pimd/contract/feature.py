@@ -55,7 +55,7 @@ class Feature:
     events: tuple[EventStream, ...] = ()
     settings: type[BaseModel] = FeatureSettings
     requires: tuple[str, ...] = ()
-    """Features it cannot live without; the start order follows."""
+    """Features that must run for it to run; they start first."""
     provides: tuple[Provided[Any], ...] = ()
     uses: tuple[ServiceKey[Any], ...] = ()
     """Core services, and multi-provider keys, that it takes."""
@@ -82,9 +82,9 @@ class Feature:
         return tuple(f for f in found.values() if callable(f) and mark_of(f))
 
     def marked_functions(self) -> tuple[Callable[..., Any], ...]:
-        """Those of the plugin class, then the plain ones."""
+        """Marked methods of the plugin class, then the plain functions."""
         return (*self.plugin_functions(), *self.methods)
 
     def marked_names(self) -> tuple[str, ...]:
-        """The method names without the subscription ones."""
+        """The method names without `subscribe` and `unsubscribe`."""
         return tuple(mark.name for f in self.marked_functions() if (mark := mark_of(f)))

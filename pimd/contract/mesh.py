@@ -1,4 +1,4 @@
-"""What features see of the mesh: links, routes, dialling, membership, and the verbs that change them (service `MESH`)."""
+"""The mesh as features see it: links, routes, dialling, membership, and the calls that change them (service `MESH`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class ClassTraffic:
     frames_out: int
     bytes_out: int
     dropped: int
-    """Queued, or brought by others to be queued, and not sent: no room, too old, or lost with the link."""
+    """Own or relayed frames that were not sent: no room, too old, or lost with the link."""
     refused: int
     """Own frames that found no room; their sender was told CONGESTED."""
 
@@ -29,7 +29,7 @@ class LinkInfo:
 
     peer: NodeId
     endpoint: Endpoint
-    """Of the other end's socket; a Unix socket that dialled has none, and is at the one where it was accepted."""
+    """Of the other end's socket; for an incoming Unix connection the path where it was accepted."""
     dialled: bool
     """True when this side opened the connection."""
     agent: str
@@ -51,7 +51,7 @@ class LinkInfo:
     traffic: Mapping[str, ClassTraffic]
     """By traffic class: `messages`, `datagrams`, `streams`."""
     listens_at: Endpoint | None = None
-    """Where the peer takes links: what was dialled, or the port that it says on its host; None when it does not say."""
+    """Where the peer takes links: the dialled endpoint, or its host with the announced port; None without one."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class RouteInfo:
     destination: NodeId
     next_hop: NodeId
     metric: int
-    """The sum of what the links of the way cost, at least 256 each."""
+    """The sum of the costs of the links on the way, at least 256 each."""
     seq: int
     learned_at: float
     """Monotonic seconds of the last refresh."""
     hops: int
-    """How many links its way has: 1 for a neighbour, 255 also for more; told by the next hop."""
+    """Number of links on the way, as the next hop advertises: 1 for a neighbour, 255 also for more."""
     rtt_s: float | None = None
     """Smoothed round-trip time of the link with the next hop."""
     frames_out: int = 0
@@ -90,14 +90,14 @@ class PeerEntry:
 
 @dataclass(frozen=True)
 class DialInfo:
-    """What the daemon is doing about one endpoint that it is to keep linked."""
+    """The state of one endpoint that the daemon keeps linked."""
 
     entry: PeerEntry
     node_id: NodeId | None
-    """Expected, or met there before."""
+    """The expected node, or the one that answered there before."""
     state: Literal["connecting", "waiting", "up"]
     configured: bool
-    """From the configuration file, so redialled without end."""
+    """Whether the configuration file names it, so that it is redialled without end."""
     last_error: str | None
 
 
@@ -159,7 +159,7 @@ class DialError(Exception):
 
 
 class Mesh(Protocol):
-    """The links, the routes, and the verbs that change them."""
+    """The links, the routes, and the calls that change them."""
 
     @property
     def listen_endpoints(self) -> Sequence[Endpoint]:
@@ -210,13 +210,13 @@ class Mesh(Protocol):
         """Close the links to `peer` with Goodbye 4 and do not redial until asked; False when there was none."""
 
     def resume(self, peer: NodeId) -> None:
-        """Take back `hang_up`: redial the peer as if nobody had hung up."""
+        """Undo `hang_up`: the peer is redialled as before."""
 
     def left_alone(self, peer: NodeId) -> bool:
-        """Tell whether a user here or there hung up on this peer, so that only a user's wish links with it again."""
+        """Tell whether a user at either end hung up; then only a user's request links with this peer again."""
 
     def refusal(self, peer: NodeId) -> str | None:
-        """Say why the policy would not admit this peer, a block included; None when it would."""
+        """Return why the policy, or a block, would refuse this peer; None when it would not."""
 
     async def issue_card(self) -> Broadcast:
         """Issue a new identity card, and send it to all neighbours, from where it spreads over the mesh."""

@@ -81,7 +81,7 @@ def mark_of(function: Callable[..., Any]) -> RpcMark | None:
 after_answer_callbacks: contextvars.ContextVar[list[Callable[[], None]] | None] = contextvars.ContextVar(
     "after_answer_callbacks", default=None
 )
-"""Set by the dispatcher around each call; None outside one."""
+"""Callbacks of the current call, set by the dispatcher; None outside a call."""
 
 
 def after_answer(callback: Callable[[], None]) -> None:

@@ -72,12 +72,12 @@ class ClassRow(Result):
     bytes_in: int
     frames_out: int
     bytes_out: int
-    dropped: int = Field(description="Not sent although queued, or to be queued for others: no room, too old, or lost.")
-    refused: int = Field(description="Own frames that found no room; their sender was told.")
+    dropped: int = Field(description="Own or relayed frames that were not sent: no room, too old, or lost.")
+    refused: int = Field(description="Own frames that found no room; their sender was told CONGESTED.")
 
 
 class LinkRow(Result):
-    """What one link carries."""
+    """Counters and rates of one link."""
 
     cost: int = Field(description="What routing adds to a metric for it.")
     rtt_ms: float | None = Field(description="Smoothed round-trip time.")
@@ -110,7 +110,7 @@ class PeerSummary(Result):
 
 
 class SubscriptionResult(Result):
-    """What every `<namespace>.subscribe` answers."""
+    """The answer of every `<namespace>.subscribe`."""
 
     subscription_id: str
 

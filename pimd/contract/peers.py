@@ -1,4 +1,4 @@
-"""What a plugin sees of the peer keystore: look-ups and a stream of changes."""
+"""The peer keystore as a plugin sees it: look-ups and a stream of changes."""
 
 import enum
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pimd.ids import NodeId
 
 
 class PeerInfoSource(enum.StrEnum):
-    """How an identity reached us."""
+    """How an identity reached this node."""
 
     DIRECT = "direct"
     """On a session authenticated with that very peer."""

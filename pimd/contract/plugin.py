@@ -56,12 +56,13 @@ class PluginContext:
 class DaemonPlugin:
     """Base of every plugin; each method but `start` has a default that does nothing.
 
-    The life of a plugin: constructed without arguments, `start` once, then `handle_payload` and `on_peer_forgotten` any number of
-    times, then `shutdown` once, also when its own `start` failed half-way.
+    The life of a plugin: constructed without arguments, then `start` once. After that `handle_payload` and
+    `on_peer_forgotten` any number of times, and at last `shutdown` once, even when its own `start` failed half-way.
 
-    Containment: whatever a plugin's coroutine raises (`SystemExit` and `CancelledError` included) is logged and counted, a call that
-    takes more than 30 s is cancelled and counted, and after 5 failures in 60 s the plugin is quarantined: its payloads are dropped,
-    its methods answer -32601 with the state `quarantined`, until it is enabled again. Containment is against faults, not malice.
+    Containment: an exception of a plugin's coroutine, `SystemExit` and `CancelledError` included, is logged and
+    counted. A call over 30 s is cancelled and counted. After 5 failures in 60 s the plugin is quarantined until it is
+    enabled again: its payloads are dropped, and its methods answer -32601 with the state `quarantined`. This protects
+    against faults, not against malice.
     """
 
     name: ClassVar[str]
@@ -78,14 +79,16 @@ class DaemonPlugin:
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """Take one payload of a claimed kind; `src` is proven end to end.
 
-        One call at a time, from a bounded queue (1024 payloads or 16 MiB, at most 64 of one source). Of each source in arrival order;
-        what configured peers and contacts sent comes before what strangers did, who could otherwise hold them up without end.
+        One call at a time, from a bounded queue (1024 payloads or 16 MiB, at most 64 of one source). Payloads of one
+        source come in order of arrival. Those of configured peers and contacts come before those of strangers, who
+        could otherwise delay them without end.
         """
 
     async def on_peer_forgotten(self, peer: NodeId) -> None:
-        """Wipe the per-peer state that hangs on an identity which just left the keystore.
+        """Delete the state of a peer whose identity was just removed from the keystore.
 
-        What a user wrote goes only when asked, through `PEER_DATA`. `peers.forget` answers after every plugin returned, or 5 s.
+        What a user wrote is deleted only on request, through `PEER_DATA`. `peers.forget` answers after every plugin
+        returned, or 5 s.
         """
 
     async def shutdown(self) -> None:

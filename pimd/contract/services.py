@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ServiceKey(Generic[T]):
-    """A name that carries the type of what it stands for."""
+    """A name that carries the type of its service."""
 
     name: str
 
 
 class Services(Protocol):
-    """What one plugin may reach."""
+    """The services that one plugin declared."""
 
     def __getitem__(self, key: ServiceKey[T]) -> T:
         """Return the service; PermissionError when the feature did not declare it, LookupError when nobody provides it."""
@@ -49,7 +49,7 @@ class KnownPeer:
     x25519_pub: bytes
     name: str
     known: Literal["imported", "direct", "signed"]
-    """imported: typed in by the user; direct: met on a link of its own; signed: a card brought by others."""
+    """imported: entered by the user; direct: linked with this node; signed: a card that other nodes sent."""
     card: bytes | None
     """The newest valid card; None for an imported key, which therefore never seals."""
     seq: int
@@ -113,7 +113,7 @@ class Keystore(Protocol):
         """Return the id that was first met at a configured endpoint, if any."""
 
     async def pin(self, endpoint: Endpoint, node_id: NodeId) -> None:
-        """Remember who answers at an endpoint."""
+        """Store which node answers at an endpoint."""
 
     async def unpin(self, *, endpoint: Endpoint | None = None, node_id: NodeId | None = None) -> None:
         """Forget pins by endpoint, by id, or both."""
@@ -136,14 +136,14 @@ class ConfigText:
 
 @dataclass(frozen=True)
 class BroadcastConfig:
-    """`[messaging.broadcast]` as it is in force."""
+    """The table `[messaging.broadcast]` in force."""
 
     outgoing_interval_s: int | None
     """A shorter period than the protocol's own for this node's card; None is the protocol's."""
     watch_incoming: bool
-    """Whether identities that come over other nodes are told of."""
+    """Whether `peer_seen` announces identities whose card came over other nodes."""
     min_peer_interval_s: int
-    """One such identity is told of at most this often."""
+    """Seconds between two announcements of one such identity."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class DiscoveryConfig:
     """`[discovery]` as it was at the start."""
 
     connect_relays: bool
-    """Dial what is discovered, as far as the policy lets in."""
+    """Dial discovered nodes that the policy admits."""
     connect_gateways: bool
     """The same for nodes that are known to be gateways."""
 
@@ -175,13 +175,13 @@ class Config(Protocol):
         """The name that this node announces."""
 
     def broadcast(self) -> BroadcastConfig:
-        """How this node's identity goes out, and how much is told of those that come in."""
+        """Return the settings in force for this node's own card and for announcements of others."""
 
     async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
         """Put in force and write into the file; OSError when it cannot be written, with nothing changed."""
 
     def discovery(self) -> DiscoveryConfig:
-        """What to do with nodes that are discovered."""
+        """Return which discovered nodes are to be dialled."""
 
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Return everything wrong with `text`; empty means it would load."""
@@ -203,7 +203,7 @@ class LogRing(Protocol):
     """The last 2048 log records."""
 
     def records(self) -> Sequence[LogRecord]:
-        """Return a copy of what the ring holds now, oldest first; what was logged before the features started is in it."""
+        """Return a copy, oldest first; records from before the start of the features are included."""
 
     def subscribe(self) -> Subscription[LogRecord]:
         """Receive every record from now on."""
@@ -235,10 +235,10 @@ class Erased:
 
 
 class PeerData(Protocol):
-    """What a user wrote to or got from a peer, deleted only when asked."""
+    """The data that a user exchanged with a peer; deleted only on request."""
 
     async def erase(self, peer: NodeId) -> Erased:
-        """Delete it all and count it."""
+        """Delete everything of one peer and return the counts."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ class DiscoveredNode:
     endpoint: Endpoint
     """Where to dial it."""
     node_id: NodeId | None
-    """None while it is anonymous: members of a private mesh do not say who they are before a link proves it."""
+    """None while it is anonymous: a member of a private mesh is known only by a link."""
     name: str | None
     """What it calls itself, a stranger's text; None where it does not say."""
     first_seen: float
@@ -257,10 +257,10 @@ class DiscoveredNode:
 
 
 class Discovery(Protocol):
-    """Looks for nodes nearby; `DISCOVERY` may have any number of providers."""
+    """Finds nodes nearby; `DISCOVERY` may have any number of providers."""
 
     def nodes(self) -> Sequence[DiscoveredNode]:
-        """Return those that are there now, the longest known first."""
+        """Return the nodes that are there now, the one known for longest first."""
 
 
 class PeerSummaries(Protocol):

@@ -1,4 +1,4 @@
-"""Text of people and of strangers: what a field may hold, and what of a stranger's bytes may be shown."""
+"""Text of users and strangers: what a field may hold, and which of a stranger's characters are shown."""
 
 import unicodedata
 from typing import Annotated
@@ -28,9 +28,9 @@ NodeName = Annotated[str, AfterValidator(_node_name)]
 
 
 def shown_name(raw: bytes) -> str:
-    """Return what may be shown of a name that another node sent; never raises.
+    """Return the printable part of a name that another node sent; never raises.
 
-    At most 64 bytes of UTF-8 are read. What is not valid UTF-8, invisible, or moves a cursor is left out.
+    At most 64 bytes of UTF-8 are read. Invalid UTF-8, invisible characters and those that move a cursor are left out.
     """
     text = raw[:NAME_LIMIT].decode(errors="ignore")
     return "".join(character for character in text if unicodedata.category(character) not in FORBIDDEN_CATEGORIES)

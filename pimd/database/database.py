@@ -59,7 +59,7 @@ class Database:
         self._released = False
         self._begun = asyncio.Event()
         self._closed = asyncio.Event()
-        # One connection sees its own uncommitted rows, so reads and transactions take turns.
+        # A connection sees its own uncommitted rows, so a read waits until no transaction is open.
         self._turn = asyncio.Lock()
         self._writer: asyncio.Task[Any] | None = None
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a database file, in words that name the file and what to do."""
+"""Errors of a database file, with the file's name and what to do."""
 
 import sqlite3
 from pathlib import Path
@@ -24,11 +24,11 @@ class DatabaseError(Exception):
         super().__init__(f"{path}: {action}: {reason}")
         self.path = path
         self.action = action
-        """What was tried: a transaction's name, `open`, `read`."""
+        """The failed operation: a transaction's name, `open`, or `read`."""
 
     @classmethod
     def from_sqlite(cls, path: Path, action: str, error: sqlite3.Error) -> Self:
-        """Add to SQLite's own words what a person can do."""
+        """Combine SQLite's message with what a person can do."""
         advice = _ADVICE.get(primary_code(error))
         return cls(path, action, f"{error} ({advice})" if advice else str(error))
 
@@ -54,5 +54,5 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """True when the content of the file is at fault, not the disk or another program."""
+    """Whether the file's content is at fault, and not the disk or another program."""
     return primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

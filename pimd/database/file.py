@@ -1,4 +1,4 @@
-"""Opens one SQLite file as every database here is opened: private, checked, durable; a damaged one is moved aside."""
+"""Opens SQLite files: private, checked, durable; a damaged one is moved aside."""
 
 import logging
 import os
@@ -53,7 +53,7 @@ async def _open_on_disk(
 opener: ContextVar[
     Callable[[Path, Sequence[Migration], Clock], Awaitable[tuple[aiosqlite.Connection, Path | None]]]
 ] = ContextVar("opener", default=_open_on_disk)
-"""Who opens the files of the running task: features open databases themselves, and a simulation keeps them in memory."""
+"""The function that opens database files in this context; a simulation sets one that keeps them in memory."""
 
 
 async def _open_sound(path: Path, migrations: Sequence[Migration]) -> aiosqlite.Connection:
@@ -156,7 +156,7 @@ def _existing_companions(path: Path) -> list[Path]:
 
 
 def _refuse_lost_main_file(path: Path) -> None:
-    """SQLite deletes the write-ahead log of an empty file, and with it what could still be read."""
+    """Raise for an empty file with a write-ahead log: SQLite would delete the log and the data in it."""
     if not _has_content(path) and _has_content(path.with_name(path.name + "-wal")):
         raise _Damaged("the file is empty but its write-ahead log is not")
 
