@@ -1,4 +1,4 @@
-"""Whether a proven peer may link: policy, keys seen before, places; and who is preferred when room is short."""
+"""Whether a proven peer may link, by policy, known keys and free places; and which peers are preferred."""
 
 import logging
 
@@ -16,11 +16,11 @@ from pimd.store.keystore import Keystore
 log = logging.getLogger("pimd.mesh")
 
 Refusal = tuple[GoodbyeReason, str]
-"""What the peer is told, and why, in words for the log."""
+"""The reason sent in the Goodbye, and the text for the log."""
 
 
 class Admission:
-    """Decides; whoever asks carries it out."""
+    """Decides only; `Handshakes` and the node act on the decision."""
 
     def __init__(self, policy: Policy, keystore: Keystore, links: LinkTable[PeerLink], dialler: Dialler) -> None:
         self._policy = policy
@@ -40,7 +40,11 @@ class Admission:
         return self.no_place(link, peer.node_id)
 
     def no_place(self, link: PeerLink, peer: NodeId) -> Refusal | None:
-        """Return a refusal when the places for links are taken; asked again when the link is up, since others may have come."""
+        """Return a refusal when all places for links are taken.
+
+        Asked twice: before the handshake is accepted, and when the link is up, since other links may have come up
+        between.
+        """
         preferred = self.is_preferred_peer(peer) or (
             link.entry is not None and self._dialler.is_configured_at(link.entry.endpoint)
         )
@@ -53,11 +57,11 @@ class Admission:
         return self._policy.refusal(peer, None)
 
     def is_preferred_peer(self, node_id: NodeId) -> bool:
-        """Tell whether the configuration or the user names this node: strangers leave it some of every room."""
+        """Tell whether this node is configured or a contact; part of each limit is kept for such peers."""
         return node_id in self._dialler.configured or self._keystore.is_contact(node_id)
 
     async def remember(self, entry: PeerEntry, peer: NodeId) -> None:
-        """Pin whom a configured dial met first, where the policy says so."""
+        """Pin the first node met by a configured dial, when the policy is `trust_on_first_use`."""
         if not self._policy.pins or self._keystore.pinned(entry.endpoint) is not None:
             return
         try:

@@ -16,11 +16,11 @@ REISSUE_S = 300.0
 REISSUE_JITTER = 0.1
 TROUBLE_PAUSE_S = 30.0
 PAUSE_S = 1.0
-"""Between two cards; whoever wants one meanwhile gets it when the second is over."""
+"""Seconds between two cards; a request within that second is served at its end."""
 
 
 class IdentityBroadcast:
-    """Issues at least every 300 s, give or take a tenth, and whenever somebody needs a newer number."""
+    """Issues a card at least every 300 s, +-10 %, and whenever a node needs a higher number."""
 
     def __init__(
         self, own: OwnCard, clock: Clock, random: Callable[[], float], send: Callable[[], int], interval_s: float | None
@@ -35,12 +35,12 @@ class IdentityBroadcast:
         self._floor = 0
 
     def set_interval(self, seconds: float | None) -> None:
-        """Issue at least this often; None, and more than 300, is every 300 s."""
+        """Issue at least this often, in seconds; None, or more than 300, means every 300 s."""
         self._interval_s = seconds
         self._wanted.set()
 
     def want_above(self, seq: int) -> None:
-        """Issue a card with a higher number than `seq`, soon; nothing when there is one, or the numbers are used up."""
+        """Issue a card with a number above `seq` soon; nothing happens when one exists or the numbers are used up."""
         if self._own.card.seq <= seq < SEQ_LIMIT - 1:
             self._floor = max(self._floor, seq)
             self._wanted.set()
@@ -49,12 +49,12 @@ class IdentityBroadcast:
         """Issue one now and send it to every neighbour; `DatabaseError` when its number cannot be stored first."""
         card = await self._own.reissue(self._floor)
         if card.seq > self._floor:
-            self._wanted.clear()  # whoever asked meanwhile has what was asked for
+            self._wanted.clear()  # requests that came meanwhile are served by this card
         self.last = Broadcast(self._clock.unix_ms(), self._send())
         return self.last
 
     async def run(self) -> None:
-        """Keep the card fresh until cancelled."""
+        """Issue cards on time until cancelled; the node runs it as a task."""
         while True:
             period = min(REISSUE_S, self._interval_s or REISSUE_S)
             delay = period * (1 - REISSUE_JITTER + 2 * REISSUE_JITTER * self._random())

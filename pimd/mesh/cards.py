@@ -1,4 +1,4 @@
-"""Identity cards: this node's own, and those that neighbours bring (docs/protocol.md, without the flood)."""
+"""Identity cards: this node's own, and those that neighbours send (docs/protocol.md, without the flood)."""
 
 import logging
 from collections.abc import Callable
@@ -38,27 +38,27 @@ OWN_SEQ_REQUESTS = declare_rate(
 )
 AHEAD = declare("peers remembered whose clock is ahead", 4096, "peers", "the oldest is forgotten, and logged again")
 AHEAD_MS = 600_000
-"""A card dated further ahead of our clock than this is logged once a peer."""
+"""Milliseconds ahead of our clock from which a card is logged, once for each peer."""
 
 
 class CardLink(Protocol):
-    """What this part needs of a link."""
+    """The part of a link that the exchange of cards uses; `PeerLink` implements it."""
 
     @property
     def peer_id(self) -> NodeId:
-        """The proven peer."""
+        """The id of the node that proved itself at the other end."""
 
     def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> object:
-        """Queue a frame."""
+        """Queue a frame behind the unsent ones; of several cards of one origin the newest is sent."""
 
     def answer(self, frame: SignedPeerInfo) -> None:
-        """Queue what the peer asked for."""
+        """Queue an answer to a request of the peer; too many unsent answers close the link."""
 
     cards: "LinkCards"
 
 
 class LinkCards:
-    """What one link may bring and was asked for."""
+    """Cards exchanged on one link: what the peer has, what was asked for, and the rates."""
 
     def __init__(self, now: float, bites: Bites) -> None:
         self.unasked = TokenBucket(CARDS, now, bites)
@@ -69,12 +69,12 @@ class LinkCards:
         self.has: RecentMap[NodeId, int] = RecentMap(HAS, bites)
         """The newest card of each origin that the peer is known to have, longest unchanged first."""
         self.greeted = False
-        """Whether the peer's own first card has come; that one is not counted against it."""
+        """Whether the peer's own first card has come; that one is outside the rate."""
         self.seq_requests = TokenBucket(SEQ_REQUESTS, now, bites)
         self.own_seq_requests = TokenBucket(OWN_SEQ_REQUESTS, now, bites)
 
     def note_has(self, node_id: NodeId, seq: int) -> None:
-        """The peer sent this card, or was sent it; forgetting that costs one card too many."""
+        """Note that the peer has this card; forgetting the note costs one card sent twice."""
         if seq > self.has.get(node_id, -1):
             self.has.put(node_id, seq)
 
@@ -105,7 +105,7 @@ class OwnCard:
         return self._card
 
     async def reissue(self, above: int = 0) -> Card:
-        """Issue a card with a sequence number never used before and above `above`; durable before it is signed."""
+        """Issue a card with an unused number above `above`; the number is on disk before the card is signed."""
         seq = await self._keystore.next_own_seq(max(self._clock.unix_ms(), above + 1))
         if seq == SEQ_LIMIT - 1:
             log.error("the sequence numbers of this identity are used up; make a new one to change its name again")
@@ -114,7 +114,7 @@ class OwnCard:
 
 
 class CardExchange:
-    """Takes cards from links, answers requests for them, and asks for those that are missing."""
+    """Takes cards from links, answers requests for cards, and requests missing ones."""
 
     def __init__(
         self,
@@ -135,15 +135,15 @@ class CardExchange:
         self._ahead_logged: RecentSet[NodeId] = RecentSet(AHEAD, counters.bites)
 
     def greet(self, link: CardLink) -> None:
-        """Send this node's card, the first frame on every link."""
+        """Send this node's card; it is the first frame on every link."""
         link.send(SignedPeerInfo((self._own.card.raw,)))
 
     def receive(self, link: CardLink, frame: SignedPeerInfo) -> list[Card]:
-        """Learn the valid cards and return those that were new."""
+        """Learn the valid cards and return the new ones."""
         return [card for raw in frame.cards if (card := self._receive_one(link, raw)) is not None]
 
     def answer(self, link: CardLink, request: PeerInfoRequest) -> None:
-        """Send the cards held of the ids asked for, each once; unknown ids are passed over."""
+        """Send each requested card that is held, once; unknown ids are ignored."""
         found = [raw for node_id in dict.fromkeys(request.ids) if (raw := self._held(node_id)) is not None]
         if found:
             link.answer(SignedPeerInfo(tuple(found)))
@@ -165,7 +165,7 @@ class CardExchange:
         return known.card if known is not None else None
 
     def _receive_one(self, link: CardLink, raw: bytes) -> Card | None:
-        """Verify only what is news and within the link's rate: a signature costs more than sending a false one."""
+        """Verify new cards within the link's rate only: verifying costs more than sending a false card."""
         try:
             node_id, x25519_pub, seq = claims_of(raw)
             if self._is_old_news(link, raw, node_id, x25519_pub, seq):
@@ -184,7 +184,7 @@ class CardExchange:
         return self._learn(link, card)
 
     def _is_old_news(self, link: CardLink, raw: bytes, node_id: NodeId, x25519_pub: bytes, seq: int) -> bool:
-        """Deal with the copies that a flood brings from every side before any signature is checked."""
+        """Handle the copies that a flood brings over every link, before any signature is checked."""
         if node_id == self._own.card.node_id:
             return self._is_old_card_of_own(link, x25519_pub, seq)
         held = self._keystore.identity(node_id)
@@ -226,7 +226,7 @@ class CardExchange:
         return None
 
     def _own_came_back(self, card: Card) -> None:
-        """Its number is higher than that of the newest one issued, so this node forgot that it issued it."""
+        """Reissue: the number is above the newest issued here, so this node lost its state."""
         if card.seq > self._lost_state_seq:
             self._lost_state_seq = card.seq
             log.warning(

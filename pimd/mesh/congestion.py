@@ -1,4 +1,4 @@
-"""Who waits for room in a send queue, or for keys, and is told when there is some."""
+"""Which senders wait for room in a send queue, or for keys, and their notices."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ NOTICES = declare(
     "destinations owed a notice of room",
     4096,
     "destinations",
-    "the one owed longest is given at once, and whoever waits for it may find no room again",
+    "the oldest notice is given at once; its receiver may find no room again",
 )
 
 Notice = Callable[[NodeId], None]
@@ -45,7 +45,7 @@ class Congestion:
         return False
 
     def owe(self, dst: NodeId, traffic_class: TrafficClass, notice: Notice) -> None:
-        """Give `notice` when the queue towards `dst` has drained, its keys are here, or its route changes."""
+        """Call `notice` once when the queue to `dst` has drained, its keys arrive, or its route changes."""
         self._owed.setdefault((traffic_class, dst), {})[notice] = None
         if len(self._owed) > NOTICES.value:
             self._bites.count(NOTICES)
@@ -68,7 +68,7 @@ class Congestion:
                 notice(dst)
 
     def link_writable(self, link: PeerLink, classes: Iterable[TrafficClass]) -> None:
-        """Give those owed for destinations behind a link that has room again."""
+        """Call the notices of destinations behind a link that has room again."""
         wanted = frozenset(classes)
         for traffic_class, dst in [*self._owed, *self._waiting]:
             if traffic_class in wanted and self.next_hop(dst) is link:

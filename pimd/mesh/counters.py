@@ -1,4 +1,4 @@
-"""What the node counts, by name; shown in `status` and to whoever asks why something was dropped."""
+"""Counters of the node by name; `status` shows them, for example the reasons of drops."""
 
 from collections import Counter
 from typing import Literal
@@ -62,7 +62,7 @@ CounterName = Literal[
 
 
 class RouteCounts:
-    """What was queued or sent on for one destination."""
+    """Frames and bytes queued or relayed for one destination."""
 
     __slots__ = ("bytes", "dropped", "frames", "refused")
 
@@ -76,16 +76,16 @@ class RouteCounts:
 
 
 class Counters:
-    """Monotonic counters with fixed names, and those of the limits that were reached."""
+    """Monotonic counters with fixed names, and the counts of limits that were reached."""
 
     def __init__(self, bites: Bites | None = None) -> None:
         self.bites = bites or Bites()
         self.routes: dict[NodeId, RouteCounts] = {}
-        """Of each destination that has a route and was sent something."""
+        """By destination, for those with a route to which something was sent."""
         self._values: Counter[str] = Counter()
 
     def sent(self, destination: NodeId, size: int) -> None:
-        """A frame for a destination was queued or sent on."""
+        """Count a frame that was queued or relayed for a destination."""
         route = self.routes.get(destination)
         if route is None:
             route = self.routes[destination] = RouteCounts()
@@ -107,16 +107,16 @@ class Counters:
             route.dropped[traffic_class] += 1
 
     def forget_route(self, destination: NodeId) -> None:
-        """It has no route any more."""
+        """Drop the counts of a destination that has no route any more."""
         self.routes.pop(destination, None)
 
     def count(self, name: CounterName, by: int = 1) -> None:
-        """Add `by`; a counter that is moved by nothing does not appear."""
+        """Add `by`; a counter that stays at 0 does not appear."""
         if by:
             self._values[name] += by
 
     def snapshot(self) -> dict[str, int]:
-        """Return every counter that ever moved."""
+        """Return every counter above 0."""
         return {**self._values, **self.bites.snapshot()}
 
     def __getitem__(self, name: CounterName) -> int:

@@ -30,14 +30,14 @@ HALVES = declare(
     "sources of which one half of a datagram is kept",
     64,
     "sources",
-    "the half that waits longest is dropped; of one source the newest is kept",
+    "the half that waits longest is dropped; one half of each source is kept, the newest",
 )
 HALF_AGE = declare("time that one half of a datagram waits for the other", 1, "s", "dropped")
 EXCHANGES = declare_rate(
     "exchanges of keys with strangers",
     20,
     "exchanges",
-    "refused; as many again are for configured peers and contacts",
+    "refused; configured peers and contacts have a rate of their own",
     burst=200,
 )
 SWEEP_S = 60.0
@@ -92,7 +92,7 @@ class DatagramTraffic:
     # --- for plugins
 
     def register(self, channel: bytes, receiver: DatagramReceiver) -> None:
-        """Hand packets of a channel, 4 bytes, to `receiver`."""
+        """Pass packets of a channel, 4 bytes, to `receiver`."""
         self._receivers[channel] = receiver
 
     def unregister(self, channel: bytes) -> None:
@@ -100,7 +100,7 @@ class DatagramTraffic:
         self._receivers.pop(channel, None)
 
     def send(self, channel: bytes, dst: NodeId, packet: bytes, notice: Notice | None) -> Sent:
-        """Queue a packet; `notice` is owed unless it was queued, or the card is missing."""
+        """Queue a packet; otherwise `notice` is called later, unless the card is missing."""
         if not packet:
             raise ValueError("a datagram has at least one byte")
         if len(packet) > DATAGRAM_MTU:
@@ -128,7 +128,7 @@ class DatagramTraffic:
         return Sent.SENT
 
     def _queue(self, link: PeerLink, keys: PairKeys, channel: bytes, packet: bytes) -> bool:
-        """Where any frame has room both halves have, too."""
+        """Queue the frames of a packet; the room check guarantees that both halves fit."""
         seal = keys.datagram_sealing.seal
         if len(packet) <= PIECE:
             return link.send_encoded(TrafficClass.DATAGRAM, seal(_WHOLE, channel + packet), channel)
@@ -139,7 +139,7 @@ class DatagramTraffic:
     # --- from the mesh
 
     def receive(self, frame: MeshData) -> None:
-        """Open a frame for this node and hand its packet to whom it is for."""
+        """Open a frame for this node and pass its packet to the receiver of its channel."""
         src, now = frame.src, self._clock.now()
         if self._keystore.is_blocked(src):
             self._counts.count("dropped_blocked")
@@ -167,7 +167,7 @@ class DatagramTraffic:
             self._join(src, counter, plaintext, now, is_last=bool(frame.flags & FLAG_LAST_FRAGMENT))
 
     def exchange(self, src: NodeId, message: bytes) -> None:
-        """Take a message of an exchange that came sealed from `src`."""
+        """Take a message of the exchange of keys that arrived sealed from `src`."""
         known = self._keystore.identity(src)
         if known is None or self._keystore.is_blocked(src) or (is_offer(message) and not self._may_exchange(src)):
             self._counts.count("dropped_key_exchanges")
@@ -186,7 +186,7 @@ class DatagramTraffic:
             self._congestion.give(src, (TrafficClass.DATAGRAM,))
 
     def forget(self, peer: NodeId) -> None:
-        """Drop what hangs on a peer that left the keystore."""
+        """Drop keys and fragments of a peer that left the keystore."""
         self._exchange.forget(peer)
         self._halves.pop(peer, None)
         self._congestion.give(peer, (TrafficClass.DATAGRAM,))
@@ -240,7 +240,7 @@ class DatagramTraffic:
         return sent
 
     def _repeat_offer(self, dst: NodeId) -> None:
-        """The offer or its answer may be lost, and those who wait for keys do not send until they hear of them."""
+        """Offer keys again while senders wait: the offer or its answer may have been lost."""
         now = self._clock.now()
         waiting = self._congestion.is_owed(dst, TrafficClass.DATAGRAM) and self._next_hop(dst) is not None
         if waiting and self._exchange.sealing(dst, now) is None and self._exchange.is_due(dst, now):
@@ -255,7 +255,7 @@ class DatagramTraffic:
             self._offer(src, now)
 
     def _may_exchange(self, peer: NodeId) -> bool:
-        """Strangers cannot use up what configured peers and contacts may ask for."""
+        """Apply the rate; strangers cannot use up that of configured peers and contacts."""
         return self._exchanges[self._is_preferred_peer(peer)].take(self._clock.now())
 
     def _confirm(self, dst: NodeId, now: float) -> None:

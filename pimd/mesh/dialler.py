@@ -15,12 +15,14 @@ from pimd.mesh.backoff import Backoff
 
 log = logging.getLogger("pimd.mesh")
 
-LEFT_US = declare("peers remembered because their user hung up", 1024, "peers", "the longest ago is forgotten")
+LEFT_US = declare(
+    "peers remembered because their user hung up", 1024, "peers", "the oldest is forgotten, and may be redialled"
+)
 
 
 @dataclass
 class _Kept:
-    """One endpoint that is to be linked, and how that goes."""
+    """One endpoint to keep linked, and the state of its dial."""
 
     entry: PeerEntry
     configured: bool
@@ -34,14 +36,14 @@ class _Kept:
 
 
 class Dial(Protocol):
-    """Opens one link."""
+    """How the dialler opens one link; the node passes it in."""
 
     def __call__(self, entry: PeerEntry, *, configured: bool) -> Awaitable[NodeId]:
-        """Return who answered; `DialError` otherwise."""
+        """Return the node that answered; `DialError` otherwise."""
 
 
 class Dialler:
-    """One task an endpoint, all in the node's TaskGroup."""
+    """Runs one task for each endpoint, all in the node's TaskGroup."""
 
     def __init__(
         self,
@@ -57,20 +59,20 @@ class Dialler:
         self._random = random
         self._kept: dict[Endpoint, _Kept] = {}
         self.configured: frozenset[NodeId] = frozenset()
-        """Whom the configuration names, or who was met at an endpoint that it names."""
+        """Nodes that the configuration names, or that answered at a configured endpoint."""
         self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
         self._hung_up: set[NodeId] = set()
         self._left_us: RecentSet[NodeId] = RecentSet(LEFT_US, bites)
         self._group: asyncio.TaskGroup | None = None
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Begin to dial what was kept before, and from now on at once."""
+        """Dial the endpoints entered before; later ones are dialled at once."""
         self._group = group
         for kept in self._kept.values():
             self._run(group, kept)
 
     def stop(self) -> None:
-        """Dial no more."""
+        """Cancel every dial; links that are up stay, and `keep` dials no more until `start`."""
         self._group = None
         for task in self._tasks.values():
             task.cancel()
@@ -100,7 +102,7 @@ class Dialler:
         return [kept.info() for kept in self._kept.values()]
 
     def is_configured(self, node_id: NodeId) -> bool:
-        """Tell whether a configured entry is, or was once met as, this node."""
+        """Tell whether a configured entry names this node, or met it before."""
         return node_id in self.configured
 
     def is_configured_at(self, endpoint: Endpoint) -> bool:
@@ -114,29 +116,29 @@ class Dialler:
             kept.changed.set()
 
     def pause(self, node_id: NodeId) -> None:
-        """Do not redial this node until `resume` or a restart: the user here hung up."""
+        """Stop redialling this node until `resume` or a restart; called when the user here hangs up."""
         self._hung_up.add(node_id)
 
     def left_by(self, node_id: NodeId) -> None:
-        """Do not redial this node, unless configured, until there is a link again: its user hung up."""
+        """Stop redialling this node, unless configured, until it is linked again: the peer's user hung up."""
         self._left_us.add(node_id)
 
     def linked(self, node_id: NodeId) -> None:
-        """Take a link as the end of what `left_by` noted."""
+        """Clear the note of `left_by`, since there is a link again."""
         self._left_us.discard(node_id)
 
     def resume(self, node_id: NodeId) -> None:
-        """Redial it again."""
+        """Clear the notes of `pause` and `left_by`, and dial the node's endpoints at once."""
         self._hung_up.discard(node_id)
         self._left_us.discard(node_id)
         self.links_changed()
 
     def is_left_alone(self, node_id: NodeId) -> bool:
-        """Tell whether a user, here or there, hung up and wished for no link since."""
+        """Tell whether a user at either end hung up, and no link was asked for since."""
         return node_id in self._hung_up or node_id in self._left_us
 
     def _note_configured(self) -> None:
-        """Kept as a set: it is asked for every frame."""
+        """Keep the configured ids as a set, because it is read for every frame."""
         met = (kept.node_id for kept in self._kept.values() if kept.configured)
         self.configured = frozenset(node_id for node_id in met if node_id is not None)
 
@@ -182,8 +184,8 @@ class Dialler:
         return self._linked_since(kept.node_id) if kept.node_id is not None else None
 
     def _note_failure(self, kept: _Kept, text: str) -> None:
-        if text != kept.last_error:  # the same trouble every minute is logged once
-            # Whoever is on the local network can make us dial what does not answer; that is no reason to warn.
+        if text != kept.last_error:  # an error that repeats every minute is logged once
+            # Anybody on the local network can cause dials that fail, so these are no warnings.
             log.log(logging.WARNING if kept.configured else logging.INFO, "%s (trying again until it answers)", text)
         kept.last_error = text
         kept.state = "waiting"

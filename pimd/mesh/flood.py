@@ -11,9 +11,9 @@ from pimd.proto.cards import Card
 from pimd.proto.frames import SignedPeerInfo
 
 PAUSE_S = 1.0
-"""Of one origin a card goes out at most this often; the newest wins, none is lost."""
+"""Seconds between two cards of one origin; the newest one is sent at the end of that time."""
 GATHER_S = 0.01
-"""How long cards are gathered, to go several to a frame."""
+"""Seconds in which cards are gathered into one frame."""
 ORIGINS = declare(
     "origins remembered whose cards were sent on",
     8192,
@@ -21,12 +21,12 @@ ORIGINS = declare(
     "the oldest is forgotten: its next card does not wait",
 )
 FRAME_BYTES = 48_000
-GATHERED = declare("new cards gathered", 8192, "cards", "all go at once")
-HELD_BACK = declare("new cards held back for their second to pass", 8192, "cards", "further ones go at once")
+GATHERED = declare("new cards gathered", 8192, "cards", "all are sent at once")
+HELD_BACK = declare("new cards held back for their second to pass", 8192, "cards", "further ones are sent at once")
 
 
 class FloodLink(Protocol):
-    """What this part needs of a link."""
+    """The part of a link that the flood uses; `PeerLink` implements it."""
 
     cards: LinkCards
 
@@ -35,7 +35,7 @@ class FloodLink(Protocol):
 
 
 class CardFlood:
-    """Sends each new card once to each neighbour that has not shown it itself."""
+    """Sends each new card once to each neighbour that has not shown it to this node."""
 
     def __init__(self, clock: Clock, links: Callable[[], Iterable[FloodLink]], bites: Bites) -> None:
         self._clock = clock
@@ -47,7 +47,7 @@ class CardFlood:
         self._flush_set = False
 
     def spread(self, card: Card) -> None:
-        """Send it on, with the next ones gathered or when the second after the last of its origin is over."""
+        """Send a card with the next gathered ones, or a second after the last card of its origin."""
         due = self._sent_at.get(card.node_id, float("-inf")) + PAUSE_S
         if card.node_id in self._held_back:
             self._held_back[card.node_id] = card
@@ -61,7 +61,7 @@ class CardFlood:
             self._clock.call_at(due, lambda: self._gather(self._held_back.pop(card.node_id)))
 
     def flush(self) -> None:
-        """Send what was gathered, now: routes that need these cards are about to go."""
+        """Send the gathered cards now, before routes that need them."""
         gathered, self._gathered = self._gathered, {}
         if not gathered:
             return

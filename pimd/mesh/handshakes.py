@@ -1,4 +1,4 @@
-"""Connections on their way to becoming links: half-open limits, proof, admission."""
+"""Connections from the first byte to an admitted link: limits of half-open ones, proof, admission."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger("pimd.mesh")
 
 
 class HandshakeOwner(Protocol):
-    """The node, as far as handshakes need it."""
+    """The part of the node that handshakes use."""
 
     counts: Counters
 
@@ -44,17 +44,17 @@ class HandshakeOwner(Protocol):
         """Tell whether a link with that peer is up."""
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
-        """Take out a link that was up."""
+        """Remove a link that was up."""
 
     def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
-        """Return what takes each frame of a link that is up."""
+        """Return the function that takes each frame of a link that is up."""
 
     def writable(self, link: PeerLink, classes: list[TrafficClass]) -> None:
-        """Let those who wait send on."""
+        """Let senders that wait for room continue."""
 
 
 class Handshakes:
-    """Owner of every driver: half-open ones are limited, admitted ones are handed to the node."""
+    """Owns every driver: limits half-open ones, and passes admitted links to the node."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Handshakes:
         self._gone = LinkTotals()
 
     async def listen(self, endpoint: Endpoint) -> Listener:
-        """Bind and accept; a port is told in the proofs of links that are opened over TCP from now on."""
+        """Bind and accept; proofs on later TCP links announce the bound port."""
         listener = await self._network.listen(endpoint, lambda: self._driver(Role.ACCEPTOR, endpoint, None))
         if endpoint.scheme == TCP:
             self._listen_port = listener.endpoint.port
@@ -103,7 +103,7 @@ class Handshakes:
             await self._network.dial(entry.endpoint, connected, timeout_s)
             link, error = await outcome
         finally:
-            outcome.cancel()  # after a cancelled dial nobody waits; the link itself may live
+            outcome.cancel()  # after a cancelled dial nobody waits; the link itself may still come up
         if error is not None:
             raise DialError(f"no link with {entry.endpoint.text}: {error}")
         return link.peer_id
@@ -115,7 +115,7 @@ class Handshakes:
                 driver.abort()
 
     def totals(self) -> LinkTotals:
-        """Of every connection, also one that never became a link."""
+        """Sums over all connections, including those that never became a link."""
         return sum((LinkTotals.of(driver.link) for driver in self._links), self._gone)
 
     # --- net.LinkOwner
@@ -135,7 +135,7 @@ class Handshakes:
             return
         reason, link.refusal = refusal
         if reason is GoodbyeReason.DUPLICATE:
-            link.tell_outcome(None)  # linked already: whoever dialled has what it wanted
+            link.tell_outcome(None)  # linked already: the dial counts as a success
         self._node.counts.count("links_refused")
         log.log(
             logging.DEBUG if reason is GoodbyeReason.DUPLICATE else logging.WARNING,
@@ -146,7 +146,7 @@ class Handshakes:
         driver.refuse(reason)
 
     def up(self, driver: LinkDriver) -> None:
-        """Hand an admitted link to the node."""
+        """Pass an admitted link to the node."""
         self._half_open.discard(driver)
         link = self._links[driver]
         link.is_up = link.was_up = True
@@ -157,20 +157,20 @@ class Handshakes:
             link.tell_outcome(None)
 
     def writable(self, driver: LinkDriver, classes: list[TrafficClass]) -> None:
-        """Tell the node."""
+        """Called by the driver when refused classes have room again; passed on to the node."""
         self._node.writable(self._links[driver], classes)
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
-        """Remember why the peer leaves, for whoever dialled it."""
+        """Note the reason, as the error text for the dial that waits."""
         self._links[driver].goodbye = reason
         self._links[driver].refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
 
     def leaving(self, driver: LinkDriver, detail: str) -> None:
-        """Take the link from the node at once: what would be sent on it is lost."""
+        """Remove the link from the node at once: frames sent on it would be lost."""
         self._end(self._links[driver], detail)
 
     def closed(self, driver: LinkDriver, detail: str) -> None:
-        """Forget the connection."""
+        """Drop the connection; a dial that waits for it fails with `detail`."""
         self._half_open.discard(driver)
         link = self._links.pop(driver)
         self._gone += LinkTotals.of(driver.link)
@@ -186,7 +186,7 @@ class Handshakes:
     # --- inside
 
     def _end(self, link: PeerLink, detail: str) -> bool:
-        """Take a link that was up from the node, once."""
+        """Remove a link that was up from the node; False when it was not up."""
         if not link.is_up:
             return False
         link.is_up = False
@@ -195,7 +195,7 @@ class Handshakes:
         return True
 
     def _late_frames(self, link: PeerLink) -> Callable[[Frame], None]:
-        """Return what takes the frames that come after the node let go: only the data of a link that was replaced counts."""
+        """Return what takes frames after the end: only data of a replaced link counts."""
         receive = self._node.receiver(link)
 
         def take(frame: Frame) -> None:
@@ -206,7 +206,7 @@ class Handshakes:
 
     def _driver(self, role: Role, endpoint: Endpoint, entry: PeerEntry | None) -> LinkDriver:
         config = self._link_config.expecting(entry.node_id if entry is not None else None)
-        if endpoint.scheme == TCP:  # over others nobody has a host that this could be a port of
+        if endpoint.scheme == TCP:  # other transports have no host that the port could belong to
             config = replace(config, listen_port=self._listen_port)
         driver = LinkDriver(
             lambda now: Link(role, self._identity, config, os.urandom, now, self._node.counts.bites),
@@ -224,9 +224,9 @@ class Handshakes:
 
 
 def _advice(detail: str) -> str:
-    """Say what it can mean that an handshake that this side began ended before the other end was proven."""
+    """Explain why a handshake from this side may have ended before the other end was proven."""
     if detail.startswith(CloseReason.LOST.value):
-        # What a private mesh does with strangers, before it shows anything.
+        # A private mesh closes connections of strangers without an answer.
         return "the other end hung up without a word; is it in another mesh? compare `pim mesh status`"
     if detail.startswith(CloseReason.PROTOCOL.value):
         return f"what answers there is no pimd, or one that speaks otherwise; is the address right? ({detail})"

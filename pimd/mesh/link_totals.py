@@ -1,4 +1,4 @@
-"""What all connections of a node carried and dropped together, those that are gone included."""
+"""Sums over all connections of a node, ended ones included."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -15,14 +15,14 @@ class LinkTotals:
     """From the stream, handshake and framing included."""
     bytes_out: int = 0
     unknown_frames: int = 0
-    """Of kinds that this version does not know."""
+    """Frames of kinds that this version does not know."""
     dropped_cards: int = 0
     dropped_messages: int = 0
     dropped_datagrams: int = 0
     dropped_streams: int = 0
-    """Queued or for others, and not sent: no room, too old, or lost with their link."""
+    """Own or relayed frames that were not sent: no room, too old, or lost with their link."""
     refused: int = 0
-    """Own frames that found no room; their sender knows."""
+    """Own frames that found no room; their sender was told."""
     marked: int = 0
     """With the mark of congestion of a queue here."""
     forwarded: int = 0
@@ -32,7 +32,7 @@ class LinkTotals:
 
     @classmethod
     def of(cls, link: Link) -> Self:
-        """What one link says."""
+        """Read the values of one link."""
         messages, datagrams, streams = link.counts
         return cls(
             link.bytes_in,
@@ -52,7 +52,7 @@ class LinkTotals:
         return type(self)(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     def counters(self) -> dict[CounterName, int]:
-        """By the names under which a node counts them."""
+        """The values under the names of the node's counters."""
         return {
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,

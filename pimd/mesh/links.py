@@ -10,20 +10,23 @@ from pimd.proto.frames import GoodbyeReason
 
 LINKS = declare("links", 256, "links", "refused (Goodbye 3); nobody is evicted")
 PREFERRED_PLACES = declare(
-    "links kept for configured peers and contacts", 64, "links", "strangers are refused (Goodbye 3) at the others"
+    "links kept for configured peers and contacts",
+    64,
+    "links",
+    "strangers are refused (Goodbye 3) when the others are taken",
 )
 PROBE_S = 2.0
-"""A preferred older link must be heard within this; the loser lives at most this long."""
+"""Seconds in which a preferred older link must be heard; the other link lasts at most this long."""
 UNDECIDED_S = 5.0
 """After this the end that only answers closes the link that is not preferred."""
 
 
 class TableLink(Protocol):
-    """What the table needs to know of a link."""
+    """The part of a link that the table uses; `PeerLink` implements it."""
 
     @property
     def peer_id(self) -> NodeId:
-        """The proven peer."""
+        """The id of the node that proved itself at the other end."""
 
     @property
     def dialled(self) -> bool:
@@ -38,17 +41,17 @@ class TableLink(Protocol):
         """Monotonic seconds of the last authenticated record."""
 
     def probe(self) -> None:
-        """Ping, so that a peer that is alive is heard."""
+        """Send a Ping, whose Pong shows that the peer is alive."""
 
     def close(self, reason: GoodbyeReason) -> None:
-        """Say Goodbye; the link leaves the table when it has ended."""
+        """Send Goodbye; the link leaves the table when it has ended."""
 
 
 L = TypeVar("L", bound=TableLink)
 
 
 class LinkTable(Generic[L]):
-    """Links by peer, oldest first; two of one peer are settled to one."""
+    """Links by peer, oldest first; of two links of one peer one is closed."""
 
     def __init__(self, own_id: NodeId, clock: Clock, bites: Bites) -> None:
         self._own_id = own_id
@@ -61,7 +64,7 @@ class LinkTable(Generic[L]):
         return sum(len(links) for links in self._links.values())
 
     def all(self) -> list[L]:
-        """Every link that is up, duplicates being settled included."""
+        """Every link that is up, including two of one peer while it is decided which stays."""
         return [link for links in self._links.values() for link in links]
 
     def of(self, peer: NodeId) -> list[L]:
@@ -78,7 +81,7 @@ class LinkTable(Generic[L]):
         return links[-1] if links else None
 
     def has_place_for(self, *, preferred_peer: bool) -> bool:
-        """Tell whether one more link fits; strangers evict nobody and leave the places of preferred peers free."""
+        """Tell whether one more link fits; no link is evicted, and some places are kept for preferred peers."""
         if len(self) >= LINKS.value:
             self._bites.count(LINKS)
             return False
@@ -92,7 +95,7 @@ class LinkTable(Generic[L]):
         return any(link.dialled for link in self.of(peer))
 
     def add(self, link: L) -> bool:
-        """Enter a link that came up; False when it is the third of its peer and was closed instead."""
+        """Enter a link that came up; False when it is the third of its peer and was closed."""
         others = self._links.setdefault(link.peer_id, [])
         if len(others) >= 2:  # noqa: PLR2004 - the newest of three goes
             link.close(GoodbyeReason.DUPLICATE)
@@ -103,7 +106,7 @@ class LinkTable(Generic[L]):
         return True
 
     def remove(self, link: L) -> bool:
-        """Take out a link that ended; True when it was in the table."""
+        """Remove a link that ended; True when it was in the table."""
         self._on_full_table.pop(link, None)
         links = self._links.get(link.peer_id, [])
         if link not in links:

@@ -1,4 +1,4 @@
-"""One node of the mesh: the wiring of links, cards, routes, sealed frames and plugins."""
+"""One node of the mesh: connects links, cards, routes, sealed frames and plugins."""
 
 import asyncio
 import logging
@@ -63,11 +63,11 @@ GOODBYE_FLUSH_S = 0.05
 
 
 class Node:
-    """Wires the parts together: what links bring to cards, routes and frames; what these want sent to links."""
+    """Connects the parts: frames of links go to cards, routes and plugins, and their frames to links."""
 
     parse_card: Callable[[bytes], Card] = staticmethod(parse)
     make_link: Callable[[LinkDriver, float, PeerEntry | None], PeerLink] = PeerLink
-    """What simulations replace: to verify each card once for a thousand nodes, and to lie."""
+    """Replaced by simulations, to verify each card once for a thousand nodes, or to send forged frames."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Node:
         self._dialler.start(group)
 
     async def stop(self) -> None:
-        """Say Goodbye on every link, give it 50 ms to leave, close."""
+        """Send Goodbye on every link, wait 50 ms for them to leave, close."""
         self._stopping = True
         self._routing_driver.stop()
         for listener in self._listeners:
@@ -188,9 +188,9 @@ class Node:
         return self._links.best(node_id) is not None
 
     def link_up(self, link: PeerLink) -> None:
-        """Enter an admitted link: card first, then the full table, then everything else."""
+        """Enter an admitted link: send the card first, then the full table, then everything else."""
         full = self._admission.no_place(link, link.peer_id)
-        if full is not None:  # others came up since it was admitted
+        if full is not None:  # other links came up since it was admitted
             reason, link.refusal = full
             link.close(reason)
             return
@@ -211,13 +211,13 @@ class Node:
             self._events.publish(LinkUp(link.info(self._clock.now())))
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
-        """Withdraw what hung on a link that was up."""
+        """Withdraw the routes and notices that depended on a link that was up."""
         if not self._links.remove(link):
             return
         self._congestion.links_changed()
         self.counts.count("links_closed")
         if self._stopping:
-            return  # nobody is left to be told of other ways
+            return  # no neighbour is left to advertise other routes to
         self._routing.link_down(link, self._clock.now())
         self._routing_driver.pump()
         if link.goodbye is GoodbyeReason.REMOVED:
@@ -228,15 +228,15 @@ class Node:
             self._events.publish(LinkDown(link.peer_id, detail))
 
     def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
-        """Return what takes each frame of an admitted peer."""
+        """Return the function that takes each frame of an admitted peer."""
         return self._frames.receiver(link, partial(self.receive, link))
 
     def writable(self, link: PeerLink, classes: Sequence[TrafficClass]) -> None:
-        """Let those who wait for room on a link send on."""
+        """Let senders that wait for room on this link continue."""
         self._congestion.link_writable(link, classes)
 
     def receive(self, link: PeerLink, frame: Frame) -> None:
-        """Take one frame of an admitted peer that is no Data frame."""
+        """Take a frame of an admitted peer other than a Data frame."""
         match frame:
             case SignedPeerInfo():
                 self._receive_cards(link, frame)
@@ -249,7 +249,7 @@ class Node:
             case SeqRequest():
                 self._receive_seq_request(link, frame)
             case _:
-                pass  # the link handled the rest
+                pass  # the link handled the other kinds
 
     # --- inside
 
@@ -309,7 +309,7 @@ class Node:
         return links[0].up_since if links else None
 
     def _next_hop(self, destination: NodeId) -> PeerLink | None:
-        """The link for frames to a destination; of two links of one peer the newest carries the traffic."""
+        """Return the link to a destination's next hop; of two links of one peer the newest."""
         route = self._routing.table.selected.get(destination)
         return self._links.best(route.next_hop) if route is not None else None
 

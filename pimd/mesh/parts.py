@@ -1,4 +1,4 @@
-"""What a node is told, and what it is made of."""
+"""Configuration of a node, and the parts that it consists of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from pimd.store.keystore import Keystore
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """What a node is told at construction."""
+    """What a node is told at its construction."""
 
     name: str
     listen: Sequence[Endpoint]
@@ -33,7 +33,7 @@ class NodeConfig:
     relays: bool = True
     """Whether this node forwards for others."""
     broadcast_interval_s: int | None = None
-    """A shorter period than the protocol's own for this node's card."""
+    """Seconds between two cards of this node, when shorter than the protocol's period."""
     secret: MeshSecret | None = None
     """Of a private mesh; None in an open one."""
     mesh_id: str | None = None
@@ -41,7 +41,7 @@ class NodeConfig:
 
 @dataclass(frozen=True)
 class NodeParts:
-    """The parts that the service reads and gives orders to; the node wires them together."""
+    """The parts that the service reads and calls; the node connects them."""
 
     config: NodeConfig
     clock: Clock

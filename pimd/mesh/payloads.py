@@ -1,4 +1,4 @@
-"""Which plugin gets a payload, and how much may wait for it."""
+"""Which plugin gets a payload, and how many may wait for it."""
 
 import asyncio
 from collections import Counter, deque
@@ -16,7 +16,7 @@ PAYLOADS = declare("payloads waiting for a plugin", 1024, "payloads", _SHARE)
 BYTES = declare("bytes of payloads waiting for a plugin", 16 * MIB, "bytes", _SHARE)
 OF_ONE_SOURCE = declare("payloads of one source waiting for a plugin", 64, "payloads", _NEWEST)
 PREFERRED_SHARE = 4
-"""A stranger has as many ids as it likes."""
+"""Kept for preferred peers, because a stranger can create any number of ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Delivery:
 
 
 class PayloadQueue:
-    """What waits for one plugin; over a limit the newest is refused, so a flood cannot push out what came before.
+    """Payloads that wait for one plugin.
 
-    What preferred peers sent is taken first, and strangers leave room for it.
-    Of each source everything is taken in the order of arrival.
+    Over a limit the newest is refused, so a flood cannot remove earlier ones. Payloads of preferred peers are taken
+    first, and strangers leave room for them. Those of one source are taken in order of arrival.
     """
 
     def __init__(self, bites: Bites) -> None:
@@ -47,10 +47,10 @@ class PayloadQueue:
         return len(self._preferred) + len(self._strangers)
 
     def put(self, delivery: Delivery, *, preferred_peer: bool = False) -> bool:
-        """Queue it; False when a limit is reached."""
+        """Queue a payload; False when a limit is reached."""
         if not self._take_room(delivery, preferred_peer=preferred_peer):
             return False
-        # Who became a preferred peer just now must not overtake what it sent before.
+        # A source that just became preferred must not overtake its own earlier payloads.
         before = (
             preferred_peer and self._of_source[delivery.src] > 0 and any(d.src == delivery.src for d in self._strangers)
         )
@@ -60,7 +60,7 @@ class PayloadQueue:
         return True
 
     async def get(self) -> Delivery:
-        """Wait for the oldest of a preferred peer, or else of a stranger."""
+        """Wait for the oldest payload of a preferred peer, else of a stranger."""
         while not len(self):
             self._arrived.clear()
             await self._arrived.wait()
@@ -72,7 +72,7 @@ class PayloadQueue:
         return delivery
 
     def clear(self) -> int:
-        """Drop everything and return how many that were."""
+        """Drop all payloads and return their number."""
         dropped = len(self)
         self._preferred.clear()
         self._strangers.clear()
@@ -92,7 +92,7 @@ class PayloadQueue:
 
 
 class PayloadDispatch:
-    """Maps kinds to queues; of two plugins that claim one kind the first registered gets it."""
+    """Maps kinds to queues; of two plugins that claim a kind the first registered gets its payloads."""
 
     def __init__(self, counters: Counters, is_preferred_peer: Callable[[NodeId], bool]) -> None:
         self._counters = counters
@@ -100,13 +100,13 @@ class PayloadDispatch:
         self._queues: dict[str, tuple[tuple[str, ...], PayloadQueue]] = {}
 
     def register(self, plugin: str, kinds: Sequence[str]) -> PayloadQueue:
-        """Return the queue that `plugin` is to read; later ones of the same kind come after it."""
+        """Return the queue that `plugin` reads; later claimants of a kind come after it."""
         queue = PayloadQueue(self._counters.bites)
         self._queues[plugin] = (tuple(kinds), queue)
         return queue
 
     def unregister(self, plugin: str) -> None:
-        """Stop queueing for `plugin`; what waits is dropped."""
+        """Stop queueing for `plugin`; waiting payloads are dropped."""
         self._queues.pop(plugin, None)
 
     def claims(self) -> dict[str, list[str]]:

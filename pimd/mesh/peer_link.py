@@ -1,4 +1,4 @@
-"""One link as the node sees it: the driver and what hangs on it."""
+"""One link as the node sees it: the driver and its state in the mesh."""
 
 import os
 from collections.abc import Callable, Hashable
@@ -48,7 +48,7 @@ class PeerLink:
 
     @property
     def abilities(self) -> int:
-        """What the peer announced in its proof; 0 before."""
+        """The ability bits of the peer's proof; 0 before it."""
         peer = self.driver.link.peer
         return peer.abilities if peer is not None else 0
 
@@ -79,19 +79,19 @@ class PeerLink:
         return self.driver.link.has_room(traffic_class)
 
     def answer(self, frame: Frame) -> None:
-        """Queue what the peer asked for; a peer that does not read its answers loses the link."""
+        """Queue an answer to the peer's request; a peer that does not read its answers loses the link."""
         self.driver.answer(frame)
 
     def probe(self) -> None:
-        """Send a Ping."""
+        """Send a Ping with a random nonce; the table calls it to check that an older link is alive."""
         self.driver.send(Ping(int.from_bytes(os.urandom(8))))
 
     def close(self, reason: GoodbyeReason) -> None:
-        """Say Goodbye."""
+        """Say Goodbye with this reason; the driver ends the stream within a second."""
         self.driver.close(reason)
 
     def tell_outcome(self, error: str | None) -> None:
-        """Tell whoever dialled, once, that the link is up (None) or why not."""
+        """End the dial that waits for this link, once: None for up, else the reason."""
         tell, self.on_outcome = self.on_outcome, None
         if tell is not None:
             tell(error)

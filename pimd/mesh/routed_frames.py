@@ -1,4 +1,4 @@
-"""Data frames on their way over the mesh: sealed here, passed on, or opened for a plugin (docs/protocol.md, "End to end")."""
+"""Data frames: sealed here, relayed, or opened for a plugin (docs/protocol.md, "End to end")."""
 
 from collections.abc import Callable
 
@@ -40,20 +40,20 @@ class RoutedFrames:
         self._sealed: SealedFrames | None = None
 
     def carry(self, datagrams: DatagramTraffic) -> None:
-        """Hand datagrams and the exchange of their keys to `datagrams`, which sends through `send`."""
+        """Pass datagrams and their exchange of keys to `datagrams`, which sends through `send`."""
         self._datagrams = datagrams
 
     def open_with(self, sealed: SealedFrames) -> None:
-        """Seal and open from now on; before the first card of this start nothing can be."""
+        """Set what seals and opens frames; before the first card of this start it is not available."""
         self._sealed = sealed
 
     def card_issued(self, seq: int) -> None:
-        """This node has a newer card, which others may seal for."""
+        """Note a newer card of this node, for which others may seal."""
         if self._sealed is not None:
             self._sealed.own_seq = seq
 
     def receiver(self, link: PeerLink, others: Callable[[Frame], None]) -> Callable[[Frame], None]:
-        """Return what takes each frame of a link: data here, `others` the rest."""
+        """Return the function that takes each frame of a link: data here, the rest to `others`."""
 
         def take(frame: Frame) -> None:
             if isinstance(frame, MeshData):
@@ -83,7 +83,7 @@ class RoutedFrames:
         return Sent.SENT
 
     def receive(self, link: PeerLink, frame: MeshData) -> None:
-        """Take a frame that a neighbour sent."""
+        """Take a Data frame of a neighbour."""
         if frame.dst != self._own_id:
             self._forward(link, frame)
             return
@@ -103,7 +103,7 @@ class RoutedFrames:
             self._counts.count("dropped_unsealed")
 
     def deliver(self, src: NodeId, payload: PluginPayload) -> None:
-        """Hand a payload to its plugin; `src` is proven."""
+        """Pass a payload to its plugin; `src` is proven."""
         if self._keystore.is_blocked(src):
             self._counts.count("dropped_blocked")
             return

@@ -1,4 +1,4 @@
-"""Drives the sans-IO routing core: what it wants sent is sent, in order, and its alarm is set."""
+"""Connects the sans-IO routing core: sends its frames in order, and sets its timer."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from pimd.proto.frames import SeqRequest
 
 
 class RoutingDriver:
-    """Call `pump` after everything that was told to `core`."""
+    """Call `pump` after every call of `core`."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class RoutingDriver:
         self._stopped = False
 
     def stop(self) -> None:
-        """Set no more alarms."""
+        """Set no more timers."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
     def pump(self) -> None:
-        """Carry out what the core wants done; what comes up meanwhile goes behind it, in order."""
+        """Carry out what the core requests; requests made meanwhile are appended in order."""
         self._again = True
         if self._pumping:
             return
@@ -85,7 +85,7 @@ class RoutingDriver:
         self.pump()
 
     def _set_timer(self) -> None:
-        """Only an earlier deadline needs a new timer: one that comes too early looks again."""
+        """Set a timer only for an earlier deadline; a timer that fires too early checks again."""
         deadline = self.core.deadline()
         if self._stopped or deadline >= self._timer_at:
             return

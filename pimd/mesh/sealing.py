@@ -11,13 +11,13 @@ from pimd.proto.sealed import NONCE_SIZE, NotAPayload, OpenedFrame, ReplayWindow
 COUNTER_SHIFT = 20
 """Counters start at (seq of the card issued at this start) << 20, so they never fall, also over restarts."""
 COUNTERS = declare(
-    "counters of destinations", 20_000, "destinations", "the others go on above the highest that was given up"
+    "counters of destinations", 20_000, "destinations", "one is forgotten; a new one starts above the highest forgotten"
 )
 WINDOWS = declare(
     "replay windows of sources",
     200_000,
     "sources",
-    "the longest silent goes, and its old frames are refused from then on",
+    "the one silent for longest is forgotten, and its old frames are refused from then on",
 )
 
 
@@ -26,11 +26,11 @@ class ReplayedFrame(Exception):  # noqa: N818 - it is no error of ours
 
 
 class FrameBeforeStart(Exception):  # noqa: N818 - it is no error of ours
-    """The frame was sealed for a card of so long ago, as a rule before this start, that no marks are kept."""
+    """The frame was sealed for a card too old for replay marks, as a rule from before this start."""
 
 
 class SealedFrames:
-    """Seals for others and opens what was sealed for this node."""
+    """Seals frames for other nodes, and opens those sealed for this one."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class SealedFrames:
         self._node_id = identity.node_id
         self._sealer = Sealer(identity, bites)
         self._oldest_seq = start_seq
-        """Frames sealed for an older card of this node are dropped: no marks are kept of them."""
+        """Frames sealed for an older card of this node are dropped, since their replay marks are gone."""
         self._random = random
         self.own_seq = start_seq
-        """Of the newest card of this node; set by who issues it."""
+        """`seq` of the newest card of this node; set when it is issued."""
         self._want_card_above = want_card_above
         self._counters: RecentMap[NodeId, int] = RecentMap(COUNTERS, bites)
         self._unused = start_seq << COUNTER_SHIFT
-        """Whoever has no counter begins here."""
+        """A destination without a counter begins here."""
         self._windows: RecentMap[NodeId, tuple[ReplayWindow, int]] = RecentMap(WINDOWS, bites)
         """With the newest own card that a frame of that source was sealed for."""
 
@@ -97,7 +97,7 @@ class SealedFrames:
             raise ReplayedFrame
 
     def _refuse_up_to(self, newest: int) -> None:
-        """Whoever kept a copy of frames without a window must not get them in again: they are too old from now on."""
+        """Treat older frames as too old: without a replay window, a copy could be accepted again."""
         if newest >= self._oldest_seq:
             self._oldest_seq = newest + 1
             self._want_card_above(newest)

@@ -1,4 +1,4 @@
-"""Implements `contract.Mesh`: what features see of a node, and the verbs that change it."""
+"""Implements `contract.Mesh`: the node as features see it, and the calls that change it."""
 
 import hmac
 from collections import Counter
@@ -23,7 +23,7 @@ _NOTHING = RouteCounts()
 
 
 class MeshService:
-    """Reads the parts of a node, and hands to them what features want; it holds nothing of its own."""
+    """Reads the parts of a node, and passes calls of features to them; it has no state of its own."""
 
     def __init__(self, parts: NodeParts) -> None:
         self._parts = parts
@@ -35,7 +35,7 @@ class MeshService:
 
     @property
     def relays(self) -> bool:
-        """As configured."""
+        """As `[relay] enabled` was at the start; the card announces the same."""
         return self._parts.config.relays
 
     @property
@@ -54,7 +54,7 @@ class MeshService:
         return hmac.digest(self._parts.config.secret.discovery_key, message, "sha256")[:DISCOVERY_TAG_SIZE]
 
     def links(self) -> Sequence[LinkInfo]:
-        """One a peer."""
+        """One link for each peer: of two the newest, which carries the traffic."""
         return [link.info(self._parts.clock.now()) for link in self._parts.links.carrying()]
 
     def link(self, peer: NodeId) -> LinkInfo | None:
@@ -63,16 +63,16 @@ class MeshService:
         return link.info(self._parts.clock.now()) if link is not None else None
 
     def routes(self) -> Sequence[RouteInfo]:
-        """The selected ones."""
+        """The selected route to each destination, read from the route table at each call."""
         return [self._route_info(route) for route in self._parts.routing.table.selected.values()]
 
     def route(self, destination: NodeId) -> RouteInfo | None:
-        """The selected one."""
+        """The selected route; None when no feasible one is known."""
         route = self._parts.routing.table.selected.get(destination)
         return self._route_info(route) if route is not None else None
 
     def dials(self) -> Sequence[DialInfo]:
-        """Every address being kept linked."""
+        """Every endpoint that is kept linked."""
         return self._parts.dialler.infos()
 
     def is_linked(self, node_id: NodeId) -> bool:
@@ -88,7 +88,7 @@ class MeshService:
         return self._parts.dialler.is_configured(node_id)
 
     def counters(self) -> Mapping[str, int]:
-        """Every counter that ever moved."""
+        """Every counter above 0."""
         total = Counter({**self._parts.counts.snapshot(), **self._parts.keystore.counters})
         total.update(self._parts.handshakes.totals().counters())
         total["dropped_routes"] = self._parts.routing.dropped
@@ -103,11 +103,11 @@ class MeshService:
         return await self._parts.dial(entry, configured=True)
 
     def keep_dialling(self, entry: PeerEntry, *, configured: bool) -> None:
-        """Keep an address linked."""
+        """Keep an endpoint linked."""
         self._parts.dialler.keep(entry, configured=configured)
 
     def stop_dialling(self, endpoint: Endpoint) -> bool:
-        """Keep it no longer."""
+        """Stop redialling an endpoint; a link that is up stays."""
         return self._parts.dialler.drop(endpoint)
 
     async def hang_up(self, peer: NodeId) -> bool:
@@ -119,15 +119,15 @@ class MeshService:
         return bool(links)
 
     def resume(self, peer: NodeId) -> None:
-        """Ask the dialler."""
+        """Let the dialler redial the peer at once."""
         self._parts.dialler.resume(peer)
 
     def left_alone(self, peer: NodeId) -> bool:
-        """Ask the dialler."""
+        """True while a hang-up by the user of either end stops the redialling of this peer."""
         return self._parts.dialler.is_left_alone(peer)
 
     def refusal(self, peer: NodeId) -> str | None:
-        """Ask the admission."""
+        """Apply the policy for an incoming link; the keys of the peer are not checked."""
         return self._parts.admission.refusal(peer)
 
     async def issue_card(self) -> Broadcast:
@@ -135,15 +135,15 @@ class MeshService:
         return await self._parts.broadcast.issue()
 
     def last_broadcast(self) -> Broadcast | None:
-        """The newest one since the start."""
+        """The newest issue of a card since the start; None before the first."""
         return self._parts.broadcast.last
 
     def set_broadcast_interval(self, seconds: int | None) -> None:
-        """Issue one now, and so often from now on."""
+        """Issue a card now, and from now on at least this often."""
         self._parts.broadcast.set_interval(seconds)
 
     def own_card(self) -> bytes:
-        """The newest signed card."""
+        """The newest signed card of this node."""
         return self._parts.own.card.raw
 
     def _route_info(self, route: Route[PeerLink]) -> RouteInfo:

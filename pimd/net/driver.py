@@ -1,4 +1,4 @@
-"""Pumps one sans-IO link over one stream: bytes in, events to the owner, bytes out, one write a turn, one timer."""
+"""Connects one sans-IO link to one stream: bytes in, events to the owner, one write for each turn, one timer."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,9 @@ from pimd.proto.traffic import TrafficClass
 log = logging.getLogger("pimd.net")
 
 READ_AT_ONCE = declare(
-    "bytes read of one socket at once", 128 * KIB, "bytes", "the others that have something have their turn first"
+    "bytes read of one socket at once", 128 * KIB, "bytes", "the other sockets with data are read first"
 )
-"""`Turns` shares the time that taking them apart costs."""
+"""`Turns` limits the time in which they are parsed."""
 EVENTS_AT_ONCE = 8
 """Events of a link, each of one record at most, between two looks at the clock."""
 UNREAD = declare(
@@ -34,22 +34,22 @@ UNREAD = declare(
     "the socket is not read, and TCP pushes back",
 )
 FLUSH_S = 1.0
-"""How long the last bytes may take to leave after the end; a peer that does not read must not keep the socket."""
+"""Seconds until a closed stream is reset when its last bytes do not leave, since the peer does not read."""
 WRITE_BUFFER = 64 * 1024
 """Encrypted bytes handed to the transport ahead of the socket; what waits beyond stays unencrypted in the link."""
 
 
 _INCOMING = memoryview(bytearray(READ_AT_ONCE.value))
-"""Where the event loop puts what it reads of any link: only one reads at a time."""
+"""Shared by all links for reading from the socket: only one link reads at a time."""
 
 
 def _ignore(frame: Frame) -> None:
-    """Drop what comes before the link is up."""
+    """Drop frames until the owner sets `deliver`."""
     del frame
 
 
 class LinkOwner(Protocol):
-    """Who decides about links and takes their frames; called synchronously from the event loop."""
+    """Decides about links and takes their frames; called synchronously from the event loop."""
 
     def connected(self, driver: "LinkDriver") -> None:
         """The stream is open, nothing is proven."""
@@ -67,14 +67,14 @@ class LinkOwner(Protocol):
         """The peer is leaving; `leaving` or `closed` follows."""
 
     def leaving(self, driver: "LinkDriver", detail: str) -> None:
-        """A link that was up carries nothing any more; `closed` follows."""
+        """A link that was up carries no frames any more; `closed` follows."""
 
     def closed(self, driver: "LinkDriver", detail: str) -> None:
         """The last call for this driver; `detail` says why in a few words."""
 
 
 class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
-    """The I/O half of a link; every verb flushes what the link wants to send and sets its timer anew."""
+    """The I/O half of a link; every call flushes what the link has to send and sets its timer."""
 
     endpoint: Endpoint
     """Of the other end; set, like `source`, when the stream is open."""
@@ -108,16 +108,16 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._half_closed = False
         self._pumping = False
         self._waits = False
-        """For its next turn, with bytes that are not taken apart."""
+        """Whether it waits for its next turn with unparsed bytes."""
         self._is_last_turn = False
-        """The stream is gone: what was read of it is at most what one link may hold unread."""
+        """The stream has ended; bytes read of it are within the limit of one link."""
         self._flush_is_due = False
         self._ended = False
 
     # --- asyncio calls these
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the handshake."""
+        """Called by asyncio for each stream: reports it to the owner and starts the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._over.opened(transport)
@@ -128,18 +128,18 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pump()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Let the event loop read no more than this in one go; the bytes are copied before anybody else reads."""
+        """Limit what the event loop reads at once; the bytes are copied before another link reads."""
         del sizehint
         return _INCOMING[: READ_AT_ONCE.value]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what it read."""
+        """Feed the bytes that were read into the shared buffer."""
         if nbytes >= READ_AT_ONCE.value:
             self.link.bites.count(READ_AT_ONCE)
         self.data_received(_INCOMING[:nbytes])
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """Feed the link, and take apart what is there within the time that this turn has left."""
+        """Feed the link, and parse within the time that is left in this turn."""
         self.link.receive(data, self._clock.now())
         if self._waits or not self._turns.may_begin():
             self._wait()
@@ -147,18 +147,18 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             self._pump()
 
     def work(self) -> None:
-        """Go on with what was read."""
+        """Continue to parse, when `Turns` gives this link a slice."""
         self._waits = False
         self._pump()
 
     def eof_received(self) -> bool:
-        """Keep our half open: the link decides when it is over."""
+        """Keep our sending side open: the link decides when it ends."""
         self.link.eof_received(self._clock.now())
         self._pump()
         return not self._ended
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take what came before, then tell the link; a reset is as good as an end."""
+        """Parse what was read before, then tell the link; a reset counts as an end."""
         del exc
         self._transport = None
         self._is_last_turn = True
@@ -171,7 +171,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._writable = False
 
     def resume_writing(self) -> None:
-        """Go on with what waits in the link."""
+        """Send the frames that wait in the link."""
         self._writable = True
         self._pump()
 
@@ -215,7 +215,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pump()
 
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Reset the connection without Goodbye."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -256,7 +256,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         try:
             self._dispatch_events()
         except Exception:
-            # One peer's seam: a bug met through one link must cost that link only.
+            # The seam of one peer: a bug that one link triggers must end that link only.
             log.exception("link with %s: internal error, closing it", self.address)
             if self._transport is None:
                 self._end(Closed(CloseReason.LOST, "internal error"))
@@ -269,7 +269,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             self._push_back()
 
     def _wait(self) -> None:
-        """Leave the rest for a later turn, and read nothing until then."""
+        """Leave the rest to a later turn, and read nothing until then."""
         if not self._waits:
             self._waits = True
             self._turns.wait(self)

@@ -1,4 +1,4 @@
-"""Connections that have proven nothing yet, and how many of them we bear (docs/protocol.md)."""
+"""Connections that have not proven an identity yet, and their limits (docs/protocol.md)."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,7 +20,7 @@ C = TypeVar("C")
 
 
 class HalfOpen(Generic[C]):
-    """The half-open connections by source, oldest first; a new one over a limit costs the busiest source its oldest."""
+    """Half-open connections by source, oldest first; over a limit the busiest source loses its oldest."""
 
     def __init__(self, evict: Callable[[C], None], bites: Bites) -> None:
         self._evict = evict
@@ -32,7 +32,7 @@ class HalfOpen(Generic[C]):
         return len(self._source)
 
     def add(self, connection: C, source: str) -> None:
-        """Count a new connection, evicting first when it is one too many."""
+        """Count a new connection; over a limit another one is evicted first."""
         own = self._by_source.get(source)
         if own is not None and len(own) >= HALF_OPEN_OF_SOURCE.value:
             self._evict_oldest(own, HALF_OPEN_OF_SOURCE)

@@ -1,4 +1,4 @@
-"""Looks up host names in threads that nothing waits for: the system's own lookup can hang as long as it likes."""
+"""Looks up host names in threads that nothing waits for, because the system's look-up can hang."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from aiohappyeyeballs import AddrInfoType
 
 
 class Lookup:
-    """One thread for a name and port at most: whoever asks again while it hangs waits for the same answer.
+    """At most one thread for a name and port; later callers wait for the same answer.
 
-    The event loop's own pool is joined at the end of the program and has few threads, which other work needs.
+    The event loop's own pool is not used: it is joined at the end of the program, and other work needs its few threads.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Lookup:
 
     def _answered(self, asked: tuple[str, int], answer: asyncio.Future[Sequence[AddrInfoType]]) -> None:
         del self._underway[asked]
-        answer.exception()  # when everybody has given up, nobody else takes it
+        answer.exception()  # without this nobody would read the result after all callers gave up
 
 
 def _look_up(host: str, port: int, answer: asyncio.Future[Sequence[AddrInfoType]]) -> None:

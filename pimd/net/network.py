@@ -1,4 +1,4 @@
-"""The transports of a machine, by scheme; a simulation has others."""
+"""The transports of a machine, by scheme; a simulation passes in its own."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ class Network:
         return await self.transport(endpoint).listen(endpoint, accept)
 
     async def dial(self, endpoint: Endpoint, protocol_factory: ProtocolFactory, timeout_s: float) -> None:
-        """Connect within `timeout_s`; `DialError` says for people why not."""
+        """Connect within `timeout_s`; the text of `DialError` says what failed and what to do."""
         try:
             transport = self.transport(endpoint)
         except LookupError as error:
@@ -42,5 +42,5 @@ class Network:
 
 
 def system_network() -> Network:
-    """Return what this machine really has."""
+    """Return the transports of this machine."""
     return Network((TcpTransport(), UnixTransport()))

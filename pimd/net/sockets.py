@@ -1,4 +1,4 @@
-"""Listening sockets made by hand: nothing is left to a default that the event loop sets on its own sockets only."""
+"""Listening sockets with every option set explicitly; asyncio sets its defaults only on sockets of its own."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from pimd.addresses import Endpoint
 ANY_HOST = "::"
 """Listen on every address of both families."""
 BACKLOG = 128
-"""Connections that wait to be accepted; asyncio sets its own 100 where it is not told."""
+"""Connections that wait to be accepted; asyncio's default is 100."""
 UNSENT_LIMIT = 128 * 1024
-"""Bytes written to a socket of a link that may wait inside the kernel, where no queue of ours can order them."""
+"""Unsent bytes of a link that may wait in the kernel, where the send queue cannot reorder them."""
 
 OnSocket = Callable[[socket.socket], None]
 
 
 def leave(connection: socket.socket) -> None:
-    """Set no option: the hook of who wants none."""
+    """Set no option: the default hook for accepted sockets."""
     del connection
 
 
 def without_delay(connection: socket.socket) -> None:
-    """Send what is written at once: a message is whole, and to wait for more costs each answer up to 40 ms."""
+    """Turn Nagle's algorithm off: messages are whole, and waiting would cost each answer up to 40 ms."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -36,7 +36,7 @@ class ListeningSocket(socket.socket):
     prepare: OnSocket = staticmethod(leave)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept one; a connection whose options cannot be set has ended, which the event loop passes over."""
+        """Accept one; when its options cannot be set it has ended, and the event loop ignores it."""
         connection, address = super().accept()
         try:
             self.prepare(connection)
@@ -57,7 +57,7 @@ class ServerListener:
         self._servers = servers
 
     def close(self) -> None:
-        """Accept no more."""
+        """Close the listening sockets; connections that were accepted stay."""
         for server in self._servers:
             server.close()
 
@@ -77,7 +77,7 @@ def tcp_listeners(host: str, port: int, prepare: OnSocket) -> list[ListeningSock
 
 
 def _bound_to_each(host: str, port: int, prepare: OnSocket, undo: contextlib.ExitStack) -> Iterator[ListeningSocket]:
-    """`localhost` is an address of each family, of which a machine may lack one."""
+    """Bind every address of `localhost`; the machine may lack one of the families."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     missing: OSError | None = None
     count = 0

@@ -1,4 +1,4 @@
-"""What the mesh asks of a transport: one scheme of endpoints, and the streams that reach them."""
+"""The interface of a transport: one scheme of endpoints, and the streams that reach them."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,11 +10,11 @@ ProtocolFactory = Callable[[], asyncio.Protocol]
 
 
 class Listener(Protocol):
-    """Makes a protocol for each connection that comes."""
+    """Creates a protocol for each accepted connection."""
 
     @property
     def endpoint(self) -> Endpoint:
-        """As bound: a port that the system chose is in it."""
+        """The bound endpoint, with the port that the system chose for port 0."""
 
     def close(self) -> None:
         """Accept no more; connections that exist stay."""
@@ -25,11 +25,11 @@ class Transport(Protocol):
 
     @property
     def scheme(self) -> str:
-        """Of the endpoints that it takes."""
+        """The scheme of the endpoints that it serves."""
 
     @property
     def cost(self) -> int:
-        """What a link adds to the metric of a route; at least 256, less is taken for a lie (docs/protocol.md)."""
+        """Added to the metric of a route over such a link; at least 256, lower ones are refused (docs/protocol.md)."""
 
     async def dial(self, endpoint: Endpoint, protocol_factory: ProtocolFactory, timeout_s: float) -> None:
         """Connect within `timeout_s`; OSError, of which TimeoutError is one, otherwise."""
@@ -38,13 +38,13 @@ class Transport(Protocol):
         """Bind and call `accept` for each connection; OSError or `SocketInUse` names what could not be bound."""
 
     def opened(self, stream: asyncio.BaseTransport) -> None:
-        """Called once for each stream, as soon as it is open; sets what depends on the way to the other end."""
+        """Called once for each open stream; sets the options that depend on the path to the other end."""
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
-        """Return where the other end is; of who has no address, where it was accepted."""
+        """Return the endpoint of the other end; without an address, the one where it was accepted."""
 
     def source(self, stream: asyncio.BaseTransport) -> str:
-        """Return what counts as one source of connections, for the limits of half-open ones."""
+        """Return the source of a connection, for the limit of half-open ones."""
 
     def dial_failure(self, endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
-        """Say for people what was dialled, what went wrong, and what to do."""
+        """Return a text for people: what was dialled, what went wrong, and what to do."""

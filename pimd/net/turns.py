@@ -1,4 +1,4 @@
-"""One time budget for what all links bring: nobody's bytes hold up the rest of the event loop (docs/protocol.md, "Limits")."""
+"""One time budget for parsing the input of all links, so that the event loop stays free for other work."""
 
 import asyncio
 from collections import deque
@@ -11,22 +11,20 @@ BUDGET = declare(
     "time for what all links bring in one turn of the event loop",
     500,
     "microseconds",
-    "the links that are left wait for a later turn, and are not read until then",
+    "the remaining links wait for a later turn, and their sockets are not read until then",
 )
-SLICE = declare(
-    "time for what one link brings at once", 250, "microseconds", "the others that wait have their turn first"
-)
+SLICE = declare("time for what one link brings at once", 250, "microseconds", "other waiting links are served first")
 
 
 class Worker(Protocol):
-    """A link that has bytes to take apart."""
+    """A link with unparsed bytes; `LinkDriver` implements it."""
 
     def work(self) -> None:
-        """Go on until nothing is left or `Turns.is_over()`; then ask for another turn."""
+        """Parse until nothing is left or `Turns.is_over()`; then call `wait` again."""
 
 
 class Turns:
-    """Hands out slices of the budget, to those that wait longest first."""
+    """Distributes slices of the budget; the link that waits longest is served first."""
 
     def __init__(self, now: Callable[[], float], bites: Bites) -> None:
         self._now = now
@@ -39,7 +37,7 @@ class Turns:
         self._scheduled = False
 
     def may_begin(self) -> bool:
-        """Give a slice to a link that just read; False while the budget of this turn is spent, or others wait."""
+        """Give a slice to a link that just read; False when the budget is spent or others wait."""
         if not self._scheduled:
             self._start_turn()
         now = self._now()
@@ -56,7 +54,7 @@ class Turns:
             self._start_turn()
 
     def is_over(self) -> bool:
-        """Whether the slice of the link that works now is spent, and it has to wait for another."""
+        """Whether the current slice is spent, so that the link must wait for another."""
         if self._now() < self._slice_ends:
             return False
         self._bites.count(SLICE)

@@ -1,4 +1,4 @@
-"""A Unix socket in the file system: private from the first moment, and never taken from a daemon that lives."""
+"""Creates a Unix socket in the file system: private from the start, and never taken from a running daemon."""
 
 import os
 import socket
@@ -41,7 +41,7 @@ def refuse_long(path: Path, setting: str) -> None:
 
 
 def peer_credentials(connection: socket.socket) -> tuple[int, int, int] | None:
-    """Return process, user and group of the other end, as the kernel knows them; None where it does not tell."""
+    """Return process, user and group of the other end from the kernel; None where it does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     process, user, group = CREDENTIALS.unpack(
@@ -90,12 +90,12 @@ def _clear(path: Path, setting: str) -> None:
 
 
 def inode_of(path: Path) -> int:
-    """Tell the socket just bound from one that others put there later."""
+    """Identify the bound socket, to tell it from one that another daemon puts there later."""
     return path.lstat().st_ino
 
 
 def unlink_if_ours(path: Path, inode: int) -> None:
-    """Remove the socket unless another daemon put its own there."""
+    """Remove the socket unless another daemon replaced it."""
     try:
         if path.lstat().st_ino == inode:
             path.unlink()

@@ -17,11 +17,11 @@ from pimd.net.transport import Listener, ProtocolFactory
 from pimd.proto.route_table import LINK_COST
 
 NEAR_S = 0.0025
-"""Of a link with a shorter round trip the kernel holds `UNREAD_NEAR`, which is more than arrives in that time."""
+"""Seconds of round trip below which the kernel holds `UNREAD_NEAR`, more than arrives in that time."""
 UNREAD_NEAR = 128 * 1024
-"""Bytes; left to itself the kernel holds megabytes of a sender that is faster than we are, behind which everything urgent waits."""
+"""Bytes. By default the kernel buffers megabytes of a fast sender, and urgent frames wait behind them."""
 ANOTHER_AFTER_S = 0.25
-"""Until the next address of a host is tried beside the first (RFC 8305)."""
+"""Seconds until the next address of a host is tried in parallel (RFC 8305)."""
 
 
 class TcpTransport:
@@ -44,14 +44,14 @@ class TcpTransport:
             await asyncio.get_running_loop().create_connection(protocol_factory, sock=connection)
 
     async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> Listener:
-        """Bind with SO_REUSEADDR."""
+        """Bind with SO_REUSEADDR, so that a restart need not wait for old connections to time out."""
         bound = tcp_listeners(endpoint.host, endpoint.port, self._prepare)
         loop = asyncio.get_running_loop()
         servers = [await loop.create_server(accept, sock=one, backlog=BACKLOG) for one in bound]
         return ServerListener(Endpoint.tcp(*bound[0].getsockname()[:2]), servers)
 
     def opened(self, stream: asyncio.BaseTransport) -> None:
-        """Bound what waits unread of who is near; farther away the kernel knows better how much is underway."""
+        """Limit unread bytes of a near peer; for a distant one the kernel sizes the buffer better."""
         connection = stream.get_extra_info("socket")
         if connection is None:
             return
@@ -60,9 +60,9 @@ class TcpTransport:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_NEAR)
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
-        """An IPv4 address that came through a socket of both families is one of IPv4."""
+        """Return the endpoint; an IPv4 address mapped into IPv6 is returned as IPv4."""
         peername = stream.get_extra_info("peername")
-        if peername is None:  # it went before it was asked
+        if peername is None:  # it ended before it was asked
             return Endpoint.tcp("?", 0)
         return Endpoint.tcp(_unmapped(str(peername[0])), int(peername[1]))
 
@@ -71,7 +71,7 @@ class TcpTransport:
         return source_of(self.remote(stream).host)
 
     def dial_failure(self, endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
-        """A name that is not found is another trouble than a machine that does not answer."""
+        """Tell a name that is not found from a machine that does not answer."""
         return dial_failure(endpoint, error, timeout_s)
 
     def _socket(self, address: AddrInfoType) -> socket.socket:
@@ -88,7 +88,7 @@ class TcpTransport:
         without_delay(connection)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_LIMIT)
-        # A link has heartbeats of its own, and is down after 15 s of silence; the kernel would begin to ask after two hours.
+        # A link sends heartbeats and ends after 15 s of silence; the kernel's keepalive starts after two hours.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
         self._on_socket(connection)
 
@@ -113,7 +113,7 @@ def dial_failure(endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
         return f"{endpoint.text} did not answer within {timeout_s:g} s; is the machine on?"
     if isinstance(error, socket.gaierror):
         return f"{endpoint.host} cannot be found: {error.strerror}; check the name, and that DNS works"
-    # asyncio puts the address into strerror, as a tuple; the system's own word is for people.
+    # asyncio puts the address into strerror as a tuple, so the system's own text is used.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     return f"cannot connect to {endpoint.text}: {reason}; does pimd run there?"
 

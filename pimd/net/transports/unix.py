@@ -14,7 +14,7 @@ from pimd.proto.route_table import LINK_COST
 
 SETTING = "[transport] listen_unix"
 FULL_S = 0.02
-"""A listener whose backlog is full refuses at once; how long to wait before it is asked again."""
+"""Seconds until the next try when the listener's backlog is full, since the kernel refuses at once."""
 WHAT_TO_DO = {
     errno.ENOENT: "no such socket; does pimd run there with [transport] listen_unix?",
     errno.ECONNREFUSED: "nobody listens on that socket; does pimd run there with [transport] listen_unix?",
@@ -38,7 +38,7 @@ class UnixTransport:
             await asyncio.get_running_loop().create_unix_connection(protocol_factory, sock=connection)
 
     async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> Listener:
-        """Take the place of a socket that nobody listens on any more; `SocketInUse` names the path otherwise."""
+        """Replace a socket on which nobody listens; otherwise `SocketInUse` names the path."""
         path = Path(endpoint.address)
         bound = unix_socket.bind(path, SETTING, self._prepare)
         inode = unix_socket.inode_of(path)
@@ -46,19 +46,19 @@ class UnixTransport:
         return _UnixListener(endpoint, server, inode)
 
     def opened(self, stream: asyncio.BaseTransport) -> None:
-        """What waits unread is what the other end may have unsent."""
+        """Limit what the other end may have unsent; on a Unix socket that is what waits unread."""
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
-        """Who dials has no address, or one of its own choice: what counts is the path where both met."""
+        """Return the path where the connection was made: a dialler has no address, or one of its own choice."""
         return Endpoint(UNIX, stream.get_extra_info("sockname") or stream.get_extra_info("peername") or "?")
 
     def source(self, stream: asyncio.BaseTransport) -> str:
-        """The user, whom the kernel knows."""
+        """The user id of the other end, as the kernel reports it."""
         credentials = unix_socket.peer_credentials(stream.get_extra_info("socket"))
         return f"uid:{credentials[1]}" if credentials is not None else "uid:unknown"
 
     def dial_failure(self, endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
-        """Most often nobody listens there, or not for this user."""
+        """Explain the common causes: nobody listens there, or this user may not connect."""
         if isinstance(error, TimeoutError):
             return f"{endpoint.text} took no connection within {timeout_s:g} s; is the pimd there stopped or flooded?"
         what = WHAT_TO_DO.get(error.errno or 0) or error.strerror or str(error)
@@ -82,19 +82,19 @@ class UnixTransport:
             raise
 
     def _prepare(self, connection: socket.socket) -> None:
-        # All that the other end did not read is inside the kernel. It doubles the number, and takes half as much again.
+        # Unread bytes are in the kernel, which doubles this number and accepts half as much again.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_LIMIT // 3)
         self._on_socket(connection)
 
 
 class _UnixListener(ServerListener):
-    """Takes its path out of the file system with it."""
+    """Removes its path from the file system when closed."""
 
     def __init__(self, endpoint: Endpoint, server: asyncio.Server, inode: int) -> None:
         super().__init__(endpoint, [server])
         self._inode = inode
 
     def close(self) -> None:
-        """Accept no more, and leave nothing that could be dialled."""
+        """Accept no more, and remove the socket so that nobody can dial it."""
         super().close()
         unix_socket.unlink_if_ours(Path(self.endpoint.address), self._inode)
