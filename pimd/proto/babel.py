@@ -1,16 +1,17 @@
-"""Distance-vector routing in the manner of Babel, sans-IO (docs/protocol.md, "Routing"); sections are those of RFC 8966.
+"""Distance-vector routing like Babel, sans-IO (docs/protocol.md, "Routing"); sections are those of RFC 8966.
 
-Feed it links, frames, cards and time; take frames, wishes for cards and changes of routes. `L` names a link.
+Input: links, frames, cards and time. Output: frames, requests for cards and changes of routes. `L` names a link.
 
 Where it differs, and why:
 
-* A destination is a NodeId, which is the router-id too. So the feasibility distance is one a destination (3.2.5 has one for each
-  prefix and router-id), and no prefix covers another: there is no hold time (3.5.4, 2.8).
-* Links are reliable, ordered and tell when they end: no acknowledgements (3.3), no Hello and IHU (3.4). An entry lives as long
-  as its link, and what a full table does not repeat is gone.
-* A sequence number is that of the destination's signed card, 64 bits that never wrap (3.2.1). An entry with a higher one is
-  deferred until the card is here: a neighbour could raise it otherwise, and win every comparison.
-* Entries below the cost of a link are refused for all but the neighbour itself: a liar cannot seem nearer than one hop from it.
+* A destination is a NodeId, which is the router-id too. So there is one feasibility distance for a destination; 3.2.5
+  has one for each prefix and router-id. No prefix covers another, so there is no hold time (3.5.4, 2.8).
+* Links are reliable, ordered and report their end: no acknowledgements (3.3), no Hello and IHU (3.4). An entry lives as
+  long as its link; one that a full table does not repeat is removed.
+* A sequence number is that of the destination's signed card, 64 bits that never wrap (3.2.1). An entry with a higher
+  one is deferred until the card is here. Otherwise a neighbour could raise it, and its route would always be selected.
+* Entries below the cost of a link are refused for all but the neighbour itself: a liar cannot seem nearer than one hop
+  from it.
 """
 
 import itertools
@@ -38,7 +39,7 @@ DISTANCE_KEPT_S = 200.0
 GATHER_S = 0.002
 UPDATE_PAUSE_S = 0.2
 ASKED_S = 5.0
-"""A destination that was asked for this recently is told of at once: the answer to a request is forwarded so (3.8.1.2)."""
+"""A destination requested this recently is advertised at once, which forwards the answer (3.8.1.2)."""
 CARD_WISH_S = 2.0
 WISHES_AT_ONCE = 200
 """Cards that one link is asked for in that time; the others wait their turn."""
@@ -47,17 +48,17 @@ DESTINATIONS = declare(
     "destinations with entries",
     20_000,
     "destinations",
-    "deferred ones included; of the neighbour with the most those that wait for a card are dropped, then the newest",
+    "deferred ones included; the neighbour with the most loses its deferred entries, then its newest",
 )
 ROOM_SHARE = 100
-"""Looking for the neighbour with the most entries is paid for by a hundredth of them."""
+"""The search for the neighbour with the most entries frees a hundredth of them, so that it is rare."""
 LOST = declare(
     "lost destinations whose feasibility distance is kept",
     40_000,
     "destinations",
-    "destinations beyond the neighbours that are heard of for the first time are refused until some are older than 200 s",
+    "new destinations other than neighbours are refused until some are older than 200 s",
 )
-"""To forget a distance before its time could make a loop."""
+"""A distance is never forgotten early, because that could make a loop."""
 LOST_UNTOLD = declare("lost destinations nobody was told of", 40_000, "destinations", "the oldest is forgotten")
 ASKED = declare(
     "destinations remembered as asked for",
@@ -71,7 +72,7 @@ Frame = Routes | SeqRequest
 
 
 class Change(NamedTuple, Generic[L]):
-    """A destination's selected route goes over another link than before; None is no route."""
+    """A destination's selected route moved to another link; None stands for no route."""
 
     destination: NodeId
     before: L | None
@@ -105,9 +106,9 @@ class Babel(Generic[L]):
         self._relays = relays
         self._links: dict[L, Neighbour[L]] = {}
         self._making_room: tuple[L | None, int] = (None, 0)
-        """The neighbour that had the most entries, and how many of them go before others are looked at again."""
+        """The neighbour with the most entries, and how many it loses before the next search."""
         self._metrics: dict[int, int] = {}
-        """Every metric once."""
+        """One shared object for each metric, to save memory."""
         self._out: list[tuple[L, Frame]] = []
         self._wishes: list[tuple[L, NodeId]] = []
         self._changes: list[Change[L]] = []
@@ -120,16 +121,16 @@ class Babel(Generic[L]):
         self._better: BetterWays[L] = BetterWays(self.table, random)
         self._starving = StarvingDestinations(bites)
         self._lost_at: dict[NodeId, float] = {}
-        """With a feasibility distance."""
+        """Lost destinations with a feasibility distance, and when."""
         self._lost_untold: RecentMap[NodeId, float] = RecentMap(LOST_UNTOLD, bites)
-        """Without one."""
+        """Lost destinations without one."""
         self._asked_at: RecentMap[NodeId, float] = RecentMap(ASKED, bites)
         self._seen = SeenRequests(bites)
 
     # --- what happens
 
     def link_up(self, link: L, neighbour: NodeId, now: float, cost: int = LINK_COST, *, hops: bool = False) -> None:
-        """Begin with no entry, and with this node's full table for the peer, which is told of `hops` when it reads them.
+        """Enter a link without entries and queue the full table for it; `hops` if the peer reads them.
 
         LocalProtocolError for a cost (3.4.3) below 256.
         """
@@ -139,18 +140,18 @@ class Babel(Generic[L]):
             self._starve(node_id, now, anew=False)
 
     def link_down(self, link: L, now: float) -> None:
-        """Withdraw what hung on the link."""
+        """Remove the entries of the link, and select other routes."""
         if self._links.pop(link, None) is not None:
             self.deferred.drop_link(link)
             self._reselect(self.table.drop_link(link), now)
 
     def own_card(self, seq: int, now: float) -> None:
-        """This node issued a card: advertise its number."""
+        """This node issued a card: advertise its sequence number."""
         self._own_seq = seq
         self._schedule(self._own_id, now)
 
     def card_learned(self, node_id: NodeId, seq: int, now: float) -> None:
-        """A card arrived, from anybody: entries that waited for it are applied."""
+        """Apply the entries that were deferred until this card; its sender does not matter."""
         if node_id not in self.deferred:
             return
         for link, neighbour in self._links.items():
@@ -160,7 +161,7 @@ class Babel(Generic[L]):
                 self._apply(link, neighbour, waiting, now)
 
     def receive(self, link: L, routes: Routes, now: float) -> bool:
-        """Take part of a neighbour's table (3.5.3); True at the end of a full one. Of a link that is not up it is ignored."""
+        """Take part of a neighbour's table (3.5.3); True at the end of a full one, ignored when the link is not up."""
         neighbour = self._links.get(link)
         if neighbour is None:
             return False
@@ -176,7 +177,7 @@ class Babel(Generic[L]):
         return True
 
     def seq_request(self, link: L, request: SeqRequest, now: float) -> None:
-        """Answer it, or pass it on (3.8.1.2); the destination issues a card, where 3.8.1.2 has it count up by one."""
+        """Answer or forward a request (3.8.1.2); a destination issues a card, instead of adding one to its number."""
         neighbour = self._links.get(link)
         if neighbour is None:
             return
@@ -197,31 +198,31 @@ class Babel(Generic[L]):
     # --- what is to be done
 
     def outgoing(self) -> list[tuple[L, Frame]]:
-        """Frames to send now, in order; what is returned counts as put on the wire."""
+        """Return the frames to send now, in order; from here on they count as sent."""
         out, self._out = self._out, []
         return [(link, frame) for link, frame in out if link in self._links]
 
     def cards_wanted(self) -> list[tuple[L, NodeId]]:
-        """Which link to ask for which card."""
+        """Return which cards to request on which links."""
         wishes, self._wishes = self._wishes, []
         return wishes
 
     def own_card_wanted(self) -> int | None:
-        """Somebody needs a card of this node with a higher number than this one; told once."""
+        """Return the number above which this node needs a new card, once; None without a request."""
         wanted, self._wanted_above = self._wanted_above, None
         return wanted
 
     def changes(self) -> list[Change[L]]:
-        """Selected routes that changed their link, in order."""
+        """Return the selected routes that moved to another link, in order, once."""
         changes, self._changes = self._changes, []
         return changes
 
     def deadline(self) -> float:
-        """When `tick` has something to do."""
+        """Time of the next call of `tick`."""
         return min(self._full_at, self._sweep_at, self._flush_at, self._wish_at, self._starving.deadline())
 
     def tick(self, now: float) -> None:
-        """Do what is due; a retraction goes before any request on the same link."""
+        """Run what is due; a retraction is sent before any request on the same link."""
         if now >= self._flush_at:
             self._flush(now)
         if now >= self._starving.deadline():
@@ -276,14 +277,14 @@ class Babel(Generic[L]):
         self._make_room(now)
 
     def _apply(self, link: L, neighbour: Neighbour[L], entry: RouteEntry, now: float) -> None:
-        """Keep it and choose (3.5.3, 3.6). An unfeasible one is kept too, and asked about: it may be all that is left (3.8.2)."""
+        """Keep an entry and select (3.5.3, 3.6). An unfeasible one is kept, too: it may be the last one (3.8.2)."""
         node_id, seq, received, hops = entry
         if len(self._lost_at) >= LOST.value and self._is_news(neighbour, node_id):
             self.dropped += 1
             self._bites.count(LOST)
             return
         before = self.table.selected.get(node_id)
-        if before is not None:  # thousands of entries share these, one object each would be most of their memory
+        if before is not None:  # thousands of entries share these objects, which saves most of the memory
             node_id = before.destination
             seq = before.seq if seq == before.seq else seq
         metric = self._metrics.setdefault(received + neighbour.cost, received + neighbour.cost)
@@ -302,7 +303,7 @@ class Babel(Generic[L]):
         self._make_room(now)
 
     def _is_news(self, neighbour: Neighbour[L], node_id: NodeId) -> bool:
-        """Whether this destination, other than the neighbour itself, was not heard of before."""
+        """Whether this destination, other than the neighbour itself, is new here."""
         known = node_id in self.table or self.table.feasibility_seq(node_id) is not None
         return not known and node_id != neighbour.node_id
 
@@ -349,7 +350,7 @@ class Babel(Generic[L]):
             self._chosen(node_id, before, self.table.reselect(node_id), now)
 
     def _chosen(self, node_id: NodeId, before: Route[L] | None, after: Route[L] | None, now: float) -> None:
-        """Tell everybody who needs to know what became of a destination: triggered updates (3.7.2)."""
+        """Schedule triggered updates (3.7.2) after a change of the selected route."""
         if before is after:
             if after is None:
                 self._starve(node_id, now, anew=False)
@@ -361,7 +362,7 @@ class Babel(Generic[L]):
         if after is None:
             self._note_lost(node_id, now)
             self._pending[node_id] = None
-            self._flush_at = now  # retracted at once (3.7.2), and no neighbour is asked before it knows
+            self._flush_at = now  # retract at once (3.7.2), before any neighbour is asked
             self._starve(node_id, now, anew=True)
             return
         if before is None or not told_alike(before, after):
@@ -416,9 +417,9 @@ class Babel(Generic[L]):
     def _news(
         self, destinations: Iterable[NodeId], to: Iterable[Neighbour[L]]
     ) -> list[tuple[NodeId | None, RouteEntry]]:
-        """What these neighbours are told of destinations, each with the next hop that is not told.
+        """Return what these neighbours are told of destinations, each with the next hop that is not told.
 
-        The feasibility distance is noted before it is sent (3.7.3), of finite metrics only: a retraction promises nothing.
+        The feasibility distance is noted before the update is sent (3.7.3), for finite metrics only.
         """
         peers = {neighbour.node_id for neighbour in to}
         news: list[tuple[NodeId | None, RouteEntry]] = []
@@ -452,7 +453,7 @@ class Babel(Generic[L]):
     # --- requests
 
     def _starve(self, node_id: NodeId, now: float, *, anew: bool) -> None:
-        """Begin to ask for a destination without a route of which entries are known (3.8.2.1); at once when one just came."""
+        """Start to request a destination that has entries but no route (3.8.2.1); at once when an entry just came."""
         if node_id not in self.table:
             return
         self._starving.add(node_id, now, anew=anew)
@@ -489,7 +490,7 @@ class Babel(Generic[L]):
         self._out += [(other, lowered) for other in onwards]
 
     def _wish_again(self, now: float) -> None:
-        """Ask again for cards that entries wait for, those first whose turn is longest ago."""
+        """Request the cards of deferred entries again, the longest unrequested first."""
         for link in self._links:
             for node_id in list(itertools.islice(self.deferred.of_link(link), WISHES_AT_ONCE)):
                 self.deferred.to_end(link, node_id)

@@ -26,7 +26,7 @@ _EXT_LEN = struct.Struct(">H")
 
 
 class BadCard(DecodeError):  # noqa: N818 - the word of the protocol
-    """A whole card that is faulty inside; it is dropped, the link stays."""
+    """A whole card with a fault inside; the card is dropped, the link stays."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Card:
 
     @cached_property
     def node_id(self) -> NodeId:
-        """Computed from the Ed25519 key; a card needs no other witness."""
+        """Computed from the Ed25519 key, so the card needs no field for it."""
         return node_id_of(self.ed25519_pub)
 
 
@@ -90,7 +90,7 @@ def card_length(buffer: bytes, offset: int) -> int:
 
 
 def claims_of(raw: bytes) -> tuple[NodeId, bytes, int]:
-    """Return what a card says it is, id, X25519 key and seq, with nothing verified; BadCard when it cannot be read."""
+    """Return id, X25519 key and seq of a card without verifying it; BadCard when it cannot be read."""
     if len(raw) < _HEAD.size or raw[0] != VERSION:
         raise BadCard("no card of version 1")
     _, ed25519_pub, x25519_pub, seq, _, _ = _HEAD.unpack_from(raw)

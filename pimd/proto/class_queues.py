@@ -11,9 +11,9 @@ from pimd.proto.traffic import CLASS_LIMITS, TrafficClass
 SOURCE_BUCKETS = 256
 """Flows that the sources behind one neighbour are spread over (stochastic fairness queueing, McKenney, 1990)."""
 LOCAL_SHARE = 0.75
-"""Of a class for this node's own frames: those on their way to others always find some room."""
+"""Share of a class that this node's own frames may use; the rest is kept for relayed frames."""
 LOCAL_SURE = 0.5
-"""Of a class: up to this this node's own frames push out those on their way to others."""
+"""Share of a class up to which this node's own frames displace relayed ones."""
 EXPIRE_EVERY_S = 0.01
 """A full queue is searched for old frames at most this often: the search looks at every flow."""
 ROOM = 2 * (65535 + FRAME_COST)
@@ -31,7 +31,7 @@ def _ignore(traffic_class: TrafficClass, frame: Encoded) -> None:
 
 
 class ClassCounts:
-    """What became of the frames of one class on one link, since it came up."""
+    """Counts of the frames of one class on one link since it came up."""
 
     __slots__ = (
         "aged",
@@ -53,24 +53,24 @@ class ClassCounts:
         self.relayed = self.relayed_bytes = 0
         """Of what was sent, that for others; bytes of payload."""
         self.refused = 0
-        """Own frames that found no room; their sender knows."""
+        """Own frames that found no room; their sender was told."""
         self.congested = 0
         """Frames for others that were dropped because there was no room."""
         self.aged = 0
         """Dropped because they had waited too long."""
         self.lost = 0
-        """They waited when the link ended."""
+        """Frames that waited when the link ended."""
         self.marked = 0
         """Frames that carry the mark of congestion because of this queue."""
 
     @property
     def dropped(self) -> int:
-        """Frames that were queued, or came to be queued, and were not sent."""
+        """Frames that were queued, or arrived to be relayed, and were not sent."""
         return self.congested + self.aged + self.lost
 
 
 class ClassQueue:
-    """What waits of one class: fair by neighbour, then by source."""
+    """Waiting frames of one class: fair between neighbours, then between sources."""
 
     def __init__(self, traffic_class: TrafficClass, bites: Bites) -> None:
         self.on_dropped: OnDropped = _ignore
@@ -96,7 +96,7 @@ class ClassQueue:
 
     @property
     def has_drained(self) -> bool:
-        """Whether so much has left that those who wait for room should hear of it."""
+        """Whether enough has left to notify the senders that wait for room."""
         return self.waiting.size_of(_LOCAL) <= self._local_sure // 2 or self.waiting.size <= self._limit // 2
 
     def put_own(self, source: Hashable, frame: bytearray, now: float) -> bool:
@@ -118,7 +118,7 @@ class ClassQueue:
         self._trim()
 
     def pop(self, now: float) -> Encoded | None:
-        """Take the frame whose turn it is, dropping those that are too old."""
+        """Take the next frame, dropping those that are too old."""
         while self.waiting.size:
             queued_at, frame, relayed = self.waiting.pop()
             if self._age_s is None or now - queued_at <= self._age_s:
@@ -174,38 +174,38 @@ class ClassQueue:
 
 
 class ClassQueues:
-    """The three classes of one link; of those that wait each is sent by its weight."""
+    """The three classes of one link; classes that wait share the link by weight."""
 
     def __init__(self, bites: Bites, secret: int) -> None:
         self._bites = bites
         self.by_class = tuple(ClassQueue(traffic_class, bites) for traffic_class in TrafficClass)
         self.is_awaited = False
-        """Somebody was refused, and waits for room."""
+        """Classes in which a sender was refused and waits for room."""
         self._awaited: set[TrafficClass] = set()
         self._factor = secret | 1
         self._virtual = 0.0
 
     @property
     def size(self) -> int:
-        """Bytes that wait."""
+        """Unsent bytes of all three classes, encoded and not yet encrypted."""
         return sum(queue.waiting.size for queue in self.by_class)
 
     def put_own(self, traffic_class: TrafficClass, source: Hashable, frame: bytearray, now: float) -> bool:
-        """Queue a frame that begins here; False when its class has no room."""
+        """Queue a frame of this node; False when its class has no room."""
         queued = self._begin(traffic_class).put_own(source, frame, now)
         if not queued:
             self._await(traffic_class)
         return queued
 
     def has_room(self, traffic_class: TrafficClass) -> bool:
-        """Whether a frame of any size that begins here would be queued; who is told no hears of `room_made`."""
+        """Whether any frame of this node would be queued; after False, `room_made` reports the class."""
         has_room = self.by_class[traffic_class].has_room
         if not has_room:
             self._await(traffic_class)
         return has_room
 
     def room_made(self) -> list[TrafficClass]:
-        """Return, once, the classes that somebody was refused in and that have drained since."""
+        """Return, once, the classes in which a sender was refused and that have drained since."""
         made = [traffic_class for traffic_class in self._awaited if self.by_class[traffic_class].has_drained]
         self._awaited.difference_update(made)
         self.is_awaited = bool(self._awaited)
@@ -214,8 +214,8 @@ class ClassQueues:
     def put_relayed(
         self, traffic_class: TrafficClass, neighbour: NodeId, src: NodeId, frame: bytearray, now: float
     ) -> None:
-        """Queue a frame that `neighbour` brought; whether `src` sent it no relay can prove."""
-        # Multiply-shift hashing with a secret factor: nobody can choose an id that shares the flow of a given other.
+        """Queue a frame that `neighbour` sent; no relay can prove that `src` sent it."""
+        # Multiply-shift hashing with a secret factor: nobody can choose an id that shares the flow of a given node.
         bucket = (int.from_bytes(src) * self._factor >> 120) % SOURCE_BUCKETS
         self._begin(traffic_class).put_relayed(neighbour, bucket, frame, now)
 
@@ -235,12 +235,12 @@ class ClassQueues:
             queue.on_dropped = on_dropped
 
     def clear(self) -> None:
-        """Count everything that waits as lost with its link."""
+        """Count all waiting frames as lost with the link."""
         for queue in self.by_class:
             queue.clear()
 
     def _await(self, traffic_class: TrafficClass) -> None:
-        """Somebody was refused."""
+        """Note that a sender was refused and waits for room."""
         self._bites.count(CLASS_LIMITS[traffic_class].limit)
         self._awaited.add(traffic_class)
         self.is_awaited = True

@@ -21,7 +21,7 @@ _U16 = struct.Struct(">H")
 
 
 class GoodbyeReason(enum.IntEnum):
-    """Why an end leaves; an unknown number reads as SHUTDOWN."""
+    """Why an end leaves; an unknown number is read as SHUTDOWN."""
 
     SHUTDOWN = 0
     DUPLICATE = 1
@@ -45,7 +45,7 @@ class CardsCutShort(DecodeError):  # noqa: N818 - what happened, in the words of
 
 @dataclass(frozen=True, slots=True)
 class Goodbye:
-    """Only honoured for the link's own peer."""
+    """Ends the link; ignored unless it names the link's own peer."""
 
     departing: NodeId
     reason: GoodbyeReason
@@ -80,7 +80,7 @@ class UnsignedPeerInfo:
 
 @dataclass(frozen=True, slots=True)
 class PluginPayload:
-    """What plugins exchange: a kind such as `messaging.msg`, and a body of at most 60 000 bytes."""
+    """Data of plugins: a kind such as `messaging.msg`, and a body of at most 60 000 bytes."""
 
     kind: str
     body: bytes

@@ -1,7 +1,7 @@
-"""Route entries that wait for a card: only a destination can raise its own sequence number (docs/protocol.md, "Routing").
+"""Route entries that wait for a card, since only a destination can raise its own sequence number.
 
-RFC 8966 has no such table: section 3.5.3 takes an update at once and believes its sequence number. Here a higher number needs
-its owner's signature, so the entry waits; the one that it would replace stays in use, as feasible as before.
+RFC 8966 has no such table: section 3.5.3 takes an update at once and believes its sequence number. Here a higher number
+needs its owner's signature, so the entry waits. The entry that it would replace stays in use, as feasible as before.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ L = TypeVar("L")
 
 
 class DeferredRoutes(Generic[L]):
-    """The last such entry of each link and destination, and when it came."""
+    """The last deferred entry of each link and destination, and when it came."""
 
     def __init__(self, kept: Destinations) -> None:
         self._kept = kept
@@ -29,16 +29,16 @@ class DeferredRoutes(Generic[L]):
         return destination in self._own
 
     def of_link(self, link: L) -> Mapping[NodeId, tuple[RouteEntry, float]]:
-        """What waits on a link and since when, the one whose turn is longest ago first."""
+        """The deferred entries of a link with their times, the longest unrequested first."""
         return self._waiting.get(link, {})
 
     def get(self, link: L, destination: NodeId) -> RouteEntry | None:
-        """Return what waits on one link."""
+        """Return the deferred entry of a destination on one link."""
         found = self.of_link(link).get(destination)
         return found[0] if found is not None else None
 
     def put(self, link: L, entry: RouteEntry, now: float) -> None:
-        """Keep an entry, replacing what waits for the same card on this link."""
+        """Keep an entry, replacing the one for the same destination on this link."""
         waiting = self._waiting.setdefault(link, {})
         if entry.destination not in waiting:
             self._kept.hold(entry.destination)
@@ -46,25 +46,25 @@ class DeferredRoutes(Generic[L]):
         waiting[entry.destination] = (entry, now)
 
     def drop(self, link: L, destination: NodeId) -> None:
-        """Forget one; an absent one is ignored."""
+        """Remove one; an absent one is ignored."""
         waiting = self._waiting.get(link)
         if waiting and waiting.pop(destination, None) is not None:
             self._kept.release(destination)
             self._own.release(destination)
 
     def drop_link(self, link: L) -> None:
-        """Forget everything that waits on a link."""
+        """Remove all deferred entries of a link."""
         for destination in list(self.of_link(link)):
             self.drop(link, destination)
         self._waiting.pop(link, None)
 
     def expire(self, link: L, before: float) -> None:
-        """Forget what came on a link before a moment."""
+        """Remove the entries that came on a link before a moment."""
         for destination, (_, came) in list(self.of_link(link).items()):
             if came < before:
                 self.drop(link, destination)
 
     def to_end(self, link: L, destination: NodeId) -> None:
-        """Its card was asked for: the others are next."""
+        """Move an entry whose card was requested behind the others."""
         waiting = self._waiting[link]
         waiting[destination] = waiting.pop(destination)

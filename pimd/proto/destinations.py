@@ -1,10 +1,10 @@
-"""Distinct destinations among the entries of all links, counted as entries come and go."""
+"""Counts the distinct destinations among the entries of all links."""
 
 from pimd.ids import NodeId
 
 
 class Destinations:
-    """How many entries hold each destination."""
+    """The number of entries for each destination."""
 
     def __init__(self) -> None:
         self._holders: dict[NodeId, int] = {}
@@ -16,11 +16,11 @@ class Destinations:
         return destination in self._holders
 
     def hold(self, destination: NodeId) -> None:
-        """Count one more entry."""
+        """Count one more entry of a destination."""
         self._holders[destination] = self._holders.get(destination, 0) + 1
 
     def release(self, destination: NodeId) -> None:
-        """Count one less; KeyError when nothing held it."""
+        """Count one entry less; KeyError when the destination has none."""
         left = self._holders[destination] - 1
         if left:
             self._holders[destination] = left

@@ -1,4 +1,4 @@
-"""Who is at fault decides what happens: our bug raises, the peer's fault costs the peer its link."""
+"""Errors by fault: our own bug raises, a fault of the peer ends its link."""
 
 
 class ProtocolError(Exception):
@@ -18,7 +18,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class DecodeError(RemoteProtocolError):
-    """Bytes of a known type that do not have its form, left-over bytes included."""
+    """Bytes of a known type in a wrong form, left-over bytes included."""
 
 
 class HandshakeError(RemoteProtocolError):
@@ -30,4 +30,4 @@ class OtherMesh(HandshakeError):  # noqa: N818 - what it is about
 
 
 class WrongPeer(HandshakeError):  # noqa: N818 - what it is about
-    """The proof holds, but it is not whom a link is wanted with."""
+    """The proof holds, but names another node than the expected one."""

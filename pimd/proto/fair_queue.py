@@ -1,4 +1,4 @@
-"""Fair queueing by bytes: whoever sends little waits for little (start-time fair queueing, Goyal, Vin and Cheng, 1996)."""
+"""Fair queueing by bytes: who sends little waits little (start-time fair queueing, Goyal, Vin and Cheng, 1996)."""
 
 import heapq
 import itertools
@@ -12,7 +12,7 @@ Queued = tuple[float, Encoded, bool]
 FRAME_COST = 160
 """Bytes that a frame is charged beside its own: what holding it takes."""
 IDLE_FLOWS = 64
-"""Flows without a frame whose start tags are kept; what is forgotten begins at the present virtual time."""
+"""Empty flows whose start tags are kept; a forgotten flow starts at the present virtual time."""
 
 
 class Flow:
@@ -28,7 +28,7 @@ class Flow:
         """Virtual time at which the next frame starts."""
 
     def push(self, path: tuple[Hashable, ...], queued: Queued) -> None:
-        """Append; a flow is the end of a path."""
+        """Append a frame; the path is empty here, since flows have no children."""
         del path
         self.frames.append(queued)
         self.size += len(queued[1]) + FRAME_COST
@@ -40,13 +40,13 @@ class Flow:
         return queued
 
     def drop_from_biggest(self) -> Queued | None:
-        """Take the newest frame: what came before it keeps its place."""
+        """Remove the newest frame, so that earlier ones keep their place."""
         queued = self.frames.pop()
         self.size -= len(queued[1]) + FRAME_COST
         return queued
 
     def expire(self, before: float) -> list[Queued]:
-        """Take the frames that were queued before a moment."""
+        """Remove and return the frames that were queued before a moment."""
         old: list[Queued] = []
         while self.frames and self.frames[0][0] < before:
             old.append(self.pop())
@@ -54,7 +54,7 @@ class Flow:
 
 
 class FairQueue:
-    """Flows, or fair queues of flows, by key; each gets the same share of the bytes while it has something to send."""
+    """Flows, or fair queues of flows, by key; those with frames share the bytes equally."""
 
     __slots__ = ("_children", "_depth", "_heap", "_numbers", "_virtual", "size", "tag")
 
@@ -62,15 +62,15 @@ class FairQueue:
         self.size = 0
         self.tag = 0.0
         self._depth = depth
-        """Keys in a path; below the last one are flows."""
+        """Number of keys in a path; the last key names a flow."""
         self._children: dict[Hashable, Flow | FairQueue] = {}
         self._heap: list[tuple[float, int, Flow | FairQueue]] = []
-        """Children that have a frame, by start tag; of equals the one that came first."""
+        """Children with frames, by start tag, then by arrival."""
         self._numbers = itertools.count()
         self._virtual = 0.0
 
     def push(self, path: tuple[Hashable, ...], queued: Queued) -> None:
-        """Queue a frame of the flow at `path`, which has as many keys as this queue is deep."""
+        """Queue a frame in the flow at `path`, which has as many keys as this queue has levels."""
         child = self._children.get(path[0])
         if child is None:
             child = self._add(path[0])
@@ -81,7 +81,7 @@ class FairQueue:
         self.size += len(queued[1]) + FRAME_COST
 
     def pop(self) -> Queued:
-        """Take the frame whose turn it is; IndexError when there is none."""
+        """Take the next frame; IndexError when there is none."""
         self._virtual, _, child = self._heap[0]
         queued = child.pop()
         size = len(queued[1]) + FRAME_COST
@@ -99,7 +99,7 @@ class FairQueue:
         return child.size if child is not None else 0
 
     def drop_from_biggest(self, sparing: Hashable = None) -> Queued | None:
-        """Take the newest frame of the biggest flow of the biggest child, `sparing` one key; None when there is no other."""
+        """Remove the newest frame of the biggest flow of the biggest child, except `sparing`; None without one."""
         others = (child for key, child in self._children.items() if child.size and key != sparing)
         biggest = max(others, key=lambda child: child.size, default=None)
         if biggest is None:
@@ -112,7 +112,7 @@ class FairQueue:
         return dropped
 
     def expire(self, before: float) -> list[Queued]:
-        """Take the frames that were queued before a moment."""
+        """Remove and return the frames that were queued before a moment."""
         old = [queued for child in self._children.values() for queued in child.expire(before)]
         self.size -= sum(len(frame) + FRAME_COST for _, frame, _ in old)
         self._tidy()
@@ -129,6 +129,6 @@ class FairQueue:
         return child
 
     def _tidy(self) -> None:
-        """Let nothing stand in the heap that has no frame."""
+        """Remove children without frames from the heap."""
         self._heap = [entry for entry in self._heap if entry[2].size]
         heapq.heapify(self._heap)

@@ -1,4 +1,4 @@
-"""What a record holds: `frame_type u8 | body` (docs/protocol.md)."""
+"""The content of a record: `frame_type u8 | body` (docs/protocol.md)."""
 
 import struct
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ METRIC_RETRACTED = 65535
 FLAG_FRAGMENT = 0x01
 FLAG_LAST_FRAGMENT = 0x02
 FLAG_CONGESTED = 0x10
-"""A relay's queue was more than half full; nobody proves it, so it is a hint."""
+"""A relay's queue was more than half full; not authenticated, so only a hint."""
 FLAG_SEALED = 0x20
 FLAG_CONTROL = 0x40
 FLAG_STREAM = 0x80
@@ -39,7 +39,7 @@ DATA = 0x02
 """Frame type of MeshData."""
 DST_AT = slice(17, 33)
 TTL_AT, FLAGS_AT = 37, 38
-"""Where they stand in an encoded Data frame, its type included."""
+"""Offsets of these fields in an encoded Data frame, its type included."""
 PAYLOAD_AT = 41
 
 _FIRST, _LAST, _HOPS = 1, 2, 4
@@ -49,9 +49,9 @@ _ROUTES_HEAD = struct.Struct(">BH")
 _ROUTE = struct.Struct(">16sQH")
 _ROUTE_WITH_HOPS = struct.Struct(">16sQHB")
 ENTRY_SIZE = _ROUTE_WITH_HOPS.size
-"""Bytes of a route entry, at the most."""
+"""Bytes of the longest route entry."""
 METRIC_PER_HOP = 256
-"""What a hop counts for where none are told."""
+"""Metric that counts as one hop where hops are not announced."""
 HOPS_MAX = 255
 """Stands for more, too."""
 ENTRIES_A_RECORD = 1000
@@ -59,7 +59,7 @@ ENTRIES_A_RECORD = 1000
 
 @dataclass(slots=True)
 class MeshData:
-    """A frame on its way from `src` to `dst`, over any number of hops; not frozen, which would double its cost."""
+    """A frame from `src` to `dst` over any number of hops; not frozen, which would double its cost."""
 
     src: NodeId
     dst: NodeId
@@ -85,7 +85,7 @@ class RouteEntry(NamedTuple):
     seq: int
     metric: int
     hops: int = 0
-    """How many links its way has, at most `HOPS_MAX`; 0 for the advertiser itself and in a retraction."""
+    """Number of links on the way, at most `HOPS_MAX`; 0 for the advertiser itself and in a retraction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Routes:
     first: bool
     last: bool
     hops: bool = False
-    """The entries tell hops on the wire; only for peers that announce `ABILITY_HOPS`."""
+    """Whether entries carry hops on the wire; only for peers that announce `ABILITY_HOPS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def decode_mesh_data(data: bytes, offset: int = 0) -> MeshData:
     src, dst, session_id, ttl, flags, length = _MESH_HEAD.unpack_from(data, offset)
     if len(data) != payload_at + length:
         raise DecodeError("MeshData has another length than it says")
-    # The form guarantees the size of the ids; checking each again shows in profiles.
+    # The struct guarantees the size of the ids; a second check costs measurable time.
     src_id, dst_id = bytes.__new__(NodeId, src), bytes.__new__(NodeId, dst)
     return MeshData(src_id, dst_id, flags, data[payload_at:], ttl, session_id)
 
@@ -197,7 +197,7 @@ def _decode_routes(plaintext: bytes) -> Routes:
     if len(plaintext) != entries_at + count * form.size:
         raise DecodeError("Routes has another length than it says")
     rows = form.iter_unpack(memoryview(plaintext)[entries_at:])
-    # The form guarantees the size of the id; checking it again for each of thousands shows in profiles.
+    # The struct guarantees the size of the id; a second check of thousands costs measurable time.
     if flags & _HOPS:
         entries = [RouteEntry(bytes.__new__(NodeId, row[0]), *row[1:]) for row in rows]
     else:

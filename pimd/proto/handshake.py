@@ -20,11 +20,11 @@ MESSAGE_LIMIT = 1024
 AGENT_LIMIT = 64
 _PROOF_SIZE = KEY_SIZE + SIGNATURE_SIZE
 ABILITY_CLASSES = 1
-"""Takes frames of the classes datagram and stream."""
+"""This node takes frames of the classes datagram and stream."""
 ABILITY_HOPS = 2
-"""Reads Routes whose entries carry hops."""
+"""This node reads Routes whose entries carry hops."""
 ABILITIES = ABILITY_CLASSES | ABILITY_HOPS
-"""What this node announces."""
+"""The abilities that this node announces."""
 _EXT_AGENT, _EXT_PORT, _EXT_ABILITIES = 1, 2, 3
 _PORT = struct.Struct(">H")
 _ABILITIES = struct.Struct(">I")
@@ -32,16 +32,16 @@ _ABILITIES = struct.Struct(">I")
 
 @dataclass(frozen=True)
 class LinkConfig:
-    """What all links of a node share, and what this one expects."""
+    """Settings shared by all links of a node, and the peer that this one expects."""
 
     cipher: Cipher = "AESGCM"
-    """What a dialler proposes; an acceptor takes both."""
+    """The cipher that a dialler proposes; an acceptor takes both."""
     psk: bytes | None = field(default=None, repr=False)
     """The handshake key of a private mesh."""
     agent: str = ""
     listen_port: int | None = None
     expected: NodeId | None = None
-    """Who must answer at a dialled address."""
+    """The node that must answer at a dialled address."""
     rekey: RekeyLimits = field(default_factory=RekeyLimits)
     abilities: int = ABILITIES
     """Bits of `ABILITY_*`; none is what a node says that knows of no abilities."""
@@ -53,7 +53,7 @@ class LinkConfig:
 
 @dataclass(frozen=True)
 class LinkPeer:
-    """Who proved to be at the other end."""
+    """The node that proved itself at the other end."""
 
     node_id: NodeId
     ed25519_pub: bytes
@@ -122,7 +122,7 @@ class Handshake:
         return self._noise.write_message(proof)
 
     def read_proof(self, message: bytes) -> LinkPeer:
-        """Return who is there; HandshakeError when the proof does not hold or it is not who was expected."""
+        """Return the proven peer; HandshakeError when the proof fails or names another node than expected."""
         payload = self._noise.read_message(message)
         static = self._noise.remote_static
         ed25519_pub, signature = payload[:KEY_SIZE], payload[KEY_SIZE:_PROOF_SIZE]

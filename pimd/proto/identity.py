@@ -85,7 +85,7 @@ class Identity:
         return self._x25519.exchange(X25519PublicKey.from_public_bytes(public))
 
     def sign(self, message: bytes) -> bytes:
-        """Ed25519, 64 bytes."""
+        """Return the Ed25519 signature, 64 bytes; the caller puts its own prefix into the message."""
         return self._signing.sign(message).signature
 
     @property

@@ -1,4 +1,4 @@
-"""Which pair keys are in use with whom, and when new ones are due: renewed every hour, forgotten soon after."""
+"""Which pair keys are in use with which peer, and when new ones are due: renewed hourly, then forgotten."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,7 +16,7 @@ RENEW_S = 3300.0
 SEAL_S = 3600.0
 """Nothing is sealed with keys older than this."""
 OPEN_S = 3660.0
-"""Keys older than this are forgotten: what was underway has arrived."""
+"""Keys older than this are forgotten; frames in transit have arrived by then."""
 FIRST_REPEAT_S = 1.0
 LONGEST_REPEAT_S = 30.0
 """An offer that is not answered is followed by another, each after twice the time."""
@@ -37,7 +37,7 @@ PAIRS = declare(
 
 @dataclass
 class _Pair:
-    """What is known with one peer."""
+    """The keys and the open offer of one peer."""
 
     offer: Offer | None = None
     due_at: float = float("-inf")
@@ -47,11 +47,11 @@ class _Pair:
     sealing: PairKeys | None = None
     opening: dict[bytes, PairKeys] = field(default_factory=dict)
     is_ours: bool = False
-    """This node sends to the peer, so its keys are not pushed out by peers that only offer theirs."""
+    """Whether this node sends to the peer; such keys are not displaced by peers that only offer theirs."""
 
 
 class KeyExchange:
-    """All pairs of one node, sans-IO: what it returns is to be sent to the peer as a sealed payload."""
+    """All pairs of one node, sans-IO: returned messages are to be sent to the peer as sealed payloads."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class KeyExchange:
             self._pairs.move_to_end(peer)
 
     def is_due(self, peer: NodeId, now: float) -> bool:
-        """Whether new keys are to be offered: there are none or old ones, and the last offer had its time."""
+        """Whether to offer new keys: there are none or old ones, and the last offer timed out."""
         pair = self._pairs.get(peer)
         if pair is None:
             return True
@@ -122,9 +122,9 @@ class KeyExchange:
             pair.offer, pair.due_at, pair.repeat_s = None, float("-inf"), FIRST_REPEAT_S
 
     def receive(self, peer: NodeId, peer_x25519: bytes, message: bytes, now: float) -> bytes | None:
-        """Take a message of an exchange and return the answer; None when this end has the keys now. HandshakeError."""
+        """Take a message of an exchange and return the answer; None when this end is done. HandshakeError."""
         if is_offer(message):
-            # Nothing is sealed with these keys before the peer used them: the answer may be lost.
+            # Nothing is sealed with these keys before the peer uses them, because the answer may be lost.
             answer, keys = answer_offer(self._identity, peer, peer_x25519, message, self._random, now)
             self._keep(self._pair(peer), keys)
             return answer
@@ -146,7 +146,7 @@ class KeyExchange:
         return keys if keys is not None and now - keys.since < OPEN_S else None
 
     def opened(self, peer: NodeId, keys: PairKeys) -> bool:
-        """The peer has used these keys; True when they are the ones to seal with from now on."""
+        """Note that the peer uses these keys; True when they become the ones to seal with."""
         pair = self._pairs.get(peer)
         if pair is None:
             return False
@@ -162,7 +162,7 @@ class KeyExchange:
         self._pairs.pop(peer, None)
 
     def sweep(self, now: float) -> None:
-        """Forget keys that are too old, and peers without any; called every minute."""
+        """Remove keys that are too old, and peers without keys; called every minute."""
         for peer, pair in list(self._pairs.items()):
             pair.opening = {key_id: keys for key_id, keys in pair.opening.items() if now - keys.since < OPEN_S}
             if pair.sealing is not None and now - pair.sealing.since >= SEAL_S:

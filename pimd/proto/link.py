@@ -57,7 +57,7 @@ class Role(enum.Enum):
 
 
 class Link:
-    """The state machine; what may follow what stands in `link_states.TRANSITIONS`."""
+    """The state machine of one link; `link_states.TRANSITIONS` lists the allowed changes of state."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class Link:
         self.rates = RateMeter(now)
         self.unknown_frames = 0
         self.bites = bites or Bites()
-        """Of the limits that are reached on this link, and on all others of its owner."""
+        """Counts of reached limits, shared by all links of its owner."""
         self.is_replaced = False
-        """This end closed it for another link of the same peer, which may still send on this one until it knows."""
+        """This end closed it for another link of the peer, which may send on it until it reads the Goodbye."""
         self._identity, self._config, self._random = identity, config, random
         self._started = now
         self._now = now
@@ -88,7 +88,7 @@ class Link:
         self._events: deque[LinkEvent] = deque()
         self._send_queue = SendQueue(self.bites, int.from_bytes(random(16)))
         self._has_unsent = False
-        """Frames may wait in the queue."""
+        """Whether frames may wait in the queue."""
         self._last_sent = now
         self._next_ping = now + states.PING_S
         self._ping: tuple[int, float] | None = None
@@ -107,17 +107,17 @@ class Link:
 
     @property
     def state(self) -> State:
-        """Where the link stands."""
+        """The state that the link is in."""
         return self._state
 
     @property
     def wants_half_close(self) -> bool:
-        """Nothing more will be sent: shut down the sending side once `data_to_send` is empty."""
+        """Whether to shut down the sending side once `data_to_send` is empty."""
         return self._state in states.ENDS and not self._out
 
     @property
     def unread(self) -> int:
-        """Bytes received and not taken apart: part of a record, or what came before the owner decided."""
+        """Received bytes that are not parsed: part of a record, or what came before the owner decided."""
         return len(self._incoming)
 
     @property
@@ -127,7 +127,7 @@ class Link:
 
     @property
     def counts(self) -> tuple[ClassCounts, ...]:
-        """What became of the data frames for this link, by `TrafficClass`."""
+        """Counts of the data frames for this link, by `TrafficClass`."""
         return tuple(queue.counts for queue in self._send_queue.data.by_class)
 
     def watch_drops(self, on_dropped: OnDropped) -> None:
@@ -190,7 +190,7 @@ class Link:
         self.eof_received(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due."""
+        """Apply what is due at `now`: timeouts and periodic frames."""
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return
@@ -267,16 +267,16 @@ class Link:
                 self._overflow()
 
     def has_room(self, traffic_class: TrafficClass) -> bool:
-        """Whether a frame of any size that begins here would be queued; who is told no waits for `room_made`."""
+        """Whether any data frame of this node would be queued; after False, `room_made` reports the class."""
         return self._state is State.UP and self._send_queue.data.has_room(traffic_class)
 
     @property
     def is_awaited(self) -> bool:
-        """Whether `room_made` may have something to say."""
+        """Whether `room_made` may return a class."""
         return self._send_queue.data.is_awaited
 
     def room_made(self) -> list[TrafficClass]:
-        """Return, once, the classes that somebody was refused in and that have drained since."""
+        """Return, once, the classes in which a sender was refused and that have drained since."""
         return self._send_queue.data.room_made()
 
     def close(self, reason: GoodbyeReason, now: float) -> None:
@@ -390,7 +390,7 @@ class Link:
         counts.bytes_in += len(plaintext)
 
     def _take_late(self, frame: Frame | UnknownFrame | UnknownControl) -> None:
-        """Of what the peer sent before it heard the Goodbye, only data counts."""
+        """Take only the data that the peer sent before it read the Goodbye."""
         match frame:
             case Rekey():
                 self._rekey_reader()

@@ -1,4 +1,4 @@
-"""What a link tells its owner, in order."""
+"""Events of a link for its owner, in order."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Up:
 
 @dataclass(slots=True)
 class FrameReceived:
-    """A frame for the owner; heartbeats, pings, rekeys and goodbyes are dealt with inside."""
+    """A frame for the owner; heartbeats, pings, rekeys and goodbyes are handled by the link."""
 
     frame: Frame
 
@@ -41,14 +41,14 @@ class PeerSaidGoodbye:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A link that was up carries nothing any more, whoever said Goodbye; `Closed` follows within a second."""
+    """A link that was up carries no frames any more, whichever end said Goodbye; `Closed` follows within a second."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The last event."""
+    """The last event of a link; `detail` says for people why it ended."""
 
     reason: CloseReason
     detail: str

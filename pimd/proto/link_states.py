@@ -1,4 +1,4 @@
-"""The states of a link, when each ends by itself, and which may follow which: everything about that is in this file."""
+"""The states of a link, the timeout of each, and the allowed transitions."""
 
 import enum
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pimd.proto.errors import OtherMesh, RemoteProtocolError, WrongPeer
 
 PREAMBLE_S = 5.0
-"""The first 4 bytes must have arrived by then."""
+"""Seconds until the first 4 bytes must have arrived."""
 HANDSHAKE_S = 10.0
 HEARTBEAT_S = 5.0
 SILENCE_S = 15.0

@@ -14,7 +14,7 @@ P_COST = 1
 
 @dataclass(frozen=True)
 class MeshSecret:
-    """What members share; only the fingerprint may be shown."""
+    """The keys that members share; only the fingerprint may be shown."""
 
     discovery_key: bytes = field(repr=False)
     handshake_key: bytes = field(repr=False)

@@ -24,7 +24,7 @@ _CIPHERS: dict[str, type[AESGCM | ChaCha20Poly1305]] = {"AESGCM": AESGCM, "ChaCh
 
 
 class CipherState:
-    """One direction's key and counter (section 5.1); its key is never shown."""
+    """Key and counter of one direction (section 5.1); the key is never shown."""
 
     __slots__ = ("_aead", "_big_endian", "_cipher", "_nonce")
 
@@ -171,7 +171,7 @@ class HandshakeState:
 
     @property
     def handshake_hash(self) -> bytes:
-        """Names this session, 32 bytes (section 11.2)."""
+        """Identifies this session, 32 bytes (section 11.2)."""
         return self._symmetric.h
 
     @property

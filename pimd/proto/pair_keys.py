@@ -1,7 +1,7 @@
-"""Keys of one pair of nodes for datagrams and streams: made by an ephemeral exchange, thrown away within the hour.
+"""Keys of one pair of nodes for datagrams and streams: from an ephemeral exchange, deleted within the hour.
 
-docs/protocol.md, "Datagrams". The exchange is Noise KK with the static keys of both cards, so each end proves itself to the other;
-its messages travel as sealed payloads.
+docs/protocol.md, "Datagrams". The exchange is Noise KK with the static keys of both cards, so each end proves itself to
+the other. Its messages are sent as sealed payloads.
 """
 
 import hmac
@@ -30,7 +30,7 @@ from pimd.proto.traffic import TrafficClass
 
 KEY_ID_SIZE = 4
 OVERHEAD = KEY_ID_SIZE + 8 + 16
-"""Key id, counter and tag around what a frame carries."""
+"""Bytes of key id, counter and tag around the plaintext."""
 
 _PROLOGUE = b"pim-pair-v1\0"
 _CLASS_DOMAIN = b"pim-class-v1\0"
@@ -54,7 +54,7 @@ class Repeated(Exception):  # noqa: N818 - it is no error of ours
 
 
 class SealingKey:
-    """One direction and class; counts its frames, so that no nonce is used twice."""
+    """The key of one direction and class; counts its frames, so that no nonce is used twice."""
 
     __slots__ = ("_additional", "_aead", "_counter", "_heads", "_key_id")
 
@@ -78,7 +78,7 @@ class SealingKey:
 
 
 class OpeningKey:
-    """The other direction, with its own replay window."""
+    """The key of the receiving direction, with its own replay window."""
 
     __slots__ = ("_additional", "_aead", "_window")
 
@@ -104,7 +104,7 @@ class OpeningKey:
 
 
 class PairKeys:
-    """What one exchange gave: keys by class, for both directions."""
+    """The result of one exchange: keys by class, for both directions."""
 
     __slots__ = ("datagram_opening", "datagram_sealing", "key_id", "since", "stream_opening", "stream_sealing")
 
@@ -152,7 +152,7 @@ class Offer:
 
 
 def is_offer(message: bytes) -> bool:
-    """Whether a message begins an exchange; else it answers one."""
+    """Whether a message begins an exchange; otherwise it is an answer."""
     return message[:1] == bytes((_OFFER,))
 
 

@@ -1,4 +1,4 @@
-"""The two directions of an open link: records, their ciphers, and when keys change (docs/protocol.md)."""
+"""The two directions of a link that is up: records, ciphers and changes of key (docs/protocol.md)."""
 
 import struct
 
@@ -12,7 +12,7 @@ MAX_PLAINTEXT = 65535 - 16
 
 
 class RecordWriter:
-    """The sending direction."""
+    """Encrypts frames into records, and counts records, bytes and age of its key."""
 
     def __init__(self, cipher: CipherState, limits: RekeyLimits, now: float) -> None:
         self._cipher = cipher
@@ -31,7 +31,7 @@ class RecordWriter:
         return LENGTH.pack(len(ciphertext)) + ciphertext
 
     def wants_rekey(self, now: float) -> bool:
-        """The key has done its share."""
+        """Whether the key has reached one of its limits."""
         limits = self._limits
         return (
             self._records >= limits.records
@@ -40,14 +40,14 @@ class RecordWriter:
         )
 
     def rekeyed(self, now: float) -> None:
-        """Use the next key from now on."""
+        """Use the next key from the next record on."""
         self._cipher.rekey()
         self._records = self._bytes = 0
         self._since = now
 
 
 class RecordReader:
-    """The receiving direction."""
+    """Decrypts records; its key changes only when the peer announces it with Rekey."""
 
     def __init__(self, cipher: CipherState) -> None:
         self._cipher = cipher
@@ -62,19 +62,19 @@ class RecordReader:
             raise RemoteProtocolError("a record does not authenticate") from None
 
     def rekeyed(self) -> None:
-        """Use the next key from now on."""
+        """Use the next key from the next record on."""
         self._cipher.rekey()
 
 
 class Incoming:
-    """Bytes of the stream that are not taken apart yet."""
+    """Received bytes of the stream that are not parsed yet."""
 
     __slots__ = ("_buffer", "_parsed")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._parsed = 0
-        """Bytes at its start that were taken apart."""
+        """Bytes at its start that were parsed."""
 
     def __len__(self) -> int:
         return len(self._buffer) - self._parsed
@@ -84,7 +84,7 @@ class Incoming:
         self._buffer += data
 
     def cut(self, size: int) -> bytes | None:
-        """Take so many bytes; None until they are there."""
+        """Take this many bytes; None until they are there."""
         start = self._parsed
         if start + size > len(self._buffer):
             return None
@@ -92,7 +92,7 @@ class Incoming:
         return bytes(self._buffer[start : self._parsed])
 
     def message(self, limit: int) -> bytes | None:
-        """Take what a length stands before; None until it is whole. RemoteProtocolError when it is over the limit."""
+        """Take a message behind its length; None until it is whole. RemoteProtocolError over the limit."""
         length = self._length()
         if length > limit:
             raise RemoteProtocolError(f"a handshake message of {length} bytes, over {limit}")
@@ -100,7 +100,7 @@ class Incoming:
         return framed[LENGTH.size :] if framed is not None else None
 
     def record(self, reader: RecordReader) -> bytes | None:
-        """Open the next record where it stands; None until it is whole. RemoteProtocolError when it does not authenticate."""
+        """Decrypt the next record in place; None until it is whole. RemoteProtocolError if it does not authenticate."""
         length = self._length()
         start = self._parsed + LENGTH.size
         if length < 0 or start + length > len(self._buffer):
@@ -111,13 +111,13 @@ class Incoming:
             return reader.read(ciphertext)
 
     def compact(self) -> None:
-        """Give back the room of what was taken apart."""
+        """Free the memory of the parsed bytes."""
         if self._parsed:
             del self._buffer[: self._parsed]
             self._parsed = 0
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop all bytes, parsed or not; called when nothing of the stream counts any more."""
         self._buffer.clear()
         self._parsed = 0
 

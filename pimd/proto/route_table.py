@@ -1,7 +1,7 @@
 """Entries, feasibility and selection: the part of routing that never sends (docs/protocol.md, "Routing").
 
-Loop-free by the feasibility condition of Babel (RFC 8966, sections 2.4 and 3.5.1): an entry may be used only while it is better
-than everything this node ever put on the wire for that destination. Sections below are those of RFC 8966.
+Loop-free by the feasibility condition of Babel (RFC 8966, sections 2.4 and 3.5.1). An entry may be used only while it
+is better than everything this node ever sent for that destination. Sections below are those of RFC 8966.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from pimd.proto.errors import LocalProtocolError
 from pimd.proto.frames import RouteEntry
 
 LINK_COST = 256
-"""What a link costs unless its transport costs more; none may cost less."""
+"""The cost of a link unless its transport costs more; lower costs are refused."""
 HYSTERESIS = 32
 """A change of route needs this much improvement, or the loss of the current one (appendix A.3 asks for some hysteresis)."""
 
@@ -21,7 +21,7 @@ L = TypeVar("L")
 
 
 class Route(Generic[L]):
-    """One way to one destination; the selected one of each is used. A node may hold millions, so they are lean."""
+    """One way to one destination; the selected one is used. A node may hold millions, so it has slots only."""
 
     __slots__ = ("destination", "hops", "learned_at", "link", "metric", "next_hop", "seq")
 
@@ -32,12 +32,12 @@ class Route(Generic[L]):
         self.next_hop = next_hop
         self.link = link
         self.metric = metric
-        """With the cost of the link to the neighbour (3.5.2); never 65535, a retraction is no entry."""
+        """Includes the cost of the link to the neighbour (3.5.2); never 65535, since a retraction is no entry."""
         self.seq = seq
         self.hops = hops
-        """With the link to the neighbour: 1 for the neighbour itself, at most `HOPS_MAX`."""
+        """Includes the link to the neighbour: 1 for the neighbour itself, at most `HOPS_MAX`."""
         self.learned_at = learned_at
-        """When the neighbour last said so."""
+        """When the neighbour last advertised it."""
 
 
 class RouteTable(Generic[L]):
@@ -51,7 +51,7 @@ class RouteTable(Generic[L]):
         self._distances: dict[NodeId, tuple[int, int]] = {}
 
     def add_link(self, link: L, cost: int) -> dict[NodeId, Route[L]]:
-        """Return what its peer advertises: nothing so far; LocalProtocolError for a cost below `LINK_COST`."""
+        """Return the dict for its peer's entries, empty so far; LocalProtocolError for a cost below `LINK_COST`."""
         if cost < LINK_COST:
             raise LocalProtocolError(f"a link costs at least {LINK_COST}, not {cost}")
         self._costs[link] = cost
@@ -65,32 +65,32 @@ class RouteTable(Generic[L]):
         return {node_id for of_link in self._entries.values() for node_id in of_link if node_id not in self.selected}
 
     def entries(self, destination: NodeId) -> Iterator[Route[L]]:
-        """Every way that is known, usable or not."""
+        """Every entry of a destination, feasible or not."""
         for of_link in self._entries.values():
             route = of_link.get(destination)
             if route is not None:
                 yield route
 
     def of_link(self, link: L) -> dict[NodeId, Route[L]]:
-        """What a link's peer advertises, the longest known first."""
+        """Entries of a link's peer, the longest held first."""
         return self._entries.get(link, {})
 
     def put(self, route: Route[L]) -> None:
-        """Keep an entry, replacing what its link said before."""
+        """Keep an entry, replacing the earlier one of its link."""
         of_link = self._entries[route.link]
         if route.destination not in of_link:
             self._kept.hold(route.destination)
         of_link[route.destination] = route
 
     def drop(self, link: L, destination: NodeId) -> bool:
-        """Forget what a link said of a destination; False when it said nothing."""
+        """Remove a link's entry for a destination; False when there is none."""
         if self.of_link(link).pop(destination, None) is None:
             return False
         self._kept.release(destination)
         return True
 
     def drop_link(self, link: L) -> list[NodeId]:
-        """Forget everything a link said; return which destinations that were."""
+        """Remove all entries of a link; return their destinations."""
         gone = list(self.of_link(link))
         for destination in gone:
             self.drop(link, destination)
@@ -104,13 +104,13 @@ class RouteTable(Generic[L]):
         return None if distance is None else distance[0]
 
     def advertised(self, destination: NodeId, seq: int, metric: int) -> None:
-        """Note what was put on the wire: the best of it is the feasibility distance (3.7.3)."""
+        """Note what was sent: the best of it is the feasibility distance (3.7.3)."""
         held = self._distances.get(destination)
         if held is None or seq > held[0] or (seq == held[0] and metric < held[1]):
             self._distances[destination] = (seq, metric)
 
     def forget_distance(self, destination: NodeId) -> None:
-        """The route died long ago; nobody can still hold what was advertised."""
+        """Remove the distance of a route that ended so long ago that nobody can still use it."""
         self._distances.pop(destination, None)
 
     def is_feasible(self, route: Route[L]) -> bool:
@@ -130,7 +130,7 @@ class RouteTable(Generic[L]):
         return best
 
     def prefer(self, route: Route[L]) -> bool:
-        """Choose an entry that just came, on another link than the selected one, if it is good enough."""
+        """Select a new entry of another link than the selected one, if it is good enough."""
         current = self.selected.get(route.destination)
         if current is not None and not is_improvement(route, current):
             return False
@@ -151,16 +151,16 @@ class RouteTable(Generic[L]):
 
 
 def is_improvement(route: Route[L], current: Route[L]) -> bool:
-    """Whether it is worth a change."""
+    """Whether the gain is large enough for a change."""
     return route.metric <= current.metric - HYSTERESIS
 
 
 def told_alike(one: Route[L], other: Route[L]) -> bool:
-    """Whether neighbours are told the same of both, the same neighbours too."""
+    """Whether both routes look the same to every neighbour: next hop, seq, metric and hops."""
     told = (one.next_hop, one.seq, one.metric, one.hops)
     return told == (other.next_hop, other.seq, other.metric, other.hops)
 
 
 def entry_of(route: Route[L]) -> RouteEntry:
-    """What a neighbour is told of a route."""
+    """The entry that neighbours are sent for a route."""
     return RouteEntry(route.destination, route.seq, route.metric, route.hops)

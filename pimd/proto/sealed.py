@@ -23,11 +23,11 @@ _INNER_HEAD = struct.Struct(">16s16sQQ")
 
 
 class SealedFrameError(DecodeError):
-    """The frame cannot be opened with the key of its alleged source; counted against nobody, a relay may have lied."""
+    """The frame cannot be opened with its source's key; counted against no node, since a relay can forge it."""
 
 
 class IdsDiffer(SealedFrameError):  # noqa: N818 - what happened
-    """The ids inside are not those outside: reflected, or its source was replaced."""
+    """The ids inside differ from those outside: the frame was reflected, or its source replaced."""
 
 
 class NotAPayload(SealedFrameError):  # noqa: N818 - what happened
@@ -41,7 +41,7 @@ class NotAPayload(SealedFrameError):  # noqa: N818 - what happened
 
 @dataclass(frozen=True, slots=True)
 class OpenedFrame:
-    """What a sealed frame held; its source is proven."""
+    """The content of a sealed frame; its source is proven."""
 
     src: NodeId
     dst_seq: int
@@ -112,7 +112,7 @@ class ReplayWindow:
         self._bits = 0
 
     def accept(self, counter: int) -> bool:
-        """Take a counter once; False for a repeat or anything older than the window."""
+        """Accept a counter once; False for a repeat or one older than the window."""
         if counter > self._highest:
             shift = counter - self._highest
             kept = self._bits << shift if shift <= WINDOW else 0

@@ -1,4 +1,4 @@
-"""What waits to be sent on one link, still unencrypted: control frames first, then data by traffic class."""
+"""Unencrypted frames that wait on one link: control frames first, then data by traffic class."""
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
@@ -35,26 +35,26 @@ CARDS = declare(
     "unsent cards of a link",
     4 * MIB,
     "bytes",
-    "one of each origin waits; the one that waits longest is dropped, and comes when it is asked for",
+    "one of each origin waits; the oldest is dropped, and sent again on request",
 )
 ROUTING = declare(
     "unsent routes and requests of a link",
     1 * MIB,
     "bytes",
-    "the link is closed; before that a newer entry or full table replaces what is unsent of an older one",
+    "the link is closed; before that newer entries and full tables replace unsent older ones",
 )
 CARDS_A_RECORD = 60_000
 """Bytes; a card has at most 749."""
 
 
 class SendQueueOverflow(Exception):  # noqa: N818 - what happened
-    """The peer does not read what it asked for; its link is to be closed."""
+    """The peer does not read its answers; the link is to be closed."""
 
 
 class SendQueue:
     """Four queues, sent in this order: answers, cards, routing, data.
 
-    `secret` spreads the sources of frames on their way over flows, so that nobody can choose whose flow to share.
+    `secret` spreads the sources of relayed frames over flows, so that nobody can choose whose flow to share.
     """
 
     def __init__(self, bites: Bites, secret: int = 0) -> None:
@@ -65,10 +65,10 @@ class SendQueue:
         self._requests: deque[bytes] = deque()
         self._routes: OrderedDict[bytes, RouteEntry] = OrderedDict()
         self._table: deque[bytes] = deque()
-        """What is left of the newest full table."""
+        """The unsent rest of the newest full table."""
         self._in_table = False
         self._hops = False
-        """Whether the peer is told of hops; the same for all Routes of a link."""
+        """Whether entries carry hops; the same for all Routes of a link."""
         self._sizes = dict.fromkeys(("answers", "cards", "routing"), 0)
         self.dropped_cards = 0
 
@@ -79,13 +79,13 @@ class SendQueue:
 
     @property
     def unsent_control(self) -> int:
-        """Of these, what is sent before any data."""
+        """Bytes of these that are sent before any data."""
         return sum(self._sizes.values())
 
     def put(self, frame: Frame, now: float, source: Hashable = "") -> bool:
-        """Queue or replace by the frame's kind; False when a data frame finds no room, and nothing was queued.
+        """Queue a frame, or replace one of its kind; False when a data frame finds no room.
 
-        `source` names the flow of a data frame among those that begin here. SendQueueOverflow when the link is to be closed.
+        `source` names the flow of a data frame of this node. SendQueueOverflow when the link is to be closed.
         """
         match frame:
             case MeshData():
@@ -97,7 +97,7 @@ class SendQueue:
                 return True
 
     def relay(self, frame: MeshData, neighbour: NodeId, now: float) -> None:
-        """Queue a frame that `neighbour` brought; what finds no room is dropped from the biggest flow, and counted."""
+        """Queue a frame that `neighbour` sent; without room the biggest flow loses a frame, which is counted."""
         self.data.put_relayed(CLASS_OF_FLAGS[frame.flags], neighbour, frame.src, encode_data(frame), now)
 
     def _put_control(self, frame: Frame) -> None:
@@ -137,7 +137,7 @@ class SendQueue:
         return self.data.pop(now)
 
     def clear(self) -> None:
-        """Forget everything that waits; nothing is said after a Goodbye."""
+        """Drop all waiting frames; nothing is sent after a Goodbye."""
         for queue in (self._answers, self._cards, self._requests, self._routes, self._table):
             queue.clear()
         self.data.clear()
@@ -159,7 +159,7 @@ class SendQueue:
             self.dropped_cards += 1
 
     def _pop_cards(self) -> bytes:
-        """As many as fit a record, in order."""
+        """Return as many cards as fit a record, in order."""
         cards: list[bytes] = []
         size = 0
         while self._cards and size + len(next(iter(self._cards.values()))) <= CARDS_A_RECORD:
@@ -175,7 +175,7 @@ class SendQueue:
         self._requests.append(encoded)
 
     def _put_table(self, frame: Routes) -> None:
-        """A full table says everything: what waits of an older one, and single entries, would only contradict it."""
+        """Replace unsent entries and older tables, which a full table would contradict."""
         if frame.first:
             self._sizes["routing"] -= sum(map(len, self._table)) + len(self._routes) * ENTRY_SIZE
             self._table.clear()

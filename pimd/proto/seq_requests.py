@@ -1,7 +1,7 @@
-"""Requests for a newer sequence number: this node's own, and those it passes on (docs/protocol.md, "Routing").
+"""Requests for a newer sequence number: this node's own, and forwarded ones (docs/protocol.md, "Routing").
 
-RFC 8966 keeps both in one table of pending requests (section 3.2.7). Here they are apart: what is asked for goes on until
-there is a route, and of what was passed on only so much is remembered that a flood comes to its end.
+RFC 8966 keeps both in one table of pending requests (section 3.2.7). Here they are apart: own requests are repeated
+until there is a route. Of forwarded ones only as many are remembered as are needed to end a flood.
 """
 
 import heapq
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pimd.ids import NodeId
 from pimd.limits import Bites, RecentMap, RecentSet, declare
 
-IDS = declare("SeqRequests remembered", 4096, "requests", "the oldest is forgotten: it may be passed on again")
+IDS = declare("SeqRequests remembered", 4096, "requests", "the oldest is forgotten: it may be forwarded again")
 PASSED_ON = declare(
     "destinations remembered for which SeqRequests were passed on",
     4096,
@@ -19,15 +19,15 @@ PASSED_ON = declare(
     "the oldest is forgotten: another request for it does not wait 300 ms",
 )
 FORWARD_PAUSE_S = 0.3
-"""One request a destination and kind is passed on in this time (the suppression of section 3.8.1.2)."""
+"""Seconds in which one request for each destination and kind is forwarded (suppression, section 3.8.1.2)."""
 FIRST_S, EVERY_S, PATIENCE_S, RARELY_S = 0.5, 1.0, 20.0, 10.0
-"""The second request comes after the first time, then one each second time; after the third only each fourth."""
+"""FIRST_S until the second request, then one each EVERY_S; after PATIENCE_S one each RARELY_S."""
 FLOOD_FROM = 3
 """From the third request on all neighbours are asked, which section 3.8.2.1 allows from the first; few need it."""
 ASKED_AT_ONCE = declare(
     "destinations asked for with SeqRequests at once", 1000, "destinations", "the others half a second later"
 )
-"""A neighbour takes no more of one link either."""
+"""This is also what a neighbour takes from one link."""
 ASK_PAUSE_S = 0.5
 
 
@@ -48,16 +48,17 @@ class Starving:
 
 
 class StarvingDestinations:
-    """Those without a route, by when each is asked for next; a change of one costs nothing of the others.
+    """Destinations without a route, by the time of the next request.
 
-    They are asked for until they have one. Section 3.8.2.1 repeats a request a few times only: its updates expire, ours may stay.
+    They are requested until they have a route. Section 3.8.2.1 repeats a request a few times only, because there
+    updates expire; here entries may stay.
     """
 
     def __init__(self, bites: Bites) -> None:
         self._bites = bites
         self._starving: dict[NodeId, Starving] = {}
         self._due: list[tuple[float, int, NodeId]] = []
-        """A heap; what does not agree with `_starving` any more is passed over."""
+        """A heap; entries that differ from `_starving` are outdated and ignored."""
         self._numbers = itertools.count()
         self._not_before = float("-inf")
 
@@ -65,7 +66,7 @@ class StarvingDestinations:
         return len(self._starving)
 
     def add(self, node_id: NodeId, now: float, *, anew: bool) -> None:
-        """Begin to ask for it; at once, if something new is known of one that is asked for already."""
+        """Start to request a destination; `anew`, with a new entry, requests it at once."""
         starving = self._starving.get(node_id)
         if starving is None or (anew and now - starving.since > PATIENCE_S):
             starving = self._starving[node_id] = Starving(now, next_at=now)
@@ -76,24 +77,24 @@ class StarvingDestinations:
         self._push(node_id, starving.next_at)
 
     def discard(self, node_id: NodeId) -> None:
-        """It has a route; an absent one is ignored."""
+        """Stop, because it has a route; an absent one is ignored."""
         self._starving.pop(node_id, None)
 
     def look_again(self, node_id: NodeId, now: float) -> None:
-        """Nothing is known of it any more; if it stays so for a second it is forgotten."""
+        """Check within a second whether a destination without entries is to be forgotten."""
         starving = self._starving.get(node_id)
         if starving is not None and starving.next_at > now + EVERY_S:
             starving.next_at = now + EVERY_S
             self._push(node_id, starving.next_at)
 
     def deadline(self) -> float:
-        """When the next one is due."""
+        """Time at which the next destination is due; infinity without one."""
         while self._due and not self._is_current(*self._due[0]):
             heapq.heappop(self._due)
         return max(self._due[0][0], self._not_before) if self._due else float("inf")
 
     def take_due(self, now: float) -> list[NodeId]:
-        """Return those that are due, the longest due first; each is then to be given to `ask` or `discard`."""
+        """Return the due ones, the longest due first; the caller passes each to `ask` or `discard`."""
         due: dict[NodeId, None] = {}
         while self.deadline() <= now:
             due[heapq.heappop(self._due)[2]] = None
@@ -103,7 +104,7 @@ class StarvingDestinations:
         return list(due)
 
     def ask(self, node_id: NodeId, now: float) -> bool:
-        """Count one more request for it; True when it is to be flooded."""
+        """Count one more request; True when it is to be flooded."""
         starving = self._starving[node_id]
         flood = starving.ask(now)
         self._push(node_id, starving.next_at)
@@ -121,14 +122,14 @@ class StarvingDestinations:
 
 
 class SeenRequests:
-    """Which requests were passed on already (section 3.8.1.2)."""
+    """Which requests were forwarded already (section 3.8.1.2)."""
 
     def __init__(self, bites: Bites) -> None:
         self._ids: RecentSet[int] = RecentSet(IDS, bites)
         self._passed_on: RecentMap[tuple[NodeId, bool], float] = RecentMap(PASSED_ON, bites)
 
     def may_pass_on(self, destination: NodeId, request_id: int, now: float, *, flood: bool) -> bool:
-        """Note one request; False when it, or another of its kind just now, was passed on before."""
+        """Note a request; False when it was forwarded before, or another of its kind just now."""
         if flood and request_id in self._ids:
             return False
         key = (destination, flood)
@@ -140,5 +141,5 @@ class SeenRequests:
         return True
 
     def note_id(self, request_id: int) -> None:
-        """A flooded request with this id is not passed on any more."""
+        """Note the id of a flooded request, so that it is not forwarded again."""
         self._ids.add(request_id)

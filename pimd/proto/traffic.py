@@ -1,4 +1,4 @@
-"""Traffic classes: which frames share a queue, how much of each may wait, and in which proportion they are sent."""
+"""Traffic classes: which frames share a queue, how many bytes may wait, and the weight of each class."""
 
 import enum
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pimd.proto.frames import FLAG_CONTROL, FLAG_SEALED, FLAG_STREAM
 
 
 class TrafficClass(enum.IntEnum):
-    """What a Data frame carries, by its flags; the order is that of the weights."""
+    """The content of a Data frame by its flags, in the order of the weights."""
 
     MESSAGE = 0
     DATAGRAM = 1
@@ -17,17 +17,17 @@ class TrafficClass(enum.IntEnum):
 
 @dataclass(frozen=True)
 class ClassLimits:
-    """What one class may hold on one link."""
+    """Limits and weight of one class on one link."""
 
     limit: Limit
-    """Bytes that wait unsent."""
+    """Bytes that may wait unsent."""
     weight: int
-    """Share of the link while other classes wait, too."""
+    """Weight of the class while several classes wait."""
     age: Limit | None = None
-    """Milliseconds; what waited longer is dropped, None keeps it."""
+    """Milliseconds after which a waiting frame is dropped; None for never."""
 
 
-_NO_ROOM = "own ones are refused, and their sender is told; of those for others the biggest flow loses its newest"
+_NO_ROOM = "own frames are refused, and their sender is told; of relayed ones the biggest flow loses its newest"
 MESSAGES = declare("unsent messages of a link", 1 * MIB, "bytes", _NO_ROOM)
 DATAGRAMS = declare("unsent datagrams of a link", 512 * KIB, "bytes", _NO_ROOM)
 STREAMS = declare("unsent streams of a link", 1 * MIB, "bytes", _NO_ROOM)
@@ -49,6 +49,6 @@ STREAM_FLAGS = FLAG_STREAM | FLAG_SEALED
 
 _NAMED = {MESSAGE_FLAGS: TrafficClass.MESSAGE, DATAGRAM_FLAGS: TrafficClass.DATAGRAM}
 
-# What a later version may mean by other flags is forwarded behind everything that is known.
+# Unknown flags of a later version are forwarded behind all known classes.
 CLASS_OF_FLAGS = tuple(_NAMED.get(flags & CLASS_FLAGS, TrafficClass.STREAM) for flags in range(256))
-"""Indexed by the flags of a Data frame; a table, because each frame on its way is looked up."""
+"""Indexed by the flags of a Data frame; a table, because it is read for each relayed frame."""
