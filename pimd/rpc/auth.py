@@ -26,7 +26,7 @@ def load_or_create_token(path: Path) -> str:
 
 
 class TokenAuth:
-    """Compares in constant time; wrong guesses are counted over all callers, a right one always gets in."""
+    """Compares in constant time; wrong tokens are counted over all callers, the right one is always accepted."""
 
     def __init__(self, token: str, clock: Clock, bites: Bites) -> None:
         self._token = token.encode()

@@ -1,4 +1,4 @@
-"""What a web page may do with the HTTP port: nothing, unless its origin was allowed."""
+"""What a web page may do with the HTTP port: nothing, unless its origin is allowed."""
 
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from pimd.settings.sections import is_loopback
 
 
 class BrowserRules:
-    """Refuses by Origin, Host and Sec-Fetch-Site, before anything of a request is parsed."""
+    """Refuses by Origin, Host and Sec-Fetch-Site, before the request is parsed."""
 
     def __init__(self, allowed_origins: Collection[str], allowed_hosts: Collection[str]) -> None:
         self._origins = frozenset(origin.lower().rstrip("/") for origin in allowed_origins)
@@ -25,7 +25,7 @@ class BrowserRules:
         return None
 
     def allows(self, origin: str) -> bool:
-        """Tell whether an origin was allowed; `null` never is."""
+        """Tell whether an origin is allowed; `null` never is."""
         return origin.lower().rstrip("/") in self._origins
 
     def cors(self, headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the method table knows of whoever is calling."""
+"""The state of a caller's connection that methods and dispatch use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Feed(Protocol):
 
 @dataclass
 class Connection:
-    """One caller; over HTTP it lives as long as the request."""
+    """One caller; over HTTP it lasts as long as the request."""
 
     listener: Literal["unix", "http", "websocket"]
     feed: Feed | None = None
-    """None where notifications cannot go."""
+    """None for HTTP, which cannot carry notifications."""
     greeted: bool = True
     """False until `rpc.hello` succeeded, on a listener that demands it."""
     authenticated: bool = True

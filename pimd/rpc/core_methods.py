@@ -30,7 +30,7 @@ PUSH_CLIENT = "pim-ui/"
 
 
 class HelloParams(Params):
-    """Who calls, and how it wants its notifications."""
+    """The client's name and version, and how it wants its notifications."""
 
     client: str = ""
     rpc_version: int | None = None
@@ -38,7 +38,7 @@ class HelloParams(Params):
 
 
 class Hello(Result):
-    """What answers."""
+    """Name of the daemon, the RPC version it speaks, and its running features."""
 
     daemon: str
     rpc_version: int

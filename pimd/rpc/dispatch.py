@@ -24,25 +24,25 @@ log = logging.getLogger("pimd.rpc")
 
 METHOD_NOT_FOUND = -32601
 TURN_S = 0.01
-"""How long the members of a batch that never wait may hold up everybody else."""
+"""Seconds that batch members which never wait may run before others get a turn."""
 UNAUTHORIZED = -32003
 OVERLOADED = -32005
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back, and what may happen once it has."""
+    """The answer, and the callbacks that run once it is sent."""
 
     text: str | None
-    """None when nothing is to be answered."""
+    """None for a notification, which gets no answer."""
     after: Sequence[Callable[[], None]] = ()
 
     def sent(self) -> None:
-        """Run what waited for the answer to be handed over."""
+        """Run the callbacks that wait until the answer is handed over."""
         for callback in self.after:
             try:
                 callback()
-            # The dispatch seam: this is a feature's code, and its failure ends here.
+            # The dispatch seam: a failure of a feature's callback ends here.
             except Exception:
                 log.exception("what a feature does after an answer failed")
 
@@ -61,7 +61,7 @@ class Dispatch:
         self._handlers: dict[str, tuple[Method, Handler]] = {}
 
     async def answer(self, raw: bytes | str, connection: Connection) -> Answer:
-        """Answer one message; never raises for anything that a client or a method did."""
+        """Answer one message; errors of clients and methods become answers, so nothing is raised."""
         message = envelope.parse(raw, self.bites)
         if isinstance(message, Fault):
             return Answer(envelope.failure(message))
@@ -75,7 +75,7 @@ class Dispatch:
         token = after_answer_callbacks.set(callbacks)
         try:
             return Answer(await self._answer_parsed(message, connection), callbacks)
-        # The dispatch seam: a mistake of ours in answering one message must not end the daemon.
+        # The dispatch seam: a bug in answering one message must not end the daemon.
         except Exception:
             log.exception("a message could not be answered")
             return Answer(envelope.failure(Fault(INTERNAL_ERROR, "the daemon could not answer; its log has the cause")))

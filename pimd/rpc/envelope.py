@@ -1,4 +1,4 @@
-"""Request objects out of bytes and answers into text (JSON-RPC 2.0, sections 4 to 6)."""
+"""Parses request objects and writes answers (JSON-RPC 2.0, sections 4 to 6)."""
 
 import json
 import math
@@ -26,13 +26,13 @@ class Request:
 
     @property
     def is_notification(self) -> bool:
-        """Never answered."""
+        """True without an `id` member; the call runs, and even an error is not answered."""
         return self.id is NOID
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An error answer that is known without calling anything."""
+    """An error answer that needs no call."""
 
     code: int
     message: str
@@ -42,7 +42,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Batch:
-    """The members in order, good and bad."""
+    """The members in order, valid and invalid."""
 
     members: tuple[Request | Fault, ...]
 
@@ -52,7 +52,7 @@ class _Repeated(dict[str, Any]):
 
 
 def parse(raw: bytes | str, bites: Bites) -> Request | Batch | Fault:
-    """Read one message; everything that is wrong with it is a `Fault`, nothing raises."""
+    """Read one message; every error in it becomes a `Fault`, nothing is raised."""
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
         value = _decode(text)

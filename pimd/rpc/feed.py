@@ -36,7 +36,7 @@ class ConnectionFeed:
         return id_
 
     def unsubscribe(self, stream: str, subscription_id: str | None) -> None:
-        """End one, or all of a stream."""
+        """End one subscription, or with None all of a stream; unknown ids are ignored."""
         for id_, subscriber in list(self._subscribers.items()):
             if subscriber.stream == stream and subscription_id in (None, id_):
                 del self._subscribers[id_]
@@ -48,7 +48,7 @@ class ConnectionFeed:
             self._stop_pushing = self._streams.push_to(self._push)
 
     def close(self) -> None:
-        """End everything."""
+        """Detach from every stream; the listener calls it when the connection is gone."""
         if self._stop_pushing is not None:
             self._stop_pushing()
         for subscriber in (*self._subscribers.values(), *self._pushed.values()):
@@ -57,7 +57,7 @@ class ConnectionFeed:
         self._pushed.clear()
 
     async def run(self) -> None:
-        """Write what waits, one of each subscription in turn."""
+        """Write waiting notifications until cancelled, one of each subscription in turn."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -66,7 +66,7 @@ class ConnectionFeed:
                 wrote = await self._write_round()
 
     async def _write_round(self) -> bool:
-        """Write up to a second's worth of push mode, or a replay's portion, and make the pause that belongs to it."""
+        """Write at most a second's quota of push mode, or a part of the history, then pause."""
         wrote = replayed = 0
         for subscriber in (*self._subscribers.values(), *self._pushed.values()):
             replaying = subscriber.is_replaying

@@ -24,13 +24,13 @@ from pimd.rpc.websocket import WebSocketSession
 log = logging.getLogger("pimd.rpc")
 
 ABORT_S = 0.01
-"""What a handler has to end in once its connection was closed; aiohttp takes 0 for no limit at all."""
+"""Seconds that a handler has to end once its connection is closed; for aiohttp 0 means no limit."""
 
 Route = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Refused(Exception):  # noqa: N818 - a refusal
-    """Becomes an HTTP status with a JSON-RPC error body."""
+    """Becomes an HTTP status with a JSON-RPC error as body."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Refused(Exception):  # noqa: N818 - a refusal
 
 @dataclass(frozen=True)
 class HttpConfig:
-    """Where to listen and whom to let in."""
+    """Address and rules of the HTTP listener."""
 
     host: str
     port: int
@@ -93,14 +93,14 @@ class HttpRpcListener:
 
     @property
     def port(self) -> int:
-        """As bound."""
+        """The bound port; before `start` the configured one, where 0 lets the system choose."""
         if not self._listeners:
             return self._config.port
         return int(self._listeners[0].sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
-        """Where `POST /rpc` goes."""
+        """The URL of `POST /rpc`."""
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         return f"http://{host}:{self.port}/rpc"
 
@@ -114,7 +114,7 @@ class HttpRpcListener:
             session.finish()
 
     async def abort(self) -> None:
-        """Close what is left."""
+        """Close the remaining connections without waiting for calls."""
         for session in tuple(self._sessions):
             session.abort()
         await self._server.shutdown(ABORT_S)
@@ -162,7 +162,7 @@ class HttpRpcListener:
         answer = await self._dispatch.answer(body, connection)
         response = web.Response(status=204) if answer.text is None else _json(answer.text)
         if answer.after:
-            # What waits for the answer goes when it is written, not before.
+            # Callbacks of `after_answer` run once the answer is written, not before.
             await response.prepare(request)
             await response.write_eof()
             answer.sent()

@@ -1,4 +1,4 @@
-"""aiohttp's connection with the limits it lacks: how many, how many bytes unread, how long one message may take."""
+"""aiohttp's connection with added limits: connections, unread bytes, and the time for one message."""
 
 import asyncio
 import logging
@@ -17,14 +17,14 @@ HEAD = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nCo
 
 
 class BoundedConnection(web.RequestHandler):
-    """Counts what a client sends until a handler calls `consumed`."""
+    """Counts the bytes of a client until a handler calls `consumed`."""
 
     def __init__(self, manager: "BoundedServer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
             manager,
             loop=loop,
             keepalive_timeout=KEEPALIVE_S,
-            tcp_keepalive=True,  # a WebSocket may be silent for days; a client that vanished must not hold its place
+            tcp_keepalive=True,  # a WebSocket may be silent for days, but a vanished client must not keep its place
             access_log=None,  # type: ignore[arg-type] # None is how aiohttp is told to write none
             auto_decompress=False,
             lingering_time=0.0,
@@ -38,7 +38,7 @@ class BoundedConnection(web.RequestHandler):
         """Bytes of one message beyond which the connection is cut; None leaves that to the handler."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Serve, or refuse one connection too many."""
+        """Serve the client, or refuse it over the limit of connections."""
         self._entered = self._read_budget.enter()
         if self._entered:
             super().connection_made(transport)
@@ -48,7 +48,7 @@ class BoundedConnection(web.RequestHandler):
             self._refuse(f"all {CONNECTIONS.value} connections are taken; try again later")
 
     def data_received(self, data: bytes) -> None:
-        """Account for the bytes, then let aiohttp have them."""
+        """Count the bytes, then pass them to aiohttp."""
         if not self._entered:
             return
         if data:
@@ -65,7 +65,7 @@ class BoundedConnection(web.RequestHandler):
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Give back what was held."""
+        """Release the counted bytes and the place of the connection."""
         if self._entered:
             self.consumed()
             self._read_budget.leave()
@@ -73,31 +73,31 @@ class BoundedConnection(web.RequestHandler):
             super().connection_lost(exc)
 
     def consumed(self) -> None:
-        """A whole message was read."""
+        """Called by a handler when it has read a whole message."""
         self._read.give_back(self._read.held)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def serve(self, *, serving: bool) -> None:
-        """Whether a call runs; the next message may wait that long."""
+        """Note whether a call runs; meanwhile the next message has no deadline."""
         self._serving = serving
 
     def cut(self, reason: str) -> None:
-        """End the connection without an answer."""
+        """Close the connection without an answer."""
         log.debug("an HTTP connection was cut: %s", reason)
         if self.transport is not None:
             self.transport.abort()
 
     def _refuse(self, reason: str) -> None:
-        """Answer 503 past aiohttp and close."""
+        """Answer 503 without aiohttp, and close."""
         if self.transport is not None:
             body = failure(Fault(OVERLOADED, reason))
             self.transport.write(HEAD.format(len(body), body).encode())
             self.transport.close()
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Malformed HTTP is the client's affair; our own handlers log for themselves."""
+        """Log malformed HTTP of a client at debug level; our own handlers log for themselves."""
         log.debug("an HTTP request could not be served: %s", args[:1], exc_info=kw.get("exc_info"))
 
     def _arm(self) -> None:
@@ -113,12 +113,12 @@ class BoundedConnection(web.RequestHandler):
 
 
 class BoundedServer(web.Server):
-    """Makes bounded connections."""
+    """Tells aiohttp to use `BoundedConnection`, and holds the budget that all of them share."""
 
     def __init__(self, handler: Any, read_budget: ReadBudget) -> None:
         super().__init__(handler)
         self.read_budget = read_budget
 
     def __call__(self) -> web.RequestHandler:
-        """Make one."""
+        """Called by the event loop for each accepted connection."""
         return BoundedConnection(self, asyncio.get_running_loop())

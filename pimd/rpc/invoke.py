@@ -1,4 +1,4 @@
-"""One call of one method: bind, run, time out, write the result, hide what must not be seen."""
+"""Runs one call: binds params, applies the timeout, writes the result, hides internal errors."""
 
 import asyncio
 import inspect
@@ -35,13 +35,13 @@ def handler(method: Method) -> Handler:
             log.error("%s: %s", method.name, error)
             return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
         except BaseException as error:
-            # The dispatch seam. A cancelled connection must go on being cancelled; what a method throws by itself,
-            # SystemExit and CancelledError included, must stop nothing but the call.
+            # The dispatch seam. The cancellation of a connection must continue; an exception of the method itself,
+            # SystemExit and CancelledError included, must end the call only.
             if _is_cancelled(error):
                 raise
             return internal_error(method.name, error)
 
-    # jsonrpcserver binds the signature for each call; finding it anew each time is most of what that costs.
+    # jsonrpcserver binds the signature for each call; computing it each time is most of that cost.
     run.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]
     return run
 
@@ -52,7 +52,7 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 def internal_error(name: str, error: BaseException) -> Either:
-    """Hide what went wrong behind a reference that is in the log."""
+    """Log the exception under a reference, and answer with that reference only."""
     reference = secrets.token_hex(4)
     log.error("%s failed (reference %s)", name, reference, exc_info=error)
     return Error(

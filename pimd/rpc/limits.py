@@ -1,4 +1,4 @@
-"""What the RPC listeners bear: nothing a caller can do makes the daemon hold more than this."""
+"""Limits of the RPC listeners, so that no caller can make the daemon hold more."""
 
 from pimd.limits import KIB, MIB, Bites, Budget, declare, declare_rate
 
@@ -7,7 +7,7 @@ UNFINISHED = declare(
     "bytes of unfinished RPC messages over all connections",
     64 * MIB,
     "bytes",
-    "the message is refused and its connection closed; 64 KiB of each connection are always taken",
+    "the message is refused and its connection closed; 64 KiB of each connection are always accepted",
 )
 FIRST_MESSAGE = declare(
     "bytes of the first message of a WebSocket without a token", 4 * KIB, "bytes", "the connection is closed"
@@ -19,25 +19,25 @@ CALLS_PER_CONNECTION = declare("calls in flight of one RPC connection", 32, "cal
 CALLS_IN_ALL = declare("calls in flight over all RPC connections", 1024, "calls", "refused with -32005")
 BATCH = declare("members of one batch", 100, "members", "the batch is refused with -32600")
 SUBSCRIPTIONS = declare("subscriptions of one RPC connection", 64, "subscriptions", "refused with -32005")
-_LAGGED = "all that wait are dropped, and the subscriber is told how many"
+_LAGGED = "all waiting ones are dropped, and the subscriber gets their number"
 WAITING_EVENTS = declare("notifications waiting for one subscription", 1024, "notifications", _LAGGED)
 WAITING_BYTES = declare("bytes of notifications waiting for one subscription", 4 * MIB, "bytes", _LAGGED)
 PUSHED_PER_SECOND = 100
-"""Notifications a second in push mode, and replayed records in one go elsewhere."""
+"""Notifications a second in push mode; elsewhere replayed records before a pause."""
 WRONG_TOKENS = declare_rate(
     "wrong tokens over all callers",
     10,
     "tokens",
-    "further wrong ones are told to wait; the right one gets in",
+    "further wrong ones are told to wait; the right one is accepted",
     burst=10,
     period_s=60,
 )
 GRACE_S = 0.3
-"""What calls in flight get when the daemon stops."""
+"""Seconds that calls in flight get when the daemon stops."""
 
 
 OWN_BYTES = 64 * 2**10
-"""Of these, what each connection may always hold, so that small calls get through while others hold a lot."""
+"""Bytes that each connection may always hold, so that small calls pass while others hold a lot."""
 
 
 class OverLimit(Exception):  # noqa: N818 - a refusal, not a fault
@@ -45,7 +45,7 @@ class OverLimit(Exception):  # noqa: N818 - a refusal, not a fault
 
 
 class ReadBudget:
-    """Counts the connections, and the unfinished bytes that they hold beyond their own."""
+    """Counts connections, and their unfinished bytes beyond what each may always hold."""
 
     def __init__(self, bites: Bites) -> None:
         self.bites = bites
@@ -53,11 +53,11 @@ class ReadBudget:
         self.connections = Budget(CONNECTIONS, bites)
 
     def enter(self) -> bool:
-        """Count one more connection; False when there are too many."""
+        """Count one more connection; False over the limit."""
         return self.connections.take(1)
 
     def leave(self) -> None:
-        """A counted connection is gone."""
+        """Release the place of a counted connection."""
         self.connections.give_back(1)
 
 
@@ -69,14 +69,14 @@ class ConnectionReadBudget:
         self._read_budget = read_budget
 
     def take(self, size: int) -> None:
-        """Account for `size` more bytes; `OverLimit` when that is too many, with nothing taken."""
+        """Count `size` more bytes; `OverLimit` over the limit, with nothing counted."""
         more = self._beyond_own(self.held + size) - self._beyond_own(self.held)
         if more and not self._read_budget.shared.take(more, leaving=CONNECTIONS.value * OWN_BYTES):
             raise OverLimit
         self.held += size
 
     def give_back(self, size: int) -> None:
-        """That many bytes, at most all that are held, were used or dropped."""
+        """Release bytes that were used or dropped, at most all that are held."""
         left = max(0, self.held - size)
         self._read_budget.shared.give_back(self._beyond_own(self.held) - self._beyond_own(left))
         self.held = left

@@ -1,4 +1,4 @@
-"""Newline-delimited messages out of a stream of bytes, within a limit."""
+"""Splits a stream of bytes into newline-delimited messages, within a limit."""
 
 from pimd.rpc.limits import MESSAGE
 
@@ -8,7 +8,7 @@ class LineTooLong(Exception):  # noqa: N818 - a refusal
 
 
 class Lines:
-    """Collects bytes and gives back whole lines."""
+    """Collects bytes and returns whole lines."""
 
     def __init__(self, limit: int = MESSAGE.value) -> None:
         self._limit = limit
@@ -19,7 +19,7 @@ class Lines:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that `data` completes, without newline and without blank ones; `LineTooLong` ends it all."""
+        """Return the lines that `data` completes, without newlines and blank lines; after `LineTooLong` close."""
         self._buffer += data
         end = self._buffer.rfind(b"\n", self._scanned)
         if end < 0:

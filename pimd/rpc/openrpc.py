@@ -11,7 +11,7 @@ REFERENCES = "#/components/schemas/{model}"
 
 
 class Description:
-    """The document of a method table, made anew only after it changed."""
+    """The document of a method table, rebuilt only after a change of methods."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -19,14 +19,14 @@ class Description:
         self._document: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
-        """Return it; not to be changed."""
+        """Return the shared document; callers must not change it."""
         if self._made_at != self._registry.changes:
             self._document, self._made_at = document(self._registry), self._registry.changes
         return self._document
 
 
 def document(registry: Registry) -> dict[str, Any]:
-    """Describe exactly the methods that are there now."""
+    """Describe the methods that are registered now."""
     schemas: dict[str, Any] = {}
     methods = [_method(method, schemas) for method in registry]
     return {

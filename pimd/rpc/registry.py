@@ -1,4 +1,4 @@
-"""The method table: what a name means right now, and why a missing one is missing."""
+"""The method table: the methods that exist now, and the explanation of a missing one."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ Call = Callable[[Connection, Any], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Method:
-    """One callable name."""
+    """One entry of the method table, as dispatch calls it and `rpc.discover` describes it."""
 
     name: str
     feature: str
@@ -34,7 +34,7 @@ class Method:
 
     @cached_property
     def result_adapter(self) -> TypeAdapter[Any]:
-        """Built at the first call: the schemas of methods nobody calls cost nothing."""
+        """Built at the first call, so that schemas of uncalled methods cost nothing."""
         return TypeAdapter(self.result)
 
 
@@ -72,11 +72,11 @@ class Registry:
         self.explain_absent = explain_absent
         """Returns `feature`, `state` and `hint` for the name of a method that is not here."""
         self.changes = 0
-        """How often methods came or went."""
+        """Number of changes; `openrpc.Description` compares it."""
         self._methods: dict[str, Method] = {}
 
     def add(self, methods: Iterable[Method]) -> None:
-        """Enter them all, or raise ValueError naming the clash and enter none."""
+        """Add all of them; on a clash raise ValueError with the name and add none."""
         added = {method.name: method for method in methods}
         for name, method in added.items():
             if name in self._methods:
@@ -85,7 +85,7 @@ class Registry:
         self.changes += 1
 
     def remove(self, feature: str) -> None:
-        """Take out all methods of one feature."""
+        """Remove all methods of one feature."""
         self._methods = {name: method for name, method in self._methods.items() if method.feature != feature}
         self.changes += 1
 

@@ -22,14 +22,14 @@ from pimd.rpc.unix import UnixRpcListener
 
 @dataclass(frozen=True)
 class RpcConfig:
-    """Which RPC listeners there are; None closes one."""
+    """The configuration of each RPC listener; None closes it."""
 
     unix_socket: Path | None
     http: HttpConfig | None
 
 
 class RpcServer:
-    """One method table, its streams, and the RPC listeners."""
+    """Owns the method table, its streams, and the RPC listeners."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class RpcServer:
         self.registry.add(rpc_methods(self.registry, self._describe, running_features))
 
     async def start(self, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
-        """Open the RPC listeners; `SocketInUse` or OSError when one cannot be, with none left open."""
+        """Open the RPC listeners; on `SocketInUse` or OSError none stays open."""
         if config.http is not None:
             auth = TokenAuth(token, self._clock, self._bites)
             self.http = HttpRpcListener(
@@ -66,7 +66,7 @@ class RpcServer:
                 raise
 
     async def stop(self) -> None:
-        """Accept nothing more, give calls in flight 300 ms, close."""
+        """Accept no more, give calls in flight 300 ms, then close."""
         if self.unix is not None:
             self.unix.stop_accepting()
         if self.http is not None:

@@ -1,4 +1,4 @@
-"""Notification streams: numbered once, written once, queued for each subscriber within its own limit."""
+"""Notification streams: each event is numbered and encoded once, and queued for each subscriber."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger("pimd.rpc")
 
 @dataclass(frozen=True)
 class Event:
-    """One published payload; `head` is the notification up to where the subscription's id goes."""
+    """One published payload; `head` is the text of the notification before the subscription's id."""
 
     seq: int
     payload: BaseModel
@@ -27,7 +27,7 @@ class Event:
 
 
 class Subscriber:
-    """What waits for one subscription of one connection."""
+    """The waiting notifications of one subscription of one connection."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Subscriber:
         self._bites = bites
 
     def offer(self, event: Event) -> None:
-        """Queue what the subscriber wants to see; over its limit all that waits is dropped and counted."""
+        """Queue an event that passes the filter; over the limit all waiting ones are dropped and counted."""
         if not self._accepts(event.payload):
             return
         if len(self.waiting) >= WAITING_EVENTS.value:
@@ -61,13 +61,13 @@ class Subscriber:
         self._wake()
 
     def begin_with(self, history: Iterable[Event]) -> None:
-        """Put past events before everything that is to come."""
+        """Queue past events before all later ones."""
         self.replay.extend(event for event in history if self._accepts(event.payload))
         self._wake()
 
     @property
     def is_replaying(self) -> bool:
-        """Past events still wait."""
+        """Whether past events still wait."""
         return bool(self.replay)
 
     def next_text(self) -> str | None:
@@ -107,7 +107,7 @@ class Subscriber:
 
 
 class Stream:
-    """One declared stream: its numbering, its history, its subscribers."""
+    """One declared stream: its numbers, its history, its subscribers."""
 
     def __init__(self, declared: EventStream, clock: Clock, bites: Bites) -> None:
         self._bites = bites
@@ -118,7 +118,7 @@ class Stream:
         self._subscribers: list[Subscriber] = []
 
     def publish(self, payload: BaseModel) -> None:
-        """Number the payload and queue it for all; with nobody there it is not even written."""
+        """Number the payload and queue it for all; without subscribers or history it is not encoded."""
         self.seq += 1
         remembered = self._is_remembered(payload)
         if not self._subscribers and not remembered:
@@ -130,7 +130,7 @@ class Stream:
             subscriber.offer(event)
 
     def attach(self, id_: str | None, params: Any, wake: Callable[[], None]) -> Subscriber:
-        """Begin a subscription, with the history first."""
+        """Begin a subscription; the history comes first."""
         accepts = self.declared.accepts
         subscriber = Subscriber(
             self.declared.name,
@@ -174,7 +174,7 @@ class Streams:
         self._push_all: list[Callable[[Stream], None]] = []
 
     def add(self, declared: EventStream) -> None:
-        """Offer a stream; one that was there before goes on counting. Connections in push mode get it at once."""
+        """Add a stream; one that existed before continues its numbers. Connections in push mode get it at once."""
         stream = self._streams.get(declared.name)
         if stream is None:
             stream = self._streams[declared.name] = Stream(declared, self._clock, self.bites)
@@ -186,11 +186,11 @@ class Streams:
         return self._streams[name]
 
     def publish(self, name: str, payload: BaseModel) -> None:
-        """Queue a notification; never waits."""
+        """Queue a notification without waiting."""
         self._streams[name].publish(payload)
 
     def push_to(self, attach: Callable[[Stream], None]) -> Callable[[], None]:
-        """Call `attach` with every stream, now and to come; the returned function ends that."""
+        """Call `attach` with every present and future stream; the returned function stops that."""
         for stream in tuple(self._streams.values()):
             attach(stream)
         self._push_all.append(attach)

@@ -22,7 +22,7 @@ SETTING = "[rpc] unix_socket or PIM_RPC_SOCKET"
 
 
 class UnixRpcListener:
-    """Accepts on one socket; what its connections start runs in the group given to `start`."""
+    """Accepts on one socket; tasks of its connections run in the group given to `start`."""
 
     def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, read_budget: ReadBudget) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class UnixRpcListener:
         self._inode = 0
 
     async def start(self, group: asyncio.TaskGroup) -> None:
-        """Bind and accept; `SocketInUse` when the path cannot be had."""
+        """Bind and accept; `SocketInUse` when the path cannot be bound."""
         self.group = group
         bound = unix_socket.bind(self.path, SETTING)
         self._inode = unix_socket.inode_of(self.path)
@@ -43,7 +43,7 @@ class UnixRpcListener:
         self._server = await loop.create_unix_server(lambda: UnixConnection(self), sock=bound, backlog=BACKLOG)
 
     def stop_accepting(self) -> None:
-        """Take the socket away and close every connection without a call in flight."""
+        """Remove the socket, and close every connection without a call in flight."""
         if self._server is not None:
             self._server.close()
             unix_socket.unlink_if_ours(self.path, self._inode)
@@ -51,13 +51,13 @@ class UnixRpcListener:
             connection.finish()
 
     def abort(self) -> None:
-        """Close what is left."""
+        """Close the remaining connections without waiting for calls."""
         for connection in tuple(self.connections):
             connection.close()
 
 
 class UnixConnection(asyncio.Protocol):
-    """One client."""
+    """One client of the socket: reads lines, runs calls, writes answers and notifications."""
 
     def __init__(self, listener: UnixRpcListener) -> None:
         self._listener = listener
@@ -80,7 +80,7 @@ class UnixConnection(asyncio.Protocol):
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to serve, or refuse one connection too many."""
+        """Serve the client, or refuse it over the limit of connections."""
         if not isinstance(transport, asyncio.Transport) or self._listener.group is None:
             raise TypeError(f"a stream transport was expected, not {transport!r}")
         self._transport = transport
@@ -95,7 +95,7 @@ class UnixConnection(asyncio.Protocol):
         ]
 
     def data_received(self, data: bytes) -> None:
-        """Queue whole lines."""
+        """Queue whole lines for the serving task; over a limit the client gets an error and is closed."""
         if not self._entered or self._transport is None or self._transport.is_closing():
             return
         try:
@@ -117,13 +117,13 @@ class UnixConnection(asyncio.Protocol):
             self._readable.set()
 
     def eof_received(self) -> bool:
-        """Answer what was asked, then close: `nc` and scripts half-close."""
+        """Answer the open calls, then close: `nc` and scripts half-close."""
         self._finishing = True
         self._readable.set()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let calls run to their end; nobody will read the answers."""
+        """Let running calls end; their answers are dropped."""
         del exc
         self._transport = None
         self._feed.close()
@@ -138,23 +138,23 @@ class UnixConnection(asyncio.Protocol):
             self._listener.read_budget.leave()
 
     def pause_writing(self) -> None:
-        """The client does not read: stop reading from it, too."""
+        """Stop reading from a client that does not read its answers."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Called by asyncio when the client has read; reading and notifications continue."""
         self._writable.set()
 
     # --- stopping
 
     def finish(self) -> None:
-        """Answer what is in flight, then close."""
+        """Answer the calls in flight, then close."""
         self._finishing = True
         self._readable.set()
         self._close_if_done()
 
     def close(self) -> None:
-        """Write what is queued, then close."""
+        """Write the queued answers, then close."""
         self._flush()
         if self._transport is not None:
             self._transport.close()
@@ -167,7 +167,7 @@ class UnixConnection(asyncio.Protocol):
             while self._waiting:
                 await self._writable.wait()
                 self._start_call(self._waiting.popleft())
-                # Calls that need not wait are over before the next line is read: order, and no false overload.
+                # Calls that need not wait end before the next line is read: this keeps order and avoids overload.
                 await asyncio.sleep(0)
             self._readable.clear()
             if self._transport is not None and not self._finishing:
@@ -196,7 +196,7 @@ class UnixConnection(asyncio.Protocol):
         await self._writable.wait()
 
     def _write(self, text: str) -> None:
-        """Collect what one turn of the loop writes: one system call instead of many."""
+        """Join the writes of one turn of the loop into one system call."""
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self._out.append(text)
@@ -216,7 +216,7 @@ class UnixConnection(asyncio.Protocol):
         self.close()
 
     def _watch_deadline(self, *, complete: bool) -> None:
-        """One timer while a line is unfinished, started anew by each line that ends."""
+        """Run one timer while a line is unfinished; each completed line restarts it."""
         if self._deadline is not None and (complete or not len(self._lines)):
             self._deadline.cancel()
             self._deadline = None

@@ -17,11 +17,11 @@ from pimd.rpc.streams import Streams
 FRAME_OVERHEAD = 64
 """Bytes of frame headers and pings that come on top of a first message."""
 UNSENT = 2 * CALLS_PER_CONNECTION.value
-"""Answers that may wait for a client to read before no more of its calls are taken."""
+"""Answers that may wait for a client to read; beyond that its calls wait."""
 
 
 class WebSocketSession:
-    """One client."""
+    """One client from the upgrade to the close: calls, answers and notifications in text frames."""
 
     def __init__(
         self,
@@ -53,18 +53,18 @@ class WebSocketSession:
                 await self._read(tasks)
                 feed.cancel()
         except* ConnectionError:
-            pass  # it went away while we wrote
+            pass  # the client left during the write
         finally:
             self._feed.close()
 
     def finish(self) -> None:
-        """Close when no call is in flight."""
+        """Close the session when no call is in flight."""
         self._finishing = True
         if not self._running:
             self.abort()
 
     def abort(self) -> None:
-        """Close now."""
+        """Close the TCP connection without a close frame; called when the stop runs out of time."""
         if self._carrier.transport is not None:
             self._carrier.transport.close()
 
@@ -131,7 +131,7 @@ class WebSocketSession:
         try:
             await self._socket.send_str(text)
         except (ConnectionError, RuntimeError):
-            return  # closed meanwhile; the reader sees it, too
+            return  # closed meanwhile; the reading loop ends, too
 
     async def _refuse(self, fault: Fault) -> None:
         await self._send(envelope.failure(fault))

@@ -1,4 +1,4 @@
-"""The configuration as types: both generations of the file, the environment, and what is wrong with either."""
+"""The configuration as types: both generations of the file, the environment, and their errors."""
 
 from pimd.settings.load import Loaded, Problem, SettingsError, disabled_features, load
 from pimd.settings.model import Settings

@@ -1,4 +1,4 @@
-"""Where in a TOML text a key stands."""
+"""Finds the line of a key in a TOML text."""
 
 import re
 from collections.abc import Sequence

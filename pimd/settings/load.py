@@ -1,4 +1,4 @@
-"""From a TOML text to settings: every problem with file, line and key, every doubt as a warning."""
+"""From a TOML text to settings: errors with file, line and key; doubtful keys as warnings."""
 
 import difflib
 import tomllib
@@ -28,12 +28,12 @@ UNUSED = (
     "discovery.peer_timeout_ms",
     "discovery.shared_key",
 )
-"""Keys of other programs with the same file; they change nothing here."""
+"""Keys of other programs that use the same file; they have no effect here."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong; `path` is the dotted key."""
+    """One error; `path` is the dotted key."""
 
     message: str
     line: int | None = None
@@ -48,7 +48,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The configuration is wrong; `problems` are all there are."""
+    """The configuration is wrong; `problems` lists all errors."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -57,14 +57,14 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """What settings were read from."""
+    """The file or variables that settings were read from."""
 
     text: str = field(repr=False)
     source: str
     environ: Mapping[str, str] = field(repr=False)
 
     def problem(self, path: Sequence[str | int], message: str) -> Problem:
-        """Say something of a key, with the variable that sets it, or its line in the file."""
+        """Make a problem of a key, with the variable that sets it, or its line in the file."""
         variable = ENV_PREFIX + "__".join(map(str, path)).upper()
         if variable in self.environ:
             return Problem(message, path=variable, source="environment")
@@ -73,7 +73,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings, and what deserves a line in the log."""
+    """Settings, and the warnings for the log."""
 
     settings: Settings
     warnings: tuple[str, ...]
@@ -85,7 +85,7 @@ def load(text: str, path: Path | None, environ: Mapping[str, str]) -> Loaded:
     source = str(path) if path is not None else "configuration"
     table = _table(text, source)
     try:
-        # Strictly, as JSON: the text "9100" is no port, while in the environment everything is text.
+        # Strict, as JSON: the text "9100" is no port; in the environment every value is text.
         Settings.model_validate_json(to_json(table, serialize_unknown=True), strict=True)
     except ValidationError as error:
         raise SettingsError(_problems(error, text, source)) from None
@@ -118,7 +118,7 @@ def _syntax(message: str, text: str, source: str) -> Problem:
 
 
 def _mesh_contradictions(mesh: MeshSection, origin: Origin) -> Iterator[Problem]:
-    """Refuse what would leave a mesh open, or without a member, though its user gave a passphrase."""
+    """Refuse settings with a passphrase that would leave the mesh open, or exclude this node."""
     given = mesh.passphrase_keys
     if mesh.mode == "private" and not given:
         line = line_of(origin.text, ["mesh", "mode"])
@@ -134,7 +134,7 @@ def _mesh_contradictions(mesh: MeshSection, origin: Origin) -> Iterator[Problem]
 
 
 def _contradictions(settings: Settings, origin: Origin) -> Iterator[Problem]:
-    """What only the file and the environment together show."""
+    """Find contradictions that only file and environment together show."""
     rpc = settings.rpc
     if rpc.http_enabled and not rpc.allow_remote and not is_loopback(rpc.http_host):
         yield origin.problem(
@@ -143,7 +143,7 @@ def _contradictions(settings: Settings, origin: Origin) -> Iterator[Problem]:
         )
     endpoints = [peer.endpoint for peer in settings.peers]
     for index, endpoint in enumerate(endpoints):
-        # The last one would be in force alone, without the node_id that the first may demand.
+        # Only the last one would apply, without the node_id that the first may demand.
         if endpoint is not None and endpoint in endpoints[:index]:
             yield origin.problem(
                 ("peers", index, "address"), f"{endpoint.text} is there twice; take one of the two peers out"
@@ -199,7 +199,7 @@ def _present(table: Any, path: list[str]) -> bool:
 def _unknown(
     table: Any, model: BaseModel, at: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], str | None]]:
-    """Yield the path of each key that no field takes, with the nearest one that is known."""
+    """Yield the path of each unknown key, with the nearest known one."""
     fields = type(model).model_fields
     for key, value in table.items():
         path = (*at, key)
@@ -240,7 +240,7 @@ def _environment_warnings(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def disabled_features(settings: Settings) -> dict[str, str]:
-    """Return the features that are off, each with the line that says so."""
+    """Return the disabled features, each with the line that disables it."""
     reasons = {
         name: f"[features.{name}] enabled = false"
         for name, table in settings.features.tables.items()

@@ -25,7 +25,7 @@ from pimd.settings.sections import (
 
 ENV_PREFIX = "PIMD_"
 RADIO_SECTIONS = ("wifi_direct", "bluetooth", "bluetooth_rfcomm")
-"""Hardware that this program does not drive: accepted, and named as unused."""
+"""Sections of hardware that this program does not drive: accepted, with a warning."""
 
 
 class Settings(BaseModel):
@@ -62,7 +62,7 @@ def from_sources(table: Mapping[str, Any], environ: Mapping[str, str]) -> Settin
             }
 
     class FromSources(BaseSettings, Settings):
-        """The environment first, then the file's content, which is handed in as arguments."""
+        """The environment, then the file's table, which is passed in as arguments."""
 
         model_config = SettingsConfigDict(
             env_prefix=ENV_PREFIX,

@@ -25,7 +25,7 @@ NAME_LIMIT = 64
 
 
 def _listed(value: Any) -> Any:
-    """Take a list as it is; from the environment JSON or a comma list."""
+    """Accept a list; from the environment also JSON or a comma-separated text."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -40,7 +40,7 @@ def _usable_name(value: str) -> str:
 
 
 def _own_address(value: str) -> str:
-    """Take no names: what one stands for, such as 127.0.1.1, is seldom where others reach this machine."""
+    """Refuse names: the address of one, such as 127.0.1.1, is seldom reachable from other machines."""
     if value.lower() != "localhost":
         try:
             ipaddress.ip_address(value)
@@ -62,13 +62,13 @@ NodeIdText = Annotated[str, AfterValidator(_node_id)]
 
 
 class Section(BaseModel):
-    """A table; keys it does not know are kept, for the warning that names them."""
+    """One table of the file; unknown keys are kept for the warning that names them."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
 class PeerCleanup(Section):
-    """When stale entries of a table go; given, it is given whole."""
+    """When stale identities are removed; the table needs all of its keys."""
 
     enabled: bool
     max_unreachable_lifetime_s: Count
@@ -76,7 +76,7 @@ class PeerCleanup(Section):
 
 
 class NodeSection(Section):
-    """`[node]`."""
+    """`[node]`: the name that peers see, and the data directory."""
 
     name: Annotated[str, AfterValidator(_usable_name)] | None = None
     """Announced to peers; the host name when absent."""
@@ -150,10 +150,10 @@ class TransportSection(Section):
 
     type: Literal["tcp"] = "tcp"
     listen_host: OwnAddress = "::"
-    """`::` is every address of both families."""
+    """`::` stands for every address of both families."""
     listen_port: Port = 9100
     listen_unix: Path | None = None
-    """A socket for nodes of the same host, besides."""
+    """An additional socket for nodes of the same host."""
     max_reconnect_attempts: Count = 20
     connect_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 3000
     peer_cleanup: PeerCleanup | None = None
@@ -210,13 +210,13 @@ class BroadcastSection(Section):
 
 
 class MessagingSection(Section):
-    """`[messaging]`."""
+    """`[messaging]`: announcements of identities, and the removal of those not seen for long."""
 
     broadcast: BroadcastSection = BroadcastSection()
     peer_cleanup: PeerCleanup = PeerCleanup(
         enabled=True, max_unreachable_lifetime_s=90 * DAY_S, cleanup_interval_s=DAY_S
     )
-    """When identities that are nobody to the user, and were not seen, leave the keystore."""
+    """When identities without a relation to the user that were not seen are removed from the keystore."""
 
 
 class RpcSection(Section):
@@ -233,21 +233,21 @@ class RpcSection(Section):
 
 
 class LogSection(Section):
-    """`[log]`."""
+    """`[log]`: the least severe level that is written to standard error."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
 
 
 class FeaturesSection(Section):
-    """`[features]`; a table `[features.<name>]` belongs to that feature, which checks it itself."""
+    """`[features]`; a table `[features.<name>]` is checked by that feature."""
 
     enabled: Annotated[list[str], BeforeValidator(_listed)] | None = None
-    """None: all that are present and on by default."""
+    """None for all present features that are on by default."""
     disabled: Strings = []
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
-        """`[features.<name>]` by name."""
+        """The tables `[features.<name>]` by name, unchecked; each feature validates its own at its start."""
         return {name: table for name, table in (self.model_extra or {}).items() if isinstance(table, dict)}
 
 
@@ -274,7 +274,7 @@ class PeerSection(Section):
 
     @property
     def endpoint(self) -> Endpoint | None:
-        """Where to dial it; None for what this program does not speak."""
+        """The endpoint to dial; None for a mechanism that this program does not support."""
         return Endpoint.parse(self.address) if self.mechanism == "tcp" and self.address is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Lets identities go that nobody heard of for long (docs/configuration.md, `[messaging] peer_cleanup`)."""
+"""Removes identities that were not seen for long (docs/configuration.md, `[messaging] peer_cleanup`)."""
 
 import logging
 
@@ -10,16 +10,16 @@ log = logging.getLogger("pimd.keystore")
 
 LIFETIME_MIN_S = 3600
 INTERVAL_MIN_S = 60
-"""What is configured shorter counts as these."""
+"""Shorter configured values count as these."""
 FIRST_AFTER_S = 600.0
-"""After a start: who was not heard of only because this node was off has shown itself by then."""
+"""Seconds after a start: identities that were only not seen because this node was off have been seen by then."""
 AT_ONCE = 1000
 PAUSE_S = 1.0
-"""So many leave between two pauses, so that neither the disk nor whoever is told of them is swamped."""
+"""Identities removed between two pauses, which limits disk writes and calls of plugins."""
 
 
 async def age_out_identities(keystore: Keystore, clock: Clock, lifetime_s: int, interval_s: int) -> None:
-    """Clean up every `interval_s`, until cancelled; trouble with the disk is logged and tried again the next time."""
+    """Clean up every `interval_s` until cancelled; database errors are logged, and the next round tries again."""
     lifetime_ms = 1000 * max(lifetime_s, LIFETIME_MIN_S)
     await clock.sleep(FIRST_AFTER_S)
     while True:

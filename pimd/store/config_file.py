@@ -41,7 +41,7 @@ class ConfigFile:
         self._environ = environ or {}
         sent = settings.messaging.broadcast
         self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
-        # Held by the thread that edits, which goes on when its caller is cancelled.
+        # Held by the editing thread, which continues when its caller is cancelled.
         self._turn = threading.Lock()
 
     def read(self) -> ConfigText:
@@ -67,19 +67,19 @@ class ConfigFile:
         return "" if configured == "auto" else configured
 
     def interface(self) -> tuple[str, int]:
-        """Name and MTU."""
+        """Name and MTU of `[interface]` as at the start; no interface exists before there is a data plane."""
         return self._settings.interface.name, self._settings.interface.mtu
 
     def node_name(self) -> str:
-        """What this node announces."""
+        """The name that this node announces."""
         return self._name
 
     def broadcast(self) -> BroadcastConfig:
-        """As configured, or as set since."""
+        """The configured settings, or those of the last `set_broadcast`."""
         return self._broadcast
 
     async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
-        """Write `[messaging.broadcast]`, then put it in force."""
+        """Write `[messaging.broadcast]`, then apply it."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
             messaging = document.setdefault("messaging", tomlkit.table(is_super_table=True))
@@ -92,7 +92,7 @@ class ConfigFile:
         self._broadcast = broadcast
 
     def discovery(self) -> DiscoveryConfig:
-        """Whom to dial."""
+        """Whether discovered relays and gateways are dialled, as configured at the start."""
         configured = self._settings.discovery
         return DiscoveryConfig(configured.connect_relays, configured.connect_gateways)
 
@@ -105,7 +105,7 @@ class ConfigFile:
         return []
 
     async def add_peer(self, entry: PeerEntry) -> None:
-        """Append to the peers, in the form that the file has them; one that is there already stays as it is."""
+        """Append to the peers in the form that the file uses; an existing entry stays as it is."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
             peers = document.get("peers", [])
@@ -120,7 +120,7 @@ class ConfigFile:
         await self._edit(edit)
 
     async def remove_peer(self, endpoint: Endpoint) -> bool:
-        """Take out every peer with that endpoint; False when there is none."""
+        """Remove every peer with that endpoint; False without one."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
             peers = document.get("peers", [])
@@ -169,12 +169,12 @@ class ConfigFile:
         try:
             text = self.read().text or NEW_FILE
             text += "" if text.endswith("\n") else "\n"
-            load(text, self._path, self._environ)  # an edit takes it that every key has its type
+            load(text, self._path, self._environ)  # an edit relies on the type of every key
             document = tomlkit.parse(text)
             if not edit(document):
                 return None
             text = tomlkit.dumps(document)
-            load(text, self._path, self._environ)  # never write what would not load
+            load(text, self._path, self._environ)  # never write a file that would not load
         except (SettingsError, TOMLKitError, UnicodeDecodeError) as error:
             raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
         return text
@@ -191,7 +191,7 @@ class ConfigFile:
 
 
 def _is_at(peer: Any, endpoint: Endpoint) -> bool:
-    """Tell whether a table of a file that loads names this endpoint, in whichever way."""
+    """Tell whether a table of a valid file names this endpoint, in any of its spellings."""
     return peer["mechanism"] == "tcp" and Endpoint.parse(peer["address"]) == endpoint
 
 
@@ -207,7 +207,7 @@ def _filled(table: Any, entry: PeerEntry) -> Any:
 
 
 def _append_table(document: tomlkit.TOMLDocument, name: str, table: Table) -> None:
-    """Add to an array of tables, a blank line before it; what stood below the last one after a blank line stays below."""
+    """Append to an array of tables behind a blank line; text below a blank line after the last table stays below."""
     tables = document.get(name)
     if tables:
         for remark in _cut_tail(tables[-1]):
@@ -218,7 +218,7 @@ def _append_table(document: tomlkit.TOMLDocument, name: str, table: Table) -> No
 
 
 def _remove_from(document: tomlkit.TOMLDocument, name: str, index: int) -> None:
-    """Take one out of an array; a remark below it after a blank line stays."""
+    """Remove a table from an array; a comment below it after a blank line stays."""
     items = document[name]
     tail = "" if isinstance(items, Array) else "".join(item.as_string() for item in _cut_tail(items[index]))
     del items[index]
@@ -233,7 +233,7 @@ def _remove_from(document: tomlkit.TOMLDocument, name: str, index: int) -> None:
 
 
 def _cut_tail(table: Table) -> list[Any]:
-    """Take what follows the first blank line below the last key: it is about what comes next in the file."""
+    """Take the text after the first blank line below the last key: it belongs to what follows in the file."""
     body = table.value.body
     last = max((index for index, (key, _) in enumerate(body) if key is not None), default=-1)
     blank = (index for index in range(last + 1, len(body)) if isinstance(body[index][1], Whitespace))
@@ -244,11 +244,11 @@ def _cut_tail(table: Table) -> list[Any]:
 
 
 def _set_keys(table: Any, values: Mapping[str, Any]) -> None:
-    """Set keys of a table, of those that are None take them out; remarks behind its last key stay behind it."""
+    """Set keys of a table, and remove those that are None; comments behind its last key stay behind it."""
     tail = []
     while isinstance(table, Table) and table.value.body and table.value.body[-1][0] is None:
         tail.append(table.value.body.pop()[1])
-    # What goes goes last: tomlkit loses its way in dotted keys once one was removed.
+    # Removals come last: tomlkit mishandles dotted keys after a removal.
     for key, value in sorted(values.items(), key=lambda item: item[1] is None):
         if value is None:
             table.pop(key, None)
@@ -259,7 +259,7 @@ def _set_keys(table: Any, values: Mapping[str, Any]) -> None:
 
 
 def _set_member(features: Any, key: str, name: str, *, belongs: bool) -> None:
-    """Put a name into a list, or take it out; an absent `enabled` means all, and stays absent."""
+    """Add a name to a list, or remove it; an absent `enabled` means all features, and stays absent."""
     members = features.get(key)
     if members is None:
         if belongs and key == "disabled":
@@ -271,7 +271,7 @@ def _set_member(features: Any, key: str, name: str, *, belongs: bool) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file so that a crash leaves the old one or the new one."""
+    """Replace a file so that after a crash it is the old or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -50,7 +50,7 @@ def hold_data_dir(path: Path) -> Iterator[DataDir]:
     try:
         yield DataDir(path)
     finally:
-        # The file stays: deleting it would let two later daemons lock two files of one name.
+        # The lock file stays: after a deletion two daemons could each lock a file of that name.
         os.close(descriptor)
 
 
@@ -96,7 +96,7 @@ def _take_lock(path: Path) -> int:
 
 
 def _lock(descriptor: int) -> None:
-    """`pim` holds it for an instant, to see whether a daemon does."""
+    """Try for a moment, because `pim` holds the lock briefly to see whether a daemon does."""
     for _ in range(LOCK_RETRIES):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Who has to leave a full keystore (docs/protocol.md)."""
+"""Which identity is evicted from a full keystore (docs/protocol.md)."""
 
 import heapq
 from collections import Counter, deque
@@ -9,12 +9,12 @@ from pimd.contract.services import KnownPeer
 from pimd.ids import NodeId
 
 SCAN_SHARE = 100
-"""Looking through all identities is paid for by a hundredth as many requests, and finds victims for as many."""
+"""One search through all identities serves a hundredth as many requests, and finds victims for these."""
 
 
 @dataclass(frozen=True)
 class InUse:
-    """What the mesh knows of an identity that bears on whether it may leave."""
+    """The mesh's view of an identity, which decides whether it may be evicted."""
 
     has_route: Callable[[NodeId], bool] = lambda _: False
     """Whether frames for it have a next hop; others are evicted before it, and it does not age out."""
@@ -27,10 +27,10 @@ NONE_IN_USE = InUse()
 
 
 class Victims:
-    """Names one identity after another: first those without a route, then of the neighbour that brought the most.
+    """Names the next identity to evict: first those without a route, then of the neighbour that brought the most.
 
-    When few can be evicted, most requests are refused instead of looking through everything each time: otherwise each
-    card of a stranger would cost the work of all that are kept. Among equals the one not seen for longest goes.
+    When few can be evicted, most requests are refused without a search. Otherwise each card of a stranger would cost a
+    search through all identities. Among equals the one not seen for longest is evicted.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Victims:
         who_may_go: Callable[[], Callable[[KnownPeer], bool]],
     ) -> None:
         self.brought_by: dict[NodeId, NodeId] = {}
-        """The neighbour that brought the newest card, of those identities that came since the start."""
+        """The neighbour that brought the newest card, for identities learned since the start."""
         self._identities = identities
         self._has_route = has_route
         self._who_may_go = who_may_go
@@ -49,13 +49,13 @@ class Victims:
         self._requests: float = float("inf")
 
     def note_brought(self, node_id: NodeId, neighbour: NodeId) -> None:
-        """Remember who brought the newest card of an identity that is kept."""
+        """Note which neighbour brought the newest card of an identity."""
         self.brought_by[node_id] = neighbour
-        if len(self.brought_by) > len(self._identities):  # what could not be written is not kept
+        if len(self.brought_by) > len(self._identities):  # identities whose write failed are not kept
             self.brought_by = {kept: by for kept, by in self.brought_by.items() if kept in self._identities}
 
     def next(self) -> NodeId | None:
-        """Return who is to go, or None."""
+        """Return the identity to evict; None when none may be."""
         self._requests += 1
         victim = self._next_chosen()
         if victim is None and self._requests * SCAN_SHARE >= len(self._identities):

@@ -1,4 +1,4 @@
-"""Tells plugins that an identity is gone, none of which can hold up another or the user for long."""
+"""Tells plugins that an identity was removed; a slow one delays neither the others nor the user for long."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ ForgetListener = Callable[[NodeId], Awaitable[None]]
 
 
 class ForgetListeners:
-    """Async callables to be told of each identity that left, in tasks of the given group."""
+    """Async callables that are called for each removed identity, in tasks of the given group."""
 
     def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, bites: Bites) -> None:
         self._bites = bites
@@ -37,7 +37,7 @@ class ForgetListeners:
         self._stopped = False
 
     async def tell(self, peer: NodeId) -> None:
-        """Tell all at once; return when they returned, or after 5 s, when those not ready go on unwaited for."""
+        """Call all at once; return when they returned, or after 5 s while the rest continue."""
         calls = self._call_all(peer)
         over = asyncio.Event()
         timer = self._clock.call_at(self._clock.now() + ANSWER_LIMIT_S, over.set)
@@ -53,7 +53,7 @@ class ForgetListeners:
             log.warning("not ready within %.0f s: %s", ANSWER_LIMIT_S, ", ".join(late))
 
     def tell_later(self, peer: NodeId) -> None:
-        """Queue an evicted identity; they are told one after the other."""
+        """Queue an evicted identity; the queue is worked off one by one."""
         if self._stopped or not self.listeners:
             return
         if len(self._backlog) >= BACKLOG.value:
@@ -65,7 +65,7 @@ class ForgetListeners:
             self._own(self._tasks.create_task(self._tell_backlog(), name="evicted identities"))
 
     def stop(self) -> None:
-        """Cancel what is still being told; of what leaves from now on nobody is told."""
+        """Cancel running calls; later removals are not announced."""
         self._stopped = True
         for task in self._running:
             task.cancel()
@@ -93,7 +93,7 @@ class ForgetListeners:
     async def _call(self, listener: ForgetListener, peer: NodeId) -> None:
         try:
             await listener(peer)
-        # A listener is a plugin's code: its failure is logged and keeps nobody else from being told.
+        # A listener is a plugin's code: its failure is logged, and the others are still called.
         except Exception:
             log.exception("telling a plugin that %s was forgotten failed", peer.abbreviated)
 

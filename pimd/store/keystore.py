@@ -1,4 +1,4 @@
-"""All known identities: read from memory, every change on disk before anybody hears of it."""
+"""All known identities: read from memory, every change on disk before it is announced."""
 
 import asyncio
 import enum
@@ -44,19 +44,15 @@ IDENTITIES_KEPT = declare(
     "identities",
     100_000,
     "identities",
-    "those without a route go first, then of the neighbour that brought the most; contacts, configured and direct peers never",
+    "evicted: first without route, then of the neighbour with the most; contacts, configured and direct peers stay",
 )
-FORGOTTEN_KEPT = declare(
-    "marks of forgotten identities", 100_000, "pairs of id and seq", "the one that went first is dropped"
-)
-AGED_OUT_KEPT = declare(
-    "marks of aged out identities", 100_000, "pairs of id and seq", "the one that went first is dropped"
-)
+FORGOTTEN_KEPT = declare("marks of forgotten identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
+AGED_OUT_KEPT = declare("marks of aged out identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
 _HIGHEST_SEQ = "highest_seq"
 
 
 class Learned(enum.Enum):
-    """What became of a valid card."""
+    """The result for a valid card."""
 
     NEW = enum.auto()
     """It was not held: the identity is learned or refreshed, and `Seen` follows once that is on disk."""
@@ -67,7 +63,7 @@ class Learned(enum.Enum):
     FORGOTTEN = enum.auto()
     """The user forgot this very card, or a newer one, or it aged out."""
     FULL = enum.auto()
-    """There is no room, and nobody who may be evicted: refused and counted."""
+    """The keystore is full, and no identity may be evicted: refused and counted."""
 
 
 class Keystore:
@@ -90,7 +86,7 @@ class Keystore:
         self.counters: Counter[str] = Counter()
         """`cards_of_other_keys`, `cards_without_room`, `identities_evicted`, `identities_aged_out`."""
         self.bites = Bites()
-        """Of the whole daemon: the keystore is its first part that has limits."""
+        """The counts of the whole daemon, made here because the keystore is its first part with limits."""
         self.damaged = database.damaged
         """Where a damaged `peers.db` was moved at this start; None as a rule."""
         self._clock = clock
@@ -119,9 +115,9 @@ class Keystore:
         limit: int = IDENTITIES_KEPT.value,
         gone_limit: int = FORGOTTEN_KEPT.value,
     ) -> AsyncIterator[Self]:
-        """Own the file until the end of the block, by which everything is on disk. Raises `DatabaseError`.
+        """Own the file until the end of the block; by then everything is on disk.
 
-        `in_use` is asked when identities have to leave, not before the first of them does.
+        Raises `DatabaseError`. `in_use` is called only when identities have to be evicted or aged out.
         """
         async with Database.open(path, MIGRATIONS, clock=clock) as database, task_scope() as tasks:
             keystore = cls(database, clock, tasks, in_use, limit=limit, gone_limit=gone_limit)
@@ -171,7 +167,7 @@ class Keystore:
         return Learned.NEW
 
     def accepts_keys(self, node_id: NodeId, ed25519_pub: bytes, x25519_pub: bytes) -> bool:
-        """Tell, and count, whether a card or link proof carries other keys than the first valid card of that id."""
+        """Tell whether the keys are those of the first valid card of that id; a mismatch is counted."""
         held = self._identities.get(node_id)
         if held is None or held.card is None:
             return True
@@ -181,7 +177,7 @@ class Keystore:
         return False
 
     def met(self, node_id: NodeId, *, direct: bool) -> None:
-        """Note that the card held was shown again; on a link of its own the peer becomes a direct one."""
+        """Note that the card held was received again; on a link of its own the peer becomes a direct one."""
         held = self._identities.get(node_id)
         if held is not None:
             self._met_again(held, direct=direct)
@@ -192,10 +188,10 @@ class Keystore:
         return held.seq if held is not None and held.card is not None else -1
 
     def age_out(self, unseen_since_ms: int, most: int) -> int:
-        """Let go of up to `most` identities that mean nothing to the user and were not seen since; return how many went.
+        """Remove up to `most` identities without a relation to the user and not seen since; return their number.
 
-        Those that are never evicted stay, and so do blocked ones and those with a route. (id, seq) is kept of each, so
-        that the same card is not learned again; a newer one, or a link, makes it a stranger anew.
+        Identities that are never evicted stay, and so do blocked ones and those with a route. (id, seq) of each is
+        kept, so that the same card is not learned again. A newer card, or a link, makes it a stranger anew.
         """
         may_go = self._who_may_go()
         stale = (
@@ -231,17 +227,17 @@ class Keystore:
 
     @property
     def on_forgotten(self) -> "list[ForgetListener]":
-        """Async callables told of each identity that left; add to it and take from it at will."""
+        """Async callables that are called for each removed identity; add and remove as needed."""
         return self._listeners.listeners
 
     # --- Keystore
 
     def identity(self, node_id: NodeId) -> KnownPeer | None:
-        """Return one identity as learned, without what the user said about it; asked for every frame, so nothing is made anew."""
+        """Return an identity without the user's notes; called for every frame, so nothing is allocated."""
         return self._identities.rows.get(node_id)
 
     def get(self, node_id: NodeId) -> KnownPeer | None:
-        """Return one identity with what the user said about it, or None."""
+        """Return an identity with the user's notes, or None."""
         peer = self._identities.get(node_id)
         note = self._notes.get(node_id)
         if peer is None or note is None:
@@ -258,7 +254,7 @@ class Keystore:
         return note is not None and note.blocked
 
     def is_contact(self, node_id: NodeId) -> bool:
-        """Tell whether the user knows this id: imported, labelled, written to."""
+        """Tell whether the user imported, labelled or wrote to this id."""
         note = self._notes.rows.get(node_id)
         return note is not None and note.contact
 
@@ -302,7 +298,7 @@ class Keystore:
         return True
 
     async def set_label(self, node_id: NodeId, label: str | None) -> None:
-        """Name a peer and make it a contact, or with None take the name, and only that, away."""
+        """Name a peer and make it a contact; None removes the label only."""
         note = self._note_of(node_id)
         self._set_note(node_id, replace(note, label=label, contact=note.contact or label is not None))
         await self.durable()
@@ -322,7 +318,7 @@ class Keystore:
         return self._pins.get(endpoint.text)
 
     async def pin(self, endpoint: Endpoint, node_id: NodeId) -> None:
-        """Remember who answers at an endpoint."""
+        """Store which node answers at an endpoint."""
         self._pins.put(endpoint.text, node_id)
         await self.durable()
 
@@ -341,7 +337,7 @@ class Keystore:
             card.seq <= gone[card.node_id].seq for gone in (self._forgotten, self._aged_out) if card.node_id in gone
         ):
             return Learned.FORGOTTEN
-        # As with an import, the user's own wish has room even when nobody may be evicted for it.
+        # As with an import, a user's request is stored even when no identity may be evicted for it.
         if not self._make_room() and not self._is_wished_for(card.node_id):
             self.counters["cards_without_room"] += 1
             return Learned.FULL
@@ -375,7 +371,7 @@ class Keystore:
         self._put(peer, PeerInfoSource.DIRECT if direct else PeerInfoSource.ROUTED)
 
     def _store_import(self, node_id: NodeId, x25519_pub: bytes, name: str, held: KnownPeer | None) -> None:
-        # The user's own wish has room even when nobody may be evicted for it.
+        # A user's request is stored even when no identity may be evicted for it.
         if held is None:
             self._make_room()
         now = self._clock.unix_ms()
@@ -400,9 +396,9 @@ class Keystore:
         self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
 
     def _leave(self, peer: KnownPeer, marks: MirrorTable[NodeId, Gone], limit: Limit) -> None:
-        """Drop an identity, and mark its card as one that is not to be learned again."""
+        """Remove an identity, and mark its card as not to be learned again."""
         if peer.card is not None:
-            marks.remove(peer.node_id)  # the newest mark stands last
+            marks.remove(peer.node_id)  # the newest mark is the last one
             marks.put(peer.node_id, Gone(peer.seq, self._clock.unix_ms()))
             while len(marks) > self._gone_limit:
                 self.bites.count(limit)

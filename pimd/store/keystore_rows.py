@@ -1,4 +1,4 @@
-"""The tables of `peers.db` and what their rows mean."""
+"""The tables of `peers.db` and the meaning of their rows."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 @dataclass(frozen=True)
 class Note:
-    """What the user said about an id, known or not."""
+    """The user's notes about an id, known or not."""
 
     label: str | None = None
     contact: bool = False
@@ -50,7 +50,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Gone:
-    """What is kept of an identity that left, so that its old card does not bring it back."""
+    """The mark of a removed identity, so that its old card does not bring it back."""
 
     seq: int
     at_ms: int
@@ -79,7 +79,7 @@ def _decode_identity(row: sqlite3.Row) -> tuple[NodeId, KnownPeer]:
     node_id, key, card, known = NodeId(row["node_id"]), bytes(row["x25519_pub"]), row["card"], row["known"]
     if known not in get_args(Known) or len(key) != KEY_SIZE:
         raise ValueError(f"{node_id} is neither imported nor seen, or its key has another size")
-    # A flipped bit in a key would make the true key look like a forged one for ever.
+    # With a flipped bit in the stored key, the true key would be refused as forged from then on.
     if card is not None and (node_id_of(card_ed25519(card)) != node_id or card[33:65] != key):
         raise ValueError(f"the card of {node_id} is not its own")
     return node_id, KnownPeer(
@@ -128,7 +128,7 @@ def _gone_table(name: str) -> TableSql[NodeId, Gone]:
 
 
 FORGOTTEN = _gone_table("forgotten")
-"""By the user."""
+"""Marks of identities that the user forgot."""
 AGED_OUT = _gone_table("aged_out")
 PINS: TableSql[str, NodeId] = TableSql(
     name="pins",

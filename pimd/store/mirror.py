@@ -1,4 +1,4 @@
-"""Tables that are read from memory and written behind, all changes of one moment in one transaction."""
+"""Tables that are read from memory; changes of one moment are written in one transaction."""
 
 import asyncio
 import logging
@@ -30,12 +30,12 @@ class TableSql(Generic[K, V]):
     encode: Callable[[K, V], tuple[Any, ...]]
     """Parameters of `upsert`."""
     decode: Callable[[sqlite3.Row], tuple[K, V]]
-    """Raises ValueError or TypeError for a row that makes no sense, which is then left out."""
+    """Raises ValueError or TypeError for an invalid row, which is then left out."""
 
 
 @dataclass
 class _Batch:
-    """What one transaction will write, and what memory held before."""
+    """The rows that one transaction will write, and their previous values in memory."""
 
     changes: dict["MirrorTable[Any, Any]", dict[Any, Any]] = field(default_factory=dict)
     before: dict[tuple["MirrorTable[Any, Any]", Any], Any] = field(default_factory=dict)
@@ -44,13 +44,13 @@ class _Batch:
 
 
 class MirrorTable(Mapping[K, V]):
-    """One table in memory: a mapping whose changes go through `put` and `remove`."""
+    """One table in memory: a mapping that is changed by `put` and `remove`."""
 
     def __init__(self, mirror: "Mirror", sql: TableSql[K, V]) -> None:
         self.sql = sql
         self._mirror = mirror
         self.rows: dict[K, V] = {}
-        """To be read only, by who looks something up for every frame; a miss in a Mapping costs an exception."""
+        """Read-only, for look-ups at every frame; a miss in a Mapping would cost an exception."""
 
     def __getitem__(self, key: K) -> V:
         return self.rows[key]
@@ -68,19 +68,19 @@ class MirrorTable(Mapping[K, V]):
         return self is other
 
     def put(self, key: K, value: V) -> None:
-        """Set a row, at once in memory and soon on disk; nothing is written when it is there already."""
+        """Set a row, in memory at once and on disk soon; an equal row is not written again."""
         if self.rows.get(key) != value:
             self._mirror.note_change(self, key, self.rows.get(key), value)
             self.rows[key] = value
 
     def remove(self, key: K) -> None:
-        """Delete a row, at once in memory and soon on disk; an absent one is ignored."""
+        """Delete a row, in memory at once and on disk soon; an absent one is ignored."""
         if key in self.rows:
             self._mirror.note_change(self, key, self.rows[key], None)
             del self.rows[key]
 
     async def load(self, database: Database) -> None:
-        """Read the whole table, leaving out rows that make no sense."""
+        """Read the whole table, without invalid rows."""
         for row in await database.read(self.sql.select):
             try:
                 key, value = self.sql.decode(row)
@@ -90,14 +90,14 @@ class MirrorTable(Mapping[K, V]):
             self.rows[key] = value
 
     def restore(self, key: K, value: V | None) -> None:
-        """Undo a change in memory alone."""
+        """Undo a change in memory only."""
         if value is None:
             self.rows.pop(key, None)
         else:
             self.rows[key] = value
 
     async def write(self, connection: aiosqlite.Connection, changes: Mapping[K, V | None]) -> None:
-        """Write the changed rows; None stands for a deleted one."""
+        """Write the changed rows; None stands for a deleted row."""
         gone = [(key,) for key, value in changes.items() if value is None]
         here = [self.sql.encode(key, value) for key, value in changes.items() if value is not None]
         if gone:
@@ -107,7 +107,7 @@ class MirrorTable(Mapping[K, V]):
 
 
 class Mirror:
-    """Collects the changes of its tables; when a transaction fails, memory goes back to what is on disk."""
+    """Collects the changes of its tables; after a failed transaction memory returns to the state on disk."""
 
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
@@ -117,7 +117,7 @@ class Mirror:
         self._tables: list[MirrorTable[Any, Any]] = []
 
     def table(self, sql: TableSql[K, V]) -> MirrorTable[K, V]:
-        """Add a table; its rows come with `load`."""
+        """Add a table; its rows are read by `load`."""
         table = MirrorTable(self, sql)
         self._tables.append(table)
         return table
@@ -128,17 +128,17 @@ class Mirror:
             await table.load(self._database)
 
     def note_change(self, table: MirrorTable[K, V], key: K, old: V | None, new: V | None) -> None:
-        """Queue one row; `DatabaseError` when the database is closed, and then nothing is to change."""
+        """Queue one row; `DatabaseError` when the database is closed, and the caller changes nothing."""
         batch = self._batch()
         batch.before.setdefault((table, key), old)
         batch.changes.setdefault(table, {})[key] = new
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call once everything noted so far is on disk, in order; never, when the transaction fails."""
+        """Call once all changes noted so far are on disk, in order; never when the transaction fails."""
         self._batch().after_commit.append(callback)
 
     def durable(self) -> Awaitable[None]:
-        """Wait until everything noted so far is on disk; raises `DatabaseError` when that failed and was undone."""
+        """Wait until all changes noted so far are on disk; `DatabaseError` when they failed and were undone."""
         if self._newest is None:
             self._newest = asyncio.get_running_loop().create_future()
             self._newest.set_result(None)
@@ -165,7 +165,7 @@ class Mirror:
             return
         if self._pending is batch:
             self._pending = None
-        if self._newest is batch.done:  # whoever waited is told; whoever comes later has nothing on the way
+        if self._newest is batch.done:  # earlier callers get the error; later ones have no pending change
             self._newest = None
         for (table, key), old in batch.before.items():
             self._undo(table, key, old)

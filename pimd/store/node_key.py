@@ -1,4 +1,4 @@
-"""The seed that the node's whole identity is made from (docs/protocol.md)."""
+"""The seed from which the node's whole identity is derived (docs/protocol.md)."""
 
 import os
 from collections.abc import Callable
@@ -12,14 +12,14 @@ SEED_SIZE = 32
 def load_or_create_seed(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
     """Return the 32 raw bytes in `path`; a new seed is on disk, with its directory entry, before it is returned.
 
-    A file that others may read is refused, not tightened: its secret may be known by now, and only a person can tell.
-    Raises `SecretFileError`, which never holds any of the bytes.
+    A file that others may read is refused, not tightened: its secret may have leaked, and only a person can tell.
+    Raises `SecretFileError`, whose text never holds the bytes.
     """
     try:
         return _load(path)
     except FileNotFoundError:
         _make_parent(path)
-        # False when another process made one meanwhile: then that one counts.
+        # False when another process created one meanwhile, which is then used.
         create_secret_file(path, random(SEED_SIZE))
     try:
         return _load(path)

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, on disk before anything relies on them."""
+"""Files that only their owner may read, on disk before they are used."""
 
 import os
 import stat
