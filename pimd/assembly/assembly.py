@@ -275,7 +275,7 @@ class Assembly:
 
     def _choice(self, name: str) -> Choice:
         if name not in self._choices:
-            raise AssemblyError(f"nobody knows a feature {name!r}; features.list names those there are")
+            raise AssemblyError(f"there is no feature {name!r}; features.list names those there are")
         return self._choices[name]
 
     def _state_of(self, one: Choice) -> tuple[str, str]:

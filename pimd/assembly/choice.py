@@ -142,7 +142,7 @@ def unknown_names(
         if name not in everything:
             near = difflib.get_close_matches(name, everything, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            yield f"the configuration names a feature {name!a}, which nobody has{hint}"
+            yield f"the configuration names a feature {name!a}, which does not exist{hint}"
 
 
 def start_order(features: Mapping[str, Feature], absent: Mapping[str, str]) -> list[Feature]:
@@ -174,7 +174,7 @@ def _check_requirements(
 ) -> None:
     for required in feature.requires:
         if required not in features:
-            why = absent.get(required, "nobody knows a feature of that name")
+            why = absent.get(required, "no feature has that name")
             raise AssemblyError(
                 f"{' -> '.join((*chain, required))}: {chain[0]} cannot run without {required} ({why}); "
                 f"turn {required} on, or {chain[0]} off"

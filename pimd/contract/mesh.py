@@ -204,7 +204,7 @@ class Mesh(Protocol):
         """Keep the endpoint linked from now on; an entry for one already kept is replaced."""
 
     def stop_dialling(self, endpoint: Endpoint) -> bool:
-        """Keep it linked no longer; False when it was not kept. A link that is up stays."""
+        """Stop redialling an endpoint; False when it was not kept. A link that is up stays."""
 
     async def hang_up(self, peer: NodeId) -> bool:
         """Close the links to `peer` with Goodbye 4 and do not redial until asked; False when there was none."""

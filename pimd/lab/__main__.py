@@ -22,11 +22,11 @@ from pimd.lab.topology import KINDS
 
 TOLD_EVERY = 100
 LAST_RECORDS = 40
-"""Of the log, shown with a scenario that failed."""
+"""Lines of the log that are shown with a failed scenario."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what is asked for; 1 when something was found that must not be, 2 when what is asked for makes no sense."""
+    """Run the command; 1 when a promise was broken, 2 when the arguments make no sense."""
     chosen = _parser().parse_args(arguments)
     code: int = chosen.action(chosen)
     return code
@@ -52,7 +52,7 @@ def _amount(text: str) -> float:
 
 
 def _file(text: str) -> Path:
-    """Refuse now what could not be written after minutes of work."""
+    """Check at once that the file can be written, not after minutes of work."""
     file = Path(text)
     if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"{file} cannot be written")
@@ -145,7 +145,7 @@ def _scenarios(chosen: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What comes back from a process."""
+    """The result of one scenario, as a worker process returns it."""
 
     seed: int
     command: str
@@ -157,7 +157,7 @@ class _Outcome:
 def _outcome(script: Script) -> _Outcome:
     try:
         verdict = play(script, log_level="warning")
-    except Exception as error:  # noqa: BLE001 - one scenario's seam: the others go on, and its seed is told
+    except Exception as error:  # noqa: BLE001 - the seam of one scenario: the others continue, and its seed is printed
         verdict = Verdict(script, faults=[f"the lab broke: {error!r}"])
     return _Outcome(script.seed, verdict.command, verdict.faults, verdict.again_s, verdict.looked)
 

@@ -1,4 +1,4 @@
-"""The clock of one start of a daemon: the virtual loop's time, and a wall clock that may be wrong."""
+"""The clock of one start of a daemon: the loop's virtual time, and a wall clock with an error."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,14 +10,14 @@ EPOCH_MS = 1_780_000_000_000
 
 
 class _NoTimer:
-    """What a clock returns that was stopped."""
+    """The handle that a stopped clock returns, so that callers need no special case."""
 
     def cancel(self) -> None:
-        """Nothing was set."""
+        """Do nothing: a stopped clock sets no timers."""
 
 
 class LabClock:
-    """Implements `pimd.clock.Clock`."""
+    """Implements `pimd.clock.Clock` in virtual time, with an error of the wall clock in milliseconds."""
 
     def __init__(self, error_ms: int = 0) -> None:
         self._error_ms = error_ms
@@ -33,7 +33,7 @@ class LabClock:
         return EPOCH_MS + self._error_ms + round(self._loop.time() * 1000)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
-        """Schedule, unless the daemon is dead."""
+        """Schedule a call; ignored after `stop`, when the daemon is dead."""
         return _NoTimer() if self._stopped else self._loop.call_at(when, callback)
 
     async def sleep(self, seconds: float) -> None:
@@ -41,5 +41,5 @@ class LabClock:
         await asyncio.sleep(seconds)
 
     def stop(self) -> None:
-        """Set no more timers: the daemon was killed."""
+        """Set no more timers, because the daemon was killed."""
         self._stopped = True

@@ -15,11 +15,11 @@ from pimd.settings import Settings, load
 from pimd.store.config_file import ConfigFile
 
 PATH = Path("/lab/pim.toml")
-"""What the configuration says of itself; there is no such file."""
+"""The path that the configuration reports; there is no such file."""
 
 
 class ConfigTextHolder:
-    """Where the text of a configuration lies between two starts."""
+    """Keeps the text of a configuration between two starts of a daemon."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -29,9 +29,9 @@ class ConfigTextHolder:
         self.text += f'\n[[peers]]\nmechanism = "tcp"\naddress = "{endpoint.text}"\n'
 
     def settings(self) -> Settings:
-        """Read the text; `SettingsError` names everything that is wrong."""
+        """Parse the text; `SettingsError` lists every error."""
         try:
-            # What `load` does more costs as much as the whole start of a daemon, and without an environment changes nothing.
+            # The other steps of `load` cost as much as a daemon's start, and change nothing without an environment.
             return Settings.model_validate(tomllib.loads(self.text))
         except (ValidationError, tomllib.TOMLDecodeError):
             return load(self.text, PATH, {}).settings
@@ -50,11 +50,11 @@ class LabConfig(ConfigFile):
         return ConfigText(text, PATH, 0, hashlib.sha256(text.encode()).hexdigest())
 
     async def save(self, text: str) -> Path:
-        """Replace the text."""
+        """Replace the text in memory; there is no file, so the returned path does not exist."""
         return self._replace(text)
 
     async def _edit(self, edit: Any) -> bool:
-        await asyncio.sleep(0)  # as with a file, others run meanwhile
+        await asyncio.sleep(0)  # as with a file, other tasks run meanwhile
         return self._edited(edit)
 
     def _replace(self, text: str) -> Path:

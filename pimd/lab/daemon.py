@@ -40,7 +40,7 @@ log = logging.getLogger("pimd.lab")
 PORT = 9100
 LOG_STREAM = "logs.event"
 EVENTS_KEPT = 10_000
-"""Notifications remembered of each daemon."""
+"""Notifications kept for each daemon."""
 
 
 class DaemonDied(Exception):  # noqa: N818 - says what is the matter
@@ -48,23 +48,23 @@ class DaemonDied(Exception):  # noqa: N818 - says what is the matter
 
 
 class LabEnvironment(Protocol):
-    """What a lab is to its daemons."""
+    """The part of a lab that its daemons use; `Lab` implements it."""
 
     group: asyncio.TaskGroup
     keeps_events: bool
 
     def plan(self, settings: Settings) -> Plan:
-        """Which features run."""
+        """Return which features run; the lab caches it, since a plan imports them."""
 
     def crashed(self, daemon: "LabDaemon", error: BaseException) -> None:
-        """A daemon ended by itself."""
+        """Called when a daemon ended by itself."""
 
     def probed(self, daemon: "LabDaemon", source: NodeId, body: bytes) -> None:
-        """A probe was handed to the plugin of `daemon`."""
+        """Called when the plugin of `daemon` got a probe."""
 
 
 class _Life:
-    """One start of a daemon."""
+    """The state of one start of a daemon."""
 
     def __init__(self, name: str, host: Host, clock_error_ms: int) -> None:
         self.name = name
@@ -86,7 +86,7 @@ class _Life:
 
 @dataclass(frozen=True)
 class Machine:
-    """What stays when a daemon goes."""
+    """The parts of a machine that outlive its daemon: disk, key, configuration."""
 
     host: Host
     disk: Disk
@@ -97,13 +97,13 @@ class Machine:
 
 
 class LabDaemon:
-    """Composed by the same functions as `pimd.app.run`, without RPC listeners: `call` goes through the dispatch behind these."""
+    """Composed by the same functions as `pimd.app.run`, but without RPC listeners: `call` uses their dispatch."""
 
     def __init__(self, name: str, machine: Machine, lab: LabEnvironment, make_node: Callable[..., LabNode]) -> None:
         self.name = name
         self.machine = machine
         self.clock_error_ms = 0
-        """How far the wall clock is ahead, from the next start on."""
+        """Milliseconds that the wall clock is ahead, from the next start on."""
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         """All notifications but those of the log, over all starts: `{"method": ..., "params": ...}`."""
         self._lab = lab
@@ -117,12 +117,12 @@ class LabDaemon:
 
     @property
     def id(self) -> NodeId:
-        """Of its key, so for ever."""
+        """The id made from its key, the same at every start."""
         return self.machine.identity.node_id
 
     @property
     def endpoint(self) -> Endpoint:
-        """What others dial."""
+        """The endpoint of its mesh port, which other daemons dial; the same at every start."""
         return self.machine.host.endpoint(PORT)
 
     @property
@@ -144,13 +144,13 @@ class LabDaemon:
 
     @property
     def running(self) -> Node | None:
-        """The same, or None."""
+        """The running daemon, or None."""
         return self._running.core.node if self._running is not None else None
 
     # --- life
 
     async def start(self) -> None:
-        """Return when its features and its mesh are up; raises what kept it from starting."""
+        """Return when features and mesh are up; raises the error that prevented the start."""
         if self._life is not None:
             raise RuntimeError(f"{self.name} runs already")
         machine = self.machine
@@ -160,18 +160,18 @@ class LabDaemon:
         life.context.run(opener.set, machine.disk.open)
         life.context.run(on_probe.set, lambda source, body: self._probed(life, source, body))
         life.task = self._lab.group.create_task(self._live(life), name=self.name, context=life.context.copy())
-        await asyncio.wait({life.up})  # a start that nobody waits for any more goes on
+        await asyncio.wait({life.up})  # a start whose caller was cancelled continues
         self._keep_events(life, life.up.result())
 
     async def stop(self) -> None:
-        """As SIGTERM does; return when it has ended."""
+        """Stop as SIGTERM does; return when the daemon has ended."""
         life = self._life
         if life is not None:
             life.stop.set()
             await asyncio.wait({life.over})
 
     def kill(self) -> None:
-        """As SIGKILL does: neighbours see a reset, what was not committed is lost, no code of it has any effect any more."""
+        """Kill as SIGKILL does: neighbours see a reset, uncommitted data is lost, its code has no further effect."""
         life, self._life, self._running = self._life, None, None
         if life is None or life.task is None:
             return
@@ -181,12 +181,12 @@ class LabDaemon:
         self.machine.disk.power_off()
         self.machine.host.crash()
         life.over.set_result(None)
-        life.task.cancel()  # what it still does on its way out reaches nobody
+        life.task.cancel()  # what it does while it unwinds reaches nobody
 
     # --- what a program sees
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Call a method as over an RPC listener and return its result; `RpcError` with code and words when it answers an error."""
+        """Call a method as over an RPC listener and return its result; `RpcError` for an error answer."""
         life, running = self._life, self.running_daemon
         if life is None:
             raise DaemonDied(f"{self.name} is not running")
@@ -215,7 +215,7 @@ class LabDaemon:
                     self._running = running
                 life.up.set_result(running)
                 await life.stop.wait()
-        # The lab's seam: whatever ends one daemon is told of it, and ends no other.
+        # The lab's seam: an error that ends one daemon is reported, and ends no other.
         except BaseException as error:  # noqa: BLE001
             self._ended_by(life, error)
         if life is self._life:
@@ -295,5 +295,5 @@ def _derived(passphrase: str, mesh_id: str | None, m_cost_kib: int, t_cost: int,
 
 
 def seed_of(lab_seed: int, name: str) -> bytes:
-    """Return the key of a daemon, the same in every run of the same lab."""
+    """Return the key seed of a daemon, the same in every run with the same lab seed."""
     return hashlib.sha256(f"pimd.lab {lab_seed} {name}".encode()).digest()

@@ -1,4 +1,4 @@
-"""A disk in memory, one a machine: it outlives the daemon, and what a killed daemon still does reaches it no more."""
+"""A disk in memory for each machine: it outlives the daemon, and ignores writes of a killed one."""
 
 import asyncio
 import sqlite3
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 SYNC_S = 0.004
-"""What a commit takes: the disk is asked to write, and answers."""
+"""Seconds that a commit takes."""
 
 
 class _Connection(aiosqlite.Connection):
-    """All of aiosqlite's verbs without its thread: each statement runs where it is awaited."""
+    """The interface of aiosqlite without its thread: each statement runs where it is awaited."""
 
     def __init__(self, database: sqlite3.Connection, sync_s: float) -> None:
         self._running = True
@@ -35,7 +35,7 @@ class _Connection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         if args and args[0] == "COMMIT":
             await asyncio.sleep(self._sync_s)
-        _ = self._conn  # the machine may be off, or the file closed, by now
+        _ = self._conn  # the machine may be off by now, or the file closed
         return fn(*args, **kwargs)
 
     @property
@@ -51,7 +51,7 @@ class _Connection(aiosqlite.Connection):
         return self._connection is not None and self._connection.in_transaction
 
     def stop(self) -> asyncio.Future[Any] | None:
-        """Leave the file; a transaction that was not committed is undone."""
+        """Close the connection; an uncommitted transaction is rolled back."""
         if self._running and self.in_transaction:
             self._conn.rollback()
         self._running = False
@@ -59,14 +59,14 @@ class _Connection(aiosqlite.Connection):
         return None
 
     def power_off(self) -> None:
-        """From now on refuse everything, as if no statement had reached the disk."""
+        """Refuse every further statement, as if none had reached the disk."""
         if self.in_transaction:
             self._conn.rollback()
         self._connection = None
 
 
 class Disk:
-    """The SQLite files of one machine by path; `open` is what `pimd.database.file.opener` is set to."""
+    """The SQLite files of one machine by path; `open` replaces `pimd.database.file.opener`."""
 
     def __init__(self, sync_s: float = SYNC_S) -> None:
         self._sync_s = sync_s
@@ -76,7 +76,7 @@ class Disk:
     async def open(
         self, path: Path, migrations: Sequence[Migration], clock: Clock
     ) -> tuple[aiosqlite.Connection, Path | None]:
-        """Open a file, a new one when there is none; it is never damaged."""
+        """Open a file, or create it; it is never damaged."""
         del clock
         database = self._files.get(path)
         if database is None:
@@ -90,20 +90,20 @@ class Disk:
         return connection, None
 
     def power_off(self) -> None:
-        """Forget what was not committed, and refuse whatever the daemon that had the files open still tries."""
+        """Discard uncommitted data, and refuse every further statement of the daemon that had the files open."""
         for connection in self._open:
             connection.power_off()
         self._open.clear()
 
     def rows(self, name: str, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Read the file called `name` from outside, whether its daemon runs or not."""
+        """Read rows of the file `name` for a test, whether its daemon runs or not."""
         for path, database in self._files.items():
             if path.name == name:
                 return database.execute(sql, parameters).fetchall()
         return []
 
     def close(self) -> None:
-        """Free the memory; nothing can be read any more."""
+        """Free the memory; after that nothing can be read."""
         self.power_off()
         for database in self._files.values():
             database.close()

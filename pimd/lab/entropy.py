@@ -1,4 +1,4 @@
-"""For the length of a run, all randomness of the process comes from a seed."""
+"""Replaces all randomness of the process by a seed, for the length of a run."""
 
 import os
 import random

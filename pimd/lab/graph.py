@@ -1,4 +1,4 @@
-"""What is true of the network, seen from above: which links and cables there are, and how far everything is."""
+"""The true state of the network: links, cables, and the distances between daemons."""
 
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ N = TypeVar("N", bound=Hashable)
 
 
 class Sight(Protocol):
-    """What is looked at: of a lab, the daemons and the network between them."""
+    """What the graph reads of a lab: its daemons and the network between them."""
 
     daemons: dict[str, LabDaemon]
     by_id: dict[NodeId, LabDaemon]
@@ -26,7 +26,7 @@ class Sight(Protocol):
 
 
 def distances(start: N, around: Mapping[N, Iterable[N]], relays: Mapping[N, bool]) -> dict[N, int]:
-    """Hops from `start` to all that it can reach through nodes that relay."""
+    """Hops from `start` to all nodes that it can reach through relays."""
     found, queue = {start: 0}, deque([start])
     while queue:
         node = queue.popleft()
@@ -39,19 +39,19 @@ def distances(start: N, around: Mapping[N, Iterable[N]], relays: Mapping[N, bool
 
 
 class Graph:
-    """The daemons that run, and their neighbours."""
+    """The running daemons and their neighbours."""
 
     def __init__(self, around: Mapping[NodeId, Iterable[NodeId]], relays: Mapping[NodeId, bool]) -> None:
         self.around = around
         self.relays = relays
 
     def distances(self, start: NodeId) -> dict[NodeId, int]:
-        """Hops to all that `start` can reach, itself included."""
+        """Hops to all nodes that `start` can reach, itself included."""
         return distances(start, self.around, self.relays)
 
 
 def by_cables(lab: Sight) -> Graph:
-    """What the network will come to when nothing changes any more: neighbours over cables that are up."""
+    """The neighbours over cables that are up: the links that exist once nothing changes any more."""
     at = {daemon.machine.host.address: daemon.id for daemon in lab.daemons.values() if daemon.is_up}
     around: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in at.values()}
     for (one, other), cable in lab.internet.cables.items():
@@ -62,7 +62,7 @@ def by_cables(lab: Sight) -> Graph:
 
 
 def by_links(lab: Sight) -> Graph:
-    """What there is now: neighbours by links that are up at both ends."""
+    """The neighbours by links that are up at both ends now."""
     at = {daemon.machine.host.address: daemon.id for daemon in lab.daemons.values() if daemon.is_up}
     around: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in at.values()}
     for stream in _streams(lab):
@@ -72,12 +72,12 @@ def by_links(lab: Sight) -> Graph:
 
 
 def is_changing(lab: Sight) -> bool:
-    """Whether an end of some link has still to notice that it came up, or ended."""
+    """Whether one end of a link has not noticed yet that it came up or ended."""
     return any(_up(stream) and not (_up(stream.peer) and stream.cable.up) for stream in _streams(lab))
 
 
 def next_hop(daemon: LabDaemon, destination: NodeId) -> NodeId | None:
-    """Return the neighbour that a frame for `destination` gets to; None over a link that the other end does not have."""
+    """Return the neighbour that gets a frame for `destination`; None over a link that its other end does not have."""
     node = daemon.running
     if not isinstance(node, LabNode):
         return None
@@ -86,13 +86,13 @@ def next_hop(daemon: LabDaemon, destination: NodeId) -> NodeId | None:
 
 
 def is_up_at_both_ends(daemon: LabDaemon, link: PeerLink) -> bool:
-    """Whether the other end, too, takes frames on it."""
+    """Whether the other end takes frames on the link, too."""
     stream = daemon.machine.host.streams.get(link.driver)
     return stream is not None and _up(stream) and _up(stream.peer)
 
 
 def wrong_ways(lab: Sight, graph: Graph, *, shortest: bool) -> Iterator[str]:
-    """Yield each pair that `graph` connects and whose next hops do not lead there, or not by a shortest way."""
+    """Yield each pair that `graph` connects and whose next hops do not lead there by a shortest way."""
     for end in graph.around:
         taken: dict[NodeId, int | None] = {end: 0}
         for start, hops in graph.distances(end).items():
@@ -102,7 +102,7 @@ def wrong_ways(lab: Sight, graph: Graph, *, shortest: bool) -> Iterator[str]:
 
 
 def _hops_taken(lab: Sight, start: NodeId, end: NodeId, taken: dict[NodeId, int | None]) -> int | None:
-    """Follow the next hops to where the rest is known; None when they do not lead to `end`."""
+    """Follow the next hops until the rest is known; None when they do not lead to `end`."""
     way: dict[NodeId, None] = {}
     node: NodeId | None = start
     while node is not None and node not in taken and node not in way:
@@ -120,10 +120,10 @@ class Convergence:
     def __init__(self, lab: Sight) -> None:
         self._lab = lab
         self._doubtful: NodeId | None = None
-        """The destination that some had no good route to when last looked at: look there first."""
+        """The destination without good routes at the last check; it is checked first."""
 
     def __call__(self) -> bool:
-        """Look at all destinations, up to the first that is not well."""
+        """Check all destinations, until the first without good routes."""
         graph = by_cables(self._lab)
         expected = Counter[NodeId]()
         for destination in sorted(graph.around, key=lambda node_id: node_id != self._doubtful):
@@ -137,7 +137,7 @@ class Convergence:
         )
 
     def _is_shortest(self, node_id: NodeId, destination: NodeId, hops: Mapping[NodeId, int]) -> bool:
-        """By its metric, and because the next hop is nearer: then all of the way is right."""
+        """Whether the metric is right and the next hop is nearer: then the whole way is right."""
         if node_id == destination:
             return True
         daemon = self._lab.by_id[node_id]

@@ -1,4 +1,4 @@
-"""Looks on while a lab runs and says what must not be: loops, forgeries, pairs that do not find each other again."""
+"""Observes a running lab and reports faults: loops, forgeries, pairs that do not reach each other again."""
 
 import asyncio
 from collections import Counter
@@ -24,11 +24,11 @@ class Judge:
     def __init__(self, lab: Lab, liars: Iterable[LabDaemon] = ()) -> None:
         self.faults: list[str] = []
         self.looked = Counter[str]()
-        """How often each property was looked at: a judge that never looked has not found anything good."""
+        """Number of checks of each property: without checks, no faults mean nothing."""
         self.is_calm = False
-        """Set while nothing happens that would end a link between honest nodes."""
+        """Set while no event of the script ends a link between honest nodes."""
         self.again_s: list[float] = []
-        """Each time that a notice left pairs apart: seconds from the last one until all reached each other."""
+        """For each time that pairs were apart: seconds from the last notice until all reached each other."""
         self._lab = lab
         self._liars = {daemon.id for daemon in liars}
         self._sent: dict[bytes, tuple[NodeId, NodeId]] = {}
@@ -40,14 +40,14 @@ class Judge:
         lab.on_probe = self.probed
 
     def fault(self, what: str) -> None:
-        """Note one."""
+        """Note a fault with its virtual time; faults after the first `FAULTS_KEPT` are dropped."""
         if len(self.faults) < FAULTS_KEPT:
             self.faults.append(f"t={self._lab.now:.4f} {what}")
 
     # --- at every moment
 
     def routes_changed(self, node: LabNode, destinations: Sequence[NodeId]) -> None:
-        """Follow the new next hops; they never come back to where they were."""
+        """Follow the new next hops; returning to a node is a loop."""
         daemon = self._lab.by_id[node.id]
         if daemon.running is not node or node.id in self._liars:
             return
@@ -58,7 +58,7 @@ class Judge:
                 self.fault(f"loop towards {self._name(destination)}: {' -> '.join(map(self._name, loop))}")
 
     def loop_from(self, daemon: LabDaemon, destination: NodeId) -> list[NodeId] | None:
-        """Return the way of a frame when it comes back to where it was; it ends at a liar, of whom nothing is promised."""
+        """Return the way of a frame that returns to a node; it ends at a liar, since liars promise nothing."""
         way = [daemon.id]
         while way[-1] != destination and way[-1] not in self._liars:
             onwards = next_hop(self._lab.by_id[way[-1]], destination)
@@ -70,25 +70,25 @@ class Judge:
         return None
 
     def links_changed(self, node: LabNode, link: PeerLink, *, up: bool) -> None:
-        """From now on there are 3 s until all pairs reach each other; with liars about, nothing of that is promised."""
+        """Start the 3 s in which all pairs must reach each other; with liars this is not promised."""
         lost = not up and not node.is_linked(link.peer_id)
         if self.is_calm and lost and not {node.id, link.peer_id} & self._liars:
             self.fault(f"the link of {self._name(node.id)} with {self._name(link.peer_id)} ended for no honest reason")
-        self.routes_changed(node, node.destinations())  # frames take another link, perhaps
+        self.routes_changed(node, node.destinations())  # frames may take another link now
         self._quiet_since = self._lab.now
         if not self._liars:
             self._look_later(0)
 
     def overheard(self, liar: LabNode, sealed: bytes) -> None:
-        """A relay finds nothing in what it carries."""
+        """Check that a relay cannot read what it carries."""
         self.looked["overheard"] += 1
         if any(body in sealed for body in self._sent):
             self.fault(f"{self._name(liar.id)} can read what it carries")
 
     def probed(self, daemon: LabDaemon, source: NodeId, body: bytes) -> None:
-        """A probe was handed over: it was sent by that source to that node, and never came before."""
+        """Check that this source sent the probe to this node, and that it arrives once."""
         if source in self._liars:
-            return  # whoever lies may say under its own name whatever it likes
+            return  # a liar may send anything under its own name
         self.looked["probes"] += 1
         self._arrived[daemon.id, body] += 1
         if self._sent.get(body) != (source, daemon.id):
@@ -107,7 +107,7 @@ class Judge:
     # --- when asked
 
     def forgeries(self) -> list[str]:
-        """Compare all that is known of identities with what they are: keys are the true ones, numbers were issued."""
+        """Compare all known identities with the true ones: keys, signatures and issued numbers."""
         highest = {daemon.id: highest_seq(daemon) for daemon in self._lab.daemons.values()}
         found = []
         for daemon in self._lab.daemons.values():
@@ -124,8 +124,8 @@ class Judge:
             if known.card is None:
                 continue
             if other is None:
-                if not self._liars:  # who can make up as many identities as they like
-                    yield f"holds a card of {known.node_id.abbreviated}, whom nobody is"
+                if not self._liars:  # liars can create any number of identities
+                    yield f"holds a card of {known.node_id.abbreviated}, which is no node of this lab"
             elif known.x25519_pub != other.machine.identity.x25519_pub:
                 yield f"holds another key for {other.name} than its own"
             elif not _is_signed(known.card):
@@ -140,7 +140,7 @@ class Judge:
 
     def _look(self) -> None:
         self._timer = None
-        if is_changing(self._lab):  # the 3 s begin when that is over
+        if is_changing(self._lab):  # the 3 s start when no link changes any more
             self._quiet_since = self._lab.now
             self._look_later(LOOK_S)
             return
@@ -171,6 +171,6 @@ def _is_signed(card: bytes) -> bool:
 
 
 def highest_seq(daemon: LabDaemon) -> int:
-    """Return the highest number that a daemon ever used for a card, by what is on its disk."""
+    """Return the highest number that a daemon used for a card, read from its disk."""
     rows = daemon.machine.disk.rows("peers.db", "SELECT value FROM own WHERE name = 'highest_seq'")
     return int(rows[0][0]) if rows else 0

@@ -1,4 +1,4 @@
-"""The lab: daemons, cables between them, and time that passes only when it is waited for."""
+"""The lab: daemons, cables between them, and virtual time that passes only while it is awaited."""
 
 import asyncio
 import json
@@ -39,9 +39,9 @@ from pimd.task_scope import task_scope
 
 LATENCY_S = 0.01
 STEP_S = 0.05
-"""How much virtual time passes between two looks at a condition."""
+"""Virtual seconds between two checks of a condition."""
 MEMORY_FILES = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
-"""Where directories cost nothing, on systems that have it."""
+"""A file system in memory, on systems that have it."""
 NEEDS_SOCKETS = {"discovery": "a lab has no local network to look around on"}
 
 Dials = Literal["one", "other", "both", "nobody"]
@@ -50,7 +50,7 @@ TABLES: Mapping[str, Any] = {
     "transport": {"listen_port": 9100},
     "rpc": {"http_enabled": False, "unix_enabled": False},
 }
-"""What each daemon's pim.toml begins with."""
+"""Tables of each daemon's pim.toml, before those of its settings."""
 
 
 class NotInTime(Exception):  # noqa: N818 - says what is the matter
@@ -71,18 +71,18 @@ class Lab:
     ) -> None:
         self.seed = seed
         self.random = random.Random(f"pimd.lab scenario {seed}")
-        """For those who decide what happens; the daemons draw from `os.urandom` and `random`."""
+        """For scenarios; the daemons draw from `os.urandom` and `random`."""
         self.daemons: dict[str, LabDaemon] = {}
         self.by_id: dict[NodeId, LabDaemon] = {}
         self.keeps_events = keeps_events
         self.crashes: list[str] = []
-        """Daemons that ended by themselves, and why: never right."""
+        """Daemons that ended by themselves, and why; each is a fault."""
         self.on_probe: Callable[[LabDaemon, NodeId, bytes], None] | None = None
-        """Called for each probe that is handed to a plugin."""
+        """Called for each probe that a plugin gets."""
         self.positions: dict[str, Position] = {}
-        """Where to draw daemons, by name; the others go on a circle."""
+        """Positions of daemons in pictures, by name; the others are drawn on a circle."""
         self.watcher: Watcher | None = None
-        """Told of every change of links and routes."""
+        """Called for every change of links and routes."""
         self._settings = merged(TABLES, settings or {})
         self._features = (*features, PROBE)
         self._log_level = log_level.upper()
@@ -121,9 +121,9 @@ class Lab:
         clock_error_ms: int = 0,
         make_node: Callable[..., LabNode] | None = None,
     ) -> LabDaemon:
-        """Set up a machine with a daemon that does not run yet; names are n1, n2 and so on unless given.
+        """Set up a machine with a stopped daemon; names are n1, n2 and so on unless given.
 
-        `settings` are tables as in pim.toml, on top of the lab's; `make_node` makes a node that behaves otherwise.
+        `settings` are tables as in pim.toml, merged into the lab's. `make_node` makes a node with other behaviour.
         """
         number = len(self.daemons) + 1
         name = name or f"n{number}"
@@ -144,17 +144,17 @@ class Lab:
         return daemon
 
     def add_liar(self, *lies: str, name: str | None = None, **more: Any) -> LabDaemon:
-        """Set up a daemon that tells these lies, of `pimd.lab.liars.LIES`."""
+        """Set up a daemon that tells these lies, names of `pimd.lab.liars.LIES`."""
         name = name or f"n{len(self.daemons) + 1}"
         make = partial(LyingNode, lies=lies, seed=f"{self.seed} {name}")
         return self.add_daemon(name, make_node=make, **more)
 
     def add_daemons(self, count: int, **more: Any) -> list[LabDaemon]:
-        """Set up several alike."""
+        """Set up several daemons with the same settings."""
         return [self.add_daemon(**more) for _ in range(count)]
 
     async def start(self, *daemons: LabDaemon) -> None:
-        """Start these, or all; together, as after a power cut."""
+        """Start these daemons, or all, at the same time, as after a power cut."""
         async with task_scope() as starting:
             for daemon in daemons or tuple(self.daemons.values()):
                 starting.create_task(daemon.start(), name=f"start {daemon.name}")
@@ -173,7 +173,7 @@ class Lab:
         return daemons
 
     def place(self, daemons: Sequence[LabDaemon], topology: Topology) -> None:
-        """Draw daemons where the topology has its nodes."""
+        """Draw daemons at the positions of the topology."""
         self.positions.update(zip((daemon.name for daemon in daemons), topology.positions, strict=True))
 
     # --- cables
@@ -187,9 +187,9 @@ class Lab:
         dials: Dials = "one",
         rate: float | None = None,
     ) -> Cable:
-        """Lay a cable, and let `one`, `other`, `both` or `nobody` keep dialling as a configured peer.
+        """Lay a cable, and choose which ends dial as configured peers.
 
-        `rate` is in bytes a second each way; None takes no time but the latency.
+        `rate` is in bytes a second each way; None adds no time to the latency.
         """
         latencies = (latency_s, latency_s) if isinstance(latency_s, float | int) else latency_s
         cable = self.internet.connect(one.machine.host, other.machine.host, latencies, rate)
@@ -209,24 +209,24 @@ class Lab:
         other: LabDaemon,
         notice_s: tuple[float | None, float | None] = (0.0, 0.0),
     ) -> None:
-        """Let nothing pass between two; each end notices after its delay, with None after the protocol's 15 s."""
+        """Block a cable; each end notices after its delay, or with None after the protocol's 15 s."""
         cable = self.cable(one, other)
         in_order = cable.ends[0] is one.machine.host
         cable.cut(notice_s if in_order else (notice_s[1], notice_s[0]))
 
     def restore(self, one: LabDaemon, other: LabDaemon) -> None:
-        """Let pass again."""
+        """Undo `cut`: held-up bytes arrive, and streams that were reset are dialled again by the daemons."""
         self.cable(one, other).restore()
 
     def partition(self, some: Sequence[LabDaemon], notice_s: tuple[float | None, float | None] = (0.0, 0.0)) -> None:
-        """Cut every cable between `some` and the others; the first of `notice_s` is theirs."""
+        """Cut every cable between `some` and the others; `notice_s` starts with the delay of `some`."""
         inside = {daemon.machine.host.address for daemon in some}
         for (near, far), cable in self.internet.cables.items():
             if (near in inside) != (far in inside):
                 cable.cut(notice_s if near in inside else (notice_s[1], notice_s[0]))
 
     def heal(self) -> None:
-        """Restore every cable."""
+        """Restore every cable that is cut; those that are up are left alone."""
         for cable in self.internet.cables.values():
             if not cable.up:
                 cable.restore()
@@ -243,7 +243,7 @@ class Lab:
         await asyncio.sleep(seconds)
 
     async def until(self, condition: Callable[[], bool], limit_s: float, what: str = "it") -> float:
-        """Wait for a condition and return the virtual seconds it took; `NotInTime` after `limit_s`."""
+        """Wait for a condition and return the virtual seconds; `NotInTime` after `limit_s`."""
         began = self.now
         while not condition():
             if self.now - began >= limit_s:
@@ -252,13 +252,13 @@ class Lab:
         return self.now - began
 
     async def converged(self, limit_s: float) -> float:
-        """Wait until all routes are shortest ones and complete; return how long that took, `NotInTime` otherwise."""
+        """Wait until all routes are complete and shortest; return the virtual seconds, or raise `NotInTime`."""
         return await self.until(Convergence(self), limit_s, "convergence")
 
     # --- for daemons
 
     def plan(self, settings: Settings) -> Plan:
-        """Return the plan of a choice of features; made once, for it costs imports."""
+        """Return the plan for a choice of features; cached, because it imports them."""
         choice = feature_choice(settings)
         choice = FeatureChoice(choice.enabled, {**NEEDS_SOCKETS, **choice.disabled}, choice.tables)
         key = json.dumps([choice.enabled, choice.disabled, choice.tables], sort_keys=True, default=str)
@@ -269,26 +269,26 @@ class Lab:
         return self._plans[key]
 
     def crashed(self, daemon: LabDaemon, error: BaseException) -> None:
-        """Note it."""
+        """Append the time and the error to `crashes`; scenarios count each as a fault."""
         self.crashes.append(f"t={self.now:.3f} {daemon.name}: {error!r}")
 
     def probed(self, daemon: LabDaemon, source: NodeId, body: bytes) -> None:
-        """Pass it on."""
+        """Call `on_probe`, when a scenario has set it."""
         if self.on_probe is not None:
             self.on_probe(daemon, source, body)
 
     def links_changed(self, node: LabNode, link: PeerLink, *, up: bool) -> None:
-        """Pass it on."""
+        """Call the watcher; nodes call this at each change of a link."""
         if self.watcher is not None:
             self.watcher.links_changed(node, link, up=up)
 
     def routes_changed(self, node: LabNode, destinations: Sequence[NodeId]) -> None:
-        """Pass it on."""
+        """Call the watcher; nodes call this at each change of next hops."""
         if self.watcher is not None:
             self.watcher.routes_changed(node, destinations)
 
     def overheard(self, liar: LabNode, sealed: bytes) -> None:
-        """Pass it on."""
+        """Call the watcher with the sealed payload of a frame that a liar relays."""
         if self.watcher is not None:
             self.watcher.overheard(liar, sealed)
 
@@ -312,7 +312,7 @@ class Lab:
             daemon.machine.disk.close()
 
     def log_of(self, daemon: LabDaemon) -> list[LabRecord]:
-        """What one daemon said."""
+        """The log records of one daemon."""
         return [record for record in self.log.records if record.daemon == daemon.name]
 
 
@@ -322,7 +322,7 @@ def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Put tables over tables, key by key."""
+    """Merge tables key by key; the later ones win."""
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)

@@ -15,24 +15,24 @@ from pimd.proto.frames import Frame, MeshData
 from pimd.proto.identity import Identity
 
 PERIOD_S = 0.5
-"""How often a liar does what it does unasked."""
+"""Virtual seconds between two unprompted actions of a liar."""
 
 
 class LyingLink(PeerLink):
-    """Asks its liar what to send instead."""
+    """A link that sends what its liar makes of each frame."""
 
     def __init__(self, driver: LinkDriver, now: float, entry: PeerEntry | None, liar: "LyingNode") -> None:
         super().__init__(driver, now, entry)
         self._liar = liar
 
     def send(self, frame: Frame, source: Hashable = "") -> bool:
-        """Send what the liar makes of it."""
+        """Send the frames that the lies make of this one."""
         for lie in self._liar.twisted(self, frame):
             super().send(lie, source)
         return True
 
     def relay(self, frame: MeshData, neighbour: NodeId) -> None:
-        """Send what the liar makes of it."""
+        """Relay the frames that the lies make of this one."""
         for lie in self._liar.twisted(self, frame):
             if isinstance(lie, MeshData):
                 super().relay(lie, neighbour)
@@ -40,17 +40,17 @@ class LyingLink(PeerLink):
                 self.say(lie)
 
     def answer(self, frame: Frame) -> None:
-        """Send what the liar makes of it."""
+        """Answer with the frames that the lies make of this one."""
         for lie in self._liar.twisted(self, frame):
             super().answer(lie)
 
     def say(self, frame: Frame) -> None:
-        """Send this very frame."""
+        """Send a frame unchanged."""
         super().send(frame)
 
 
 class LyingNode(LabNode):
-    """A node that would be honest, were it not for its lies."""
+    """A node that follows the protocol except for its lies."""
 
     def __init__(self, *parts: Any, lies: Sequence[str], seed: str, **more: Any) -> None:
         self.rng = random.Random(f"pimd.lab liar {seed}")
@@ -60,21 +60,21 @@ class LyingNode(LabNode):
         self._lies += [LIES[name](self) for name in lies]
 
     async def start(self, group: asyncio.TaskGroup) -> None:
-        """Begin to lie, too."""
+        """Start the node, and the periodic actions of its lies."""
         await super().start(group)
         self.later(PERIOD_S, self._act)
 
     @property
     def identity(self) -> Identity:
-        """Its keys."""
+        """The liar's own keys, which lies put into cards of others."""
         return self._identity
 
     def neighbours(self) -> list[LyingLink]:
-        """Its links."""
+        """Every link that is up, both links of a peer that has two included."""
         return [link for link in self._links.all() if isinstance(link, LyingLink)]
 
     def known_ids(self) -> list[NodeId]:
-        """Whom it heard of, itself included."""
+        """Ids in its keystore, and its own first."""
         return [self.id, *(known.node_id for known in self._keystore.list())]
 
     def key_of(self, node_id: NodeId) -> bytes | None:
@@ -83,11 +83,11 @@ class LyingNode(LabNode):
         return known.x25519_pub if known is not None else None
 
     def number_of(self, node_id: NodeId) -> int:
-        """The newest number it knows of a node."""
+        """The `seq` of the newest card it holds of a node; 0 without one."""
         return max(0, self._keystore.learned_seq(node_id))
 
     def receiver(self, link: PeerLink) -> Callable[[Frame], None]:
-        """Listen, then go on as if nothing were."""
+        """Show each frame to the lies, then handle it as an honest node."""
         go_on = super().receiver(link)
 
         def take(frame: Frame) -> None:
@@ -100,20 +100,20 @@ class LyingNode(LabNode):
         return take
 
     def twisted(self, link: LyingLink, frame: Frame) -> list[Frame]:
-        """What all lies together make of a frame."""
+        """The frames that all lies together make of one."""
         frames = [frame]
         for lie in self._lies:
             frames = [twisted for one in frames for twisted in lie.twist(link, one)]
         return frames
 
     def tell_somebody(self, frame: Frame) -> None:
-        """Send a frame to a neighbour, any."""
+        """Send a frame to a random neighbour."""
         links = self.neighbours()
         if links:
             self.rng.choice(links).say(frame)
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
-        """Call back, unless the daemon is dead by then."""
+        """Call back after virtual seconds, unless the daemon is dead by then."""
         self._clock.call_at(self._clock.now() + seconds, do)
 
     def _act(self) -> None:

@@ -29,50 +29,50 @@ from pimd.proto.identity import SIGNATURE_SIZE, Identity
 from pimd.proto.sealed import NONCE_SIZE, Sealer
 
 HEARD_KEPT = 200
-"""Frames of each kind that a liar remembers."""
+"""Frames of each kind that a liar keeps."""
 SMALLEST_METRIC = 256
-"""That is believed of a route to somebody else."""
+"""The lowest metric that is accepted for a route to another node."""
 KEY_AT, SEQ_AT = slice(33, 65), slice(65, 73)
-"""Where a card has its X25519 key and its number."""
+"""Offsets of the X25519 key and the sequence number in a card."""
 
 
 class Neighbour(Protocol):
-    """A link of the liar."""
+    """A link of the liar; `LyingLink` implements it."""
 
     def say(self, frame: Frame) -> None:
-        """Send this very frame."""
+        """Send a frame unchanged."""
 
 
 class Liar(Protocol):
-    """Whoever tells the lies."""
+    """The part of a lying node that lies use; `LyingNode` implements it."""
 
     rng: random.Random
 
     @property
     def id(self) -> NodeId:
-        """Its own."""
+        """The id of the liar itself, which most lies leave out."""
 
     @property
     def identity(self) -> Identity:
-        """Its keys."""
+        """The liar's own keys, which lies put into cards of others."""
 
     def neighbours(self) -> Sequence[Neighbour]:
-        """Its links."""
+        """Every link of the liar that is up."""
 
     def known_ids(self) -> Sequence[NodeId]:
-        """Whom it heard of, itself included."""
+        """Ids that the liar holds, its own included."""
 
     def key_of(self, node_id: NodeId) -> bytes | None:
         """The X25519 key of a node."""
 
     def number_of(self, node_id: NodeId) -> int:
-        """The newest number it knows of a node."""
+        """The newest sequence number that the liar holds of a node."""
 
     def tell_somebody(self, frame: Frame) -> None:
-        """Send a frame to a neighbour, any."""
+        """Send a frame to a random neighbour."""
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
-        """Call back."""
+        """Call `do` after virtual seconds; dropped when the daemon is dead by then."""
 
 
 class Lie:
@@ -83,22 +83,22 @@ class Lie:
         self.rng = liar.rng
 
     def hear(self, frame: Frame) -> None:
-        """A neighbour sent this."""
+        """Called for each frame of a neighbour, before the node handles it."""
 
     def twist(self, link: Neighbour, frame: Frame) -> Iterable[Frame]:
-        """Return what is sent to a neighbour in the place of `frame`."""
+        """Return the frames to send to a neighbour instead of `frame`."""
         del link
         return (frame,)
 
     def act(self) -> None:
-        """Called every half second."""
+        """Called every half second of virtual time."""
 
 
 class SubstituteKeys(Lie):
-    """Passes on cards with its own key in the place of theirs, or with a number never issued."""
+    """Relays cards with its own key instead of theirs, or with a number never issued."""
 
     def twist(self, link: Neighbour, frame: Frame) -> Iterable[Frame]:
-        """Forge every card but its own; sometimes the true one follows."""
+        """Forge every card but its own; sometimes the true card follows."""
         del link
         if not isinstance(frame, SignedPeerInfo):
             return (frame,)
@@ -123,7 +123,7 @@ class SubstituteKeys(Lie):
 
 
 class Replay(Lie):
-    """Sends again, to anybody, what it heard before: frames, cards, routes."""
+    """Sends earlier frames, cards and routes again, to random neighbours."""
 
     def __init__(self, liar: "Liar") -> None:
         super().__init__(liar)
@@ -132,19 +132,19 @@ class Replay(Lie):
         }
 
     def hear(self, frame: Frame) -> None:
-        """Remember it."""
+        """Keep the frame, when it is of a kind that is replayed."""
         if type(frame) in self._heard:
             self._heard[type(frame)].append(frame)
 
     def act(self) -> None:
-        """Repeat some of each kind."""
+        """Send some of each kind again."""
         for frames in self._heard.values():
             for _ in range(min(5, len(frames))):
                 self.liar.tell_somebody(self.rng.choice(frames))
 
 
 class ForgeSource(Lie):
-    """Sends in the name of others, reflects, and says goodbye for others."""
+    """Sends frames with forged sources, reflects frames, and sends Goodbyes of others."""
 
     def __init__(self, liar: "Liar") -> None:
         super().__init__(liar)
@@ -152,7 +152,7 @@ class ForgeSource(Lie):
         self._heard: deque[MeshData] = deque(maxlen=HEARD_KEPT)
 
     def hear(self, frame: Frame) -> None:
-        """Remember sealed frames."""
+        """Keep Data frames, which `act` sends on in forged forms."""
         if isinstance(frame, MeshData):
             self._heard.append(frame)
 
@@ -185,17 +185,17 @@ class ForgeSource(Lie):
 
 
 class LieInRoutes(Lie):
-    """Claims to be next to everybody, with numbers that nobody issued."""
+    """Claims to be next to every node, with sequence numbers that nobody issued."""
 
     def twist(self, link: Neighbour, frame: Frame) -> Iterable[Frame]:
-        """Make every route look good."""
+        """Forge every route, so that it looks better than it is."""
         del link
         if not isinstance(frame, Routes):
             return (frame,)
         return (replace(frame, entries=tuple(self._better(entry) for entry in frame.entries)),)
 
     def act(self) -> None:
-        """Offer a way to everybody, retract some."""
+        """Advertise routes to every node, retract some."""
         entries = [RouteEntry(node_id, self._number(node_id), self._metric()) for node_id in self.liar.known_ids()]
         self.liar.tell_somebody(Routes(tuple(entries), first=False, last=False))
 
@@ -212,10 +212,10 @@ class LieInRoutes(Lie):
 
 
 class Drop(Lie):
-    """Forwards nothing, and now and then forgets to pass on a card or a route."""
+    """Forwards no frames, and sometimes leaves out a card or a route."""
 
     def twist(self, link: Neighbour, frame: Frame) -> Iterable[Frame]:
-        """Swallow it."""
+        """Drop relayed frames, and one in five messages with cards or routes unless its own card is inside."""
         del link
         if isinstance(frame, MeshData) and frame.src != self.liar.id:
             return ()
@@ -225,12 +225,12 @@ class Drop(Lie):
 
 
 class Delay(Lie):
-    """Forwards late, in any order."""
+    """Forwards frames late and in random order."""
 
     LONGEST_S: ClassVar[float] = 10.0
 
     def twist(self, link: Neighbour, frame: Frame) -> Iterable[Frame]:
-        """Keep it for a while."""
+        """Send the frame after a random delay."""
         if isinstance(frame, MeshData) and frame.src != self.liar.id:
             self.liar.later(self.LONGEST_S * self.rng.random() ** 2, lambda: link.say(frame))
             return ()
@@ -238,7 +238,7 @@ class Delay(Lie):
 
 
 class Flood(Lie):
-    """Sends more of everything than anybody wants."""
+    """Sends more cards, requests, frames and payloads than its rates allow."""
 
     IDENTITIES: ClassVar[int] = 300
     FRAMES: ClassVar[int] = 60
@@ -249,7 +249,7 @@ class Flood(Lie):
         self._seq = 1
 
     def act(self) -> None:
-        """Now and then: cards of nobody, wishes, requests, frames and payloads."""
+        """Sometimes send cards of made-up nodes, requests, frames and payloads."""
         if self.rng.randrange(8):
             return
         self._seq += 1

@@ -1,4 +1,4 @@
-"""One log for all daemons of a lab, by virtual time; each record also goes to the ring of the daemon it is of."""
+"""One log for all daemons of a lab, in virtual time; each record also enters its daemon's ring."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ RECORDS_KEPT = 100_000
 
 
 class Speaker(Protocol):
-    """Whose code runs."""
+    """The daemon whose code runs in a context; its name stands in the log."""
 
     name: str
     alive: bool
@@ -28,11 +28,11 @@ speaker: ContextVar[Speaker | None] = ContextVar("speaker", default=None)
 
 @dataclass(frozen=True, slots=True)
 class LabRecord:
-    """One line."""
+    """One log record with its virtual time; `str` formats it as a line."""
 
     at_s: float
     daemon: str
-    """Empty for what the lab itself says."""
+    """Empty for records of the lab itself."""
     level: str
     source: str
     text: str
@@ -42,7 +42,7 @@ class LabRecord:
 
 
 class LabLog(logging.Handler):
-    """Keeps the last 100 000 records; what a killed daemon still says is not heard."""
+    """Keeps the last 100 000 records; those of killed daemons are dropped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class LabLog(logging.Handler):
         self._loop = asyncio.get_running_loop()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record under the time and name of whoever speaks."""
+        """Keep a record with the time, and the name of the daemon whose context it is."""
         who = speaker.get()
         if who is not None and not who.alive:
             return

@@ -1,4 +1,4 @@
-"""Machines and the cables between them, behind the interface that the mesh takes for the network."""
+"""Machines and the cables between them, behind the interface of the mesh's network."""
 
 import asyncio
 import contextvars
@@ -18,16 +18,16 @@ from pimd.proto.route_table import LINK_COST
 
 _STAMP = struct.Struct(">dII")
 EPHEMERAL_PORTS = 32768
-"""The first port that a dialling end has."""
+"""The first port of dialling ends."""
 
 
 class Internet:
-    """All machines, and a digest of every byte that any of them sent."""
+    """All machines, and a digest of every byte that they sent."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.cables: dict[tuple[str, str], Cable] = {}
-        """By the addresses of both ends, in order of connection."""
+        """Cables by the addresses of both ends, in the order they were laid."""
         self.writes = 0
         self.bytes = 0
         self._digest = hashlib.sha256()
@@ -52,7 +52,7 @@ class Internet:
         return cable
 
     def note(self, source: "Host", sink: "Host", data: bytes) -> None:
-        """Enter a write into the digest."""
+        """Add a write to the digest."""
         self.writes += 1
         self.bytes += len(data)
         self._digest.update(_STAMP.pack(self._loop.time(), source.number, sink.number))
@@ -60,14 +60,14 @@ class Internet:
 
 
 class Host:
-    """One machine: an address, its cables, and what runs on it now."""
+    """One machine: an address, its cables, and its open streams."""
 
     def __init__(self, internet: Internet, number: int) -> None:
         self.internet = internet
         self.number = number
         self.address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
         self.cables: dict[str, Cable] = {}
-        """By the address of the other end."""
+        """Cables by the address of the other end."""
         self.streams: dict[asyncio.BaseProtocol, Stream] = {}
         self.listening: dict[Endpoint, ProtocolFactory] = {}
         self.context = contextvars.copy_context()
@@ -76,29 +76,29 @@ class Host:
         self._ports = itertools.count(EPHEMERAL_PORTS)
 
     def note(self, other: Machine, data: bytes) -> None:
-        """Count what leaves."""
+        """Count a write, and add it to the digest of the lab."""
         self.sent += 1
         self.sent_bytes += len(data)
         if isinstance(other, Host):
             self.internet.note(self, other, data)
 
     def endpoint(self, port: int) -> Endpoint:
-        """Return where a port of this machine is."""
+        """Return the endpoint of a port of this machine."""
         return Endpoint.tcp(self.address, port)
 
     def next_endpoint(self) -> Endpoint:
-        """Return one that no stream of this machine had."""
+        """Return an endpoint that no stream of this machine had before."""
         return self.endpoint(next(self._ports))
 
     def crash(self) -> None:
-        """The process dies: whatever it was connected with is reset, nobody listens."""
+        """End the process: its streams are reset, and nobody listens."""
         self.listening.clear()
         for stream in list(self.streams.values()):
             stream.vanish()
 
 
 class HostTransport:
-    """Implements `pimd.net.transport.Transport` for one start of a daemon, as TCP would, over the cables of its machine."""
+    """Implements `pimd.net.transport.Transport` for one start of a daemon, like TCP over cables."""
 
     scheme: ClassVar[str] = TCP
     cost: ClassVar[int] = LINK_COST
@@ -108,11 +108,11 @@ class HostTransport:
         self._plugged = True
 
     def unplug(self) -> None:
-        """Refuse everything from now on: the daemon that has this was killed."""
+        """Refuse everything from now on, because its daemon was killed."""
         self._plugged = False
 
     async def listen(self, endpoint: Endpoint, accept: ProtocolFactory) -> "HostListener":
-        """Bind that port of this machine, whatever host it names."""
+        """Bind the port on this machine; the host of the endpoint is ignored."""
         self._refuse_unplugged()
         bound = self._host.endpoint(endpoint.port)
         if bound in self._host.listening:
@@ -121,7 +121,7 @@ class HostTransport:
         return HostListener(self._host, bound, accept)
 
     async def dial(self, endpoint: Endpoint, protocol_factory: ProtocolFactory, timeout_s: float) -> None:
-        """Connect over the cable to that host; takes a round trip, or for ever over one that is cut."""
+        """Connect over the cable to that host; takes a round trip, and never ends over a cut cable."""
         self._refuse_unplugged()
         cable = self._host.cables.get(endpoint.host)
         if cable is None:
@@ -133,19 +133,19 @@ class HostTransport:
             await answered
 
     def opened(self, stream: asyncio.BaseTransport) -> None:
-        """A cable has no options."""
+        """Nothing to do: a cable has no options."""
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
-        """The other machine, and the port there."""
+        """The endpoint of the other machine."""
         endpoint: Endpoint = stream.get_extra_info("peername")
         return endpoint
 
     def source(self, stream: asyncio.BaseTransport) -> str:
-        """The other machine."""
+        """The other machine's address, the source for the limit of half-open connections."""
         return self.remote(stream).host
 
     def dial_failure(self, endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
-        """In the words of TCP."""
+        """The text of the TCP transport."""
         return dial_failure(endpoint, error, timeout_s)
 
     def _refuse_unplugged(self) -> None:
@@ -154,7 +154,7 @@ class HostTransport:
 
 
 class HostListener:
-    """Implements `pimd.net.transport.Listener`."""
+    """Implements `pimd.net.transport.Listener` on a port of one machine."""
 
     def __init__(self, host: Host, endpoint: Endpoint, accept: ProtocolFactory) -> None:
         self.endpoint = endpoint
@@ -168,7 +168,7 @@ class HostListener:
 
 
 class _Dial:
-    """The three messages that open a stream; one that meets a cut cable is lost."""
+    """The three messages that open a stream; a message on a cut cable is lost."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Dial:
         self._loop = asyncio.get_running_loop()
 
     def call(self) -> None:
-        """Knock."""
+        """Send the first message to the called host; a cut cable loses it."""
         self._pass(self._caller, self._called, self._knock)
 
     def _knock(self) -> None:
@@ -212,7 +212,7 @@ class _Dial:
 
     def _welcome(self, far: Stream) -> None:
         accept = self._called.listening.get(self._endpoint)
-        if accept is None or far.context is not self._called.context:  # whoever answered is dead
+        if accept is None or far.context is not self._called.context:  # the daemon that answered is dead
             far.abort()
         else:
             far.open(accept)
@@ -220,7 +220,7 @@ class _Dial:
     def _pass(self, source: Host, sink: Host, then: Callable[[], None]) -> None:
         if self._cable.up:
             when = self._loop.time() + self._cable.latency_from(source)
-            # The context is that of whoever runs there when it arrives.
+            # It runs in the context of the daemon that runs there on arrival.
             self._loop.call_at(when, lambda: sink.context.run(then) if self._cable.up else None)
 
 

@@ -1,4 +1,4 @@
-"""The node of a lab's daemon: the real one, and a watcher that is told of every change."""
+"""The node of a lab's daemon: the real one, with a watcher that is called for every change."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -10,25 +10,25 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.proto.babel import Change
 from pimd.proto.cards import BadCard, Card, parse
 
-CARDS_REMEMBERED = Limit("cards that a lab checked", 20_000, "cards", "the oldest is checked anew")
-"""Not declared: it is none of the daemon's."""
+CARDS_REMEMBERED = Limit("cards that a lab checked", 20_000, "cards", "the oldest is checked again")
+"""Not declared, because it is no limit of the daemon."""
 
 
 class Watcher(Protocol):
-    """Who looks on."""
+    """Is called for events of all nodes; `Judge` implements it, and `Lab` passes the calls on."""
 
     def links_changed(self, node: "LabNode", link: PeerLink, *, up: bool) -> None:
         """One end of a link noticed that it came up or ended."""
 
     def routes_changed(self, node: "LabNode", destinations: Sequence[NodeId]) -> None:
-        """A node chose other next hops."""
+        """A node selected other next hops."""
 
     def overheard(self, liar: "LabNode", sealed: bytes) -> None:
-        """A malicious relay got a frame."""
+        """A malicious relay got a sealed frame."""
 
 
 class CheckedCards:
-    """Checks each card once for all daemons of a lab, and remembers the verdict."""
+    """Verifies each card once for all daemons of a lab, and keeps the result."""
 
     def __init__(self) -> None:
         self._verdicts: RecentMap[bytes, Card | BadCard] = RecentMap(CARDS_REMEMBERED, Bites())
@@ -52,7 +52,7 @@ def _checked(raw: bytes) -> Card | BadCard:
 
 
 class LabNode(Node):
-    """Behaves like any node."""
+    """A node that reports changes to the watcher and otherwise behaves like any node."""
 
     def __init__(self, *parts: Any, watcher: Watcher, parse_card: Callable[[bytes], Card]) -> None:
         self.parse_card = parse_card
@@ -61,11 +61,11 @@ class LabNode(Node):
 
     @property
     def id(self) -> NodeId:
-        """Its own."""
+        """The id that other nodes know it by, made from its key."""
         return self._identity.node_id
 
     def destinations(self) -> list[NodeId]:
-        """Whom it has a route to."""
+        """Nodes to which it has a route."""
         return [route.destination for route in self.service.routes()]
 
     def link_towards(self, destination: NodeId) -> PeerLink | None:
@@ -73,16 +73,16 @@ class LabNode(Node):
         return self._next_hop(destination)
 
     def records_out(self) -> int:
-        """All that were sent on the links there are."""
+        """Records sent on all links that exist."""
         return sum(link.driver.link.records_out for link in self._links.all())
 
     def link_up(self, link: PeerLink) -> None:
-        """Tell the watcher, too."""
+        """Enter the link, then call the watcher."""
         super().link_up(link)
         self._watcher.links_changed(self, link, up=True)
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
-        """Tell the watcher, too."""
+        """Remove the link, then call the watcher."""
         super().link_closed(link, detail)
         self._watcher.links_changed(self, link, up=False)
 

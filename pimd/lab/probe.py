@@ -1,4 +1,4 @@
-"""A feature that only labs have: it sends payloads with unique bodies, and shows to a judge whatever is handed to it."""
+"""A feature for labs only: sends payloads with unique bodies, and reports those that arrive."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -14,7 +14,7 @@ on_probe: ContextVar[Callable[[NodeId, bytes], None] | None] = ContextVar("on_pr
 
 
 class ProbeParams(Params):
-    """What to send, and to whom."""
+    """The body of a probe, and its destination."""
 
     node_id: NodeIdHex
     body: str
@@ -33,11 +33,11 @@ class ProbePlugin(DaemonPlugin):
     payload_kinds: ClassVar[tuple[str, ...]] = (KIND,)
 
     async def start(self, ctx: PluginContext) -> None:
-        """Nothing runs by itself."""
+        """Note the context; nothing runs until `probe` is called."""
         self._ctx = ctx
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
-        """Show it."""
+        """Call `on_probe` of this context with source and body; without it the payload is ignored."""
         del kind
         show = on_probe.get()
         if show is not None:

@@ -1,4 +1,4 @@
-"""What a mesh of N nodes costs: a cold start measured, and then what goes over the wire while nothing happens."""
+"""The cost of a mesh of N nodes: a cold start, then the traffic while nothing happens."""
 
 import resource
 import time
@@ -10,14 +10,14 @@ from pimd.lab.topology import random_graph
 
 LATENCY_S = (0.001, 0.02)
 LIMIT_S = 90.0
-"""Of virtual time, within which every mesh measured here has to converge."""
+"""Virtual seconds in which every measured mesh must converge."""
 STEADY_S = 330.0
-"""By then every node has issued a new card once, and sent its full table eleven times."""
+"""In this time every node issues one new card, and sends its full table eleven times."""
 PROMISES = (
     (300, 60.0, 4096.0),
     (1000, 900.0, 4096.0),
 )
-"""Up to so many nodes of six neighbours: seconds of wall time and MiB that a cold start takes at most, on two cores."""
+"""Rows of: number of nodes with six neighbours, most seconds of wall time, most MiB, on two cores."""
 HEAD = (
     "  nodes   links  virtual s   wall s    cpu s     MiB    cold start, a node:  records     bytes"
     "    steady, a node and second:  records    bytes"
@@ -26,7 +26,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one mesh."""
+    """The measured cost of one mesh; the rates are for each node."""
 
     nodes: int
     links: int
@@ -35,13 +35,13 @@ class Cost:
     wall_s: float
     cpu_s: float
     memory_mib: float
-    """The process at its largest."""
+    """Peak memory of the process."""
     cold_records: float
     cold_bytes: float
-    """A node, until then."""
+    """For each node, until convergence."""
     steady_records: float
     steady_bytes: float
-    """A node and second."""
+    """For each node and second after it."""
 
     def __str__(self) -> str:
         return (
@@ -51,7 +51,7 @@ class Cost:
 
 
 def broken_promises(cost: Cost) -> list[str]:
-    """Say what took more than it may, against the first row of `PROMISES` that covers this mesh."""
+    """Return a line for each value over the first row of `PROMISES` that covers this mesh."""
     for nodes, wall_s, memory_mib in PROMISES:
         if cost.nodes <= nodes:
             told = []

@@ -1,10 +1,12 @@
 """Plays a scenario and judges it by what the protocol promises (docs/protocol.md).
 
-Without liars: no loop at any moment, no forgery, all connected pairs reach each other within 3 s of the last notice, all
-routes shortest ones at the end, probes arrive at most once and at the end at all, every accepted message arrives once.
+Without liars there is no loop at any moment and no forgery. All connected pairs reach each other within 3 s of the last
+notice. At the end all routes are shortest ones. Probes arrive at most once, and at the end all of them. Every accepted
+message arrives once.
 
-With liars: no loop among the others, no forgery, no frame twice, nothing read, no link between others ended, and others
-that are linked directly still get through to each other. Relays that lie can drop, delay, and attract what is sent.
+With liars there is no loop among the others, no forgery, no frame twice, nothing read, and no link between others
+ended. Others that are linked directly still reach each other. Relays that lie can drop, delay, and attract what is
+sent.
 """
 
 import asyncio
@@ -23,24 +25,24 @@ from pimd.lab.script import DAY_MS, Script, Step
 
 START_S = 60.0
 SETTLE_S = 6.0
-"""By then, of two links between the same two, one has ended."""
+"""Seconds after which one of two links of the same pair has ended."""
 CALM_S = 20.0
-"""With liars: how long nothing else happens but lies."""
+"""With liars: seconds in which nothing but lies happens."""
 CONVERGENCE_S = 150.0
-"""At the end; a dial that failed again and again waits 75 s."""
+"""Limit at the end; a dial that failed repeatedly waits up to 75 s."""
 LATEST_NOTICE_S = 2.5
 DELIVERY_S = 400.0
 PROBES_AT_THE_END = 60
 TALK_S = 1.0
 EXPIRY_MS = 14 * DAY_MS
-"""After this by the sender's clock a message is given up, and it says so."""
+"""After this time by the sender's clock a message expires, and its status says so."""
 WRITING_S = 0.012
-"""Within this a message is written to disk and acknowledged, or not."""
+"""Seconds in which a message is written to disk and answered."""
 
 
 @dataclass
 class Verdict:
-    """What a scenario came to."""
+    """The result of a scenario."""
 
     script: Script
     story: list[str] = field(default_factory=list)
@@ -50,13 +52,13 @@ class Verdict:
     again_s: list[float] = field(default_factory=list)
     looked: Counter[str] = field(default_factory=Counter)
     counters: Counter[str] = field(default_factory=Counter)
-    """Of all daemons that do not lie, at the end."""
+    """Sums over all daemons that do not lie, at the end."""
     log: list[str] = field(default_factory=list)
     svg: str = ""
 
     @property
     def command(self) -> str:
-        """What plays it again."""
+        """The command that plays it again."""
         return f"scripts/lab scenario --seed {self.script.seed}{self.script.options}"
 
     def __str__(self) -> str:
@@ -84,10 +86,10 @@ class _Play:
         self._unanswered: list[tuple[LabDaemon, LabDaemon, str]] = []
         self._talked = 0
         self._may_expire: set[tuple[LabDaemon, LabDaemon, str]] = set()
-        """Written before the clock of their sender was set ahead by more than messages are kept for."""
+        """Sent before the sender's clock was set ahead by more than the expiry of messages."""
 
     async def run(self) -> Verdict:
-        """Play, and note whatever goes wrong."""
+        """Play the scenario and note every fault."""
         async with self.lab:
             self._build()
             self.judge = Judge(self.lab, [self.daemons[n] for n in self.script.liars])
@@ -167,7 +169,7 @@ class _Play:
             await self._talk_for(self.rng.uniform(0.05, 3))
 
     async def _kill_while_it_writes(self, daemon: LabDaemon) -> None:
-        """What it accepted is kept, what it did not may be or not."""
+        """Kill a daemon during a write: an accepted message is kept, any other may be."""
         writing = []
         if not self._lies(daemon):
             others = [other for other in self.daemons if other is not daemon and not self._lies(other)]
@@ -189,7 +191,7 @@ class _Play:
         await daemon.start()
 
     async def _talk_for(self, seconds: float) -> None:
-        """Let time pass, while some send probes and messages to others."""
+        """Let time pass while some daemons send probes and messages to others."""
         until = self.lab.now + seconds
         while self.lab.now < until:
             await self.lab.sleep(min(TALK_S * self.rng.random(), max(0.0, until - self.lab.now)) or 1e-6)
@@ -217,7 +219,7 @@ class _Play:
         try:
             await source.call("messages.send", {"peer_node_id": str(destination.id), "body": body})
         except RpcError:
-            return  # it never heard of the other
+            return  # it does not know the other one
         except DaemonDied:
             self._unanswered.append((source, destination, body))
         else:
@@ -250,7 +252,7 @@ class _Play:
             self._tell(f"converged after {await self.lab.converged(CONVERGENCE_S):.2f} s")
 
     async def _prove_contact(self) -> None:
-        """Probes arrive: with liars between neighbours, without between any two that are connected."""
+        """Check that probes arrive: with liars between neighbours, else between connected pairs."""
         if self.script.liars:
             pairs = self._honest_neighbours()
         else:
@@ -263,7 +265,7 @@ class _Play:
                 self.judge.fault(f"{body} did not arrive at {destination.name}")
 
     async def _prove_delivery(self) -> None:
-        """Every message that was accepted is there, once, if its two ends are connected."""
+        """Check that every accepted message arrived once, if its two ends are connected."""
         began = self.lab.now
         due = [message for message in self._messages if self._are_connected(*message[:2])]
         waiting = dict.fromkeys(due)
@@ -289,7 +291,7 @@ class _Play:
         return sum(one["body"] == body and one["direction"] == "received" for one in history["messages"])
 
     async def _status(self, message: tuple[LabDaemon, LabDaemon, str]) -> str:
-        """What the sender says became of it."""
+        """Return the status of a message at its sender."""
         source, destination, body = message
         history = await source.call("messages.history", {"peer_node_id": str(destination.id), "limit": 500})
         return next((str(one["status"]) for one in history["messages"] if one["body"] == body), "not there")

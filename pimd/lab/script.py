@@ -1,4 +1,4 @@
-"""What happens in a scenario, made from its seed: who is there, what breaks and when."""
+"""The events of a scenario, drawn from its seed: nodes, failures and their times."""
 
 import random
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pimd.lab.topology import KINDS, Topology
 SIZES = (5, 40)
 DAY_MS = 24 * 3600 * 1000
 WAY_S = 0.9
-"""What the longest way through all nodes takes; more than a second is not promised anything for."""
+"""Seconds of the longest way through all nodes; above one second nothing is promised."""
 LONGEST_LATENCY_S = 0.08
 STEPS = (3, 8)
 PAUSE_S = (0.2, 9.0)
@@ -27,14 +27,14 @@ Notice = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens, `after_s` of the one before."""
+    """One event, `after_s` after the previous one."""
 
     after_s: float
     what: str
     nodes: tuple[int, ...]
     notice_s: Notice = (0.0, 0.0)
     number: int = 0
-    """Repetitions of a flap, or the new error of a clock in milliseconds."""
+    """Repetitions of a flap, or the new clock error in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Script:
 
     seed: int
     options: str
-    """What was not drawn from the seed, as on the command line."""
+    """Options of the command line that replaced values of the seed."""
     topology: Topology
     latencies_s: tuple[tuple[float, float], ...]
-    """Of each edge, both ways."""
+    """Latencies of each edge, both ways."""
     dials: tuple[Dials, ...]
-    """Of each edge: which end dials."""
+    """Which end of each edge dials."""
     silent: frozenset[int]
     """Nodes that do not relay."""
     clock_errors_ms: Mapping[int, int]
@@ -71,7 +71,7 @@ class Script:
 def script_of(
     seed: int, *, kind: str | None = None, count: int | None = None, lies: tuple[str, ...] | None = None
 ) -> Script:
-    """Make the scenario of a seed; what is given is not drawn. An empty `lies` makes one without liars."""
+    """Make the scenario of a seed; given values replace drawn ones. An empty `lies` excludes liars."""
     rng = random.Random(f"pimd.lab script {seed}")
     chosen_kind, chosen_count = rng.choice(list(KINDS)), min(rng.randint(*SIZES), rng.randint(*SIZES))
     topology = KINDS[kind or chosen_kind](count or chosen_count, rng)
@@ -97,7 +97,7 @@ def _options(kind: str | None, count: int | None, lies: tuple[str, ...] | None) 
 
 
 def _liars(count: int, rng: random.Random) -> dict[int, tuple[str, ...]]:
-    """In every third scenario up to an eighth of the nodes."""
+    """Draw liars: in every third scenario, up to an eighth of the nodes."""
     if rng.randrange(3):
         return {}
     liars = rng.sample(range(count), rng.randint(1, max(1, count // 8)))
@@ -124,5 +124,5 @@ def _step(topology: Topology, rng: random.Random) -> Step:
 
 
 def _notice(rng: random.Random) -> float | None:
-    """At once, after a while, or not before the protocol's own 15 s."""
+    """Draw when an end notices: at once, after a while, or after the protocol's 15 s."""
     return rng.choice((0.0, 0.0, rng.uniform(0, 2), None))

@@ -1,4 +1,4 @@
-"""Byte streams over cables in memory: in order, after the cable's latency, held up while the cable is cut."""
+"""Byte streams over cables in memory: in order, delayed by the cable's latency, held back while it is cut."""
 
 import asyncio
 import contextvars
@@ -10,44 +10,44 @@ from typing import Literal, Protocol
 from pimd.addresses import Endpoint
 
 BUFFER = 64 * 1024
-"""Bytes that a stream takes before it asks for a pause, unless told otherwise."""
+"""Default number of buffered bytes above which a stream pauses its protocol."""
 KERNEL_BUFFER = 128 * 1024
-"""What the kernel takes of a link unsent (`pimd.net.sockets.UNSENT_LIMIT`)."""
+"""Unsent bytes that the kernel takes of a link (`pimd.net.sockets.UNSENT_LIMIT`)."""
 
 
 class Machine(Protocol):
-    """What an end of a cable is plugged into."""
+    """The machine at one end of a cable."""
 
     address: str
 
     @property
     def context(self) -> contextvars.Context:
-        """In which everything happens that this machine does."""
+        """The context in which the code of this machine runs."""
 
     streams: "dict[asyncio.BaseProtocol, Stream]"
-    """Those that are open, by whom they serve."""
+    """Open streams, by the protocol that they serve."""
 
     def note(self, other: "Machine", data: bytes) -> None:
-        """Bytes leave for `other`."""
+        """Called with the bytes that leave for `other`."""
 
 
 @dataclass(eq=False)
 class Cable:
-    """Between two machines; while it is down nothing passes, and nobody is told."""
+    """A cable between two machines; while it is down nothing passes, and nobody is told."""
 
     ends: tuple[Machine, Machine]
     latency_s: tuple[float, float]
-    """From the first end to the second, and back."""
+    """Seconds from the first end to the second, and back."""
     rate: float | None = None
-    """Bytes a second each way; None takes no time but the latency."""
+    """Bytes a second each way; None adds no time to the latency."""
     buffer: int = KERNEL_BUFFER
-    """Bytes written and not yet sent at the rate that an end takes before it counts them as unsent."""
+    """Bytes that an end buffers before it counts them as unsent."""
     up: bool = True
     pipes: "dict[Pipe, None]" = field(default_factory=dict)
     _busy_until: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
     def passes(self, machine: Machine, size: int, now: float) -> float:
-        """Return when the last of `size` bytes has left an end, behind all that was written before."""
+        """Return the time when the last of `size` bytes has left an end, behind earlier bytes."""
         if self.rate is None or not size:
             return max(now, self._busy_until[self.ends.index(machine)])
         way = self.ends.index(machine)
@@ -55,22 +55,22 @@ class Cable:
         return self._busy_until[way]
 
     def unsent(self, machine: Machine, now: float) -> int:
-        """Bytes beyond the buffer of an end that wait for the cable to be free."""
+        """Bytes that wait beyond the buffer of an end."""
         if self.rate is None:
             return 0
         waiting = (self._busy_until[self.ends.index(machine)] - now) * self.rate
         return max(0, round(waiting) - self.buffer)
 
     def is_free_at(self, machine: Machine, size: int) -> float:
-        """When no more than `size` bytes are unsent."""
+        """Return the time when at most `size` bytes are unsent."""
         return self._busy_until[self.ends.index(machine)] - (size + self.buffer) / (self.rate or 1.0)
 
     def latency_from(self, machine: Machine) -> float:
-        """One way, for what `machine` sends."""
+        """Latency of what `machine` sends, one way."""
         return self.latency_s[self.ends.index(machine)]
 
     def cut(self, notice_s: tuple[float | None, float | None] = (0.0, 0.0)) -> None:
-        """Let nothing pass; after its delay each end's streams are reset, None leaves an end to its own timeouts."""
+        """Block the cable; after its delay each end's streams are reset, with None only its own timeouts act."""
         self.up = False
         loop = asyncio.get_running_loop()
         for pipe in list(self.pipes):
@@ -81,7 +81,7 @@ class Cable:
                 loop.call_at(loop.time() + delay, sink.lose, "the cable was cut", context=sink.context)
 
     def restore(self) -> None:
-        """Let pass what was held up, as TCP sends again, and all that comes."""
+        """Deliver held-back bytes, as TCP retransmits, and all later ones."""
         self.up = True
         for pipe in list(self.pipes):
             pipe.thaw()
@@ -106,7 +106,7 @@ class Pipe:
         cable.pipes[self] = None
 
     def send(self, segment: Segment) -> None:
-        """Put bytes, or an end, on their way; bytes of one moment arrive together."""
+        """Send bytes, or the end of the stream; bytes of one moment arrive together."""
         arrives = self._cable.passes(self.source.machine, _size(segment), self._loop.time()) + self._latency
         last_at, last = self._underway[-1] if self._underway else (-1.0, None)
         if last_at == arrives and isinstance(last, bytearray) and isinstance(segment, bytearray):
@@ -119,7 +119,7 @@ class Pipe:
             self._arm()
 
     def reset(self) -> None:
-        """Tell the sink that the source is no more; over a cut cable that is lost, with all that was to be sent again."""
+        """Tell the sink that the source is gone; over a cut cable that and all held-back bytes are lost."""
         if self._cable.up:
             self.send("reset")
         else:
@@ -132,7 +132,7 @@ class Pipe:
             self._timer = None
 
     def thaw(self) -> None:
-        """Send again all that did not arrive."""
+        """Send everything again that did not arrive."""
         arrives = self._loop.time() + self._latency
         self._underway = deque((arrives, segment) for _, segment in self._underway if segment != "reset")
         self.held = 0
@@ -141,7 +141,7 @@ class Pipe:
         self.source.drained()
 
     def remove(self) -> None:
-        """Both ends are gone."""
+        """Remove the pipe, since both ends are gone."""
         self.freeze()
         self._underway.clear()
         self._cable.pipes.pop(self, None)
@@ -171,21 +171,21 @@ class Stream(asyncio.Transport):
         self.machine = machine
         self.context = machine.context
         self.protocol: asyncio.Protocol | None = None
-        """None before it begins, and once it is over."""
+        """None before the stream opens and after it ends."""
         self.on_open: Callable[[], None] = lambda: None
-        """Called when the other end has taken up the connection."""
+        """Called when the other end has accepted the connection."""
         self._high = BUFFER
         self._paused = False
         self._reading = True
         self._unread: deque[Segment] = deque()
         self.unread = 0
-        """Bytes that came and wait for `resume_reading`."""
+        """Received bytes that wait for `resume_reading`."""
         self._closing = False
         self._end_sent = False
         self._loop = asyncio.get_running_loop()
 
     def open(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Begin, once both ends know each other."""
+        """Start, once both ends are joined."""
         self.protocol = make_protocol()
         self.machine.streams[self.protocol] = self
         self.protocol.connection_made(self)
@@ -193,7 +193,7 @@ class Stream(asyncio.Transport):
     # --- asyncio.Transport
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send now; a stream that is closing drops it."""
+        """Send at once; a closing stream drops the bytes."""
         if self._closing or self._end_sent or not data:
             return
         self.machine.note(self.peer.machine, bytes(data))
@@ -201,46 +201,46 @@ class Stream(asyncio.Transport):
         self.filled()
 
     def write_eof(self) -> None:
-        """Send the end of what is to be said; reading goes on."""
+        """Send the end of our data; reading continues."""
         if not self._closing and not self._end_sent:
             self._end_sent = True
             self.out.send("end")
 
     def can_write_eof(self) -> bool:
-        """Like TCP."""
+        """True, as for TCP: the link half-closes its side after a Goodbye."""
         return True
 
     def close(self) -> None:
-        """Send the end and leave; what still comes is answered with a reset."""
+        """Send the end and leave; later bytes of the other end are answered with a reset."""
         if not self._closing:
             self.write_eof()
             self._leave(None)
 
     def abort(self) -> None:
-        """Leave; the other end is reset."""
+        """Leave at once; the other end is reset."""
         if not self._closing:
             self.out.reset()
             self._leave(None)
 
     def is_closing(self) -> bool:
-        """Closed, or about to be."""
+        """Whether it is closed, or about to be."""
         return self._closing
 
     def get_write_buffer_size(self) -> int:
-        """What a cut cable, one that is slow, or a reader that pauses, holds up."""
+        """Bytes held back by a cut or slow cable, or by a reader that pauses."""
         return self.out.held + self.peer.unread + self.cable.unsent(self.machine, self._loop.time())
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Pause the protocol above `high`."""
+        """Set the size above which the protocol is paused."""
         del low
         self._high = BUFFER if high is None else high
 
     def pause_reading(self) -> None:
-        """Keep what comes until `resume_reading`."""
+        """Keep received bytes until `resume_reading`."""
         self._reading = False
 
     def resume_reading(self) -> None:
-        """Hand over what came meanwhile."""
+        """Pass on the bytes that were kept."""
         self._reading = True
         while self._unread and self._reading:
             segment = self._unread.popleft()
@@ -249,13 +249,13 @@ class Stream(asyncio.Transport):
         self.peer.drained()
 
     def is_reading(self) -> bool:
-        """Whether data is handed over as it comes."""
+        """Whether bytes are passed on as they come."""
         return self._reading and not self._closing
 
     # --- what comes from outside
 
     def take(self, segment: Segment) -> None:
-        """Hand a segment to the protocol."""
+        """Pass a segment to the protocol."""
         if segment == "reset":
             self.lose("the other end reset the connection")
         elif self._closing:
@@ -273,7 +273,7 @@ class Stream(asyncio.Transport):
             self.close()
 
     def filled(self) -> None:
-        """More is held up, here or at the other end."""
+        """Called when more is held back, here or at the other end."""
         if not self._paused and self.protocol is not None and self.get_write_buffer_size() > self._high:
             self._paused = True
             self.protocol.pause_writing()
@@ -283,18 +283,18 @@ class Stream(asyncio.Transport):
                 )
 
     def drained(self) -> None:
-        """What was held up has left."""
+        """Called when held-back bytes have left."""
         if self._paused and self.protocol is not None and self.get_write_buffer_size() <= self._high:
             self._paused = False
             self.protocol.resume_writing()
 
     def lose(self, why: str) -> None:
-        """End because of something outside."""
+        """End the stream because of an event outside of it."""
         if not self._closing:
             self._leave(ConnectionResetError(why))
 
     def vanish(self) -> None:
-        """The process died: the other end is reset, nobody here is told."""
+        """End the stream with its process: the other end is reset, nobody here is called."""
         self.abort()
         if self.protocol is not None:
             self.machine.streams.pop(self.protocol, None)
@@ -319,7 +319,7 @@ def _size(segment: Segment) -> int:
 
 
 def join(cable: Cable, one: Stream, other: Stream) -> None:
-    """Make two ends know each other; `open` them next."""
+    """Connect two ends with each other; call `open` on both next."""
     one.peer, other.peer = other, one
     one.cable = other.cable = cable
     one.out, other.out = Pipe(cable, one, other), Pipe(cable, other, one)

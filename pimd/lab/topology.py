@@ -1,4 +1,4 @@
-"""Shapes of networks: who is connected with whom, and where to draw them; all connected, the same for the same seed."""
+"""Shapes of networks: edges between nodes and their positions; connected, and the same for the same seed."""
 
 import math
 import random
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 Edge = tuple[int, int]
 Position = tuple[float, float]
-"""Both in 0..1."""
+"""Both coordinates are in 0..1."""
 
 REWIRED = 0.2
-"""Share of the edges of a small world that lead anywhere."""
+"""Share of the edges of a small world that lead to random nodes."""
 
 
 @dataclass(frozen=True)
 class Topology:
-    """Nodes are 0 to `count` - 1; each edge stands once, the lower node first."""
+    """Nodes are 0 to `count` - 1; each edge is listed once, the lower node first."""
 
     kind: str
     count: int
@@ -32,20 +32,20 @@ class Topology:
 
 
 def line(count: int, rng: random.Random) -> Topology:
-    """One after the other."""
+    """Each node is connected with the next one."""
     del rng
     positions = [((n + 0.5) / count, 0.5) for n in range(count)]
     return _topology("line", count, ((n, n + 1) for n in range(count - 1)), positions)
 
 
 def ring(count: int, rng: random.Random) -> Topology:
-    """One after the other, and the last with the first."""
+    """Each node is connected with the next one, and the last with the first."""
     del rng
     return _topology("ring", count, ((n, (n + 1) % count) for n in range(count)), circle(count))
 
 
 def grid(count: int, rng: random.Random) -> Topology:
-    """Rows and columns, as square as they come; the last row may be short."""
+    """Rows and columns, as square as possible; the last row may be short."""
     del rng
     columns = max(1, math.isqrt(count))
     rows = math.ceil(count / columns)
@@ -56,7 +56,7 @@ def grid(count: int, rng: random.Random) -> Topology:
 
 
 def geometric(count: int, rng: random.Random, degree: float = 6.0) -> Topology:
-    """Anywhere in a square, connected with those that are near, as radios are."""
+    """Random places in a square, connected with those nearby, as radios are."""
     positions = [(rng.random(), rng.random()) for _ in range(count)]
     radius = math.sqrt(degree / (math.pi * count)) if count > 1 else 1.0
     near = [
@@ -70,7 +70,7 @@ def geometric(count: int, rng: random.Random, degree: float = 6.0) -> Topology:
 
 
 def small_world(count: int, rng: random.Random, degree: int = 4) -> Topology:
-    """A ring where each knows the next few, some edges led elsewhere (Watts and Strogatz)."""
+    """A ring where each node is connected with the next few, with some edges moved (Watts and Strogatz)."""
     edges: dict[Edge, None] = {}
     for step in range(1, degree // 2 + 1):
         for node in range(count):
@@ -84,7 +84,7 @@ def small_world(count: int, rng: random.Random, degree: int = 4) -> Topology:
 
 
 def random_graph(count: int, rng: random.Random, degree: float = 6.0) -> Topology:
-    """A random tree, and random edges on top until the mean degree is reached."""
+    """A random tree, and random edges until the mean degree is reached."""
     edges: dict[Edge, None] = {}
     for node in range(1, count):
         edges[rng.randrange(node), node] = None
@@ -121,7 +121,7 @@ def circle(count: int) -> list[Position]:
 
 
 def _bridges(count: int, edges: Iterable[Edge], distance: Callable[[int, int], float]) -> list[Edge]:
-    """Return edges that join what is apart, each between the nearest two of the first part and the rest."""
+    """Return edges that join separate parts, each between the nearest two nodes of the first part and the rest."""
     part = list(range(count))
 
     def root(node: int) -> int:

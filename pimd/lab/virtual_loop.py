@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer when nothing is ready: hours pass in seconds, and never differently."""
+"""An event loop that jumps to the next timer when nothing is ready: hours pass in seconds, reproducibly."""
 
 import asyncio
 import itertools
@@ -8,16 +8,16 @@ from typing import Any, NoReturn
 RESOLUTION_S = 1e-9
 """Timers closer together than this run in one turn."""
 TURNS_AT_ONE_MOMENT = 1_000_000
-"""More turns of the loop than this without time passing are a task that spins."""
+"""Turns of the loop without progress of time after which a task is assumed to spin."""
 NAMES_TOLD = 20
 
 
 class NothingWillHappen(RuntimeError):  # noqa: N818 - says what is the matter
-    """No task is ready and no timer is set: what is waited for can never come."""
+    """No task is ready and no timer is set, so the awaited event can never come."""
 
 
 class TimeStandsStill(RuntimeError):  # noqa: N818 - says what is the matter
-    """Something is ready again and again, and no timer gets its turn."""
+    """Tasks are ready again and again, so that no timer is reached."""
 
 
 class VirtualTask(asyncio.Task[Any]):
@@ -35,22 +35,22 @@ class VirtualTask(asyncio.Task[Any]):
 
 
 class _Leap:
-    """Stands where the loop expects a selector: instead of waiting for sockets it moves the time."""
+    """Replaces the selector of the loop: instead of waiting for sockets it advances the time."""
 
     def __init__(self, loop: "VirtualLoop") -> None:
         self._loop = loop
 
     def select(self, timeout: float | None) -> list[NoReturn]:
-        """Nothing ever comes from outside."""
+        """Advance the time; no events come from outside."""
         self._loop.leap(timeout)
         return []
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to release: this selector opens no file descriptor."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Sockets, processes and threads are not to be had here: none of them knows this loop's time."""
+    """Sockets, processes and threads are refused: they do not follow this loop's time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def leap(self, timeout: float | None) -> None:
-        """Move on to the next timer; zero means that something is ready now."""
+        """Advance to the next timer; a timeout of zero means that a task is ready now."""
         if timeout == 0:
             self._turns += 1
             if self._turns > TURNS_AT_ONE_MOMENT:
@@ -78,11 +78,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._turns = 0
         if not self._scheduled:
             raise NothingWillHappen(f"nothing will ever happen: no timer is set; waiting are {self._waiting()}")
-        # The timer's own moment, not the sum with `timeout`: sums of floats are not exact, and may be short of it.
+        # The timer's own time, not the sum with `timeout`: sums of floats are inexact, and may be too low.
         self._now = max(self._now, self._scheduled[0].when())
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override] # noqa: ARG002
-        """Refused: the answer of a thread comes at no virtual time."""
+        """Refused, because the answer of a thread comes at no virtual time."""
         raise RuntimeError(
             f"{getattr(func, '__qualname__', func)} was to run in a thread; under virtual time nothing can: "
             "give the lab a part that does its work on the loop"
@@ -95,14 +95,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return ", ".join(names) + (f" and {more} more" if more else "") if names else "no tasks at all"
 
     def _process_events(self, event_list: list[NoReturn]) -> None:
-        """There are none."""
+        """Nothing to do: there are no events of sockets."""
 
     def _write_to_self(self) -> None:
-        """The loop never sleeps, so nobody need wake it."""
+        """Nothing to do: the loop never sleeps."""
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """Name the line that a task waits at, in the innermost of the coroutines that await each other."""
+    """Return the line that a task waits at, in the innermost of its coroutines."""
     coroutine: Any = task.get_coro()
     frame = None
     while coroutine is not None:

@@ -229,9 +229,7 @@ class CardExchange:
         """Reissue: the number is above the newest issued here, so this node lost its state."""
         if card.seq > self._lost_state_seq:
             self._lost_state_seq = card.seq
-            log.warning(
-                "a card of this very node with a higher sequence number is about: its state was lost, reissuing"
-            )
+            log.warning("received a card of this node with a higher number: its state was lost; issuing a new card")
         self._own_seq_seen(card.seq)
 
     def _log_if_ahead(self, card: Card) -> None:

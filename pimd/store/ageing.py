@@ -26,7 +26,7 @@ async def age_out_identities(keystore: Keystore, clock: Clock, lifetime_s: int, 
         try:
             gone = await _clean_up(keystore, clock, lifetime_ms)
         except DatabaseError as error:
-            log.error("identities that were not seen for long stay for now: %s", error)
+            log.error("identities not seen for long could not be removed: %s", error)
         else:
             if gone:
                 log.info("%d identities left the keystore, not seen for %d h", gone, lifetime_ms // 3_600_000)

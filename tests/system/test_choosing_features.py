@@ -87,5 +87,5 @@ def test_other_ways_to_leave_one_out(daemon: MakeDaemon, table: str) -> None:
 def test_a_feature_that_nobody_has_is_named_with_the_nearest(daemon: MakeDaemon) -> None:
     alice = daemon(config='[features]\ndisabled = ["mesaging"]\n[features.lgos]\nx = 1\n').start()
     log = alice.log.read_text()
-    assert "'mesaging', which nobody has; did you mean messaging?" in log
-    assert "'lgos', which nobody has; did you mean logs?" in log
+    assert "'mesaging', which does not exist; did you mean messaging?" in log
+    assert "'lgos', which does not exist; did you mean logs?" in log

@@ -112,7 +112,7 @@ class ServiceBrowser:
             flooded = now - self._open.since < FLOOD_S
             await self.close(goodbye=False)
             if flooded:
-                self._wait("somebody on the local network announces far too much")
+                self._wait("a machine on the local network floods it with announcements")
                 return
         if self._open is not None and own != self._open.own and now - self._open.since >= REOPEN_S:
             await self.close(goodbye=False)

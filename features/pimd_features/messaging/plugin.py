@@ -212,7 +212,7 @@ class MessagingPlugin(DaemonPlugin):
             ack = Ack.decode(body)
             kind = AckKind(ack.kind)
         except ValueError:
-            return  # a kind of a later version, or rubbish
+            return  # a kind of a later version, or malformed
         status: models.Status = "delivered" if kind is AckKind.DELIVERED else "read"
         await self._sender.note(src, [ack.message_id], status)
         self._outbox.remove(src, ack.message_id)

@@ -115,7 +115,7 @@ async def import_identity(ctx: PluginContext, params: ImportParams) -> Imported:
             },
         ) from None
     except ValueError:
-        raise InvalidParams("parameter x25519_pubkey: is a key that nobody can have; copy it again") from None
+        raise InvalidParams("parameter x25519_pubkey: is no usable public key; copy it again") from None
     return Imported(node_id=params.node_id, node_id_short=params.node_id.short, imported=new)
 
 

@@ -94,7 +94,7 @@ class RemoveParams(Params):
 
 
 class PairParams(Params):
-    """Whom to link with, for this run or for good."""
+    """The node to link with, and whether the configuration file is to keep it."""
 
     trust: Literal["once", "persist"]
     node_id: NodeIdHex | None = None

@@ -63,7 +63,7 @@ class RoutesPlugin(DaemonPlugin):
         if kind == ASK_KIND:
             await self._answer(src, body)
         elif not self._questions.take(src, body):
-            self._ctx.log.debug("an answer of %s was not waited for", src.abbreviated)
+            self._ctx.log.debug("an answer of %s came late or unasked", src.abbreviated)
 
     # --- methods
 
@@ -120,7 +120,7 @@ class RoutesPlugin(DaemonPlugin):
         except ValueError:
             return
         if not self._answers.allows(src, self._ctx.clock.now()):
-            self._ctx.log.debug("%s asks too often", src.abbreviated)
+            self._ctx.log.debug("%s asks more questions of traces than are answered", src.abbreviated)
             return
         answer = Answer(ask.id, self._next_hop(ask.destination), self._own_name)
         await self._ctx.control.send_routed(src, PluginPayload(ANSWER_KIND, answer.encode()))
@@ -145,7 +145,7 @@ class RoutesPlugin(DaemonPlugin):
         while path.next is not None:
             asked_at = clock.now()
             if asked_at + timeout_s > end:
-                path.end(f"the hops took their time, and a trace ends after {TRACE_S:g} s")
+                path.end(f"the hops answered slowly; a trace ends after {TRACE_S:g} s")
                 break
             answer = await self._questions.ask(path.next, destination, timeout_s)
             path.take(answer, clock.now() - asked_at)

@@ -193,7 +193,7 @@ async def test_a_session_that_is_worn_out_is_renewed_at_once_unless_it_was_flood
     session.is_worn_out = True
     await world.tend(after_s)
     assert session.goodbyes == [False]
-    assert ("announces far too much" in caplog.text, len(SessionDouble.made)) == (flooded, 1 if flooded else 2)
+    assert ("floods it with announcements" in caplog.text, len(SessionDouble.made)) == (flooded, 1 if flooded else 2)
     assert len(await world.tend(RETRY_S)) == 2
 
 
