@@ -46,7 +46,7 @@ class LinkInfo:
     """From the stream since the link came up, handshake and encryption included."""
     bytes_out: int
     rate_in: float
-    """Bytes a second over the last 10 s that are complete; of a younger link since it began."""
+    """Bytes a second over the last complete 10 s; for a younger link since it came up."""
     rate_out: float
     traffic: Mapping[str, ClassTraffic]
     """By traffic class: `messages`, `datagrams`, `streams`."""

@@ -19,7 +19,7 @@ Notice = Callable[[NodeId], None]
 
 
 class Congestion:
-    """Notices by destination and class, each given once; and the tasks that wait in `ready`, which their plugins bound."""
+    """Notices by destination and class, each called once; and the tasks that wait in `ready`, which plugins bound."""
 
     def __init__(self, next_hop: Callable[[NodeId], PeerLink | None], bites: Bites) -> None:
         self._bites = bites
@@ -50,7 +50,7 @@ class Congestion:
         if len(self._owed) > NOTICES.value:
             self._bites.count(NOTICES)
             oldest = next(iter(self._owed))
-            # Not at once: who is told sends again, and is in the middle of sending now.
+            # Not at once: the receiver of the notice would send again while it is sending now.
             for one in self._owed.pop(oldest):
                 asyncio.get_running_loop().call_soon(one, oldest[1])
 
@@ -59,7 +59,7 @@ class Congestion:
         return (traffic_class, dst) in self._owed or (traffic_class, dst) in self._waiting
 
     def give(self, dst: NodeId, classes: Iterable[TrafficClass] = TrafficClass) -> None:
-        """Give all notices owed for a destination, and wake who waits."""
+        """Call all notices of a destination, and wake the tasks that wait for it."""
         for traffic_class in classes:
             for woken in self._waiting.pop((traffic_class, dst), ()):
                 if not woken.done():
@@ -75,6 +75,6 @@ class Congestion:
                 self.give(dst, (traffic_class,))
 
     def links_changed(self) -> None:
-        """Give all: the links that they wait for may be others now."""
+        """Call all notices, because their destinations may have another next hop now."""
         for traffic_class, dst in [*self._owed, *self._waiting]:
             self.give(dst, (traffic_class,))

@@ -24,7 +24,7 @@ class LinkTotals:
     refused: int = 0
     """Own frames that found no room; their sender was told."""
     marked: int = 0
-    """With the mark of congestion of a queue here."""
+    """Frames marked as congested by a queue of this node."""
     forwarded: int = 0
     """Sent on for others."""
     forwarded_bytes: int = 0

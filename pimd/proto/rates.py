@@ -1,4 +1,4 @@
-"""How many bytes a second a link carries, by samples that the link takes of itself."""
+"""Bytes a second of a link, measured by samples that the link takes itself."""
 
 
 class RateMeter:
