@@ -198,8 +198,8 @@ def section() -> str:
         "## Mesh\n",
         (
             "Whole daemons on loopback. Times run from the call of `messages.send`; high is the 95th percentile, of less than "
-            "twenty the longest. The ratio is against direct neighbours, measured in turn with it; most of a message's time is "
-            "spent at its ends, so that it says little where the machine is busy. That each relay forwarded every message and "
+            "twenty the longest. The ratio is against direct neighbours, measured in turn with it. Most of a message's time is "
+            "spent at its ends, so the ratio says little on a busy machine. That each relay forwarded every message and "
             "receipt is checked. A relay that is stopped is given up after 15 s without a record from it.\n"
         ),
         "| what | median | high | over one hop | ratio | aim |",
