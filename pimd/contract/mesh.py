@@ -70,9 +70,9 @@ class RouteInfo:
     rtt_s: float | None = None
     """Smoothed round-trip time of the link with the next hop."""
     frames_out: int = 0
-    """Frames for this destination that were queued since it has a route, own ones and those of others."""
+    """Own and relayed frames for this destination that were queued since it has a route."""
     bytes_out: int = 0
-    """Of payload in these."""
+    """Bytes of payload in these frames."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Frames of these that were not sent, by traffic class: `messages`, `datagrams`, `streams`."""
     refused: Mapping[str, int] = field(default_factory=dict)

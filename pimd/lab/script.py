@@ -57,7 +57,7 @@ class Script:
     steps: tuple[Step, ...] = ()
 
     def describe(self) -> list[str]:
-        """Say who is there."""
+        """Return lines about shape, size, mode, nodes that do not relay, wrong clocks and liars."""
         lines = [f"{self.topology.kind} of {self.topology.count} nodes, {len(self.topology.edges)} cables"]
         if self.settings:
             lines.append("a private mesh")

@@ -26,9 +26,9 @@ class LinkTotals:
     marked: int = 0
     """Frames marked as congested by a queue of this node."""
     forwarded: int = 0
-    """Sent on for others."""
+    """Relayed frames."""
     forwarded_bytes: int = 0
-    """Of payload in these."""
+    """Bytes of payload in these frames."""
 
     @classmethod
     def of(cls, link: Link) -> Self:

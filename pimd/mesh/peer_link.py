@@ -71,11 +71,11 @@ class PeerLink:
         return self.driver.send_encoded(traffic_class, frame, source)
 
     def relay(self, frame: MeshData, neighbour: NodeId) -> None:
-        """Queue a frame that `neighbour` brought for somebody else."""
+        """Queue a frame of `neighbour` that this node relays; without room the biggest flow loses a frame."""
         self.driver.relay(frame, neighbour)
 
     def has_room(self, traffic_class: TrafficClass) -> bool:
-        """Whether a frame of any size that begins here would be queued."""
+        """Whether a data frame of this node, of any size, would be queued."""
         return self.driver.link.has_room(traffic_class)
 
     def answer(self, frame: Frame) -> None:

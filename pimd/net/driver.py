@@ -200,7 +200,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         return queued
 
     def relay(self, frame: MeshData, neighbour: NodeId) -> None:
-        """Queue a frame that `neighbour` brought for somebody else."""
+        """Queue a frame of `neighbour` that this node relays; without room the biggest flow loses a frame."""
         self.link.relay(frame, neighbour, self._clock.now())
         self._flush_soon()
 

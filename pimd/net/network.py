@@ -20,7 +20,7 @@ class Network:
                 raise ValueError(f"a link over {transport.scheme} must cost at least {LINK_COST}, not {transport.cost}")
 
     def transport(self, endpoint: Endpoint) -> Transport:
-        """Return the one for its scheme; LookupError when there is none."""
+        """Return the transport for the endpoint's scheme; LookupError without one."""
         if endpoint.scheme not in self._transports:
             raise LookupError(f"{endpoint.text}: there are no links over {endpoint.scheme} here")
         return self._transports[endpoint.scheme]

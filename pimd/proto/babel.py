@@ -308,7 +308,7 @@ class Babel(Generic[L]):
         return not known and node_id != neighbour.node_id
 
     def _make_room(self, now: float) -> None:
-        """Over the limit, the neighbour with the most entries loses those that wait for a card, in their turn, then its newest.
+        """Over the limit, drop deferred entries of the neighbour with the most entries in turn, then its newest.
 
         Dropping the oldest would let a flood that an honest neighbour passes on push out that neighbour.
         """

@@ -1,6 +1,6 @@
-"""Better ways that only the feasibility condition forbids (RFC 8966, section 3.8.2.2): a newer number opens them.
+"""Better ways that only the feasibility condition forbids (RFC 8966, section 3.8.2.2).
 
-Where all links cost the same there is none.
+A newer sequence number makes them usable. Where all links cost the same there is none.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,13 +12,13 @@ from pimd.proto.route_table import Route, RouteTable, is_improvement
 
 HOP_BUDGET = 255
 AGAIN_AT_ONCE = 200
-"""Destinations asked for again at one time; the others have their turn at the next."""
+"""Destinations requested again in one call; the others follow in the next."""
 
 L = TypeVar("L")
 
 
 class BetterWays(Generic[L]):
-    """Asks the neighbour of each such way for a newer number, and again while the way is as it was: a request can be lost."""
+    """Asks the neighbour of each such way for a newer number, and repeats it, since a request can be lost."""
 
     def __init__(self, table: RouteTable[L], random: Callable[[], float]) -> None:
         self._table = table
@@ -26,7 +26,7 @@ class BetterWays(Generic[L]):
         self._asked: dict[NodeId, None] = {}
 
     def ask(self, current: Route[L], ways: Iterable[Route[L]]) -> list[tuple[L, SeqRequest]]:
-        """Return the requests for what is better than the route in use, the same number given."""
+        """Return the requests for ways of the same number that are better than the route in use."""
         better = [
             route
             for route in ways

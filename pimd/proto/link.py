@@ -249,7 +249,7 @@ class Link:
         return self._state is State.UP and self._send_queue.data.put_own(traffic_class, source, frame, now)
 
     def relay(self, frame: MeshData, neighbour: NodeId, now: float) -> None:
-        """Queue a frame that `neighbour` brought for somebody else."""
+        """Queue a frame of `neighbour` that this node relays; without room the biggest flow loses a frame."""
         if self._state is State.UP:
             self._has_unsent = True
             self._send_queue.relay(frame, neighbour, now)

@@ -51,7 +51,7 @@ def is_usable(ip: Address) -> bool:
 
 
 def announced_on(own: Sequence[OwnAddress], listen_host: str) -> list[OwnAddress]:
-    """Return those that reach the port bound to `listen_host`: all of one or both families, one, or none on loopback."""
+    """Return the addresses that reach the port bound to `listen_host`; none on loopback."""
     try:
         bound = ipaddress.ip_address(listen_host)
     except ValueError:  # a host name, as long as nothing is bound

@@ -82,5 +82,5 @@ class Sightings:
             sighting.confirmed = False
 
     def retain(self, keep: Callable[[Sighting], bool]) -> None:
-        """Drop all but those that `keep` is true for."""
+        """Drop the sightings for which `keep` is false."""
         self._known = {instance: sighting for instance, sighting in self._known.items() if keep(sighting)}
