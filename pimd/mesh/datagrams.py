@@ -160,7 +160,7 @@ class DatagramTraffic:
         if self._exchange.opened(src, keys):
             self._congestion.give(src, (TrafficClass.DATAGRAM,))
         if not plaintext:
-            return  # it only showed that the keys are in use
+            return  # an empty plaintext only confirms the keys
         if not frame.flags & FLAG_FRAGMENT:
             self._deliver(src, plaintext[:CHANNEL_SIZE], plaintext[CHANNEL_SIZE:])
         else:
@@ -259,7 +259,7 @@ class DatagramTraffic:
         return self._exchanges[self._is_preferred_peer(peer)].take(self._clock.now())
 
     def _confirm(self, dst: NodeId, now: float) -> None:
-        """Let the peer see that new keys work, so that it uses them, too."""
+        """Send an empty datagram, so that the peer sees that new keys work and seals with them."""
         link, keys = self._next_hop(dst), self._exchange.confirmation(dst, now)
         if link is not None and keys is not None:
             link.send_encoded(TrafficClass.DATAGRAM, keys.datagram_sealing.seal(_WHOLE, b""), b"")

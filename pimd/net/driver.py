@@ -26,7 +26,7 @@ READ_AT_ONCE = declare(
 )
 """`Turns` limits the time in which they are parsed."""
 EVENTS_AT_ONCE = 8
-"""Events of a link, each of one record at most, between two looks at the clock."""
+"""Events of a link, each of one record at most, that are handled between two reads of the clock."""
 UNREAD = declare(
     "bytes of a link that were read and not taken apart",
     256 * KIB,

@@ -10,7 +10,7 @@ Queued = tuple[float, Encoded, bool]
 """When it was queued, the frame, and whether it is on its way for others."""
 
 FRAME_COST = 160
-"""Bytes that a frame is charged beside its own: what holding it takes."""
+"""Bytes that a waiting frame counts more than its length, for the memory that holds it."""
 IDLE_FLOWS = 64
 """Empty flows whose start tags are kept; a forgotten flow starts at the present virtual time."""
 
@@ -23,7 +23,7 @@ class Flow:
     def __init__(self) -> None:
         self.frames: deque[Queued] = deque()
         self.size = 0
-        """Bytes that wait, as they are charged."""
+        """Counted bytes of all waiting frames."""
         self.tag = 0.0
         """Virtual time at which the next frame starts."""
 
@@ -94,7 +94,7 @@ class FairQueue:
         return queued
 
     def size_of(self, key: Hashable) -> int:
-        """Bytes that wait below one key, as they are charged."""
+        """Counted bytes of the waiting frames below one key."""
         child = self._children.get(key)
         return child.size if child is not None else 0
 

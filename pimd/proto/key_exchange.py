@@ -108,7 +108,7 @@ class KeyExchange:
         return pair.sealing
 
     def offer(self, peer: NodeId, peer_x25519: bytes, now: float) -> tuple[bytes, float]:
-        """Begin an exchange, in place of one that was not answered; also return when to begin another."""
+        """Begin an exchange, replacing an unanswered one; also return the time at which to begin another."""
         pair = self._pair(peer)
         pair.offer = Offer(self._identity, peer, peer_x25519, self._cipher, self._random)
         pair.due_at = now + pair.repeat_s

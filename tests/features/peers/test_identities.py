@@ -22,7 +22,11 @@ def alice(shared_daemon: Daemon) -> Iterator[Daemon]:
 @pytest.mark.parametrize(
     ("method", "params", "words"),
     [
-        ("import_identity", {"node_id": SOMEBODY, "x25519_pubkey": "00" * 32}, "x25519_pubkey: is no usable public key"),
+        (
+            "import_identity",
+            {"node_id": SOMEBODY, "x25519_pubkey": "00" * 32},
+            "x25519_pubkey: is no usable public key",
+        ),
         ("import_identity", {"node_id": SOMEBODY, "x25519_pubkey": "xyz"}, "x25519_pubkey: must be 64 hexadecimal"),
         (
             "import_identity",
