@@ -1,5 +1,6 @@
 """Messages between plugins over a bad network, through restarts and liars."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pimd_features.messaging.models import (
     MarkReadParams,
     SendParams,
 )
+from pimd_features.messaging.store import Outgoing
 from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, Msg
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
@@ -134,9 +136,41 @@ async def test_it_expires_and_an_acknowledgement_after_that_is_believed(party: M
     await settle(alice.air)
     (message,) = await alice.messages(bob)
     assert (message.status, message.failure_reason) == ("failed", "expired")
+    assert alice.kinds().count("message_status") == 1
+    assert len(alice.running._outbox) == 0
     await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
     (message,) = await alice.messages(bob)
     assert (message.status, message.failure_reason) == ("delivered", None)
+
+
+async def test_what_expired_is_not_sent_when_a_route_comes(party: MakeParty) -> None:
+    alice, bob = await party("alice"), await party("bob")
+    await alice.say(bob, "too late", expires_s=60)
+    for _ in range(2):
+        alice.clock.advance(70.0)
+        await settle(alice.air)
+    connect(alice, bob)
+    await settle(alice.air)
+    assert await bob.messages(alice) == []
+
+
+async def test_expiry_is_looked_for_once_a_minute_however_often_the_sender_wakes(
+    party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await pair(party)
+    looks: list[int] = []
+    expired = alice.running._outbox.expired
+
+    def look(now_ms: int) -> Iterator[Outgoing]:
+        looks.append(now_ms)
+        return expired(now_ms)
+
+    monkeypatch.setattr(alice.running._outbox, "expired", look)
+    for number in range(24):
+        alice.clock.advance(5.0)
+        await alice.say(bob, str(number))
+        await settle(alice.air)
+    assert len(looks) == 2
 
 
 async def test_the_default_is_14_days(party: MakeParty) -> None:
