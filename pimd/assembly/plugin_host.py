@@ -8,7 +8,7 @@ from typing import Any
 
 from pimd.assembly.tasks import Outcome, PluginTasks
 from pimd.clock import Clock
-from pimd.contract import DaemonPlugin, PluginContext
+from pimd.contract import CONGESTION_MET, DaemonPlugin, PluginContext
 from pimd.ids import NodeId
 from pimd.mesh.counters import Counters
 from pimd.mesh.payloads import PayloadQueue
@@ -97,6 +97,7 @@ class PluginHost:
             if self.quarantined:
                 self._counts.count("dropped_quarantined")
                 continue
+            CONGESTION_MET.set(delivery.congestion_met)
             work = self.plugin.handle_payload(delivery.src, delivery.kind, delivery.body)
             self._judge("handle_payload", await self._tasks.run("handle_payload", work, PAYLOAD_S), PAYLOAD_S)
 

@@ -17,7 +17,7 @@ Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`,
 from pimd.addresses import TCP, Endpoint
 from pimd.clock import Clock, TimerHandle
 from pimd.contract.cancellation import CancellationToken
-from pimd.contract.control import ControlSender, Sent
+from pimd.contract.control import CONGESTION_MET, ControlSender, Sent
 from pimd.contract.datagrams import DATAGRAM_MTU, DatagramReceiver, Datagrams
 from pimd.contract.errors import (
     BroadcastIntervalTooSmall,
@@ -119,6 +119,7 @@ from pimd.proto.frames import PluginPayload
 __all__ = [
     "ASSEMBLY",
     "CONFIG",
+    "CONGESTION_MET",
     "CORE_KEYS",
     "DATAGRAM_MTU",
     "DISCOVERY",

@@ -1,10 +1,17 @@
-"""How a plugin sends payloads."""
+"""How a plugin sends payloads, and what it learns of their way."""
 
 import enum
+from contextvars import ContextVar
 from typing import Protocol
 
 from pimd.ids import NodeId
 from pimd.proto.frames import PluginPayload
+
+CONGESTION_MET: ContextVar[bool] = ContextVar("CONGESTION_MET", default=False)
+"""Within `handle_payload`: whether a send queue on the way was half full. A hint; no relay can prove it.
+
+Plugins that acknowledge payloads tell their peer, which then sends less at once.
+"""
 
 
 class Sent(enum.Enum):

@@ -26,6 +26,8 @@ class Delivery:
     src: NodeId
     kind: str
     body: bytes
+    congestion_met: bool = False
+    """Whether its frame carried the mark of a relay, or source, whose queue was half full."""
 
 
 class PayloadQueue:
@@ -117,12 +119,13 @@ class PayloadDispatch:
                 found.setdefault(kind, []).append(plugin)
         return found
 
-    def deliver(self, src: NodeId, payload: PluginPayload) -> None:
+    def deliver(self, src: NodeId, payload: PluginPayload, *, congestion_met: bool = False) -> None:
         """Queue for the first plugin that claims the kind, or drop and count."""
         for kinds, queue in self._queues.values():
             if payload.kind in kinds:
                 taken = queue.put(
-                    Delivery(src, payload.kind, payload.body), preferred_peer=self._is_preferred_peer(src)
+                    Delivery(src, payload.kind, payload.body, congestion_met),
+                    preferred_peer=self._is_preferred_peer(src),
                 )
                 self._counters.count("payloads_delivered" if taken else "dropped_plugin_queue_full")
                 return

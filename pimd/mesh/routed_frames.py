@@ -102,12 +102,12 @@ class RoutedFrames:
         else:
             self._counts.count("dropped_unsealed")
 
-    def deliver(self, src: NodeId, payload: PluginPayload) -> None:
+    def deliver(self, src: NodeId, payload: PluginPayload, *, congestion_met: bool = False) -> None:
         """Pass a payload to its plugin; `src` is proven."""
         if self._keystore.is_blocked(src):
             self._counts.count("dropped_blocked")
             return
-        self.payloads.deliver(src, payload)
+        self.payloads.deliver(src, payload, congestion_met=congestion_met)
 
     def _forward(self, link: PeerLink, frame: MeshData) -> None:
         onwards = self._next_hop(frame.dst)
@@ -149,4 +149,4 @@ class RoutedFrames:
             if payload.kind == EXCHANGE_KIND and self._datagrams is not None:
                 self._datagrams.exchange(frame.src, payload.body)
             else:
-                self.deliver(frame.src, payload)
+                self.deliver(frame.src, payload, congestion_met=bool(frame.flags & FLAG_CONGESTED))

@@ -6,8 +6,10 @@ from typing import ClassVar
 import pytest
 
 from pimd.assembly.plugin_host import PluginHost
-from pimd.contract import DaemonPlugin, PluginContext, PluginPayload
+from pimd.contract import CONGESTION_MET, DaemonPlugin, PluginContext, PluginPayload
 from pimd.ids import NodeId
+from pimd.mesh.peer_link import PeerLink
+from pimd.proto.frames import FLAG_CONGESTED, MeshData
 from tests.mesh.conftest import StartNode, start_node
 from tests.mesh.test_node import eventually, linked
 from tests.ways import MOST, documented, traced
@@ -23,12 +25,14 @@ class Taker(DaemonPlugin):
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.marked: list[bool] = []
 
     async def start(self, ctx: PluginContext) -> None:
         raise AssertionError("the way is that of a plugin which runs")
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         self.bodies.append(body)
+        self.marked.append(CONGESTION_MET.get())
 
 
 async def test_an_inbound_payload_goes_through_the_documented_files(
@@ -55,3 +59,25 @@ async def test_an_inbound_payload_goes_through_the_documented_files(
     await host.shutdown()
     assert found == documented("What happens to an inbound payload")
     assert len(found) <= MOST
+
+
+async def test_a_plugin_learns_which_payloads_met_congestion(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    plugin = Taker()
+    host = PluginHost("test", plugin, bob.node._clock, bob.node.counts, on_quarantine=print, on_crash=print)
+    host.serve(bob.node.payloads.register("test", ["test.x"]))
+    receive = bob.node._frames.receive
+
+    def mark_the_second(link: PeerLink, frame: MeshData) -> None:
+        if len(plugin.bodies) == 1:
+            frame.flags |= FLAG_CONGESTED
+        receive(link, frame)
+
+    monkeypatch.setattr(bob.node._frames, "receive", mark_the_second)
+    for number in range(3):
+        assert alice.node.send_routed(bob.id, PluginPayload("test.x", bytes([number])))
+        await eventually(lambda: len(plugin.bodies) == number + 1)  # noqa: B023 - awaited within the round
+    await host.shutdown()
+    assert plugin.marked == [False, True, False]

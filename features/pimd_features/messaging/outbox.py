@@ -13,7 +13,7 @@ FIRST_RETRY_S = 5.0
 LAST_RETRY_S = 600.0
 JITTER = 0.25
 WINDOW = 32
-"""Unacknowledged messages in flight to one peer; a receiver queues 64 payloads of one source."""
+"""Unacknowledged messages in flight to one peer, at most; a receiver queues 64 payloads of one source."""
 SLOT_S = 5.0
 """How long a message that is not acknowledged keeps its place in the window."""
 
@@ -38,6 +38,8 @@ class _Peer:
     entries: dict[MessageId, _Entry] = field(default_factory=dict)
     ready: OrderedDict[MessageId, None] = field(default_factory=OrderedDict)
     in_flight: int = 0
+    window: int = WINDOW
+    """Half as many after an acknowledgement that tells of congestion, one more after any other (RFC 5681, AIMD)."""
 
 
 class Outbox:
@@ -57,6 +59,13 @@ class Outbox:
         peer = self._peers.setdefault(message.peer, _Peer())
         peer.entries[message.id] = _Entry(message)
         peer.ready[message.id] = None
+
+    def acknowledged(self, peer_id: NodeId, id_: MessageId, *, congestion_met: bool) -> None:
+        """Drop a message that arrived, and adapt the window to the path."""
+        peer = self._peers.get(peer_id)
+        if peer is not None and id_ in peer.entries:
+            peer.window = max(1, peer.window // 2) if congestion_met else min(WINDOW, peer.window + 1)
+        self.remove(peer_id, id_)
 
     def remove(self, peer_id: NodeId, id_: MessageId) -> None:
         """Drop a message that was acknowledged, failed or was deleted; unknown ones are ignored."""
@@ -104,7 +113,7 @@ class Outbox:
     def take(self, peer_id: NodeId) -> Outgoing | None:
         """Return the next message to send now, if the window has room."""
         peer = self._peers.get(peer_id)
-        if peer is None or not peer.ready or peer.in_flight >= WINDOW:
+        if peer is None or not peer.ready or peer.in_flight >= peer.window:
             return None
         id_, _ = peer.ready.popitem(last=False)
         return peer.entries[id_].message

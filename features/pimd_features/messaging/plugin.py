@@ -215,7 +215,7 @@ class MessagingPlugin(DaemonPlugin):
             return  # a kind of a later version, or malformed
         status: models.Status = "delivered" if kind is AckKind.DELIVERED else "read"
         await self._sender.note(src, [ack.message_id], status)
-        self._outbox.remove(src, ack.message_id)
+        self._outbox.acknowledged(src, ack.message_id, congestion_met=ack.congestion_met)
         self._sender.wake()
 
     def _status_changed(self, peer: NodeId, id_: MessageId, status: models.Status) -> None:

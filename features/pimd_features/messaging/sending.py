@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from pimd.contract import KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, Sent, seal_for
+from pimd.contract import CONGESTION_MET, KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, Sent, seal_for
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
@@ -137,7 +137,9 @@ class Sender:
 
     async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind) -> None:
         """Send an acknowledgement to the sender of a message, best effort."""
-        await self._ctx.control.send_routed(peer, PluginPayload(ACK_KIND, Ack(id_, kind).encode()))
+        await self._ctx.control.send_routed(
+            peer, PluginPayload(ACK_KIND, Ack(id_, kind, CONGESTION_MET.get()).encode())
+        )
 
     def owe_receipts(self, peers: Iterable[NodeId]) -> None:
         """Note that read receipts for these peers are to be repeated."""

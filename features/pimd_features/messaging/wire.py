@@ -14,6 +14,7 @@ BODY_LIMIT = 8192
 
 _MSG = struct.Struct(">16sQ")
 _ACK = struct.Struct(">16sB")
+_CONGESTION_MET = 0x80
 
 
 class AckKind(IntEnum):
@@ -51,10 +52,12 @@ class Ack:
     message_id: MessageId
     kind: int
     """An `AckKind`; others are ignored."""
+    congestion_met: bool = False
+    """Whether the message came through a send queue that was half full."""
 
     def encode(self) -> bytes:
-        """`message_id 16 | kind u8`."""
-        return _ACK.pack(self.message_id, self.kind)
+        """`message_id 16 | kind u8`, with bit 0x80 of the kind for `congestion_met`."""
+        return _ACK.pack(self.message_id, self.kind | _CONGESTION_MET * self.congestion_met)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -62,4 +65,4 @@ class Ack:
         if len(body) != _ACK.size:
             raise ValueError("an acknowledgement has 17 bytes")
         message_id, kind = _ACK.unpack(body)
-        return cls(MessageId(message_id), kind)
+        return cls(MessageId(message_id), kind & ~_CONGESTION_MET, bool(kind & _CONGESTION_MET))

@@ -1,11 +1,20 @@
 """Messages between plugins over a bad network, through restarts and liars."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from pimd.contract import InvalidParams, MessageBodyTooLarge, MessagePeerUnknown, NoParams, PluginPayload, seal_for
+from pimd.contract import (
+    CONGESTION_MET,
+    InvalidParams,
+    MessageBodyTooLarge,
+    MessagePeerUnknown,
+    NoParams,
+    PluginPayload,
+    seal_for,
+)
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import receiving
 from pimd_features.messaging.models import (
@@ -17,7 +26,7 @@ from pimd_features.messaging.models import (
     SendParams,
 )
 from pimd_features.messaging.store import Outgoing
-from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, Msg
+from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
 
@@ -448,3 +457,21 @@ async def test_a_message_that_finds_no_room_stays_pending_and_leaves_when_there_
     await settle(alice.air)
     assert [(message.id, message.status) for message in await alice.messages(bob)] == [(sent.id, "delivered")]
     assert [message.body for message in await bob.messages(alice)] == ["later"]
+
+
+async def test_an_acknowledgement_tells_whether_the_message_met_congestion(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    for met in (False, True, False):
+        await alice.say(bob, "hello")
+        while not alice.air.waiting:
+            await asyncio.sleep(0)
+        ((_, _, message),) = alice.air.waiting
+        alice.air.waiting.clear()
+        token = CONGESTION_MET.set(met)
+        await bob.running.handle_payload(alice.id, message.kind, message.body)
+        CONGESTION_MET.reset(token)
+        ((_, _, ack),) = alice.air.waiting
+        assert Ack.decode(ack.body).congestion_met is met
+        assert Ack.decode(ack.body).kind == AckKind.DELIVERED
+        await settle(alice.air)
+    assert {message.status for message in await alice.messages(bob)} == {"delivered"}

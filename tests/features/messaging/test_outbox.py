@@ -120,3 +120,31 @@ def test_every_message_is_ready_in_flight_or_waits_for_its_retry(steps: list[tup
         now = max(now, outbox.deadline() or now)
         outbox.tick(now)
     assert reached >= alive
+
+
+def test_an_acknowledgement_that_tells_of_congestion_halves_the_window_and_others_open_it_again() -> None:
+    outbox = Outbox(lambda: 0.5)
+    for n in range(200):
+        outbox.add(message(n))
+    sent = send_all(outbox, 0.0)
+    assert len(sent) == WINDOW
+    for n in sent[:-1]:
+        outbox.acknowledged(PEER, message(n).id, congestion_met=True)
+    assert send_all(outbox, 0.0) == []  # one is in flight, and the window is one
+    outbox.acknowledged(PEER, message(sent[-1]).id, congestion_met=False)
+    in_flight = send_all(outbox, 0.0)
+    assert len(in_flight) == 2
+    while len(in_flight) < WINDOW:
+        outbox.acknowledged(PEER, message(in_flight.pop(0)).id, congestion_met=False)
+        in_flight += send_all(outbox, 0.0)
+    outbox.acknowledged(PEER, message(in_flight.pop(0)).id, congestion_met=False)
+    assert len(in_flight + send_all(outbox, 0.0)) == WINDOW
+
+
+def test_an_acknowledgement_of_what_is_not_waiting_leaves_the_window() -> None:
+    outbox = Outbox(lambda: 0.5)
+    for n in range(100):
+        outbox.add(message(n))
+    for _ in range(10):
+        outbox.acknowledged(PEER, message(999).id, congestion_met=True)
+    assert len(send_all(outbox, 0.0)) == WINDOW
