@@ -10,7 +10,7 @@ from pimd.contract import CONGESTION_MET, DaemonPlugin, PluginContext, PluginPay
 from pimd.ids import NodeId
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.frames import FLAG_CONGESTED, MeshData
-from tests.mesh.conftest import StartNode, start_node
+from tests.mesh.conftest import Running, StartNode, start_node
 from tests.mesh.test_node import eventually, linked
 from tests.ways import MOST, documented, traced
 
@@ -35,13 +35,18 @@ class Taker(DaemonPlugin):
         self.marked.append(CONGESTION_MET.get())
 
 
+def serve(node: Running) -> tuple[Taker, PluginHost]:
+    plugin = Taker()
+    host = PluginHost("test", plugin, node.node._clock, node.node.counts, on_quarantine=print, on_crash=print)
+    host.serve(node.node.payloads.register("test", ["test.x"]))
+    return plugin, host
+
+
 async def test_an_inbound_payload_goes_through_the_documented_files(
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await linked(start_node)
-    plugin = Taker()
-    host = PluginHost("test", plugin, bob.node._clock, bob.node.counts, on_quarantine=print, on_crash=print)
-    host.serve(bob.node.payloads.register("test", ["test.x"]))
+    plugin, host = serve(bob)
     assert alice.node.send_routed(bob.id, PluginPayload("test.x", b"first"))  # shared keys are made once
     await eventually(lambda: plugin.bodies == [b"first"])
     link = bob.node._links.best(alice.id)
@@ -65,9 +70,7 @@ async def test_a_plugin_learns_which_payloads_met_congestion(
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await linked(start_node)
-    plugin = Taker()
-    host = PluginHost("test", plugin, bob.node._clock, bob.node.counts, on_quarantine=print, on_crash=print)
-    host.serve(bob.node.payloads.register("test", ["test.x"]))
+    plugin, host = serve(bob)
     receive = bob.node._frames.receive
 
     def mark_the_second(link: PeerLink, frame: MeshData) -> None:

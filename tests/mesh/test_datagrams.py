@@ -296,6 +296,7 @@ async def test_one_lost_confirmation_costs_a_second_and_not_the_life_of_the_keys
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pimd.proto.key_exchange.CONFIRM_EVERY_S", 0.0)
+    monkeypatch.setattr("pimd.proto.key_exchange.CONFIRM_S", 3600.0)  # no new offer comes to help
     alice, bob = await linked(start_node)
     at_bob = Receiver(bob)
     await deliver(alice, bob, b"before")
@@ -312,6 +313,7 @@ async def test_one_lost_confirmation_costs_a_second_and_not_the_life_of_the_keys
         return len(at_bob.packets) > 1
 
     await eventually(arrives)
+    assert at_bob.packets == [(alice.id, b"before"), (alice.id, b"after")]
 
 
 async def test_rubbish_for_answers_from_far_away_costs_the_relay_nothing(start_node: StartNode) -> None:

@@ -243,7 +243,7 @@ async def test_an_end_that_aborts_is_the_end_of_the_other(ground: Ground, dialle
     await first.until(lambda: first.is_lost)
 
 
-async def test_an_abort_throws_away_what_waits_and_ends_the_other_all_the_same(ground: Ground) -> None:
+async def test_an_abort_while_much_waits_ends_the_other_all_the_same(ground: Ground) -> None:
     near, far = await ground.open()
     near.stream.write(LARGE)
     near.stream.abort()
