@@ -229,6 +229,10 @@ class DatagramTraffic:
         known = self._keystore.identity(dst)
         if known is None or known.card is None:
             return Sent.NO_CARD
+        link = self._next_hop(dst)
+        if link is not None and not link.has_room(TrafficClass.MESSAGE):  # before a key is made in vain
+            self._congestion.owe(dst, TrafficClass.MESSAGE, self._repeat_offer)
+            return Sent.CONGESTED
         offer, due_at = self._exchange.offer(dst, known.x25519_pub, now)
         self._set_sweep()
         sent = self._send_payload(dst, PluginPayload(EXCHANGE_KIND, offer))

@@ -410,3 +410,30 @@ async def test_an_offer_that_found_no_room_is_made_when_there_is_some(
     alice.node._congestion.give(bob.id, (TrafficClass.MESSAGE,))
     await deliver(alice, bob, b"arrives")
     await eventually(lambda: at_bob.packets == [(alice.id, b"arrives")])
+
+
+async def test_while_messages_find_no_room_no_keys_are_made(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await linked(start_node)
+    at_bob = Receiver(bob)
+    link = alice.node._links.best(bob.id)
+    assert link is not None
+    offers: list[NodeId] = []
+    offer = alice.node.datagrams._exchange.offer
+
+    def counted_offer(peer: NodeId, key: bytes, now: float) -> tuple[bytes, float]:
+        offers.append(peer)
+        return offer(peer, key, now)
+
+    monkeypatch.setattr(alice.node.datagrams._exchange, "offer", counted_offer)
+    link.driver.pause_writing()
+    while alice.node._frames.send(bob.id, PluginPayload("test.filler", bytes(50_000))) is Sent.SENT:
+        pass
+    for _ in range(100):
+        assert alice.node.datagrams.send(CHANNEL, bob.id, b"x", lambda _: None) is Sent.CONGESTED
+    assert offers == []
+    link.driver.resume_writing()
+    await eventually(lambda: bool(offers))
+    await deliver(alice, bob, b"arrives")
+    await eventually(lambda: at_bob.packets == [(alice.id, b"arrives")])

@@ -48,7 +48,7 @@ def test_file_and_directory_are_synced_before_the_seed_is_used(tmp_path: Path, m
     assert synced == [f".node.key.{os.getpid()}.new", tmp_path.name]
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o602])
+@pytest.mark.parametrize("mode", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640, 0o660, 0o644])
 def test_a_file_that_others_may_read_or_write_is_refused_with_what_to_do(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "node.key"
     path.write_bytes(SEED)
