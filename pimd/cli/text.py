@@ -1,27 +1,34 @@
 """Text for a terminal: characters of strangers that move the cursor, hide or reverse text are escaped."""
 
-import datetime
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Control, format (bidi overrides and isolates, zero-width), surrogates, private use, unassigned, separators."""
+from pimd.characters import INVISIBLE, NAMED_BLANKS, escaped, hidden, is_refused
+from pimd.local_time import local_time
 
 
 def visible(text: str) -> str:
-    r"""Write every control, format and unassigned character as an escape such as `\x1b` or `\u202e`."""
-    return "".join(_escaped(char) if unicodedata.category(char) in _HIDDEN else char for char in text)
+    r"""Write controls, and what turns the direction of text, as escapes such as `\x1b` or `\u202e`."""
+    return "".join(escaped(char) if is_refused(char) else char for char in text)
 
 
-def _escaped(char: str) -> str:
-    return ascii(char)[1:-1]
+def visible_name(text: str) -> str:
+    """The same for a name, in which letters that are not seen are escaped, too."""
+    unseen = set(hidden(text))
+    return "".join(escaped(char) if is_refused(char) or at in unseen else char for at, char in enumerate(text))
 
 
 def width(text: str) -> int:
     """Columns on a terminal."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me") or (char in INVISIBLE and ord(char) not in NAMED_BLANKS):
+        return 0
+    # An emoji that is newer than this Python is unassigned to it, and as wide as the others.
+    is_new_emoji = unicodedata.category(char) == "Cn" and 0x1F300 <= ord(char) <= 0x1FBFF  # noqa: PLR2004
+    return 2 if is_new_emoji or unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -35,11 +42,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def moment(unix_ms: int | None) -> str:
-    """Local date and time to the second; a dash for none."""
+    """Local date and time to the second, with the offset in an hour that the clocks show twice; a dash for none."""
     if unix_ms is None:
         return "-"
     try:
-        return datetime.datetime.fromtimestamp(unix_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return local_time(unix_ms / 1000)
     except (ValueError, OverflowError, OSError):
         return str(unix_ms)
 

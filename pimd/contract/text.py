@@ -1,20 +1,21 @@
 """Text of users and strangers: what a field may hold, and which of a stranger's characters are shown."""
 
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from pimd.proto.cards import FORBIDDEN_CATEGORIES, NAME_LIMIT, check_name
+from pimd.characters import check_plain, hidden, is_refused
+from pimd.proto.cards import NAME_LIMIT, check_name
 
 
 def visible(text: str) -> str:
-    """Return `text` as it is; ValueError when it holds control, format or separator characters.
+    """Return `text` as it is; ValueError when it holds controls, turns the direction of text, or hides letters.
 
     For `AfterValidator` in a params model, behind the limits of the length: the caller gets -32602 with these words.
     """
-    if any(unicodedata.category(character) in FORBIDDEN_CATEGORIES for character in text):
-        raise ValueError("must hold no control, format or separator characters")
+    check_plain(text)
+    if hidden(text):
+        raise ValueError("must hold no letters that are not seen")
     return text
 
 
@@ -24,13 +25,14 @@ def _node_name(text: str) -> str:
 
 
 NodeName = Annotated[str, AfterValidator(_node_name)]
-"""Field of a params model: a name as a card carries it, visible and at most 64 bytes of UTF-8."""
+"""Field of a params model: a name as a card carries it, without controls and at most 64 bytes of UTF-8."""
 
 
 def shown_name(raw: bytes) -> str:
     """Return the printable part of a name that another node sent; never raises.
 
-    At most 64 bytes of UTF-8 are read. Invalid UTF-8, invisible characters and those that move a cursor are left out.
+    At most 64 bytes of UTF-8 are read. Invalid UTF-8, invisible letters and what moves a cursor are left out.
     """
-    text = raw[:NAME_LIMIT].decode(errors="ignore")
-    return "".join(character for character in text if unicodedata.category(character) not in FORBIDDEN_CATEGORIES)
+    text = "".join(character for character in raw[:NAME_LIMIT].decode(errors="ignore") if not is_refused(character))
+    unseen = set(hidden(text))
+    return "".join(character for at, character in enumerate(text) if at not in unseen)

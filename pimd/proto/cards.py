@@ -1,10 +1,10 @@
 """Signed PeerInfo, the identity card (docs/protocol.md)."""
 
 import struct
-import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
+from pimd.characters import check_plain
 from pimd.ids import NodeId
 from pimd.proto import tlv
 from pimd.proto.errors import DecodeError, LocalProtocolError
@@ -19,7 +19,6 @@ EXT_LIMIT = 512
 GATEWAY = 1
 RELAYS = 2
 KEEPS_MAIL = 4
-FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 _HEAD = struct.Struct(">B32s32sQBB")
 _EXT_LEN = struct.Struct(">H")
@@ -49,15 +48,14 @@ class Card:
 
 
 def check_name(name: str) -> bytes:
-    """Return the UTF-8 form; ValueError for more than 64 bytes or invisible characters."""
+    """Return the UTF-8 form; ValueError for more than 64 bytes, and for characters that are refused."""
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
         raise ValueError("a name is valid Unicode") from None
     if len(encoded) > NAME_LIMIT:
         raise ValueError(f"a name has at most {NAME_LIMIT} bytes of UTF-8, this one {len(encoded)}")
-    if any(unicodedata.category(character) in FORBIDDEN_CATEGORIES for character in name):
-        raise ValueError("a name holds no control, format or separator characters")
+    check_plain(name)
     return encoded
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pimd.addresses import Endpoint
+from pimd.characters import check_plain
 from pimd.ids import NodeId
 
 DAY_S = 24 * 3600
@@ -34,8 +35,9 @@ def _listed(value: Any) -> Any:
 
 
 def _usable_name(value: str) -> str:
-    if not value or len(value.encode()) > NAME_LIMIT or not value.isprintable():
-        raise ValueError(f"must be 1 to {NAME_LIMIT} bytes of printable text")
+    if not value or len(value.encode(errors="surrogatepass")) > NAME_LIMIT:
+        raise ValueError(f"must be 1 to {NAME_LIMIT} bytes of UTF-8")
+    check_plain(value)
     return value
 
 

@@ -97,7 +97,7 @@ def test_the_desktop_clients_file_names_what_is_not_used() -> None:
         ("[transport]\nlisten_port = 65536\n", 2, "transport.listen_port", "65535"),
         ("[transport]\n\nlisten_port = -1\n", 3, "transport.listen_port", "greater"),
         ('[node]\nname = ""\n', 2, "node.name", "1 to 64"),
-        ('[node]\nname = "a\\u0007"\n', 2, "node.name", "printable"),
+        ('[node]\nname = "a\\u0007"\n', 2, "node.name", "must hold no control"),
         (f'[node]\nname = "{"x" * 65}"\n', 2, "node.name", "64"),
         ('[security]\nauthorization_policy = "everyone"\n', 2, "security.authorization_policy", "allow_all"),
         ('[security]\nauthorized_peers = ["xyz"]\n', 2, "security.authorized_peers.0", "hexadecimal"),

@@ -31,7 +31,7 @@ def alice(shared_daemon: Daemon) -> Iterator[Daemon]:
         (
             "import_identity",
             {"node_id": SOMEBODY, "x25519_pubkey": KEY, "friendly_name": "a\nb"},
-            "friendly_name: a name holds no control",
+            "friendly_name: must hold no control",
         ),
         ("label", {"node_id": SOMEBODY, "label": "bob\u202e"}, "label: must hold no control"),
         ("label", {"node_id": SOMEBODY, "label": "x" * 129}, "label: must have at most 128 characters"),
