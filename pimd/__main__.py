@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pimd import __version__
+from pimd import __version__, standard_streams
 from pimd.startup import EXIT_OK, Arguments, check_config, run_daemon, version
 
 SWITCH_S = 0.0001
@@ -16,6 +16,14 @@ SWITCH_S = 0.0001
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program `pimd`, also called `pim-daemon`; returns the exit code."""
+    standard_streams.prepare()
+    try:
+        return _main(argv)
+    finally:
+        standard_streams.finish()
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options = _parser().parse_args(argv)
     arguments = Arguments(
         config=options.config or options.config_file,

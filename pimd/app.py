@@ -223,7 +223,10 @@ def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) ->
     create_secret_file(runtime, json.dumps(content).encode() + b"\n")
     if pid_file is not None:
         parts.callback(_remove, pid_file)
-        pid_file.write_text(f"{os.getpid()}\n")
+        try:
+            pid_file.write_text(f"{os.getpid()}\n")
+        except OSError as error:
+            raise StartError(f"{pid_file}: the PID file cannot be written: {error.strerror}") from error
 
 
 def feature_choice(settings: Settings) -> FeatureChoice:

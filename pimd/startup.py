@@ -1,6 +1,7 @@
 """From a command line to a running daemon: find the files, say what is wrong, say what is up."""
 
 import asyncio
+import contextlib
 import logging
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from pimd.assembly.log_rate_limit import LogRateLimit
 from pimd.assembly.log_ring import LogRing
 from pimd.contract import Membership
 from pimd.database import DatabaseError
+from pimd.local_time import local_time
 from pimd.net.unix_socket import SocketInUse, refuse_long
 from pimd.rpc.unix import SETTING as RPC_SOCKET_SETTING
 from pimd.settings import Loaded, Problem, SettingsError, load
@@ -161,15 +163,25 @@ def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
 def _log_to_stderr(level: str, rate_limit: LogRateLimit) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(rate_limit)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    handler.setFormatter(_LocalTimes(LOG_FORMAT))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(LEVELS[level])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it logs the values of every statement, messages included
 
 
+class _LocalTimes(logging.Formatter):
+    """Writes times that do not run backwards when daylight saving ends."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the name in logging
+        """Write date, time and milliseconds."""
+        del datefmt
+        return f"{local_time(record.created)},{int(record.msecs):03d}"
+
+
 def _failed(text: str, code: int) -> int:
-    print(text, file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
     return code
 
 
@@ -184,7 +196,10 @@ def _tell(started: Started, environ: Mapping[str, str]) -> None:
         f"  data is in  {started.data_dir}  features: {', '.join(started.features) or 'none'}",
         f"  next:  {_next(started, environ)}",
     )
-    print(*lines, sep="\n", flush=True)  # noqa: T201
+    try:
+        print(*lines, sep="\n", flush=True)  # noqa: T201
+    except OSError as error:  # a full device, or a pipe that nobody reads: no reason to stop
+        log.warning("standard output cannot be written: %s", error.strerror)
 
 
 def _mesh(membership: Membership) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pimd.cli.commands import conversation_table, say
 from pimd.cli.connection import Connection, UnixConnection, call
 from pimd.cli.errors import NoDaemonError
 from pimd.cli.names import resolve
+from pimd.cli.output import complain, put
 from pimd.cli.text import moment, visible
 
 SHOWN = 50
@@ -80,7 +80,7 @@ class _Follower:
             try:
                 self._follow(connection)
             except NoDaemonError as error:
-                print(f"{error}; waiting for it to come back", file=sys.stderr, flush=True)
+                complain(f"{error}; waiting for it to come back")
                 connection.close()
                 connection = self._wait()
 
@@ -136,5 +136,5 @@ class _Follower:
             self._known.discard(self._printed[0])
         self._printed.append(message["id"])
         self._known.add(message["id"])
-        print(json.dumps(message) if self._options.json else _line(message, name), flush=True)
+        put(json.dumps(message) if self._options.json else _line(message, name))
         _mark_read(connection, self._options, [message])

@@ -1,6 +1,7 @@
 """The command line of `pim`."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -8,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pimd import __version__
+from pimd import __version__, standard_streams
 from pimd.cli import commands, mesh_commands
 from pimd.cli.connection import Connection, connect
-from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, PimError, UsageError
+from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, OutputError, PimError, UsageError
 from pimd.cli.inbox import inbox
-from pimd.cli.text import visible
+from pimd.cli.output import complain, put, read_arguments
 
 AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
 
@@ -22,8 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program `pim`; returns 0, 1 (answered with an error), 2 (usage) or 3 (no daemon)."""
     # Not as defaults of the parser: a flag before the command would be overwritten by the command's default.
     options = argparse.Namespace(data_dir=None, socket=None, url=None, token_file=None, json=False)
+    standard_streams.prepare()
     try:
         _parser().parse_args(argv, options)
+        read_arguments(options)
         _run(options)
     except PimError as error:
         # Parsing a wrong command line may end before --json is read.
@@ -32,16 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe; the flush at the interpreter's exit must not print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass  # the reader has seen enough
+    finally:
+        standard_streams.finish()
     return EXIT_OK
 
 
 def _tell(error: PimError, *, as_json: bool) -> None:
-    if as_json and (found := error.for_programs()) is not None:
-        print(json.dumps({"error": found}))
-    # The daemon's text may quote strangers, so it is escaped; the line breaks are ours.
-    print("pim: " + "\n".join(visible(line) for line in str(error).split("\n")), file=sys.stderr)
+    with contextlib.suppress(OutputError, BrokenPipeError):
+        if as_json and (found := error.for_programs()) is not None:
+            put(json.dumps({"error": found}))
+    complain(f"pim: {error}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -107,6 +111,8 @@ def _adder(subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser) -
 def _add_commands(command: AddCommand) -> None:
     command("status", commands.status, "show this node and whom it sees")
     peers = command("peers", commands.peers, "list whom this node knows")
+    peers.add_argument("-n", "--limit", type=int, choices=range(1, 1001), metavar="N", help="show at most so many")
+    peers.add_argument("--after", metavar="NAME-OR-ID", help="go on behind the last one of the page before")
     peers.add_argument("-v", "--verbose", action="store_true", help="also show what each link carries")
     add = command("add", commands.add, "link with another machine, now and after every restart")
     add.add_argument("address", metavar="ADDRESS", help="host:port, the port is 9100 as a rule; or unix:/path")
