@@ -2,20 +2,24 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from pimd.cli.connection import Connection, call, call_many
 from pimd.cli.errors import PimError, UsageError
-from pimd.cli.names import resolve, self_given, shown
+from pimd.cli.names import resolve, shown
+from pimd.cli.output import put, read_input
 from pimd.cli.text import counted, moment, size, span, table, visible
 
 DEFAULT_PORT = 9100
+PAGE = 1000
+"""Rows that `peers.list` answers at most."""
+SHOWN = 200
+"""Rows of `pim peers` on a terminal."""
 
 
 def say(options: argparse.Namespace, result: Any, text: str) -> None:
     """Print JSON for programs or `text` for people."""
-    print(json.dumps(result) if options.json else text, flush=True)
+    put(json.dumps(result) if options.json else text)
 
 
 def status(connection: Connection, options: argparse.Namespace) -> None:
@@ -54,12 +58,24 @@ def _mesh_line(mesh: dict[str, Any] | None) -> list[str]:
 
 def peers(connection: Connection, options: argparse.Namespace) -> None:
     """Whom this node knows."""
-    rows = call(connection, "peers.list", {"all": True})
-    text = _peers_text(connection, rows)
+    params: dict[str, Any] = {"all": True, "limit": options.limit or (PAGE if options.json else SHOWN)}
+    if options.after is not None:
+        params["after"] = resolve(connection, options.after)
+    rows = call(connection, "peers.list", params)
+    text = _peers_text(connection, rows) + _more(connection, params, rows)
     linked = [row for row in rows if row.get("link") is not None]
     if options.verbose and linked:
         text += f"\n\n{_link_table(linked)}"
     say(options, rows, text)
+
+
+def _more(connection: Connection, params: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Say what a full page leaves out."""
+    if len(rows) < params["limit"]:
+        return ""
+    known = call(connection, "peers.count")["identities"]
+    of_them = "" if "after" in params else f"; {known} identities are known in all"
+    return f"\n\nthere may be more{of_them}: pim peers --after {rows[-1]['node_id']}"
 
 
 def _link_table(rows: list[dict[str, Any]]) -> str:
@@ -87,7 +103,7 @@ def _peers_text(connection: Connection, rows: list[dict[str, Any]]) -> str:
     configured = call_many(connection, [("peers.configured", None)])[0] or []
     # A node that was met at an address is one of `rows`.
     unmet = [row for row in configured if row["node_id"] is None]
-    tables = [_peer_table(connection, rows)] if rows else []
+    tables = [_peer_table(rows)] if rows else []
     tables += [_unmet_table(unmet)] if unmet else []
     return "\n\n".join(tables) or "nobody yet; link with another machine: pim add ITS-ADDRESS:9100"
 
@@ -106,14 +122,13 @@ def _unmet_table(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _peer_table(connection: Connection, rows: list[dict[str, Any]]) -> str:
-    names = self_given(connection, rows)
+def _peer_table(rows: list[dict[str, Any]]) -> str:
     return table(
         ("ID", "NAME", "STATE", "HOPS", "RTT", "SEEN"),
         [
             (
                 row["node_id"],
-                shown(row, names),
+                shown(row),
                 row["state"],
                 str(row["route_hops"]) if row["route_hops"] else "-",
                 "-" if row["latency_ms"] is None else f"{row['latency_ms']} ms",
@@ -164,7 +179,7 @@ def forget(connection: Connection, options: argparse.Namespace) -> None:
 
 def send(connection: Connection, options: argparse.Namespace) -> None:
     """Send a text, or standard input for `-`; prints whether it is on its way or waits for a route."""
-    text = sys.stdin.read().removesuffix("\n") if options.text == "-" else options.text
+    text = read_input().removesuffix("\n") if options.text == "-" else options.text
     node_id = resolve(connection, options.who)
     result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text})
     whither = "" if options.json else _whither(connection, options.who, node_id)

@@ -15,6 +15,7 @@ Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`,
 """
 
 from pimd.addresses import TCP, Endpoint
+from pimd.characters import folded, hidden, reads_as_id
 from pimd.clock import Clock, TimerHandle
 from pimd.contract.cancellation import CancellationToken
 from pimd.contract.control import CONGESTION_MET, ControlSender, Sent
@@ -34,6 +35,7 @@ from pimd.contract.errors import (
     NotSupported,
     Overloaded,
     PeerAlreadyExists,
+    PeerAmbiguous,
     PeerIdentityMismatch,
     PeerNotFound,
     RateLimited,
@@ -44,6 +46,7 @@ from pimd.contract.errors import (
 from pimd.contract.feature import EventStream, Feature, FeatureSettings
 from pimd.contract.gateways import nearest_gateways
 from pimd.contract.identity import IdentitySecrets, seal_for
+from pimd.contract.index import PeerIndex
 from pimd.contract.mesh import (
     Broadcast,
     ClassTraffic,
@@ -199,11 +202,13 @@ __all__ = [
     "Params",
     "PayloadTooLarge",
     "PeerAlreadyExists",
+    "PeerAmbiguous",
     "PeerData",
     "PeerDirectory",
     "PeerDirectoryEvent",
     "PeerEntry",
     "PeerIdentityMismatch",
+    "PeerIndex",
     "PeerInfoSource",
     "PeerNotFound",
     "PeerSummaries",
@@ -240,8 +245,11 @@ __all__ = [
     "after_answer",
     "declare",
     "declare_rate",
+    "folded",
+    "hidden",
     "mark_of",
     "nearest_gateways",
+    "reads_as_id",
     "rfc3339",
     "rpc",
     "seal_for",

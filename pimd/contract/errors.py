@@ -60,9 +60,15 @@ class CallTimeout(RpcError):  # noqa: N818
 
 
 class PeerNotFound(RpcError):  # noqa: N818
-    """The node id names no peer known here."""
+    """The node id, or the name, names no peer known here."""
 
     code: ClassVar[int] = -32010
+
+
+class PeerAmbiguous(RpcError):  # noqa: N818
+    """A name or the start of an id means several; `data.candidates` lists them with their ids."""
+
+    code: ClassVar[int] = -32013
 
 
 class PeerAlreadyExists(RpcError):  # noqa: N818

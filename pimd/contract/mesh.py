@@ -1,6 +1,6 @@
 """The mesh as features see it: links, routes, dialling, membership, and the calls that change them (service `MESH`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -185,6 +185,9 @@ class Mesh(Protocol):
     def routes(self) -> Sequence[RouteInfo]:
         """Every selected route, neighbours included."""
 
+    def destinations(self) -> Collection[NodeId]:
+        """Return the nodes with a selected route, without reading the routes."""
+
     def route(self, destination: NodeId) -> RouteInfo | None:
         """Return the selected route to one destination, in constant time."""
 
@@ -220,6 +223,9 @@ class Mesh(Protocol):
 
     async def issue_card(self) -> Broadcast:
         """Issue a new identity card, and send it to all neighbours, from where it spreads over the mesh."""
+
+    async def fetch_card(self, peer: NodeId) -> bool:
+        """Ask a linked peer for its own card; True once it is held, also again after it was forgotten, False after 2 s."""
 
     def last_broadcast(self) -> Broadcast | None:
         """Return the newest issue of a card while the mesh was up; None before the first."""

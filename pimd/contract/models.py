@@ -94,6 +94,12 @@ class PeerSummary(Result):
     node_id: NodeIdHex
     node_id_short: str = Field(min_length=1, description="First 8 digits of node_id.")
     label: str | None = Field(description="What the user calls this peer.")
+    name: str | None = Field(
+        default=None, description="What it calls itself, a stranger's text; null where no card of it is here."
+    )
+    forgotten: bool = Field(
+        default=False, description="The user forgot it, and it is still linked or routed; a message brings it back."
+    )
     mesh_ip: str = Field(description='The configured CIDR of the mesh interface, else "".')
     transport: Literal["tcp", "bluetooth", "wifi_direct", "relay"]
     state: Literal["active", "relayed", "connecting", "failed"]

@@ -4,7 +4,7 @@ A feature names the keys it takes from the core in `uses`; a service of another 
 `requires`. `PEER_DATA` and `DISCOVERY` are keys with any number of providers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel
 
 from pimd.addresses import Endpoint
+from pimd.contract.index import PeerIndex
 from pimd.contract.mesh import Mesh, PeerEntry
 from pimd.contract.models import ConfigProblem, FeatureRow, LogRecord, PeerSummary
 from pimd.events import Subscription
@@ -88,8 +89,27 @@ class Keystore(Protocol):
     def is_blocked(self, node_id: NodeId) -> bool:
         """Tell whether links and payloads of this id are refused, known or not."""
 
+    @property
+    def index(self) -> PeerIndex:
+        """Look-ups by name, label and the start of an id."""
+
+    def count(self) -> int:
+        """Return the number of identities."""
+
+    def is_contact(self, node_id: NodeId) -> bool:
+        """Tell whether the user imported, labelled or wrote to this id."""
+
     def labels(self) -> Mapping[NodeId, str]:
         """All labels, also of ids without an identity."""
+
+    def label(self, node_id: NodeId) -> str | None:
+        """Return the user's name for an id, known or not."""
+
+    def gateways(self) -> Collection[NodeId]:
+        """Return the identities whose card says that they lead out of the mesh."""
+
+    def is_forgotten(self, node_id: NodeId) -> bool:
+        """Tell whether the user forgot it and it was not learned again."""
 
     async def import_identity(self, node_id: NodeId, x25519_pub: bytes, name: str) -> bool:
         """Store a key given by the user; True when it was new. `KeyConflict` when a signed card holds another."""

@@ -284,6 +284,7 @@ class Node:
                 links=self._links,
                 routing=self._routing,
                 own=self._own,
+                cards=self._cards,
                 broadcast=self._broadcast,
                 handshakes=self._handshakes,
                 clock=self._clock,

@@ -9,7 +9,7 @@ from pimd.contract import MeshEvent
 from pimd.events import Topic
 from pimd.mesh.admission import Admission
 from pimd.mesh.broadcast import IdentityBroadcast
-from pimd.mesh.cards import OwnCard
+from pimd.mesh.cards import CardExchange, OwnCard
 from pimd.mesh.counters import Counters
 from pimd.mesh.dialler import Dial, Dialler
 from pimd.mesh.handshakes import Handshakes
@@ -51,6 +51,7 @@ class NodeParts:
     links: LinkTable[PeerLink]
     routing: Babel[PeerLink]
     own: OwnCard
+    cards: CardExchange
     broadcast: IdentityBroadcast
     handshakes: Handshakes
     dialler: Dialler

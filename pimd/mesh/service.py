@@ -1,8 +1,10 @@
 """Implements `contract.Mesh`: the node as features see it, and the calls that change it."""
 
+import asyncio
+import contextlib
 import hmac
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pimd.addresses import Endpoint
 from pimd.contract import Broadcast, DialInfo, LinkInfo, Membership, MeshEvent, PeerEntry, RouteInfo
@@ -17,6 +19,8 @@ from pimd.proto.traffic import TrafficClass
 
 DISCOVERY_TAG_DOMAIN = b"pim-disco-tag-v1"
 DISCOVERY_TAG_SIZE = 16
+CARD_S = 2.0
+"""Seconds within which a neighbour must send the card that it was asked for."""
 
 _NOTHING = RouteCounts()
 """Of a destination that was sent nothing."""
@@ -65,6 +69,10 @@ class MeshService:
     def routes(self) -> Sequence[RouteInfo]:
         """The selected route to each destination, read from the route table at each call."""
         return [self._route_info(route) for route in self._parts.routing.table.selected.values()]
+
+    def destinations(self) -> Collection[NodeId]:
+        """The keys of the route table, which change with it."""
+        return self._parts.routing.table.selected.keys()
 
     def route(self, destination: NodeId) -> RouteInfo | None:
         """The selected route; None when no feasible one is known."""
@@ -133,6 +141,19 @@ class MeshService:
     async def issue_card(self) -> Broadcast:
         """Issue a card and send it to every neighbour."""
         return await self._parts.broadcast.issue()
+
+    async def fetch_card(self, peer: NodeId) -> bool:
+        """Ask on the peer's own link: a card that comes from itself also ends being forgotten."""
+        link = self._parts.links.best(peer)
+        if link is None:
+            return False
+        with self._parts.keystore.subscribe() as events, contextlib.suppress(TimeoutError):
+            self._parts.cards.ask(link, [peer])
+            async with asyncio.timeout(CARD_S):
+                async for _ in events:
+                    if self._parts.keystore.identity(peer) is not None:
+                        break
+        return self._parts.keystore.identity(peer) is not None
 
     def last_broadcast(self) -> Broadcast | None:
         """The newest issue of a card since the start; None before the first."""

@@ -5,7 +5,7 @@ import enum
 import itertools
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from pimd.store.keystore_rows import (
     card_ed25519,
 )
 from pimd.store.mirror import Mirror, MirrorTable
+from pimd.store.peer_index import PeerIndex
 from pimd.task_scope import task_scope
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,9 @@ class Keystore:
         self._aged_out = self._mirror.table(AGED_OUT)
         self._pins = self._mirror.table(PINS)
         self._own = self._mirror.table(OWN)
+        self.index = PeerIndex(self._identities, self._notes)
+        """Names, labels and ids."""
+        self._identities.changed, self._notes.changed = self.index.identity_changed, self.index.note_changed
         self._victims = Victims(self._identities, in_use.has_route, self._who_may_go)
         self._listeners = ForgetListeners(clock, tasks, self.bites)
         self._topic: Topic[PeerDirectoryEvent] = Topic(self.bites)
@@ -261,6 +265,22 @@ class Keystore:
     def labels(self) -> Mapping[NodeId, str]:
         """All labels, also of ids without an identity."""
         return {node_id: note.label for node_id, note in self._notes.items() if note.label is not None}
+
+    def label(self, node_id: NodeId) -> str | None:
+        """Return the user's name for an id, known or not."""
+        return self._note_of(node_id).label
+
+    def gateways(self) -> Collection[NodeId]:
+        """Return the identities whose card says that they lead out of the mesh."""
+        return self.index.gateways
+
+    def is_forgotten(self, node_id: NodeId) -> bool:
+        """Tell whether the user forgot it and it was not learned again."""
+        return node_id in self._forgotten and node_id not in self._identities
+
+    def count(self) -> int:
+        """Return the number of identities."""
+        return len(self._identities)
 
     async def import_identity(self, node_id: NodeId, x25519_pub: bytes, name: str) -> bool:
         """Store a key given by the user and make it a contact; True when the key was new. An empty name keeps the one held.

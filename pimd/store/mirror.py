@@ -51,6 +51,8 @@ class MirrorTable(Mapping[K, V]):
         self._mirror = mirror
         self.rows: dict[K, V] = {}
         """Read-only, for look-ups at every frame; a miss in a Mapping would cost an exception."""
+        self.changed: Callable[[K, V | None, V | None], None] | None = None
+        """Called behind each change of a row in memory, with its old and its new value."""
 
     def __getitem__(self, key: K) -> V:
         return self.rows[key]
@@ -71,13 +73,13 @@ class MirrorTable(Mapping[K, V]):
         """Set a row, in memory at once and on disk soon; an equal row is not written again."""
         if self.rows.get(key) != value:
             self._mirror.note_change(self, key, self.rows.get(key), value)
-            self.rows[key] = value
+            self._set(key, value)
 
     def remove(self, key: K) -> None:
         """Delete a row, in memory at once and on disk soon; an absent one is ignored."""
         if key in self.rows:
             self._mirror.note_change(self, key, self.rows[key], None)
-            del self.rows[key]
+            self._set(key, None)
 
     async def load(self, database: Database) -> None:
         """Read the whole table, without invalid rows."""
@@ -87,14 +89,11 @@ class MirrorTable(Mapping[K, V]):
             except (ValueError, TypeError) as error:
                 log.warning("%s: a row of table %s is damaged and left out: %s", database.path, self.sql.name, error)
                 continue
-            self.rows[key] = value
+            self._set(key, value)
 
     def restore(self, key: K, value: V | None) -> None:
         """Undo a change in memory only."""
-        if value is None:
-            self.rows.pop(key, None)
-        else:
-            self.rows[key] = value
+        self._set(key, value)
 
     async def write(self, connection: aiosqlite.Connection, changes: Mapping[K, V | None]) -> None:
         """Write the changed rows; None stands for a deleted row."""
@@ -104,6 +103,15 @@ class MirrorTable(Mapping[K, V]):
             await connection.executemany(self.sql.delete, gone)
         if here:
             await connection.executemany(self.sql.upsert, here)
+
+    def _set(self, key: K, value: V | None) -> None:
+        old = self.rows.get(key)
+        if value is None:
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = value
+        if self.changed is not None:
+            self.changed(key, old, value)
 
 
 class Mirror:

@@ -1,4 +1,4 @@
-"""Whom `pim pair` takes for whom, and what strangers can do about it."""
+"""What the commands about the mesh show."""
 
 import argparse
 import json
@@ -14,11 +14,11 @@ A, B, C = ("a" * 32, "ab" * 4 + "b" * 24, "ab" * 4 + "c" * 24)
 
 
 def nearby(node_id: str | None, address: str, name: str | None = None) -> dict[str, Any]:
-    return {"node_id": node_id, "address": address, "label_announced": name, "last_seen_s": 3}
+    return {"node_id": node_id, "address": address, "label_announced": name, "label": None, "last_seen_s": 3}
 
 
 def known(node_id: str, label: str | None = None) -> dict[str, Any]:
-    return {"node_id": node_id, "label": label, "x25519_pubkey": "0" * 64}
+    return {"node_id": node_id, "label": label, "name": None}
 
 
 class Answers:
@@ -28,7 +28,7 @@ class Answers:
         self.results = {"peers.list": [], "peers.discovered": []} | {
             name.replace("__", "."): result for name, result in results.items()
         }
-        self.names: dict[str, str] = {}
+        self.asked: list[dict[str, Any]] = []
         self.paired: dict[str, Any] | None = None
         self.removed: dict[str, Any] | None = None
 
@@ -36,9 +36,10 @@ class Answers:
         if isinstance(message, list):
             return [self.exchange(one) for one in message]
         method, params, id_ = message["method"], message.get("params") or {}, message["id"]
-        if method == "peers.export_identity":
-            result: Any = {"name": self.names.get(params["node_id"], "")}
-        elif method == "peers.pair":
+        if method == "peers.resolve":
+            self.asked.append(params)
+        result: Any
+        if method == "peers.pair":
             self.paired = params
             result = known(params.get("node_id", A), params.get("label"))
         elif method == "peers.remove":
@@ -62,73 +63,28 @@ def paired(daemon: Answers, who: str, **more: Any) -> dict[str, Any] | None:
     return daemon.paired
 
 
-@pytest.mark.parametrize(
-    ("who", "whom"),
-    [
-        (A.upper(), {"node_id": A}),
-        ("0" * 32, {"node_id": "0" * 32}),
-        ("ababababB", {"node_id": B}),
-        ("bob", {"node_id": B}),
-        ("carol", {"node_id": C}),
-        ("Ann", {"node_id": A}),
-        ("192.168.1.7", {"address": "192.168.1.7:9100"}),
-        ("nas:9100", {"address": "nas:9100"}),
-        ("fe80::1", {"address": "[fe80::1]:9100"}),
-    ],
-)
-def test_who_is_paired_with(who: str, whom: dict[str, str]) -> None:
-    daemon = Answers(
-        peers__discovered=[nearby(A, "10.0.0.1:1"), nearby(B, "10.0.0.2:1", "bob"), nearby(C, "10.0.0.3:1", "mallory")],
-        peers__list=[known(A, "Ann"), known(C)],
-    )
-    daemon.names = {C: "carol"}
-    assert paired(daemon, who) == {"trust": "persist", **whom}
+MEANT = {"node_id": None, "label": None, "name": None, "address": None, "config_entry_id": None}
 
 
 @pytest.mark.parametrize(
-    ("who", "shown"),
+    ("meant", "whom"),
     [
-        ("bob", ["10.0.0.2:1", B, "10.0.0.3:1", C]),
-        ("abababab", [B, C]),
-        ("mallory", ["nobody nearby is called 'mallory'", "pim discover"]),
-        ("aaaaaaa", ["nobody nearby"]),
-        ("x\x1b[2J", ["nobody nearby"]),
+        ({"node_id": A, "label": "bob"}, {"node_id": A}),
+        ({"address": "bob:9100"}, {"address": "bob:9100"}),
+        ({"address": "10.0.0.4:1", "config_entry_id": "tcp:10.0.0.4:1", "label": "bob"}, {"address": "10.0.0.4:1"}),
     ],
 )
-def test_what_is_not_exactly_one_pairs_with_nobody(who: str, shown: list[str]) -> None:
-    daemon = Answers(
-        peers__discovered=[nearby(A, "10.0.0.1:1"), nearby(B, "10.0.0.2:1", "bob"), nearby(C, "10.0.0.3:1", "bob")],
-    )
-    with pytest.raises(PimError) as caught:
-        paired(daemon, who)
+def test_whom_the_daemon_means_is_paired_with(meant: dict[str, str], whom: dict[str, str]) -> None:
+    daemon = Answers(peers__resolve=MEANT | meant)
+    assert paired(daemon, "bob", label="Bobby", once=True) == {"trust": "once", "label": "Bobby", **whom}
+    assert daemon.asked == [{"name": "bob", "scope": "nearby", "address": "bob:9100"}]
+
+
+def test_where_the_daemon_means_nobody_nobody_is_paired_with() -> None:
+    daemon = Answers()
+    with pytest.raises(PimError):
+        paired(daemon, "bob")
     assert daemon.paired is None
-    assert "\x1b" not in str(caught.value)
-    for words in shown:
-        assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("address", ["nas.local", "192.168.1.7", "nas:9100"])
-def test_a_stranger_that_calls_itself_like_an_address_is_not_taken_for_it(address: str) -> None:
-    daemon = Answers(peers__discovered=[nearby(B, "10.6.6.6:1", address)])
-    assert "node_id" not in (paired(daemon, address) or {})
-
-
-def test_a_label_of_ours_beats_what_strangers_announce() -> None:
-    daemon = Answers(peers__discovered=[nearby(B, "10.6.6.6:1", "bob")], peers__list=[known(A, "bob")])
-    assert paired(daemon, "bob", label="Bobby", once=True) == {"trust": "once", "node_id": A, "label": "Bobby"}
-
-
-def test_a_stranger_that_calls_itself_like_a_known_node_that_is_away_is_not_taken_for_it() -> None:
-    daemon = Answers(peers__discovered=[nearby(B, "10.6.6.6:1", "carol")], peers__list=[known(C)])
-    daemon.names = {C: "carol"}
-    with pytest.raises(PimError, match=f"{B}  10.6.6.6:1\n  {C}  not nearby"):
-        paired(daemon, "carol")
-    assert daemon.paired is None
-
-
-def test_one_node_at_two_addresses_is_one_node() -> None:
-    daemon = Answers(peers__discovered=[nearby(B, "10.0.0.2:1", "bob"), nearby(B, "[fe80::2]:1", "bob")])
-    assert paired(daemon, "bob") == {"trust": "persist", "node_id": B}
 
 
 def test_discovered_nodes_are_listed_with_what_is_known_of_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,10 +93,10 @@ def test_discovered_nodes_are_listed_with_what_is_known_of_them(capsys: pytest.C
         nearby(B, "10.0.0.2:1", "evil\x1b[2J"),
         nearby(None, "10.0.0.3:1"),
         nearby(None, "10.0.0.4:1", "shy"),
-        nearby(C, "10.0.0.5:1", "mallory"),
+        nearby(C, "10.0.0.5:1", "carol\u200b"),
     ]
-    daemon = Answers(peers__discovered=rows, peers__list=[known(A, "Ann"), known(C)])
-    daemon.names = {C: "carol"}
+    rows[0]["label"] = "Ann"
+    daemon = Answers(peers__discovered=rows)
     mesh_commands.discover(daemon, options())
     assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()] == [
         ["ADDRESS", "ID", "NAME"],
@@ -148,7 +104,7 @@ def test_discovered_nodes_are_listed_with_what_is_known_of_them(capsys: pytest.C
         ["10.0.0.2:1", B, '"evil\\x1b[2J"'],
         ["10.0.0.3:1", "anonymous", "-"],
         ["10.0.0.4:1", "anonymous", '"shy"'],
-        ["10.0.0.5:1", C, '"carol"'],
+        ["10.0.0.5:1", C, '"carol\\u200b"'],
     ]
     mesh_commands.discover(daemon, options(json=True))
     assert json.loads(capsys.readouterr().out) == rows
@@ -229,6 +185,9 @@ def test_status_has_a_line_of_the_mesh(mesh: dict[str, Any], line: str, capsys: 
     assert "links carry 1.2 kB/s in, 0 B/s out; 5.6 MB and 7 B since the start" in lines
 
 
+PEERS: dict[str, Any] = {"verbose": False, "limit": None, "after": None}
+
+
 def kept(
     address: str, node_id: str | None = None, label: str | None = None, error: str | None = None
 ) -> dict[str, Any]:
@@ -239,14 +198,14 @@ def kept(
 def test_addresses_where_nobody_was_met_yet_are_listed_below_the_peers(capsys: pytest.CaptureFixture[str]) -> None:
     configured = [kept("10.0.0.1:1", A), kept("10.0.0.2:1", label="nas", error="refused\x1b"), kept("10.0.0.3:1")]
     row = {"state": "active", "route_hops": 1, "latency_ms": 1, "last_seen_s": 1}
-    peers(Answers(peers__list=[known(A, "Ann") | row], peers__configured=configured), options(verbose=False))
+    peers(Answers(peers__list=[known(A, "Ann") | row], peers__configured=configured), options(**PEERS))
     above, below = capsys.readouterr().out.split("\n\n")
     assert "Ann" in above
     assert [line.split(maxsplit=2) for line in below.splitlines()[1:]] == [
         ["10.0.0.2:1", "nas", "refused\\x1b"],
         ["10.0.0.3:1", "-", "the first attempt is under way"],
     ]
-    peers(Answers(peers__configured=configured), options(verbose=False))
+    peers(Answers(peers__configured=configured), options(**PEERS))
     assert "nobody yet" not in capsys.readouterr().out
 
 
@@ -264,7 +223,7 @@ def test_what_each_link_carries_is_listed_on_request(capsys: pytest.CaptureFixtu
         peers__list=[row | {"endpoint": "unix:/x", "link": link | {"traffic": classes}}, known(B, "Bob") | row],
         peers__configured=[],
     )
-    peers(answers, options(verbose=True))
+    peers(answers, options(**PEERS | {"verbose": True}))
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.split() == [
         A[:8],
@@ -283,42 +242,45 @@ def test_what_each_link_carries_is_listed_on_request(capsys: pytest.CaptureFixtu
         "3",
         "6",
     ]
-    peers(answers, options(verbose=False))
+    peers(answers, options(**PEERS))
     assert "ROUND TRIP" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("who", "params", "words"),
+    ("meant", "params", "words"),
     [
-        ("Ann", {"node_id": A}, "no longer configured, dialled or linked: 10.0.0.1:9100, 10.0.0.2:1"),
-        ("nas", {"node_id": B}, f"hung up on {B}, which the configuration did not name"),
+        ({"node_id": A}, {"node_id": A}, "no longer configured, dialled or linked: 10.0.0.1:9100, 10.0.0.2:1"),
+        ({"node_id": B}, {"node_id": B}, f"hung up on {B}, which the configuration did not name"),
         (
-            "10.0.0.1",
-            {"config_entry_id": "tcp:10.0.0.1:9100"},
-            "no longer configured, dialled or linked: 10.0.0.1:9100\n",
+            {"address": "nas:9100", "config_entry_id": "tcp:nas:9100"},
+            {"config_entry_id": "tcp:nas:9100"},
+            "no longer configured, dialled or linked: nas:9100\n",
         ),
-        ("nas:9100", {"config_entry_id": "tcp:nas:9100"}, "no longer configured, dialled or linked: nas:9100\n"),
-        ("box", {"config_entry_id": "tcp:10.0.0.4:1"}, "no longer configured, dialled or linked: 10.0.0.4:1\n"),
-        ("carol", {"node_id": C}, f"hung up on {C}"),
-        (C.upper(), {"node_id": C}, f"hung up on {C}"),
     ],
 )
-def test_who_is_removed(who: str, params: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    configured = [
-        kept("10.0.0.1:9100", A),
-        kept("10.0.0.2:1", A),
-        kept("nas:9100", label="box of old"),
-        kept("10.0.0.4:1", label="box"),
-    ]
-    daemon = Answers(peers__list=[known(A, "Ann"), known(B, "nas"), known(C)], peers__configured=configured)
-    daemon.names = {C: "carol"}
-    mesh_commands.remove(daemon, options(who))
+def test_whom_the_daemon_means_is_removed(
+    meant: dict[str, str], params: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured = [kept("10.0.0.1:9100", A), kept("10.0.0.2:1", A), kept("nas:9100", label="box of old")]
+    daemon = Answers(peers__resolve=MEANT | meant, peers__configured=configured)
+    mesh_commands.remove(daemon, options("nas"))
     assert daemon.removed == params
+    assert daemon.asked == [{"name": "nas", "scope": "configured", "address": "nas:9100"}]
     assert words in capsys.readouterr().out
 
 
-def test_a_label_of_two_addresses_removes_neither() -> None:
-    daemon = Answers(peers__configured=[kept("10.0.0.1:1", label="box"), kept("10.0.0.2:1", label="box")])
-    with pytest.raises(PimError, match=r"several addresses; give one of them:\n  10\.0\.0\.1:1\n  10\.0\.0\.2:1"):
-        mesh_commands.remove(daemon, options("box"))
-    assert daemon.removed is None
+def test_a_page_of_peers_says_how_many_are_known_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"state": "failed", "route_hops": 0, "latency_ms": None, "last_seen_s": 1}
+    daemon = Answers(peers__list=[known(A) | row, known(B) | row], peers__count={"identities": 100_000})
+    peers(daemon, options(**PEERS | {"limit": 2}))
+    assert capsys.readouterr().out.endswith(
+        f"there may be more; 100000 identities are known in all: pim peers --after {B}\n"
+    )
+    peers(daemon, options(**PEERS | {"limit": 3}))
+    assert "--after" not in capsys.readouterr().out
+
+
+def test_a_forgotten_peer_that_is_still_linked_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"state": "active", "route_hops": 1, "latency_ms": 1, "last_seen_s": 1, "forgotten": True}
+    peers(Answers(peers__list=[known(A) | row]), options(**PEERS))
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == [A, "forgotten", "active"]

@@ -129,10 +129,10 @@ class MessagingPlugin(DaemonPlugin):
         if peer == self._ctx.identity.node_id:
             raise InvalidParams("parameter peer_node_id: this is the node itself")
         known = self._keystore.get(peer)
+        if known is None and await self._mesh.fetch_card(peer):
+            known = self._keystore.get(peer)
         if known is None:
-            raise MessagePeerUnknown(
-                f"nothing is known of {peer}: link with it (peers.add_static), or bring its key (peers.import_identity)"
-            )
+            raise MessagePeerUnknown(self._why_unknown(peer))
         timestamp_ms = self._next_timestamp()
         message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, timestamp_ms + 1000 * params.expires_s)
         with _storage():
@@ -229,13 +229,20 @@ class MessagingPlugin(DaemonPlugin):
         summary = self._summary(conversation)
         self._publish(STREAM, models.MessageReceived(message=record, conversation=summary))
 
+    def _why_unknown(self, peer: NodeId) -> str:
+        if self._keystore.is_forgotten(peer):
+            return (
+                f"you forgot {peer}, so there is no key of it to seal to; it is learned again when it next announces itself, "
+                "every 5 minutes as a rule, or now with: pim pair ITS-ADDRESS"
+            )
+        return f"nothing is known of {peer}: link with it (peers.add_static), or bring its key (peers.import_identity)"
+
     def _summary(self, one: Conversation) -> models.ConversationSummary:
         known = self._keystore.get(one.peer)
-        label = self._keystore.labels().get(one.peer)
         return models.ConversationSummary(
             peer_node_id=one.peer,
             peer_node_id_short=one.peer.short,
-            name=label or (known.name if known is not None else "") or one.peer.short,
+            name=self._keystore.index.shown(one.peer),
             last_message_preview=one.last_preview,
             last_message_ts_ms=one.last_ts_ms,
             unread_count=one.unread,

@@ -18,6 +18,7 @@ from pimd_features.peers.models import STREAM, PeersEvent
 from pimd_features.peers.nearby import discovered
 from pimd_features.peers.pairing import connect_dynamic, pair
 from pimd_features.peers.plugin import PeersPlugin
+from pimd_features.peers.resolving import count, resolve
 
 FEATURE = Feature(
     name="peers",
@@ -26,6 +27,8 @@ FEATURE = Feature(
     plugin=PeersPlugin,
     methods=(
         list_peers,
+        count,
+        resolve,
         get,
         label,
         block,

@@ -35,11 +35,13 @@ def refuse_own_id(ctx: PluginContext, node_id: NodeId) -> None:
 
 
 def _peer(ctx: PluginContext, node_id: NodeId) -> Peer:
-    known = ctx.services[KEYSTORE].get(node_id)
-    if known is None:
-        raise PeerNotFound(f"no peer {node_id} is known here; peers.list with all shows those that are")
-    row = Rows(ctx).summary(node_id)
-    return Peer(**dict(row), known=known.known, contact=known.contact, blocked=known.blocked)
+    keystore = ctx.services[KEYSTORE]
+    known, row = keystore.get(node_id), Rows(ctx).summary(node_id)
+    if known is not None:
+        return Peer(**dict(row), known=known.known, contact=known.contact, blocked=known.blocked)
+    if row.forgotten and row.state in ("active", "relayed"):
+        return Peer(**dict(row), known="forgotten", contact=False, blocked=keystore.is_blocked(node_id))
+    raise PeerNotFound(f"no peer {node_id} is known here; peers.list with all shows those that are")
 
 
 @rpc("peers.get", errors=(PeerNotFound,))
@@ -52,8 +54,11 @@ async def get(ctx: PluginContext, params: PeerParams) -> Peer:
 async def label(ctx: PluginContext, params: LabelParams) -> Peer:
     """Give a peer a name of one's own, or with null take it away.
 
-    A labelled peer is a contact; `pim` takes the label wherever it takes an id.
+    A labelled peer is a contact; `pim` takes the label wherever it takes an id. One that is forgotten and still linked is
+    learned again.
     """
+    if ctx.services[KEYSTORE].is_forgotten(params.node_id):
+        await ctx.services[MESH].fetch_card(params.node_id)
     _peer(ctx, params.node_id)
     await ctx.services[KEYSTORE].set_label(params.node_id, params.label)
     return _peer(ctx, params.node_id)

@@ -8,6 +8,10 @@ from pimd.contract import NodeIdHex, NodeName, Params, PeerSummary, Result, X255
 
 STREAM = "peers.event"
 LABEL_LIMIT = 128
+NAME_LIMIT = 280
+"""Characters of what is to be resolved: the longest address."""
+LIST_LIMIT = 1000
+"""Rows of one answer of `peers.list`."""
 OUTGOING_INTERVAL_MIN_S = 30
 """Seconds between two broadcasts that a user may ask for."""
 
@@ -22,6 +26,46 @@ class ListParams(Params):
 
     all: bool = False
     """Identities without a route, too."""
+    after: NodeIdHex | None = None
+    """The node of the last row of the page before."""
+    limit: Annotated[int, Field(ge=1, le=LIST_LIMIT)] = LIST_LIMIT
+    """Rows of a page, 1 000 at most."""
+
+
+class ResolveParams(Params):
+    """What a person typed, and what it may mean."""
+
+    name: Annotated[str, Field(max_length=NAME_LIMIT)]
+    """A label, a name, an id or the start of one."""
+    scope: Literal["known", "nearby", "configured"] = "known"
+    """`nearby`: also nodes that announce themselves nearby, and addresses. `configured`: also configured addresses."""
+    address: str | None = None
+    """The same text as an address, with a port; tried behind the labels, unless the scope is `known`."""
+
+
+class Resolved(Result):
+    """A node, or an address where none is known yet."""
+
+    node_id: NodeIdHex | None = None
+    label: str | None = Field(default=None, description="What the user calls it.")
+    name: str | None = Field(default=None, description="What it calls itself, a stranger's text.")
+    address: str | None = Field(default=None, description="In place of a node; never with the scope `known`.")
+    config_entry_id: str | None = Field(default=None, description="Of a configured address, what peers.remove takes.")
+
+
+class Candidate(Result):
+    """One of several that a name can mean."""
+
+    node_id: NodeIdHex | None = None
+    label: str | None = None
+    name: str | None = None
+    address: str | None = None
+
+
+class Count(Result):
+    """How many there are."""
+
+    identities: int
 
 
 class PeerParams(Params):
@@ -33,7 +77,7 @@ class PeerParams(Params):
 class Peer(PeerSummary):
     """One row of `peers.list` with what the keystore holds besides."""
 
-    known: Literal["imported", "direct", "signed"]
+    known: Literal["imported", "direct", "signed", "forgotten"]
     contact: bool
     blocked: bool
 
@@ -145,6 +189,7 @@ class Discovered(Result):
     first_seen_s: int
     last_seen_s: int
     label_announced: str | None
+    label: str | None = Field(default=None, description="What the user calls this node.")
 
 
 class BroadcastNow(Result):

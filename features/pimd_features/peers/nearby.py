@@ -49,7 +49,9 @@ def _row(ctx: PluginContext, node: DiscoveredNode) -> Discovered:
         mechanism="broadcast",
         first_seen_s=max(0, int(now - node.first_seen)),
         last_seen_s=max(0, int(now - node.last_seen)),
-        label_announced=node.name or (known.name if known is not None else None) or None,
+        # The name on a card is signed, and anybody can announce one.
+        label_announced=(known.name if known is not None else None) or node.name or None,
+        label=ctx.services[KEYSTORE].label(node.node_id) if node.node_id is not None else None,
     )
 
 

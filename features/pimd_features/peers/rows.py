@@ -1,6 +1,8 @@
 """Rows of `peers.list`, made from links, routes, dialled addresses and the keystore."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+import itertools
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from pimd.contract import (
@@ -21,6 +23,10 @@ NEIGHBOUR_LIMIT = 256
 """Rows of `status.peers`."""
 
 
+ROWS_AT_ONCE = 100
+"""Rows made before other calls have a turn."""
+
+
 class Rows:
     """Implements `contract.PeerSummaries`; every call reads the current state and caches nothing."""
 
@@ -32,19 +38,25 @@ class Rows:
 
     def neighbours(self) -> list[PeerSummary]:
         """Links, configured peers that are down, and contacts with a route; at most 256."""
-        return list(self._rows(self._is_contact).values())[:NEIGHBOUR_LIMIT]
+        links, dials = self._linked(), self._configured()
+        routed = filter(self._keystore.is_contact, self._mesh.destinations())
+        ids = dict.fromkeys([*links, *dials, *routed])
+        return [self._row_of(node_id, links, dials) for node_id in itertools.islice(ids, NEIGHBOUR_LIMIT)]
 
-    def reachable(self) -> list[PeerSummary]:
-        """Links, configured peers that are down, and every node with a route."""
-        return list(self._rows(lambda _: True).values())
+    async def page(self, after: NodeId | None, limit: int, *, everybody: bool) -> list[PeerSummary]:
+        """Links, configured peers that are down, nodes with a route; with `everybody` then the other identities by id.
 
-    def everybody(self) -> list[PeerSummary]:
-        """The rows of `reachable`, and the identities without a route."""
-        rows = self._rows(lambda _: True)
-        for known in self._keystore.list():
-            if known.node_id not in rows:
-                rows[known.node_id] = self._row(known.node_id)
-        return list(rows.values())
+        `after` is the last node of the page before. Other calls have turns while the rows are made.
+        """
+        links, dials = self._linked(), self._configured()
+        near = dict.fromkeys([*links, *dials, *self._mesh.destinations()])
+        ids = list(itertools.islice(self._following(near, after, everybody=everybody), limit))
+        rows: list[PeerSummary] = []
+        for node_id in ids:
+            rows.append(self._row_of(node_id, links, dials))
+            if len(rows) % ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return rows
 
     def summary(self, node_id: NodeId) -> PeerSummary:
         """One row, also of a peer that is down."""
@@ -52,25 +64,26 @@ class Rows:
         dial = next((dial for dial in self._mesh.dials() if dial.node_id == node_id), None)
         return self._row(node_id, link=link, route=route, dial=dial)
 
-    def _rows(self, with_route: Callable[[NodeId], bool]) -> dict[NodeId, PeerSummary]:
-        links = {link.peer: link for link in self._mesh.links()}
+    def _following(self, near: dict[NodeId, None], after: NodeId | None, *, everybody: bool) -> Iterator[NodeId]:
+        if after is None:
+            yield from near
+        elif after in near:
+            yield from itertools.islice(near, list(near).index(after) + 1, None)
+        if everybody:
+            behind = None if after in near else after
+            yield from (node_id for node_id in self._keystore.index.after(behind) if node_id not in near)
+
+    def _linked(self) -> dict[NodeId, LinkInfo]:
+        return {link.peer: link for link in self._mesh.links()}
+
+    def _configured(self) -> dict[NodeId, DialInfo]:
         # A node that is dialled only because it was discovered shows once it is linked.
-        dials = {dial.node_id: dial for dial in self._mesh.dials() if dial.node_id is not None and dial.configured}
-        rows = {peer: self._row(peer, link=link, dial=dials.get(peer)) for peer, link in links.items()}
-        for peer, dial in dials.items():
-            rows.setdefault(peer, self._row(peer, dial=dial))
-        for route in self._far_routes(links):
-            if with_route(route.destination):
-                dial_too = dials.get(route.destination)
-                rows[route.destination] = self._row(route.destination, route=route, dial=dial_too)
-        return rows
+        return {dial.node_id: dial for dial in self._mesh.dials() if dial.node_id is not None and dial.configured}
 
-    def _far_routes(self, links: dict[NodeId, LinkInfo]) -> Iterator[RouteInfo]:
-        return (route for route in self._mesh.routes() if route.destination not in links)
-
-    def _is_contact(self, node_id: NodeId) -> bool:
-        known = self._keystore.get(node_id)
-        return known is not None and known.contact
+    def _row_of(self, node_id: NodeId, links: dict[NodeId, LinkInfo], dials: dict[NodeId, DialInfo]) -> PeerSummary:
+        link = links.get(node_id)
+        route = self._mesh.route(node_id) if link is None else None
+        return self._row(node_id, link=link, route=route, dial=dials.get(node_id))
 
     def _row(
         self,
@@ -86,12 +99,14 @@ class Rows:
             self._clock.now() - link.last_heard if link is not None else (self._clock.unix_ms() - last_seen_ms) / 1000
         )
         configured = "" if dial is None else dial.entry.label
-        label = known.label if known is not None else self._keystore.labels().get(node_id)
+        label = self._keystore.label(node_id)
         hops = 1 if link is not None else route.hops if route is not None else 0
         return PeerSummary(
             node_id=node_id,
             node_id_short=node_id.short,
             label=label or configured or None,
+            name=known.name if known is not None else None,
+            forgotten=self._keystore.is_forgotten(node_id),
             mesh_ip=self._config.mesh_cidr(),
             transport="relay" if link is None and route is not None else "tcp",
             state=_state(link, route, dial),

@@ -148,7 +148,9 @@ class StatusPlugin(DaemonPlugin):
                 endpoints=[str(endpoint) for endpoint in self._mesh.listen_endpoints],
             ),
             peers=list(self._peers.neighbours()),
-            routes=RouteCount(active=len(self._mesh.routes()), expired=0, selected_gateway=self._gateways.selected()),
+            routes=RouteCount(
+                active=len(self._mesh.destinations()), expired=0, selected_gateway=self._gateways.selected()
+            ),
             stats=self._stats(),
             uptime_s=int(self._ctx.clock.now() - self._started),
             route_on=False,

@@ -37,7 +37,9 @@ class GatewayWatch:
 
     def selected(self) -> NodeId | None:
         """Return the gateway in use; None when none has a route."""
-        routes = (self._mesh.route(node_id) for node_id in self._ids)
+        # Strangers can be gateways by the thousand, and without a route each.
+        few, many = sorted((self._ids, self._mesh.destinations()), key=len)
+        routes = (self._mesh.route(node_id) for node_id in few if node_id in many)
         nearest = nearest_gateways((route for route in routes if route is not None), self._keystore)
         return nearest[0].destination if nearest else None
 
@@ -78,7 +80,7 @@ class GatewayWatch:
             timer.cancel()
 
     def _read_all(self) -> None:
-        self._ids = {known.node_id for known in self._keystore.list() if known.is_gateway}
+        self._ids = set(self._keystore.gateways())
         self._touched.set()
 
     def _read(self, event: PeerDirectoryEvent) -> None:

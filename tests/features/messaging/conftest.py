@@ -83,6 +83,10 @@ class AirMesh:
     def subscribe(self) -> Subscription[Any]:
         return self.topic.subscribe()
 
+    async def fetch_card(self, peer: NodeId) -> bool:
+        del peer
+        return False
+
     def connect(self, peer: NodeId) -> None:
         self.routed.add(peer)
         self.topic.publish(RouteFound(peer))

@@ -1,7 +1,7 @@
 """Which gateway is told of, on a clock moved by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ class World:
 
     def __getitem__(self, key: ServiceKey[Any]) -> Any:
         return {MESH: self, KEYSTORE: self.keystore}[key]
+
+    def destinations(self) -> Collection[NodeId]:
+        return self.table.keys()
 
     def route(self, destination: NodeId) -> RouteInfo | None:
         self.looked_up += 1

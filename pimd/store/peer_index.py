@@ -1,0 +1,119 @@
+"""Implements `contract.PeerIndex` over the tables of the keystore, kept up to date with each change of a row."""
+
+import itertools
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection, Iterator, Mapping
+
+from pimd.characters import escaped, folded, hidden, reads_as_id
+from pimd.contract.services import KnownPeer
+from pimd.ids import NodeId
+from pimd.store.keystore_rows import Note
+
+_Names = dict[str, dict[NodeId, None]]
+"""Ids by folded name, in the order in which they came."""
+
+
+class PeerIndex:
+    """Made before the tables are read; `identity_changed` and `note_changed` are called behind each change."""
+
+    def __init__(self, identities: Mapping[NodeId, KnownPeer], notes: Mapping[NodeId, Note]) -> None:
+        self.gateways: set[NodeId] = set()
+        """Identities whose card says that they lead out of the mesh."""
+        self._identities = identities
+        self._notes = notes
+        self._ids: list[NodeId] = []
+        self._labels: _Names = {}
+        self._contacts: _Names = {}
+        self._met: _Names = {}
+        self._named: dict[NodeId, tuple[_Names, str]] = {}
+        """Where the name of an id stands."""
+
+    # --- what changes it
+
+    def identity_changed(self, node_id: NodeId, old: KnownPeer | None, new: KnownPeer | None) -> None:
+        """Take in a row that was added, replaced or removed."""
+        if old is None and new is not None:
+            insort(self._ids, node_id)
+        elif old is not None and new is None:
+            del self._ids[bisect_left(self._ids, node_id)]
+        if new is not None and new.is_gateway:
+            self.gateways.add(node_id)
+        else:
+            self.gateways.discard(node_id)
+        self._rename(node_id)
+
+    def note_changed(self, node_id: NodeId, old: Note | None, new: Note | None) -> None:
+        """Take in a note that was added, replaced or removed."""
+        before, after = (note.label if note is not None else None for note in (old, new))
+        if before != after:
+            if before is not None:
+                _remove(self._labels, folded(before), node_id)
+            if after is not None:
+                self._labels.setdefault(folded(after), {})[node_id] = None
+        self._rename(node_id)
+
+    # --- contract.PeerIndex
+
+    def labelled(self, label: str) -> Collection[NodeId]:
+        """Return whom the user gave that label."""
+        return self._labels.get(folded(label), {}).keys()
+
+    def contacts_called(self, name: str) -> Collection[NodeId]:
+        """Return the contacts with that name."""
+        return self._contacts.get(folded(name), {}).keys()
+
+    def met_called(self, name: str) -> Collection[NodeId]:
+        """Return others with that name, met on a link."""
+        return self._met.get(folded(name), {}).keys()
+
+    def starting_with(self, digits: str) -> Iterator[NodeId]:
+        """Yield the identities whose id starts so."""
+        first = bytes.fromhex(digits.ljust(2 * NodeId.SIZE, "0"))
+        start = bisect_left(self._ids, first)
+        return itertools.takewhile(
+            lambda node_id: node_id.hex().startswith(digits), itertools.islice(self._ids, start, None)
+        )
+
+    def after(self, node_id: NodeId | None) -> Iterator[NodeId]:
+        """Yield the identities behind an id."""
+        start = bisect_right(self._ids, node_id) if node_id is not None else 0
+        return itertools.islice(self._ids, start, None)
+
+    def shown(self, node_id: NodeId) -> str:
+        """Return a label, a name that can stand for the node, a name with its id, or the short id."""
+        note, known = self._notes.get(node_id), self._identities.get(node_id)
+        if note is not None and note.label is not None:
+            return note.label
+        if known is None or not known.name:
+            return node_id.short
+        if is_usable(known.name) and not self.labelled(known.name):
+            return known.name
+        unseen = set(hidden(known.name))
+        plain = "".join(escaped(char) if at in unseen else char for at, char in enumerate(known.name))
+        return f"{plain} ({node_id.short})"
+
+    # --- how
+
+    def _rename(self, node_id: NodeId) -> None:
+        names, name = self._named.pop(node_id, (self._met, ""))
+        _remove(names, name, node_id)
+        known, note = self._identities.get(node_id), self._notes.get(node_id)
+        is_contact = note is not None and note.contact
+        if known is None or not (is_contact or known.known == "direct") or not is_usable(known.name):
+            return
+        names, name = self._contacts if is_contact else self._met, folded(known.name)
+        names.setdefault(name, {})[node_id] = None
+        self._named[node_id] = (names, name)
+
+
+def is_usable(name: str) -> bool:
+    """Tell whether a name that a peer gave itself may stand for its id."""
+    return bool(name.strip()) and not hidden(name) and not reads_as_id(name)
+
+
+def _remove(names: _Names, name: str, node_id: NodeId) -> None:
+    ids = names.get(name)
+    if ids is not None:
+        ids.pop(node_id, None)
+        if not ids:
+            del names[name]
