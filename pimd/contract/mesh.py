@@ -225,7 +225,7 @@ class Mesh(Protocol):
         """Issue a new identity card, and send it to all neighbours, from where it spreads over the mesh."""
 
     async def fetch_card(self, peer: NodeId) -> bool:
-        """Ask a linked peer for its own card; True once it is held, also again after it was forgotten, False after 2 s."""
+        """Ask for the card of a node with a link or a route, forgotten or not; True once it is held, False after 2 s."""
 
     def last_broadcast(self) -> Broadcast | None:
         """Return the newest issue of a card while the mesh was up; None before the first."""

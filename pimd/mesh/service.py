@@ -143,10 +143,12 @@ class MeshService:
         return await self._parts.broadcast.issue()
 
     async def fetch_card(self, peer: NodeId) -> bool:
-        """Ask on the peer's own link: a card that comes from itself also ends being forgotten."""
-        link = self._parts.links.best(peer)
+        """Ask on the peer's own link, else the next hop on the way to it."""
+        route = self._parts.routing.table.selected.get(peer)
+        link = self._parts.links.best(peer if route is None else route.next_hop)
         if link is None:
             return False
+        self._parts.keystore.take_back(peer)
         with self._parts.keystore.subscribe() as events, contextlib.suppress(TimeoutError):
             self._parts.cards.ask(link, [peer])
             async with asyncio.timeout(CARD_S):

@@ -210,6 +210,11 @@ class Keystore:
             self._tell_later(peer.node_id)
         return len(going)
 
+    def take_back(self, node_id: NodeId) -> None:
+        """Let the card of a forgotten or aged out identity be learned again."""
+        self._forgotten.remove(node_id)
+        self._aged_out.remove(node_id)
+
     def durable(self) -> Awaitable[None]:
         """Wait until every change so far is on disk; `DatabaseError` when the newest could not be, and was undone."""
         return self._mirror.durable()

@@ -232,8 +232,8 @@ class MessagingPlugin(DaemonPlugin):
     def _why_unknown(self, peer: NodeId) -> str:
         if self._keystore.is_forgotten(peer):
             return (
-                f"you forgot {peer}, so there is no key of it to seal to; it is learned again when it next announces itself, "
-                "every 5 minutes as a rule, or now with: pim pair ITS-ADDRESS"
+                f"you forgot {peer}, and there is no way to it now to ask for its key; "
+                "it is learned again once it is reached, or now with: pim pair ITS-ADDRESS"
             )
         return f"nothing is known of {peer}: link with it (peers.add_static), or bring its key (peers.import_identity)"
 

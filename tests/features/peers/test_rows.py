@@ -3,9 +3,16 @@
 import itertools
 from typing import Any
 
+import pytest
+
+from pimd.contract import RpcError
+from pimd.ids import NodeId
 from pimd.lab import Lab, run
+from pimd.proto.cards import issue
+from pimd.proto.identity import Identity
 from pimd_features.peers.rows import NEIGHBOUR_LIMIT
 
+KEY = b"\x09" + bytes(31)
 CONFIGURED = [
     {"mechanism": "tcp", "address": f"10.9.{n // 250}.{n % 250}:9100", "node_id": f"{n:032x}"}
     for n in range(1, NEIGHBOUR_LIMIT + 3)
@@ -83,3 +90,48 @@ def test_status_shows_links_and_of_those_behind_them_the_contacts() -> None:
             assert [row["node_id"] for row in status["peers"]] == [str(second.id), str(last.id)]
 
     run(main, seed=1)
+
+
+def test_a_list_has_pages_that_begin_with_who_can_be_reached() -> None:
+    async def main() -> None:
+        async with Lab(1) as lab:
+            one = lab.add_daemon(settings={"peers": CONFIGURED[:3]})
+            two, three = lab.add_daemons(2)
+            lab.connect(one, two)
+            lab.connect(two, three)
+            await lab.start()
+            await lab.until(lambda: one.node.service.has_route(three.id), 30)
+            strangers = [Identity.from_seed(bytes([number]) * 32) for number in range(1, 20)]
+            for stranger in strangers:
+                one.running_daemon.core.keystore.learn(issue(stranger, 1, 0, "stranger"), direct=False)
+            whole = [row["node_id"] for row in await one.call("peers.list", {"all": True})]
+            near = [str(two.id), *(peer["node_id"] for peer in CONFIGURED[:3]), str(three.id)]
+            assert whole == near + sorted(str(stranger.node_id) for stranger in strangers)
+            assert await one.call("peers.count") == {"identities": 2 + len(strangers)}
+            for limit in (1, 2, 5, 7, 1000):
+                paged: list[str] = []
+                page = await one.call("peers.list", {"all": True, "limit": limit})
+                while page:
+                    assert len(page) <= limit
+                    paged += [row["node_id"] for row in page]
+                    page = await one.call("peers.list", {"all": True, "limit": limit, "after": paged[-1]})
+                assert paged == whole
+            assert [row["node_id"] for row in await one.call("peers.list")] == near
+            assert await one.call("peers.list", {"after": near[-1]}) == []
+            with pytest.raises(RpcError, match="limit"):
+                await one.call("peers.list", {"limit": 1001})
+
+    run(main, seed=1)
+
+
+def test_a_list_of_very_many_has_a_thousand_rows() -> None:
+    async def main() -> int:
+        async with Lab(1) as lab:
+            one = lab.add_daemon()
+            await lab.start()
+            keystore = one.running_daemon.core.keystore
+            for number in range(1100):
+                await keystore.import_identity(NodeId(number.to_bytes(16)), KEY, "x")
+            return len(await one.call("peers.list", {"all": True}))
+
+    assert run(main, seed=1) == 1000
