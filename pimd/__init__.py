@@ -1,3 +1,3 @@
 """pimd: a daemon that forms an encrypted mesh of nearby machines and serves it over JSON-RPC."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

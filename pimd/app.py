@@ -315,7 +315,7 @@ def mesh_passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
         return mesh.passphrase.get_secret_value()
     path = paths.expand(mesh.passphrase_file or Path(), environ)
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise StartError(
             f"{path}: the passphrase file cannot be read: {error.strerror}; "

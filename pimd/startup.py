@@ -19,6 +19,7 @@ from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
 from pimd.assembly.log_rate_limit import LogRateLimit
 from pimd.assembly.log_ring import LogRing
+from pimd.characters import hidden, reads_as_id
 from pimd.contract import Membership
 from pimd.database import DatabaseError
 from pimd.local_time import local_time
@@ -138,7 +139,7 @@ def _load(path: Path | None, arguments: Arguments) -> Loaded:
     if path is None:
         return load("", None, arguments.environ)
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StartError(f"{path}: no such configuration file; without one, the defaults are used") from None
     except UnicodeDecodeError:
@@ -150,6 +151,10 @@ def _load(path: Path | None, arguments: Arguments) -> Loaded:
 
 def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
     yield from loaded.warnings
+    name = node_name(loaded.settings)
+    if hidden(name) or reads_as_id(name):
+        why = "reads as a node id" if reads_as_id(name) else "holds letters that are not seen"
+        yield f"node.name: {name!a} {why}, so nobody can write to this node by that name; set [node] name to another"
     if path is None or "passphrase" not in loaded.settings.mesh.passphrase_keys:
         return
     mode = stat.S_IMODE(path.stat().st_mode)

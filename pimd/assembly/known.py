@@ -23,9 +23,9 @@ def known_features() -> dict[str, KnownFeature]:
     """Read `_build_features.json`, which the build writes; in a source checkout the table it is written from."""
     stamped = importlib.resources.files("pimd") / "_build_features.json"
     if stamped.is_file():
-        return _rows(json.loads(stamped.read_text())["features"])
+        return _rows(json.loads(stamped.read_text(encoding="utf-8"))["features"])
     project = Path(__file__).parents[2] / "pyproject.toml"
-    return _rows(tomllib.loads(project.read_text())["tool"]["pimd"]["features"])
+    return _rows(tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["pimd"]["features"])
 
 
 def _rows(table: dict[str, dict[str, Any]]) -> dict[str, KnownFeature]:

@@ -84,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="pim",
         description="Talks to the pimd daemon of this machine.",
-        epilog="A NAME is a label given here, or what a peer calls itself when only one does.",
+        epilog="A NAME is a label given here, else what a contact or a linked peer calls itself, when only one does. "
+        "An ID may be cut to 8 digits.",
         parents=[common],
     )
     parser.add_argument("--version", action="version", version=f"pim {__version__}")

@@ -47,7 +47,7 @@ class ConfigFile:
     def read(self) -> ConfigText:
         """The file as it is now."""
         try:
-            text = self._path.read_text() if self._path is not None else ""
+            text = self._path.read_text(encoding="utf-8") if self._path is not None else ""
             modified_ms = int(self._path.stat().st_mtime * 1000) if self._path is not None else 0
         except FileNotFoundError:
             text, modified_ms = "", 0

@@ -278,7 +278,8 @@ def test_version_and_help_need_no_daemon(tmp_path: Path) -> None:
 def test_the_client_imports_nothing_of_the_daemon() -> None:
     script = "import sys; import pimd.cli; print([m for m in sys.modules if m.startswith('pimd.') or m == 'aiohttp'])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert not [name for name in eval(done.stdout) if not name.startswith(("pimd.cli", "pimd.paths"))]  # noqa: S307
+    low = ("pimd.cli", "pimd.paths", "pimd.characters", "pimd.local_time", "pimd.standard_streams")
+    assert not [name for name in eval(done.stdout) if not name.startswith(low)]  # noqa: S307
 
 
 @pytest.mark.parametrize(
@@ -316,6 +317,18 @@ def test_check_config(daemon: MakeDaemon, config: str, code: int, words: str) ->
     assert done.returncode == code, done
     assert words in done.stdout + done.stderr
     assert not alice.data_dir.exists()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("deadbeef", "node.name: 'deadbeef' reads as a node id"),
+        ("bob\u3164", "node.name: 'bob\\u3164' holds letters that are not seen"),
+    ],
+)
+def test_a_name_that_nobody_can_use_is_warned_about(daemon: MakeDaemon, name: str, words: str) -> None:
+    assert words in checked(daemon(PIMD_NODE__NAME=name)).stderr
 
 
 @pytest.mark.system

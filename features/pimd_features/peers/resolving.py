@@ -132,7 +132,7 @@ class _Search:
         if self._params.scope == "known":
             where = unmet[0].entry.endpoint.text
             raise PeerNotFound(
-                f'"{self._params.name}" is the label of {where}, where no node has answered yet; peers.configured says why',
+                f"'{self._params.name}' is the label of {where}, where no node has answered yet; `pim peers` says why",
                 {"candidates": [self._candidate_at(unmet[0])]},
             )
         return self._configured(unmet[0])
@@ -143,20 +143,21 @@ class _Search:
         candidates = self._candidates(ids) + [self._candidate_at(dial) for dial in unmet[:SHOWN]]
         more = len(ids) + len(unmet) - len(candidates)
         raise PeerAmbiguous(
-            f'"{self._params.name}" can mean several nodes; give the whole id, or a label of your own (peers.label)',
+            f"'{self._params.name}' can mean several nodes; give the whole id, or a label of your own (peers.label)",
             {"candidates": candidates, "more": more},
         )
 
     def _nobody(self) -> PeerNotFound:
         linked = [link.peer for link in self._mesh.links()]
+        where, hint = "here", "`pim peers` lists whom this node knows; one that was never linked with it has an id only"
         if self._params.scope == "nearby":
-            hint = (
-                "`pim discover` lists who is nearby, and anybody else is reached at an address such as 192.168.1.7:9100"
+            where, hint = (
+                "nearby",
+                "`pim discover` lists who is there, and anybody else is reached at an address such as 192.168.1.7:9100",
             )
-        else:
-            hint = "`pim peers` lists whom this node knows; who was never linked with it is known by its id only"
         return PeerNotFound(
-            f'nobody is called "{self._params.name}"; {hint}', {"candidates": [], "linked": self._candidates(linked)}
+            f"nobody {where} is called '{self._params.name}'; {hint}",
+            {"candidates": [], "linked": self._candidates(linked)},
         )
 
     def _candidates(self, ids: Iterable[NodeId]) -> list[dict[str, Any]]:
