@@ -73,9 +73,11 @@ def _more(connection: Connection, params: dict[str, Any], rows: list[dict[str, A
     """Say what a full page leaves out."""
     if len(rows) < params["limit"]:
         return ""
-    known = call(connection, "peers.count")["identities"]
-    of_them = "" if "after" in params else f"; {known} identities are known in all"
-    return f"\n\nthere may be more{of_them}: pim peers --after {rows[-1]['node_id']}"
+    others = call(connection, "peers.count")["identities"] - sum(row["x25519_pubkey"] is not None for row in rows)
+    if others == 0:
+        return ""
+    more = "there may be more" if "after" in params else f"{others} more are known"
+    return f"\n\n{more}: pim peers --after {rows[-1]['node_id']}"
 
 
 def _link_table(rows: list[dict[str, Any]]) -> str:

@@ -270,12 +270,13 @@ def test_whom_the_daemon_means_is_removed(
 
 
 def test_a_page_of_peers_says_how_many_are_known_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"state": "failed", "route_hops": 0, "latency_ms": None, "last_seen_s": 1}
+    row = {"state": "failed", "route_hops": 0, "latency_ms": None, "last_seen_s": 1, "x25519_pubkey": "0" * 64}
     daemon = Answers(peers__list=[known(A) | row, known(B) | row], peers__count={"identities": 100_000})
     peers(daemon, options(**PEERS | {"limit": 2}))
-    assert capsys.readouterr().out.endswith(
-        f"there may be more; 100000 identities are known in all: pim peers --after {B}\n"
-    )
+    assert capsys.readouterr().out.endswith(f"\n\n99998 more are known: pim peers --after {B}\n")
+    daemon.results["peers.count"] = {"identities": 2}
+    peers(daemon, options(**PEERS | {"limit": 2}))
+    assert "more" not in capsys.readouterr().out
     peers(daemon, options(**PEERS | {"limit": 3}))
     assert "--after" not in capsys.readouterr().out
 

@@ -31,7 +31,7 @@ def words(text: str) -> list[list[str]]:
 def test_a_trace_over_three_hops_shows_who_they_are(daemon: MakeDaemon) -> None:
     alice, *_ = nodes = line(daemon, "alice", "bob", "carol", "dave")
     ids = [one.node_id for one in nodes]
-    done = alice.pim("trace", "dave")
+    done = alice.pim("trace", ids[3][:8])
     assert (done.returncode, done.stderr) == (0, "")
     head, *rows = words(done.stdout)
     assert head == ["HOP", "NAME", "ID", "NEXT", "HOP", "TIME"]
@@ -55,21 +55,21 @@ def test_a_relay_without_the_feature_is_shown_as_silent_and_what_lies_behind_it_
     alice, bob, carol, dave = nodes = line(daemon, "alice", "bob", "carol", "dave")
     ids = [one.node_id for one in nodes]
     carol.call("features.disable", {"name": "routes"})
-    found = json.loads(alice.pim("--json", "trace", "dave").stdout)
+    found = json.loads(alice.pim("--json", "trace", ids[3][:8]).stdout)
     assert [(hop["hop"], hop["node_id"], hop["name"], hop["state"]) for hop in found["hops"]] == [
         (1, ids[1], "bob", "answered"),
         (2, ids[2], "carol", "silent"),
         (3, ids[3], "dave", "answered"),
     ]
     bob.call("features.disable", {"name": "routes"})
-    shown = alice.pim("trace", "dave")
+    shown = alice.pim("trace", ids[3][:8])
     assert (shown.returncode, shown.stderr) == (0, "")
     _, first, last, *note = words(shown.stdout)
     assert first == ["1", '"bob"', ids[1], "-", "silent"]
     assert last[:4] == ["3", '"dave"', ids[3], "itself"]
     assert note[0][:3] == [ids[1], "is", "silent:"]
     dave.call("features.disable", {"name": "routes"})
-    failed = alice.pim("trace", "dave")
+    failed = alice.pim("trace", ids[3][:8])
     assert failed.returncode == 1
     assert failed.stderr.startswith(f"pim: {ids[3]} was not reached: ")
     assert failed.stdout.count("silent") == 2

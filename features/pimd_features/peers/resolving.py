@@ -104,10 +104,16 @@ class _Search:
         ]
         return dict.fromkeys([*self._keystore.index.met_called(self._key), *announced])
 
+    def _heard_of(self) -> list[NodeId]:
+        """Nodes with a route that are known by their card only, and call themselves so."""
+        return [node_id for node_id in self._mesh.destinations() if self._is_called(node_id, None)]
+
     def _is_called(self, node_id: NodeId, announced: str | None) -> bool:
         known = self._keystore.get(node_id)
         name = known.name if known is not None and known.name else announced or ""
-        return folded(name) == self._key and bool(self._key) and not hidden(name) and not reads_as_id(name)
+        if name.isascii():  # there may be 20 000 of them
+            return bool(self._key) and " ".join(name.lower().split()) == self._key and not reads_as_id(name)
+        return folded(name) == self._key and not hidden(name) and not reads_as_id(name)
 
     def _nearby_ids(self) -> Iterator[NodeId]:
         if self._params.scope == "nearby":
@@ -154,6 +160,13 @@ class _Search:
             where, hint = (
                 "nearby",
                 "`pim discover` lists who is there, and anybody else is reached at an address such as 192.168.1.7:9100",
+            )
+        heard = self._heard_of()
+        if heard:
+            return PeerNotFound(
+                f"nobody {where} is called '{self._params.name}' who was ever linked with this node; "
+                "anybody can take a name, so give the id, if it is one of these",
+                {"candidates": self._candidates(heard), "more": max(0, len(heard) - SHOWN)},
             )
         return PeerNotFound(
             f"nobody {where} is called '{self._params.name}'; {hint}",
