@@ -1,12 +1,13 @@
 """Asks the daemon whom a NAME-OR-ID means, and shows names."""
 
+import re
 from typing import Any
 
 from pimd.cli.connection import Connection, call
 from pimd.cli.errors import AnsweredError
 from pimd.cli.text import visible, visible_name
 
-ID_DIGITS = 32
+ID = re.compile(r"[0-9a-fA-F]{32}")
 METHOD_NOT_FOUND = -32601
 
 
@@ -16,7 +17,7 @@ def resolve(connection: Connection, wanted: str) -> str:
         return str(call(connection, "peers.resolve", {"name": wanted})["node_id"])
     except AnsweredError as error:
         # Without the feature `peers` there are neither names nor labels.
-        if error.error.get("code") == METHOD_NOT_FOUND and len(wanted) == ID_DIGITS:
+        if error.error.get("code") == METHOD_NOT_FOUND and ID.fullmatch(wanted):
             return wanted.lower()
         raise
 

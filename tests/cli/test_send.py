@@ -9,6 +9,7 @@ import pytest
 from pimd.cli.commands import send
 from pimd.cli.connection import call_many
 from pimd.cli.errors import AnsweredError, NoDaemonError
+from pimd.cli.names import resolve
 
 TAKEN = {"id": "ab" * 16, "status": "pending"}
 
@@ -51,3 +52,21 @@ def test_a_message_that_was_taken_is_told_of(as_json: bool, capsys: pytest.Captu
 def test_an_error_for_a_whole_batch_is_an_error() -> None:
     with pytest.raises(AnsweredError, match="too much at once"):
         call_many(Overloaded(), [("peers.list", None)])
+
+
+class WithoutPeers:
+    """A daemon without the feature `peers`."""
+
+    def exchange(self, message: Any) -> Any:
+        error = {"code": -32601, "message": "peers.resolve belongs to the feature peers, which is off"}
+        return {"jsonrpc": "2.0", "id": message["id"], "error": error}
+
+    def close(self) -> None:
+        pass
+
+
+def test_without_the_feature_peers_a_whole_id_is_taken_and_nothing_else() -> None:
+    assert resolve(WithoutPeers(), "AB" * 16) == "ab" * 16
+    for wanted in ("ab" * 4, "bob", "x" * 32):
+        with pytest.raises(AnsweredError, match="the feature peers, which is off"):
+            resolve(WithoutPeers(), wanted)
