@@ -2,9 +2,9 @@
 
 import pytest
 
-from pimd.proto.cards import CARD_DOMAIN, SIGNATURE_SIZE, BadCard, issue, parse
+from pimd.proto.cards import CARD_DOMAIN, BadCard, issue, parse
 from pimd.proto.errors import LocalProtocolError
-from pimd.proto.identity import Identity
+from pimd.proto.identity import SIGNATURE_SIZE, Identity
 
 ALICE = Identity.from_seed(b"a" * 32)
 PLAIN = "x" * 8
