@@ -10,7 +10,7 @@ daemon is assembled, so that a daemon can be built without a feature.
 A feature imports this package, `pimd.ids`, and nothing else of the daemon. What it may use of the layers below is
 exported here.
 
-Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `control`, `datagrams`, `identity`,
+Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
 `text`.
 """
 
