@@ -424,7 +424,8 @@ async def test_while_messages_find_no_room_no_keys_are_made(
 
     def counted_offer(peer: NodeId, key: bytes, now: float) -> tuple[bytes, float]:
         offers.append(peer)
-        return offer(peer, key, now)
+        made: tuple[bytes, float] = offer(peer, key, now)
+        return made
 
     monkeypatch.setattr(alice.node.datagrams._exchange, "offer", counted_offer)
     link.driver.pause_writing()

@@ -94,6 +94,19 @@ class Namespaces:
             self._plug_in(end, 30)
         return ends
 
+    def link_local_cable(self, one: str, other: str) -> None:
+        """Join two namespaces by interfaces called `plug`, with no addresses but fe80::a and fe80::b."""
+        self._veth(Plug(one, "plug", ""), Plug(other, "plug", ""))
+        for namespace, address in ((one, "fe80::a/64"), (other, "fe80::b/64")):
+            _ip("-n", namespace, "link", "set", "plug", "addrgenmode", "none")
+            _ip("-n", namespace, "addr", "add", address, "dev", "plug", "nodad")
+            _ip("-n", namespace, "link", "set", "plug", "up")
+
+    @staticmethod
+    def pull(namespace: str, interface: str) -> None:
+        """Take an interface away, and with it the other end."""
+        _ip("-n", namespace, "link", "del", interface)
+
     def switch(self, *namespaces: str, ipv4: bool = True) -> list[Plug]:
         """Join any number of namespaces by a bridge, in a namespace of its own."""
         self._networks += 1

@@ -3,22 +3,24 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.system.daemon import Daemon
 
+D = TypeVar("D", bound=Daemon)
 MakeDaemon = Callable[..., Daemon]
 Pair = tuple[Daemon, Daemon]
 
 
 @contextmanager
-def daemons_in(home: Path) -> Iterator[MakeDaemon]:
+def daemons_in(home: Path, kind: type[D]) -> Iterator[Callable[..., D]]:
     """Make daemons that are killed at the end; their logs are shown when a test fails."""
-    made: list[Daemon] = []
+    made: list[D] = []
 
-    def make(name: str = "alice", config: str = "", **environ: str) -> Daemon:
-        made.append(Daemon(home, name, config, environ))
+    def make(name: str = "alice", config: str = "", **environ: str) -> D:
+        made.append(kind(home, name, config, environ))
         return made[-1]
 
     yield make
@@ -32,7 +34,7 @@ def daemons_in(home: Path) -> Iterator[MakeDaemon]:
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
     """Make daemons for one test."""
-    with daemons_in(tmp_path) as make:
+    with daemons_in(tmp_path, Daemon) as make:
         yield make
 
 
@@ -55,7 +57,7 @@ def linked(daemon: MakeDaemon) -> Pair:
 
 @pytest.fixture(scope="module")
 def pair_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with daemons_in(tmp_path_factory.mktemp("shared")) as make:
+    with daemons_in(tmp_path_factory.mktemp("shared"), Daemon) as make:
         yield linked(make)
 
 
@@ -82,5 +84,5 @@ def has_card(daemon: Daemon, node_id: str) -> bool:
 @pytest.fixture(scope="module")
 def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for all tests of a module, for those that leave it as it was."""
-    with daemons_in(tmp_path_factory.mktemp("shared")) as make:
+    with daemons_in(tmp_path_factory.mktemp("shared"), Daemon) as make:
         yield make().start()

@@ -147,7 +147,8 @@ class Daemon:
             [sys.executable, "-m", "pimd.cli", *arguments],
             env=self.environ | environ,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a test may choose another encoding for the terminal
             input=stdin,
             check=False,
             timeout=60,
@@ -205,6 +206,10 @@ class UnixClient:
             received = self.receive()
             assert received is not None, "the daemon hung up"
             self.notifications.append(received)
+
+    def end_of_requests(self) -> None:
+        """Close the sending side; answers still come."""
+        self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._file.close()
