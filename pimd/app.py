@@ -32,7 +32,7 @@ from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
 from pimd.settings import Settings, disabled_features
-from pimd.store.ageing import age_out_identities
+from pimd.store.ageing import age_out_identities, keep_lived_time
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDir, hold_data_dir
 from pimd.store.eviction import InUse
@@ -185,6 +185,7 @@ async def _start_mesh(
 
 
 def _start_ageing(settings: Settings, keystore: Keystore, clock: Clock, group: asyncio.TaskGroup) -> None:
+    group.create_task(keep_lived_time(keystore, clock), name="lived time")
     configured = settings.messaging.peer_cleanup
     if configured.enabled:
         work = age_out_identities(keystore, clock, configured.max_unreachable_lifetime_s, configured.cleanup_interval_s)

@@ -1,11 +1,18 @@
-"""Time as an argument: monotonic seconds for timers, Unix milliseconds for people and cards."""
+"""Time as an argument: monotonic seconds for timers, lived milliseconds for what ages, Unix milliseconds for people and cards."""
 
 import asyncio
 import heapq
 import itertools
 import time
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
+
+from pimd.lived_time import LivedTime, Reading
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class TimerHandle(Protocol):
@@ -22,7 +29,14 @@ class Clock(Protocol):
         """Monotonic seconds; only differences mean anything."""
 
     def unix_ms(self) -> int:
-        """Milliseconds since 1970; may jump when the machine's clock is set."""
+        """Milliseconds since 1970, for people; jumps when the machine's clock is set, so it orders and expires nothing."""
+
+    def lived_ms(self) -> int:
+        """Milliseconds that the data directory has lived, over all starts; whatever is kept for a time ends by this."""
+
+    @property
+    def lived(self) -> LivedTime:
+        """The state behind `lived_ms`, which the keystore keeps on disk."""
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Run `callback` on the event loop once `now()` has reached `when`."""
@@ -31,8 +45,22 @@ class Clock(Protocol):
         """Return after `seconds` of this clock's time."""
 
 
+def _boot_id() -> str:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return uuid.uuid4().hex  # every process counts as a boot, and only a credible wall clock joins them
+
+
 class SystemClock:
-    """The running event loop's monotonic time, and the machine's wall clock."""
+    """The running event loop's monotonic time, the machine's BOOTTIME, and its wall clock."""
+
+    def __init__(self) -> None:
+        self._boot = _boot_id()
+        self.lived = LivedTime(self._reading)
+
+    def _reading(self) -> Reading:
+        return Reading(self._boot, time.clock_gettime_ns(_BOOTTIME) // 1_000_000, self.unix_ms())
 
     def now(self) -> float:
         """Seconds of `loop.time()`, monotonic; outside a running loop it raises RuntimeError."""
@@ -41,6 +69,10 @@ class SystemClock:
     def unix_ms(self) -> int:
         """Milliseconds since 1970 of the machine's clock, which an administrator may set back."""
         return time.time_ns() // 1_000_000
+
+    def lived_ms(self) -> int:
+        """Begin at 0; the keystore resumes what earlier starts lived."""
+        return self.lived.now_ms()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Schedule on the running loop."""
@@ -64,11 +96,13 @@ class _ManualTimer:
 class ManualClock:
     """A clock that stands still until `advance` is called; for tests and simulations."""
 
-    def __init__(self, now: float = 1000.0, unix_ms: int = 1_780_000_000_000) -> None:
+    def __init__(self, now: float = 1000.0, unix_ms: int = 1_800_000_000_000) -> None:
         self._now = now
+        self._boots = 1
         self._offset_ms = unix_ms - round(now * 1000)
         self._timers: list[tuple[float, int, _ManualTimer]] = []
         self._order = itertools.count()
+        self.lived = LivedTime(lambda: Reading(f"boot {self._boots}", round(self._now * 1000), self.unix_ms()))
 
     def now(self) -> float:
         """Seconds as last set by `advance`."""
@@ -77,6 +111,14 @@ class ManualClock:
     def unix_ms(self) -> int:
         """Follow `now` with the offset given at construction or by `set_unix_ms`."""
         return round(self._now * 1000) + self._offset_ms
+
+    def lived_ms(self) -> int:
+        """Follow `now`; from `reboot` on, by the rules of `pimd.lived_time`."""
+        return self.lived.now_ms()
+
+    def reboot(self) -> None:
+        """Let what follows be another boot of the machine."""
+        self._boots += 1
 
     def set_unix_ms(self, unix_ms: int) -> None:
         """Jump the wall clock without moving monotonic time."""

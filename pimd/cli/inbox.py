@@ -50,8 +50,8 @@ def _history(connection: Connection, peer: str) -> list[dict[str, Any]]:
 def _mark_read(connection: Connection, options: argparse.Namespace, messages: list[dict[str, Any]]) -> None:
     unread = [m for m in messages if m["direction"] == "received" and m["status"] == "delivered"]
     if unread and not options.keep_unread:
-        newest = max(message["timestamp_ms"] for message in unread)
-        params = {"peer_node_id": unread[0]["peer_node_id"], "up_to_ts_ms": newest}
+        last = unread[-1]
+        params = {"peer_node_id": last["peer_node_id"], "up_to_ts_ms": last["timestamp_ms"], "up_to_id": last["id"]}
         call(connection, "messages.mark_read", params)
 
 
@@ -115,7 +115,7 @@ class _Follower:
             if row["unread_count"] and self._peer in (None, row["peer_node_id"])
             for message in self._unread(connection, row["peer_node_id"], row["unread_count"])
         ]
-        for message, name in sorted(missed, key=lambda one: (one[0]["timestamp_ms"], one[0]["id"])):
+        for message, name in sorted(missed, key=lambda one: int(one[0]["position"])):
             self._print(connection, message, name)
 
     def _unread(self, connection: UnixConnection, peer: str, count: int) -> list[dict[str, Any]]:

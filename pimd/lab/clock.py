@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from pimd.clock import TimerHandle
+from pimd.lived_time import LivedTime, Reading
 
-EPOCH_MS = 1_780_000_000_000
+EPOCH_MS = 1_800_000_000_000
 """The Unix time at which every lab begins."""
 
 
@@ -19,9 +20,10 @@ class _NoTimer:
 class LabClock:
     """Implements `pimd.clock.Clock` in virtual time, with an error of the wall clock in milliseconds."""
 
-    def __init__(self, error_ms: int = 0) -> None:
-        self._error_ms = error_ms
+    def __init__(self, error_ms: int = 0, boot: int = 1) -> None:
+        self.error_ms = error_ms
         self._loop = asyncio.get_running_loop()
+        self.lived = LivedTime(lambda: Reading(f"boot {boot}", round(self._loop.time() * 1000), self.unix_ms()))
         self._stopped = False
 
     def now(self) -> float:
@@ -30,7 +32,11 @@ class LabClock:
 
     def unix_ms(self) -> int:
         """The lab's Unix time, plus the error of this machine's clock."""
-        return EPOCH_MS + self._error_ms + round(self._loop.time() * 1000)
+        return EPOCH_MS + self.error_ms + round(self._loop.time() * 1000)
+
+    def lived_ms(self) -> int:
+        """Milliseconds that the daemon's data has lived; virtual time counts while the machine is on."""
+        return self.lived.now_ms()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Schedule a call; ignored after `stop`, when the daemon is dead."""

@@ -1,4 +1,4 @@
-"""Removes identities that were not seen for long (docs/configuration.md, `[messaging] peer_cleanup`)."""
+"""Keeps the lived time, and removes identities not seen for long (docs/configuration.md, `[messaging] peer_cleanup`)."""
 
 import logging
 
@@ -14,6 +14,8 @@ INTERVAL_MIN_S = 60
 FIRST_AFTER_S = 600.0
 """Seconds after a start: identities that were only not seen because this node was off have been seen by then."""
 AT_ONCE = 1000
+LIVED_TIME_KEPT_S = 60.0
+"""A daemon that is killed loses so much of the lived time at most: what it keeps, it then keeps longer."""
 PAUSE_S = 1.0
 """Identities removed between two pauses, which limits disk writes and calls of plugins."""
 
@@ -33,8 +35,15 @@ async def age_out_identities(keystore: Keystore, clock: Clock, lifetime_s: int, 
         await clock.sleep(max(interval_s, INTERVAL_MIN_S))
 
 
+async def keep_lived_time(keystore: Keystore, clock: Clock) -> None:
+    """Write the lived time each minute until cancelled."""
+    while True:
+        await clock.sleep(LIVED_TIME_KEPT_S)
+        await keystore.keep_lived_time()
+
+
 async def _clean_up(keystore: Keystore, clock: Clock, lifetime_ms: int) -> int:
-    unseen_since_ms, total = clock.unix_ms() - lifetime_ms, 0
+    unseen_since_ms, total = clock.lived_ms() - lifetime_ms, 0
     while True:
         gone = keystore.age_out(unseen_since_ms, AT_ONCE)
         await keystore.durable()

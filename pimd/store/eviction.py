@@ -36,12 +36,14 @@ class Victims:
     def __init__(
         self,
         identities: Mapping[NodeId, KnownPeer],
+        seen_lived_ms: Mapping[NodeId, int],
         has_route: Callable[[NodeId], bool],
         who_may_go: Callable[[], Callable[[KnownPeer], bool]],
     ) -> None:
         self.brought_by: dict[NodeId, NodeId] = {}
         """The neighbour that brought the newest card, for identities learned since the start."""
         self._identities = identities
+        self._seen_lived_ms = seen_lived_ms
         self._has_route = has_route
         self._who_may_go = who_may_go
         self._chosen: deque[NodeId] = deque()
@@ -83,5 +85,8 @@ class Victims:
             (most, number), *others = brought.most_common(2)
             free = [peer for peer in free if self.brought_by.get(peer.node_id) == most]
             count = min(count, max(1, number - (others[0][1] if others else 0)))
-        oldest = heapq.nsmallest(count, routeless or free, key=lambda peer: (peer.last_seen_ms, peer.node_id))
+        oldest = heapq.nsmallest(count, routeless or free, key=self._age_rank)
         self._chosen = deque(peer.node_id for peer in oldest)
+
+    def _age_rank(self, peer: KnownPeer) -> tuple[int, NodeId]:
+        return self._seen_lived_ms.get(peer.node_id, 0), peer.node_id

@@ -21,6 +21,7 @@ from pimd.ids import NodeId
 from pimd.limits import Bites, Limit, declare
 from pimd.proto.cards import SEQ_LIMIT, Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
+from pimd.store import lived_rows
 from pimd.store.eviction import NONE_IN_USE, InUse, Victims
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
 from pimd.store.keystore_rows import (
@@ -31,6 +32,7 @@ from pimd.store.keystore_rows import (
     NOTES,
     OWN,
     PINS,
+    SEEN,
     Gone,
     Note,
     card_ed25519,
@@ -90,12 +92,14 @@ class Keystore:
         """The counts of the whole daemon, made here because the keystore is its first part with limits."""
         self.damaged = database.damaged
         """Where a damaged `peers.db` was moved at this start; None as a rule."""
+        self._database = database
         self._clock = clock
         self._in_use = in_use
         self._limit = limit
         self._gone_limit = gone_limit
         self._mirror = Mirror(database, "keystore")
         self._identities = self._mirror.table(IDENTITIES)
+        self._seen = self._mirror.table(SEEN)
         self._notes = self._mirror.table(NOTES)
         self._forgotten = self._mirror.table(FORGOTTEN)
         self._aged_out = self._mirror.table(AGED_OUT)
@@ -104,7 +108,7 @@ class Keystore:
         self.index = PeerIndex(self._identities, self._notes)
         """Names, labels and ids."""
         self._identities.changed, self._notes.changed = self.index.identity_changed, self.index.note_changed
-        self._victims = Victims(self._identities, in_use.has_route, self._who_may_go)
+        self._victims = Victims(self._identities, self._seen, in_use.has_route, self._who_may_go)
         self._listeners = ForgetListeners(clock, tasks, self.bites)
         self._topic: Topic[PeerDirectoryEvent] = Topic(self.bites)
 
@@ -119,15 +123,17 @@ class Keystore:
         limit: int = IDENTITIES_KEPT.value,
         gone_limit: int = FORGOTTEN_KEPT.value,
     ) -> AsyncIterator[Self]:
-        """Own the file until the end of the block; by then everything is on disk.
+        """Own the file until the end of the block; by then everything is on disk. The clock's lived time continues from it.
 
         Raises `DatabaseError`. `in_use` is called only when identities have to be evicted or aged out.
         """
         async with Database.open(path, MIGRATIONS, clock=clock) as database, task_scope() as tasks:
+            await lived_rows.resume(database, clock)
             keystore = cls(database, clock, tasks, in_use, limit=limit, gone_limit=gone_limit)
             await keystore._mirror.load()
             try:
                 yield keystore
+                await keystore.keep_lived_time()
             finally:
                 keystore._listeners.stop()
 
@@ -191,17 +197,19 @@ class Keystore:
         held = self._identities.get(node_id)
         return held.seq if held is not None and held.card is not None else -1
 
-    def age_out(self, unseen_since_ms: int, most: int) -> int:
+    def age_out(self, unseen_since_lived_ms: int, most: int) -> int:
         """Remove up to `most` identities without a relation to the user and not seen since; return their number.
 
         Identities that are never evicted stay, and so do blocked ones and those with a route. (id, seq) of each is
         kept, so that the same card is not learned again. A newer card, or a link, makes it a stranger anew.
         """
-        may_go = self._who_may_go()
+        may_go, now_ms = self._who_may_go(), self._clock.lived_ms()
         stale = (
             peer
             for peer in self._identities.values()
-            if peer.last_seen_ms < unseen_since_ms and may_go(peer) and self._is_out_of_reach(peer.node_id)
+            if self._seen.rows.get(peer.node_id, now_ms) < unseen_since_lived_ms
+            and may_go(peer)
+            and self._is_out_of_reach(peer.node_id)
         )
         going = list(itertools.islice(stale, most))
         for peer in going:
@@ -218,6 +226,10 @@ class Keystore:
     def durable(self) -> Awaitable[None]:
         """Wait until every change so far is on disk; `DatabaseError` when the newest could not be, and was undone."""
         return self._mirror.durable()
+
+    async def keep_lived_time(self) -> None:
+        """Write how long this data directory has lived; a failure is logged."""
+        await lived_rows.keep(self._database, self._clock)
 
     @property
     def highest_own_seq(self) -> int:
@@ -370,8 +382,7 @@ class Keystore:
 
     def _met_again(self, held: KnownPeer, *, direct: bool) -> None:
         if direct and held.known != "direct":
-            now = self._clock.unix_ms()
-            self._identities.put(held.node_id, replace(held, known="direct", last_seen_ms=now))
+            self._put(replace(held, known="direct", last_seen_ms=self._clock.unix_ms()))
 
     def _store(self, card: Card, held: KnownPeer | None, *, direct: bool) -> None:
         if held is not None and held.x25519_pub != card.x25519_pub:
@@ -393,7 +404,8 @@ class Keystore:
         )
         self._forgotten.remove(card.node_id)
         self._aged_out.remove(card.node_id)
-        self._put(peer, PeerInfoSource.DIRECT if direct else PeerInfoSource.ROUTED)
+        self._put(peer)
+        self._publish_seen(peer, PeerInfoSource.DIRECT if direct else PeerInfoSource.ROUTED)
 
     def _store_import(self, node_id: NodeId, x25519_pub: bytes, name: str, held: KnownPeer | None) -> None:
         # A user's request is stored even when no identity may be evicted for it.
@@ -414,17 +426,21 @@ class Keystore:
             first_seen_ms=now if held is None else held.first_seen_ms,
             last_seen_ms=now,
         )
-        self._put(peer, PeerInfoSource.ROUTED)
+        self._put(peer)
+        self._publish_seen(peer, PeerInfoSource.ROUTED)
 
-    def _put(self, peer: KnownPeer, via: PeerInfoSource) -> None:
+    def _put(self, peer: KnownPeer) -> None:
         self._identities.put(peer.node_id, peer)
+        self._seen.put(peer.node_id, self._clock.lived_ms())
+
+    def _publish_seen(self, peer: KnownPeer, via: PeerInfoSource) -> None:
         self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
 
     def _leave(self, peer: KnownPeer, marks: MirrorTable[NodeId, Gone], limit: Limit) -> None:
         """Remove an identity, and mark its card as not to be learned again."""
         if peer.card is not None:
             marks.remove(peer.node_id)  # the newest mark is the last one
-            marks.put(peer.node_id, Gone(peer.seq, self._clock.unix_ms()))
+            marks.put(peer.node_id, Gone(peer.seq, self._clock.lived_ms()))
             while len(marks) > self._gone_limit:
                 self.bites.count(limit)
                 marks.remove(next(iter(marks)))
@@ -432,6 +448,7 @@ class Keystore:
 
     def _drop(self, node_id: NodeId) -> None:
         self._identities.remove(node_id)
+        self._seen.remove(node_id)
         self._victims.brought_by.pop(node_id, None)
         self._publish(Forgotten(node_id))
 

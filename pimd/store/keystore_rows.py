@@ -8,6 +8,7 @@ from pimd.contract.services import KnownPeer
 from pimd.database import Migration
 from pimd.ids import NodeId
 from pimd.proto.identity import KEY_SIZE, node_id_of
+from pimd.store import lived_rows
 from pimd.store.mirror import TableSql
 
 Known = Literal["imported", "direct", "signed"]
@@ -36,6 +37,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ALTER TABLE forgotten ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE aged_out (node_id BLOB PRIMARY KEY, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    lived_rows.MIGRATION,
 )
 
 
@@ -53,7 +55,7 @@ class Gone:
     """The mark of a removed identity, so that its old card does not bring it back."""
 
     seq: int
-    at_ms: int
+    at_lived_ms: int
 
 
 def card_ed25519(card: bytes) -> bytes:
@@ -106,6 +108,15 @@ IDENTITIES: TableSql[NodeId, KnownPeer] = TableSql(
     encode=_encode_identity,
     decode=_decode_identity,
 )
+SEEN: TableSql[NodeId, int] = TableSql(
+    name="seen",
+    select="SELECT * FROM seen",
+    upsert="INSERT OR REPLACE INTO seen VALUES (?, ?)",
+    delete="DELETE FROM seen WHERE node_id = ?",
+    encode=lambda node_id, lived_ms: (node_id, lived_ms),
+    decode=lambda row: (NodeId(row["node_id"]), int(row["lived_ms"])),
+)
+"""When identities were seen last, in lived time; `last_seen_ms` beside them is for people."""
 NOTES: TableSql[NodeId, Note] = TableSql(
     name="notes",
     select="SELECT * FROM notes",
@@ -119,11 +130,11 @@ NOTES: TableSql[NodeId, Note] = TableSql(
 def _gone_table(name: str) -> TableSql[NodeId, Gone]:
     return TableSql(
         name=name,
-        select=f"SELECT * FROM {name} ORDER BY at_ms",  # noqa: S608 - one of two constants
+        select=f"SELECT * FROM {name} ORDER BY at_lived_ms",  # noqa: S608 - one of two constants
         upsert=f"INSERT OR REPLACE INTO {name} VALUES (?, ?, ?)",  # noqa: S608
         delete=f"DELETE FROM {name} WHERE node_id = ?",  # noqa: S608
-        encode=lambda node_id, gone: (node_id, gone.seq, gone.at_ms),
-        decode=lambda row: (NodeId(row["node_id"]), Gone(int(row["seq"]), int(row["at_ms"]))),
+        encode=lambda node_id, gone: (node_id, gone.seq, gone.at_lived_ms),
+        decode=lambda row: (NodeId(row["node_id"]), Gone(int(row["seq"]), int(row["at_lived_ms"]))),
     )
 
 

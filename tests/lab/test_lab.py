@@ -83,7 +83,7 @@ def test_an_identity_with_a_route_or_in_the_configuration_does_not_age_out_of_a_
         await lab.start()
         await lab.converged(30)
         one.node.service.keep_dialling(PeerEntry(Endpoint.tcp("192.0.2.1", 9100), configured.id), configured=True)
-        keystore, later_ms = one.running_daemon.core.keystore, one.running_daemon.core.clock.unix_ms() + 10**9
+        keystore, later_ms = one.running_daemon.core.keystore, one.running_daemon.core.clock.lived_ms() + 10**9
         assert keystore.age_out(later_ms, 10) == 0
         for gone in (far, configured):
             lab.cut(middle, gone)

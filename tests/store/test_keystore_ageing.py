@@ -28,7 +28,7 @@ DAY_S = 24 * 3600
 
 def age(keystore: Keystore, clock: ManualClock, most: int = ALL) -> int:
     """Let go of everybody who was not seen in this very moment."""
-    return keystore.age_out(clock.unix_ms(), most)
+    return keystore.age_out(clock.lived_ms(), most)
 
 
 async def test_who_was_not_seen_for_long_leaves_and_everybody_is_told(

@@ -32,7 +32,8 @@ class MessageRecord(Result):
     peer_node_id: NodeIdHex
     direction: Direction
     body: str
-    timestamp_ms: int = Field(description="The sender's clock, but never later than the arrival.")
+    position: int = Field(description="The place in this store's order of arrival; it orders all messages.")
+    timestamp_ms: int = Field(description="The sender's clock, but never later than the arrival; it orders nothing.")
     status: Status
     failure_reason: str | None
     delivered_at_ms: int | None
@@ -59,7 +60,7 @@ class Conversations(Result):
 
 
 class HistoryParams(Params):
-    """A page of messages older than a moment; `before_id` orders messages of that same millisecond."""
+    """A page of messages below one that is named by its id, or else by its time; without both the newest."""
 
     peer_node_id: NodeIdHex
     before_ts_ms: UnixMs | None = None
@@ -81,7 +82,7 @@ class SendParams(Params):
     peer_node_id: NodeIdHex
     body: str
     expires_s: Annotated[int, Field(ge=1, le=EXPIRES_LIMIT_S)] = EXPIRES_S
-    """How long to try."""
+    """How long to try, in lived time: while the machine is off it counts only if its clock can be believed."""
 
 
 class Sent(Result):
@@ -93,10 +94,12 @@ class Sent(Result):
 
 
 class MarkReadParams(Params):
-    """Marks all messages received from a peer up to a moment."""
+    """Marks all messages received from a peer up to one that is named by its id, or else by its time."""
 
     peer_node_id: NodeIdHex
     up_to_ts_ms: UnixMs
+    """At or after this node's clock: all."""
+    up_to_id: MessageIdHex | None = None
 
 
 class Unread(Result):

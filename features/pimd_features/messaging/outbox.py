@@ -43,7 +43,7 @@ class _Peer:
 
 
 class Outbox:
-    """Messages that wait for their acknowledgement; times are monotonic seconds, expiry is in Unix milliseconds."""
+    """Messages that wait for their acknowledgement; times are monotonic seconds, expiry is in lived milliseconds."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
@@ -158,11 +158,11 @@ class Outbox:
             if what == "retry":
                 peer.ready[id_] = None
 
-    def expired(self, now_ms: int) -> Iterator[Outgoing]:
-        """All messages whose expiry is at or before this moment."""
+    def expired(self, lived_ms: int) -> Iterator[Outgoing]:
+        """All messages whose expiry is at or before this moment of lived time."""
         for peer in list(self._peers.values()):
             for entry in list(peer.entries.values()):
-                if entry.message.expires_ms <= now_ms:
+                if entry.message.expires_lived_ms <= lived_ms:
                     yield entry.message
 
     def _land(self, peer: _Peer, entry: _Entry) -> None:

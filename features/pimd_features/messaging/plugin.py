@@ -35,8 +35,9 @@ from pimd.contract import (
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
 from pimd_features.messaging.outbox import Outbox
+from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receiving import Receiver
-from pimd_features.messaging.schema import MIGRATIONS
+from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
@@ -44,7 +45,6 @@ from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND, Ack, Ac
 
 DATABASE_NAME = "messages.db"
 STREAM = "messages.event"
-RECEIPTS_FOR_MS = 24 * 3600 * 1000
 HOUSEKEEPING_S = 3600.0
 
 
@@ -65,7 +65,6 @@ class MessagingPlugin(DaemonPlugin):
 
     def __init__(self) -> None:
         self._database: Database | None = None
-        self._last_ts_ms = 0
         self._repeating: set[NodeId] = set()
 
     # --- DaemonPlugin
@@ -74,7 +73,8 @@ class MessagingPlugin(DaemonPlugin):
         """Open the store, and load the messages that were not acknowledged before the last stop."""
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
-        self._database = await Database.start(ctx.data_dir / DATABASE_NAME, MIGRATIONS, ctx.spawn, clock=ctx.clock)
+        steps = migrations(ctx.clock.lived_ms())
+        self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
         self._store = MessageStore(self._database)
         self._outbox = Outbox(random.random)
         for message in await self._store.waiting():
@@ -133,8 +133,9 @@ class MessagingPlugin(DaemonPlugin):
             known = self._keystore.get(peer)
         if known is None:
             raise MessagePeerUnknown(self._why_unknown(peer))
-        timestamp_ms = self._next_timestamp()
-        message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, timestamp_ms + 1000 * params.expires_s)
+        clock = self._ctx.clock
+        timestamp_ms, expires_lived_ms = clock.unix_ms(), clock.lived_ms() + 1000 * params.expires_s
+        message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, expires_lived_ms)
         with _storage():
             await self._store.add_sent(
                 message, params.body, known.x25519_pub, seal_for(known.x25519_pub, params.body.encode())
@@ -145,31 +146,40 @@ class MessagingPlugin(DaemonPlugin):
         after_answer(self._sender.wake)
         return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
 
-    @rpc("messages.history", errors=(StorageError,))
+    @rpc("messages.history", errors=(InvalidParams, StorageError))
     async def history(self, params: models.HistoryParams) -> models.History:
-        """Return a page of a conversation, newest first.
+        """Return a page of a conversation, the one that arrived last first.
 
-        For the next page pass the timestamp and id of the last one; pages are stable while new messages arrive. Without
-        `before_id` a page never splits a millisecond, so it may hold more than `limit`.
+        For the next page pass the id of the last one; pages are stable while new messages arrive. `before_ts_ms` alone means
+        below the newest message of that time: it may repeat messages and skips none. Such a page may hold more than `limit`.
         """
         limit = min(max(params.limit if params.limit is not None else models.PAGE, 1), models.PAGE_LIMIT)
-        with _storage():
-            page, more = await self._store.history(params.peer_node_id, params.before_ts_ms, params.before_id, limit)
+        try:
+            with _storage():
+                page, more = await self._store.history(
+                    params.peer_node_id, params.before_ts_ms, params.before_id, limit
+                )
+        except LookupError as error:
+            raise InvalidParams(f"parameter before_id: {error}; begin again without it") from error
         return models.History(messages=page, has_more=more)
 
     @rpc("messages.list_conversations", errors=(StorageError,))
     async def list_conversations(self, _: NoParams) -> models.Conversations:
-        """List all conversations, the one with the newest message first."""
+        """List all conversations, the one whose newest message arrived last first."""
         with _storage():
             found = await self._store.conversations()
         return models.Conversations(conversations=[self._summary(one) for one in found])
 
     @rpc("messages.mark_read", errors=(StorageError,))
     async def mark_read(self, params: models.MarkReadParams) -> models.Unread:
-        """Mark what a peer wrote up to a moment as read, and tell the peer."""
-        now_ms = self._ctx.clock.unix_ms()
+        """Mark what a peer wrote up to a message as read, and tell the peer.
+
+        `up_to_ts_ms` is the time of that message; at or after this node's clock it means all. `up_to_id` wins.
+        """
+        now_ms, until_lived_ms = self._ctx.clock.unix_ms(), self._ctx.clock.lived_ms() + RECEIPTS_FOR_MS
+        up_to = UpTo(params.up_to_ts_ms, params.up_to_id)
         with _storage():
-            ids = await self._store.mark_read(params.peer_node_id, params.up_to_ts_ms, now_ms, now_ms + RECEIPTS_FOR_MS)
+            ids = await self._store.mark_read(params.peer_node_id, up_to, now_ms, until_lived_ms)
             left = await self._store.conversation(params.peer_node_id)
         if ids:
             self._sender.owe_receipts([params.peer_node_id])
@@ -186,7 +196,7 @@ class MessagingPlugin(DaemonPlugin):
     async def delete_all(self, _: NoParams) -> models.DeletedAll:
         """Delete all messages with everybody here; what was not sent yet is not sent."""
         with _storage():
-            messages, conversations = await self._store.delete(None, self._ctx.clock.unix_ms())
+            messages, conversations = await self._store.delete(None, self._ctx.clock.lived_ms())
         self._outbox.remove_all(None)
         cleared = models.HistoryCleared(peer_node_id=None, scope="all", deleted_messages=messages)
         after_answer(lambda: self._publish(STREAM, cleared))
@@ -194,13 +204,8 @@ class MessagingPlugin(DaemonPlugin):
 
     # --- inside
 
-    def _next_timestamp(self) -> int:
-        """Later than every one before, so that one's own messages stay in the order they were sent."""
-        self._last_ts_ms = max(self._ctx.clock.unix_ms(), self._last_ts_ms + 1)
-        return self._last_ts_ms
-
     async def _delete(self, peer: NodeId) -> models.DeletedConversation:
-        messages, conversations = await self._store.delete(peer, self._ctx.clock.unix_ms())
+        messages, conversations = await self._store.delete(peer, self._ctx.clock.lived_ms())
         self._outbox.remove_all(peer)
         if messages or conversations:
             cleared = models.HistoryCleared(peer_node_id=peer, scope="peer", deleted_messages=messages)
@@ -296,7 +301,7 @@ class MessagingPlugin(DaemonPlugin):
     async def _keep_house(self) -> None:
         while True:
             try:
-                await self._store.forget_old(self._ctx.clock.unix_ms())
+                await self._store.forget_old(self._ctx.clock.lived_ms())
             except DatabaseError as error:
                 self._ctx.log.error("old marks were not removed: %s", error)
             await self._ctx.clock.sleep(HOUSEKEEPING_S)

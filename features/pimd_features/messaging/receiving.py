@@ -60,14 +60,16 @@ class Receiver:
             peer_node_id=src,
             direction="received",
             body=text,
+            position=0,
             timestamp_ms=min(msg.timestamp_ms, now_ms),
             status="delivered",
             failure_reason=None,
             delivered_at_ms=now_ms,
             read_at_ms=None,
         )
-        if await self._store.add_received(record):
-            await self._received(record)
+        position = await self._store.add_received(record)
+        if position is not None:
+            await self._received(record.model_copy(update={"position": position}))
         await self._sender.acknowledge(src, msg.message_id, AckKind.DELIVERED)
 
     def _opened(self, src: NodeId, msg: Msg) -> str | None:

@@ -130,7 +130,7 @@ class Sender:
         if now - self._last_expiry_check < EXPIRY_CHECK_S:
             return
         self._last_expiry_check = now
-        for message in self._outbox.expired(self._ctx.clock.unix_ms()):
+        for message in self._outbox.expired(self._ctx.clock.lived_ms()):
             if await self._store.fail(message, "expired"):
                 self._changed(message.peer, message.id, "failed")
             self._outbox.remove(message.peer, message.id)
@@ -153,7 +153,7 @@ class Sender:
         """Send all read receipts of a peer that are still to be repeated."""
         self._owed.discard(peer)  # before the database is read: a message marked read meanwhile enters the peer again
         try:
-            ids = await self._store.read_receipts(peer, self._ctx.clock.unix_ms())
+            ids = await self._store.read_receipts(peer, self._ctx.clock.lived_ms())
         except DatabaseError:
             self._owed.add(peer)
             raise

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from pimd.contract import Connection, Database, Row
 from pimd.ids import MessageId, NodeId
-from pimd_features.messaging.models import MessageRecord, Status, preview
+from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
+from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
 
 DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
 """How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
@@ -21,7 +22,7 @@ class Outgoing:
     peer: NodeId
     id: MessageId
     timestamp_ms: int
-    expires_ms: int
+    expires_lived_ms: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Conversation:
     last_ts_ms: int | None
     received: int
     received_bytes: int
+    last_position: int
 
 
 def _record(row: Row) -> MessageRecord:
@@ -52,6 +54,7 @@ def _record(row: Row) -> MessageRecord:
         peer_node_id=NodeId(row["peer"]),
         direction=row["direction"],
         body=row["body"],
+        position=row["position"],
         timestamp_ms=row["timestamp_ms"],
         status=row["status"],
         failure_reason=row["failure_reason"],
@@ -72,22 +75,30 @@ class MessageStore:
         """Store a message with the status `pending` and update its conversation, in one transaction."""
 
         async def work(connection: Connection) -> None:
-            await connection.execute(
-                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_ms, sealed_for, ciphertext)"
-                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?)",
-                (message.peer, message.id, body, message.timestamp_ms, message.expires_ms, sealed_for, ciphertext),
+            rows = await connection.execute_fetchall(
+                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms, sealed_for, ciphertext)"
+                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?) RETURNING *",
+                (
+                    message.peer,
+                    message.id,
+                    body,
+                    message.timestamp_ms,
+                    message.expires_lived_ms,
+                    sealed_for,
+                    ciphertext,
+                ),
             )
-            await _count(connection, message.peer, body, message.timestamp_ms)
+            await _count(connection, next(iter(rows)))
 
         await self._database.write("store a message to send", work)
 
     async def waiting(self) -> list[Outgoing]:
-        """All that were not acknowledged and have not failed, in order of time."""
+        """All that were not acknowledged and have not failed, in the order they were sent."""
         rows = await self._database.read(
-            "SELECT peer, id, timestamp_ms, expires_ms FROM messages"
-            " WHERE direction = 'sent' AND status IN ('pending', 'sent') ORDER BY timestamp_ms"
+            "SELECT peer, id, timestamp_ms, expires_lived_ms FROM messages"
+            " WHERE direction = 'sent' AND status IN ('pending', 'sent') ORDER BY position"
         )
-        return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_ms"]) for r in rows]
+        return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_lived_ms"]) for r in rows]
 
     async def sealed(self, message: Outgoing) -> Sealed | None:
         """Return what to send; None when the message was deleted meanwhile."""
@@ -141,52 +152,57 @@ class MessageStore:
     # --- received messages
 
     async def is_known(self, peer: NodeId, id_: MessageId) -> bool:
-        """Whether a message was received before, even if it was deleted since."""
+        """Whether a message was received before, even if it was deleted since; or has the id of one sent to that peer."""
         rows = await self._database.read(
-            "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2 AND direction = 'received'"
+            "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2"
             " UNION ALL SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2",
             (peer, id_),
         )
         return bool(rows)
 
-    async def add_received(self, message: MessageRecord) -> bool:
-        """Store a received message; False when a copy is stored already."""
+    async def add_received(self, message: MessageRecord) -> int | None:
+        """Store a received message and return its position; None when a copy is stored already."""
 
-        async def work(connection: Connection) -> bool:
-            done = await connection.execute(
-                "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
-                " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
-                " WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2)",
-                (message.peer_node_id, message.id, message.body, message.timestamp_ms, message.delivered_at_ms),
+        async def work(connection: Connection) -> int | None:
+            rows = list(
+                await connection.execute_fetchall(
+                    "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
+                    " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
+                    " WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2) RETURNING *",
+                    (message.peer_node_id, message.id, message.body, message.timestamp_ms, message.delivered_at_ms),
+                )
             )
-            if done.rowcount > 0:
-                await _count(connection, message.peer_node_id, message.body, message.timestamp_ms, received=True)
-            return done.rowcount > 0
+            if not rows:
+                return None
+            await _count(connection, rows[0])
+            return int(rows[0]["position"])
 
         return await self._database.write("store a received message", work)
 
-    async def mark_read(self, peer: NodeId, up_to_ts_ms: int, now_ms: int, receipts_until_ms: int) -> list[MessageId]:
+    async def mark_read(self, peer: NodeId, last: UpTo, now_ms: int, receipts_until_lived_ms: int) -> list[MessageId]:
         """Mark received messages read and queue their read receipts; return their ids."""
 
         async def work(connection: Connection) -> list[MessageId]:
             rows = await connection.execute_fetchall(
                 "UPDATE messages SET status = 'read', read_at_ms = ? WHERE peer = ? AND direction = 'received'"
-                " AND status = 'delivered' AND timestamp_ms <= ? RETURNING id",
-                (now_ms, peer, up_to_ts_ms),
+                " AND status = 'delivered' AND position <= ? RETURNING id",
+                (now_ms, peer, await up_to(connection, peer, last, now_ms)),
             )
             ids = [MessageId(row[0]) for row in rows]
             await connection.executemany(
-                "INSERT OR REPLACE INTO read_receipts VALUES (?, ?, ?)", [(peer, id_, receipts_until_ms) for id_ in ids]
+                "INSERT OR REPLACE INTO read_receipts VALUES (?, ?, ?)",
+                [(peer, id_, receipts_until_lived_ms) for id_ in ids],
             )
             await connection.execute("UPDATE conversations SET unread = unread - ? WHERE peer = ?", (len(ids), peer))
             return ids
 
         return await self._database.write("mark messages read", work)
 
-    async def read_receipts(self, peer: NodeId, now_ms: int) -> list[MessageId]:
+    async def read_receipts(self, peer: NodeId, lived_ms: int) -> list[MessageId]:
         """Messages of `peer` whose read receipt is still to be repeated."""
         rows = await self._database.read(
-            "SELECT id FROM read_receipts WHERE peer = ? AND until_ms > ? ORDER BY until_ms", (peer, now_ms)
+            "SELECT id FROM read_receipts WHERE peer = ? AND until_lived_ms > ? ORDER BY until_lived_ms",
+            (peer, lived_ms),
         )
         return [MessageId(row["id"]) for row in rows]
 
@@ -198,8 +214,8 @@ class MessageStore:
     # --- conversations
 
     async def conversations(self) -> list[Conversation]:
-        """All conversations, ordered by their newest message; those of one moment by peer id."""
-        rows = await self._database.read("SELECT * FROM conversations ORDER BY last_ts_ms DESC, peer")
+        """All conversations, the one whose newest message arrived last first."""
+        rows = await self._database.read("SELECT * FROM conversations ORDER BY last_position DESC")
         return [Conversation(NodeId(row[0]), *row[1:]) for row in rows]
 
     async def conversation(self, peer: NodeId) -> Conversation | None:
@@ -210,31 +226,28 @@ class MessageStore:
     async def history(
         self, peer: NodeId, before_ts_ms: int | None, before_id: MessageId | None, limit: int
     ) -> tuple[list[MessageRecord], bool]:
-        """One page, newest first, and whether older messages exist; without `before_id` no millisecond is split."""
-        ts = before_ts_ms if before_ts_ms is not None else 2**62
+        """One page, newest first, and whether older messages exist; LookupError for an unknown id without a time.
+
+        A client that pages by time gets on: up to 500 more are added, so that the page ends with a time no newer message has.
+        """
+        start = await below(self._database, peer, before_ts_ms, before_id)
+        page = await self._page(peer, start, 0, limit + 1)
+        has_more = len(page) > limit
+        del page[limit:]
+        if has_more and before_id is None:
+            end = await end_of_page(self._database, peer, page[-1].position)
+            page += await self._page(peer, page[-1].position, end, PAGE_LIMIT)
+            has_more = bool(await self._page(peer, page[-1].position, 0, 1))
+        return page, has_more
+
+    async def _page(self, peer: NodeId, below: int, down_to: int, limit: int) -> list[MessageRecord]:
         rows = await self._database.read(
-            "SELECT * FROM messages WHERE peer = ?1 AND (timestamp_ms < ?2 OR (timestamp_ms = ?2 AND id < ?3))"
-            " ORDER BY timestamp_ms DESC, id DESC LIMIT ?4",
-            (peer, ts, before_id or b"", limit + 1),
+            "SELECT * FROM messages WHERE peer = ? AND position < ? AND position >= ? ORDER BY position DESC LIMIT ?",
+            (peer, below, down_to, limit),
         )
-        has_more = len(rows) > limit
-        page = rows[:limit]
-        if has_more and before_id is None and page[-1]["timestamp_ms"] == rows[limit]["timestamp_ms"]:
-            return await self._whole_millisecond(peer, page)
-        return [_record(row) for row in page], has_more
+        return [_record(row) for row in rows]
 
-    async def _whole_millisecond(self, peer: NodeId, page: list[Row]) -> tuple[list[MessageRecord], bool]:
-        last = page[-1]
-        rest = await self._database.read(
-            "SELECT * FROM messages WHERE peer = ? AND timestamp_ms = ? AND id < ? ORDER BY id DESC",
-            (peer, last["timestamp_ms"], last["id"]),
-        )
-        older = await self._database.read(
-            "SELECT 1 FROM messages WHERE peer = ? AND timestamp_ms < ? LIMIT 1", (peer, last["timestamp_ms"])
-        )
-        return [_record(row) for row in (*page, *rest)], bool(older)
-
-    async def delete(self, peer: NodeId | None, now_ms: int) -> tuple[int, int]:
+    async def delete(self, peer: NodeId | None, lived_ms: int) -> tuple[int, int]:
         """Delete one conversation, or with None all; return the counts of deleted messages and conversations."""
         where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
         also = "AND" if where else "WHERE"
@@ -242,7 +255,7 @@ class MessageStore:
         async def work(connection: Connection) -> tuple[int, int]:
             await connection.execute(
                 f"INSERT OR REPLACE INTO deleted SELECT peer, id, ? FROM messages {where} {also} direction = 'received'",  # noqa: S608 - two constants
-                (now_ms, *which),
+                (lived_ms, *which),
             )
             messages = await connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
             conversations = await connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
@@ -251,23 +264,31 @@ class MessageStore:
 
         return await self._database.write("delete messages", work)
 
-    async def forget_old(self, now_ms: int) -> None:
+    async def forget_old(self, lived_ms: int) -> None:
         """Delete marks of deletion after 30 days, and read receipts whose time to be repeated is over."""
 
         async def work(connection: Connection) -> None:
-            await connection.execute("DELETE FROM deleted WHERE deleted_ms < ?", (now_ms - DELETED_KEPT_MS,))
-            await connection.execute("DELETE FROM read_receipts WHERE until_ms < ?", (now_ms,))
+            await connection.execute("DELETE FROM deleted WHERE deleted_lived_ms < ?", (lived_ms - DELETED_KEPT_MS,))
+            await connection.execute("DELETE FROM read_receipts WHERE until_lived_ms < ?", (lived_ms,))
 
         await self._database.write("forget old marks", work)
 
 
-async def _count(connection: Connection, peer: NodeId, body: str, timestamp_ms: int, *, received: bool = False) -> None:
-    """Bring the conversation's row up to date with one more message."""
+async def _count(connection: Connection, message: Row) -> None:
+    """Bring the conversation's row up to date with a message just stored."""
+    body, received = message["body"], message["direction"] == "received"
     await connection.execute(
-        "INSERT INTO conversations VALUES (?1, ?2, ?3, ?4, ?2, ?5) ON CONFLICT (peer) DO UPDATE SET"
+        "INSERT INTO conversations VALUES (?1, ?2, ?3, ?4, ?2, ?5, ?6) ON CONFLICT (peer) DO UPDATE SET"
         " unread = unread + ?2, received = received + ?2, received_bytes = received_bytes + ?5,"
-        " last_preview = CASE WHEN ?4 >= last_ts_ms THEN ?3 ELSE last_preview END, last_ts_ms = max(last_ts_ms, ?4)",
-        (peer, int(received), preview(body), timestamp_ms, len(body.encode()) if received else 0),
+        " last_preview = ?3, last_ts_ms = ?4, last_position = ?6",
+        (
+            message["peer"],
+            int(received),
+            preview(body),
+            message["timestamp_ms"],
+            len(body.encode()) if received else 0,
+            message["position"],
+        ),
     )
 
 

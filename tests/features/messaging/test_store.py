@@ -12,7 +12,7 @@ from pimd.database import Database
 from pimd.ids import MessageId, NodeId
 from pimd.task_scope import task_scope
 from pimd_features.messaging.models import MessageRecord, preview
-from pimd_features.messaging.schema import MIGRATIONS
+from pimd_features.messaging.schema import migrations
 from pimd_features.messaging.store import MessageStore, Outgoing
 from pimd_features.messaging.wire import Ack, AckKind, Msg
 
@@ -56,6 +56,7 @@ def record(n: int, timestamp_ms: int) -> MessageRecord:
         peer_node_id=PEER,
         direction="received",
         body=str(n),
+        position=0,
         timestamp_ms=timestamp_ms,
         status="delivered",
         failure_reason=None,
@@ -71,7 +72,7 @@ def record(n: int, timestamp_ms: int) -> MessageRecord:
     limit=st.integers(1, 7),
     by_id=st.booleans(),
 )
-async def test_pages_are_complete_ordered_and_stable(
+async def test_pages_are_complete_in_order_of_arrival_and_stable(
     tmp_path_factory: pytest.TempPathFactory,
     times: list[int],
     later: list[int],
@@ -80,7 +81,7 @@ async def test_pages_are_complete_ordered_and_stable(
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "messages.db"
     async with task_scope() as tasks:
-        database = await Database.start(path, MIGRATIONS, lambda name, work: _spawn(tasks, name, work))
+        database = await Database.start(path, migrations(0), lambda name, work: _spawn(tasks, name, work))
         store = MessageStore(database)
         for n, time in enumerate(times):
             assert await store.add_received(record(n, time))
@@ -88,28 +89,30 @@ async def test_pages_are_complete_ordered_and_stable(
         before_ts, before_id, more = None, None, True
         while more:
             page, more = await store.history(PEER, before_ts, before_id, limit)
-            if not by_id:  # no page splits a millisecond
-                assert not more or len({m.timestamp_ms for m in page} & {m.timestamp_ms for m in found}) == 0
+            assert before_id is None or len(page) <= limit
+            # Newest first, and each page is below the last: messages that come meanwhile disturb nothing.
+            positions = [message.position for message in (*found[-1:], *page)]
+            assert positions == sorted(set(positions), reverse=True)
             found += page
             if not page:
                 break
             before_ts, before_id = page[-1].timestamp_ms, page[-1].id if by_id else None
             for n, time in enumerate(later):  # new arrivals between pages
                 await store.add_received(record(1000 + n, time))
-        expected = sorted(((time, n.to_bytes(16)) for n, time in enumerate(times)), reverse=True)
-        assert [(m.timestamp_ms, bytes(m.id)) for m in found] == expected
+        assert [m.body for m in found] == [str(n) for n in reversed(range(len(times)))]
         conversation = await store.conversation(PEER)
         if times:
             assert conversation is not None
             assert conversation.unread == conversation.received
-            assert conversation.last_ts_ms == max([*times, *later] if found and later else times)
+            assert conversation.last_ts_ms == [*times, *later][-1]
+            assert conversation.last_preview == str(1000 + len(later) - 1 if later else len(times) - 1)
         await database.close()
 
 
 async def test_a_message_that_failed_is_lifted_by_its_acknowledgement_and_by_nothing_less(tmp_path: Path) -> None:
     message = Outgoing(PEER, MessageId(bytes(16)), 1, 2)
     async with task_scope() as tasks:
-        database = await Database.start(tmp_path / "messages.db", MIGRATIONS, lambda *work: _spawn(tasks, *work))
+        database = await Database.start(tmp_path / "messages.db", migrations(0), lambda *work: _spawn(tasks, *work))
         store = MessageStore(database)
         await store.add_sent(message, "hello", bytes(32), b"sealed")
         assert await store.fail(message, "expired")
