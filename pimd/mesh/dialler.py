@@ -30,6 +30,7 @@ class _Kept:
     state: Literal["connecting", "waiting", "up"] = "connecting"
     last_error: str | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def info(self) -> DialInfo:
         return DialInfo(self.entry, self.node_id, self.state, self.configured, self.last_error)
@@ -133,6 +134,12 @@ class Dialler:
         self._left_us.discard(node_id)
         self.links_changed()
 
+    def redial(self) -> None:
+        """Dial the configured endpoints that are down now, ahead of their turn; the delay after that stays as it was."""
+        for kept in self._kept.values():
+            if kept.configured:
+                kept.due.set()
+
     def is_left_alone(self, node_id: NodeId) -> bool:
         """Tell whether a user at either end hung up, and no link was asked for since."""
         return node_id in self._hung_up or node_id in self._left_us
@@ -160,7 +167,7 @@ class Dialler:
                 kept.last_error = None
             if self._linked(kept) is None:
                 kept.state = "waiting"
-                await self._clock.sleep(backoff.delay(self._random()))
+                await self._pause(kept, backoff.delay(self._random()))
 
     async def _while_linked_or_paused(self, kept: _Kept, backoff: Backoff) -> None:
         while True:
@@ -173,7 +180,15 @@ class Dialler:
             if since is not None and self._linked(kept) is None:
                 backoff.was_up(self._clock.now() - since)
                 kept.state = "waiting"
-                await self._clock.sleep(backoff.delay(self._random()))
+                await self._pause(kept, backoff.delay(self._random()))
+
+    async def _pause(self, kept: _Kept, seconds: float) -> None:
+        kept.due.clear()
+        timer = self._clock.call_at(self._clock.now() + seconds, kept.due.set)
+        try:
+            await kept.due.wait()
+        finally:
+            timer.cancel()
 
     def _is_paused(self, kept: _Kept) -> bool:
         if kept.node_id is None:

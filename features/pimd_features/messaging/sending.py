@@ -11,6 +11,8 @@ from pimd_features.messaging.store import MessageStore, Outgoing
 from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
 
 EXPIRY_CHECK_S = 60.0
+REDIAL_S = 20.0
+"""While messages wait for a route, configured peers that are down are dialled so often at least."""
 RECEIPTS_AT_ONCE = 32
 RECEIPTS_PAUSE_S = 0.2
 """Read receipts are not acknowledged, so they are sent slowly enough for the receiver's queue."""
@@ -35,6 +37,7 @@ class Sender:
         self._mesh = ctx.services[MESH]
         self._wake = asyncio.Event()
         self._last_expiry_check = ctx.clock.now() - EXPIRY_CHECK_S
+        self._last_redial = ctx.clock.now()
         self._owed: set[NodeId] = set()
         self._congested: set[NodeId] = set()
         """Peers whose send queue was full; one task waits for each."""
@@ -54,6 +57,7 @@ class Sender:
             try:
                 await self._send_what_is_ready()
                 await self._give_up_expired()
+                self._look_for_routes()
                 pause = None
             except DatabaseError as error:
                 self._ctx.log.error("messages wait: %s", error)
@@ -62,9 +66,9 @@ class Sender:
 
     async def _until_next(self, pause: float | None) -> None:
         clock = self._ctx.clock
-        deadline = min(
-            clock.now() + (EXPIRY_CHECK_S if pause is None else pause), self._outbox.deadline() or float("inf")
-        )
+        if pause is None:
+            pause = REDIAL_S if self._outbox.waits_for() else EXPIRY_CHECK_S
+        deadline = min(clock.now() + pause, self._outbox.deadline() or float("inf"))
         timer = clock.call_at(deadline, self.wake)
         await self._wake.wait()
         self._wake.clear()
@@ -134,6 +138,13 @@ class Sender:
             if await self._store.fail(message, "expired"):
                 self._changed(message.peer, message.id, "failed")
             self._outbox.remove(message.peer, message.id)
+
+    def _look_for_routes(self) -> None:
+        now = self._ctx.clock.now()
+        if now - self._last_redial < REDIAL_S or all(map(self._mesh.route, self._outbox.waits_for())):
+            return
+        self._last_redial = now
+        self._mesh.redial()
 
     async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind) -> None:
         """Send an acknowledgement to the sender of a message, best effort."""

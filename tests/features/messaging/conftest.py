@@ -73,6 +73,10 @@ class AirMesh:
     def __init__(self) -> None:
         self.routed: set[NodeId] = set()
         self.topic: Topic[Any] = Topic()
+        self.redials = 0
+
+    def redial(self) -> None:
+        self.redials += 1
 
     def routes(self) -> list[RouteInfo]:
         return [RouteInfo(peer, peer, 256, 1, 0.0, 1) for peer in sorted(self.routed)]
