@@ -66,11 +66,11 @@ class LabEnvironment(Protocol):
 class _Life:
     """The state of one start of a daemon."""
 
-    def __init__(self, name: str, host: Host, clock_error_ms: int) -> None:
+    def __init__(self, name: str, host: Host, clock_error_ms: int, boot: int) -> None:
         self.name = name
         self.alive = True
         self.transport = HostTransport(host)
-        self.clock = LabClock(clock_error_ms)
+        self.clock = LabClock(clock_error_ms, boot)
         self.ring = LogRing()
         self.context = contextvars.copy_context()
         self.stop = asyncio.Event()
@@ -103,7 +103,9 @@ class LabDaemon:
         self.name = name
         self.machine = machine
         self.clock_error_ms = 0
-        """Milliseconds that the wall clock is ahead, from the next start on."""
+        """Milliseconds that the wall clock is ahead, from the next start on; `set_clock` sets it at once."""
+        self.boots = 1
+        """Raised before a start: the machine was off meanwhile. The starts of one boot share its BOOTTIME."""
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         """All notifications but those of the log, over all starts: `{"method": ..., "params": ...}`."""
         self._lab = lab
@@ -154,7 +156,7 @@ class LabDaemon:
         if self._life is not None:
             raise RuntimeError(f"{self.name} runs already")
         machine = self.machine
-        life = self._life = _Life(self.name, machine.host, self.clock_error_ms)
+        life = self._life = _Life(self.name, machine.host, self.clock_error_ms, self.boots)
         machine.host.context = life.context
         life.context.run(speaker.set, life)
         life.context.run(opener.set, machine.disk.open)
@@ -182,6 +184,12 @@ class LabDaemon:
         self.machine.host.crash()
         life.over.set_result(None)
         life.task.cancel()  # what it does while it unwinds reaches nobody
+
+    def set_clock(self, error_ms: int) -> None:
+        """Step the wall clock of the machine, whether the daemon runs or not."""
+        self.clock_error_ms = error_ms
+        if self._life is not None:
+            self._life.clock.error_ms = error_ms
 
     # --- what a program sees
 

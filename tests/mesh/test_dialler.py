@@ -1,12 +1,16 @@
 """Who is redialled, and who is left alone because a user hung up."""
 
+import asyncio
+
 import pytest
 
+from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
-from pimd.contract import PeerEntry
+from pimd.contract import DialError, PeerEntry
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.mesh.dialler import LEFT_US, Dialler
+from pimd.task_scope import task_scope
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
 
@@ -54,6 +58,38 @@ async def test_resume_takes_back_hanging_up(start_node: StartNode) -> None:
     await apart(alice, bob)
     alice.node.service.resume(bob.id)
     await linked(alice, bob)
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_redial_dials_what_is_configured_and_down_ahead_of_its_turn(configured: bool) -> None:  # noqa: FBT001
+    dialled: list[float] = []
+    clock = ManualClock(now=0.0)
+
+    async def dial(entry: PeerEntry, *, configured: bool) -> NodeId:
+        dialled.append(clock.now())
+        raise DialError("nobody there")
+
+    dialler = Dialler(dial, lambda _: None, clock, lambda: 0.5, Bites())
+    dialler.keep(PeerEntry(Endpoint.tcp("192.0.2.1", 9100)), configured=configured)
+    async with task_scope() as tasks:
+        dialler.start(tasks)
+        for seconds in (0, 1, 2, 4, 8, 16, 32):
+            clock.advance(seconds)
+            await turns()
+        dialler.redial()
+        await turns()
+        clock.advance(20)
+        dialler.redial()
+        await turns()
+        clock.advance(60)
+        await turns()
+        dialler.stop()
+    assert dialled == [0, 1, 3, 7, 15, 31, 63, *([63, 83, 143] if configured else [143])]
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.limit("peers remembered because their user hung up")

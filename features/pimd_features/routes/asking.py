@@ -18,8 +18,8 @@ class Questions:
     def __init__(self, ctx: PluginContext) -> None:
         self._control = ctx.control
         self._clock = ctx.clock
-        # Above the ids of an earlier start, whose answers may still arrive.
-        self._ids = itertools.count(ctx.clock.unix_ms())
+        # Above the ids of an earlier start, whose answers may still arrive. The wall clock may have been set back since.
+        self._ids = itertools.count(ctx.clock.lived_ms())
         self._waiting: dict[int, tuple[NodeId, asyncio.Future[Answer | None]]] = {}
 
     async def ask(self, hop: NodeId, destination: NodeId, timeout_s: float) -> Answer | None:

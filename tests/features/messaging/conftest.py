@@ -242,7 +242,7 @@ async def party(tmp_path: Path) -> AsyncIterator[MakeParty]:
         air, clock = Air(), ManualClock()
         made: list[Party] = []
 
-        async def make(name: str, **settings: Any) -> Party:
+        async def make(name: str, clock: ManualClock = clock, **settings: Any) -> Party:
             directory = tmp_path / name
             directory.mkdir()
             keystore = await stack.enter_async_context(Keystore.open(directory / "peers.db", clock))
