@@ -47,6 +47,21 @@ async def test_the_one_not_seen_for_longest_goes_and_it_is_told_before_the_new_o
         assert known_ids(keystore) == {crowd[index].id for index in (0, 2, 3)}
 
 
+@pytest.mark.parametrize("wall_ms", [0, 2**31 * 1000])
+async def test_a_clock_that_jumps_changes_nothing_of_who_goes_first(
+    path: Path, clock: ManualClock, crowd: list[Person], wall_ms: int
+) -> None:
+    async with Keystore.open(path, clock, limit=3) as keystore:
+        keystore.learn(crowd[2].card(1), direct=False)
+        for peer in crowd[:2]:
+            clock.advance(1)
+            clock.set_unix_ms(wall_ms)
+            keystore.learn(peer.card(1), direct=False)
+        clock.set_unix_ms(2**40)
+        assert keystore.learn(crowd[3].card(1), direct=False) is Learned.NEW
+        assert known_ids(keystore) == {crowd[index].id for index in (0, 1, 3)}
+
+
 async def test_who_brought_what_the_disk_refused_is_forgotten(
     path: Path, clock: ManualClock, crowd: list[Person], alice: Person
 ) -> None:

@@ -43,7 +43,7 @@ class UpTo:
 async def below(database: Database, peer: NodeId, ts_ms: int | None, id_: MessageId | None) -> int:
     """Return the position below which the next page begins; LookupError for an unknown id without a time.
 
-    A time that no message has means below all that are later than every message from before it.
+    For a time that no message has the page begins with the last message from before it.
     """
     if id_ is not None and ts_ms is None:
         known = await database.read("SELECT 1 FROM messages WHERE peer = ? AND id = ?", (peer, id_))
