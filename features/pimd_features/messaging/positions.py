@@ -6,10 +6,11 @@ from pimd.contract import Connection, Database
 from pimd.ids import MessageId, NodeId
 
 _LAST = 2**63 - 1
+# In `max(+position)` the sign lets SQLite search by id, and not walk down the positions.
 
 _BELOW = f"""
 SELECT coalesce(
-    (SELECT max(position) FROM messages WHERE peer = ?1 AND id = ?2),
+    (SELECT max(+position) FROM messages WHERE peer = ?1 AND id = ?2),
     CASE WHEN ?3 IS NULL THEN {_LAST} END,
     (SELECT max(position) FROM messages WHERE peer = ?1 AND timestamp_ms = ?3),
     (SELECT max(position) + 1 FROM messages WHERE peer = ?1 AND timestamp_ms < ?3),
@@ -18,7 +19,7 @@ SELECT coalesce(
 
 _UP_TO = f"""
 SELECT coalesce(
-    (SELECT max(position) FROM messages WHERE peer = ?1 AND id = ?2),
+    (SELECT max(+position) FROM messages WHERE peer = ?1 AND id = ?2),
     CASE WHEN ?3 >= ?4 THEN {_LAST} END,
     (SELECT max(position) FROM messages WHERE peer = ?1 AND timestamp_ms = ?3),
     (SELECT max(position) FROM messages WHERE peer = ?1 AND (timestamp_ms < ?3 OR timestamp_ms > ?4)),
