@@ -43,6 +43,10 @@ class Machine(Daemon):
         with self.socket() as client:
             return ask(client, method, params)
 
+    def set_date(self, unix_s: float) -> None:
+        """Set the wall clock, at once."""
+        self.set_clock(unix_s - time.time_ns() / 1e9)
+
     def link(self, other: Daemon) -> None:
         """Add the other's address, and wait for the link."""
         self.call("peers.add_static", {"address": f"127.0.0.1:{other.mesh_port}"})

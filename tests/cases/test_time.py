@@ -12,10 +12,12 @@ EXPIRY_LOOKED_AT_S = 75
 """Seconds in which a daemon has looked at least once for messages that are too old."""
 
 
-def linked(machine: MakeMachine, *, clock: float) -> tuple[Machine, Machine]:
-    """Alice, whose clock is that far ahead, and bob."""
+def linked(machine: MakeMachine, *, clock: float = 0, date: float | None = None) -> tuple[Machine, Machine]:
+    """Alice, whose clock is that far ahead or shows that date, and bob."""
     alice, bob = machine("alice"), machine("bob").start()
     alice.set_clock(clock)
+    if date is not None:
+        alice.set_date(date)
     alice.start().link(bob)
     return alice, bob
 
@@ -33,7 +35,7 @@ def test_an_answer_stands_below_its_question_though_a_clock_is_ahead(machine: Ma
 
 def test_what_is_written_after_the_clock_went_back_stands_below(machine: MakeMachine) -> None:
     """dabeani/meshcoreterm#239, guysoft/OctoPi#606: after a power cut the clock starts in the past."""
-    alice, bob = linked(machine, clock=0)
+    alice, bob = linked(machine)
     alice.send(bob, "first")
     until(lambda: bob.bodies(alice))
     alice.kill()
@@ -50,7 +52,7 @@ def test_what_is_written_after_the_clock_went_back_stands_below(machine: MakeMac
 @pytest.mark.timeout(240)
 def test_a_message_of_1970_does_not_expire_when_the_clock_is_set(machine: MakeMachine) -> None:
     """systemd/systemd#6057, raspberrypi/linux#1751: boards boot in 1970 and jump when NTP answers."""
-    alice, bob = linked(machine, clock=30 - time.time())
+    alice, bob = linked(machine, date=30)
     bob_id = bob.node_id
     bob.kill()
     alice.send(bob_id, "written before NTP answered")
@@ -64,7 +66,7 @@ def test_a_message_of_1970_does_not_expire_when_the_clock_is_set(machine: MakeMa
 
 def test_one_start_in_2046_loses_nothing_that_waits(machine: MakeMachine) -> None:
     """uugear/Witty-Pi#13: the clock chip delivers a wrong date at boot; monero-project/kovri#77."""
-    alice, bob = linked(machine, clock=0)
+    alice, bob = linked(machine)
     bob_id = bob.node_id
     bob.kill()
     for number in range(5):
@@ -85,10 +87,10 @@ def test_local_times_do_not_run_backwards_when_summer_time_ends(machine: MakeMac
     end_of_summer_time = 1792889400  # 2026-10-25 00:50 UTC, ten minutes before
     bob = machine("bob").start()
     alice = machine("alice", TZ="CET-1CEST,M3.5.0,M10.5.0/3")
-    alice.set_clock(end_of_summer_time - time.time())
+    alice.set_date(end_of_summer_time)
     alice.start().link(bob)
     alice.send(bob, "still summer time")
-    alice.set_clock(end_of_summer_time + 1200 - time.time())
+    alice.set_date(end_of_summer_time + 1200)
     alice.send(bob, "twenty minutes later")
     first, second = alice.pim("inbox", bob.node_id).stdout.splitlines()
     assert first.startswith("2026-10-25 02:50:")
