@@ -118,6 +118,7 @@ from pimd.limits import KIB, MIB, Bites, Budget, RecentMap, RecentSet, TokenBuck
 from pimd.proto.ecies import EciesError
 from pimd.proto.errors import PayloadTooLarge
 from pimd.proto.frames import PluginPayload
+from pimd.proto.member_announcement import MemberAnnouncement
 
 __all__ = [
     "ASSEMBLY",
@@ -186,6 +187,7 @@ __all__ = [
     "LinkUp",
     "LogRecord",
     "LogRing",
+    "MemberAnnouncement",
     "Membership",
     "Mesh",
     "MeshEvent",

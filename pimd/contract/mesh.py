@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from pimd.addresses import TCP, Endpoint
 from pimd.events import Subscription
 from pimd.ids import NodeId
+from pimd.proto.member_announcement import MemberAnnouncement
 
 
 @dataclass(frozen=True)
@@ -173,8 +174,14 @@ class Mesh(Protocol):
     def membership(self) -> Membership:
         """The mesh that this node is a member of."""
 
-    def discovery_tag(self, hour: int) -> bytes | None:
-        """Return 16 bytes that only members can make or recognise, for hours since 1970; None in an open mesh."""
+    def seal_discovery(self, port: int, addresses: Sequence[bytes]) -> bytes:
+        """Return 66 bytes, new ones each time, that tell members alone who takes links there; LookupError in an open mesh.
+
+        `addresses` are 4 or 16 bytes each.
+        """
+
+    def open_discovery(self, sealed: bytes) -> MemberAnnouncement | None:
+        """Return what a member sealed; None for anything else, and in an open mesh."""
 
     def links(self) -> Sequence[LinkInfo]:
         """Every link that is up, one a peer."""

@@ -268,7 +268,7 @@ class DiscoveredNode:
     endpoint: Endpoint
     """Where to dial it."""
     node_id: NodeId | None
-    """None while it is anonymous: a member of a private mesh is known only by a link."""
+    """Announced and not proven; None where the provider does not learn it."""
     name: str | None
     """What it calls itself, a stranger's text; None where it does not say."""
     first_seen: float

@@ -98,6 +98,11 @@ class OwnCard:
         self._card: Card | None = None
 
     @property
+    def node_id(self) -> NodeId:
+        """Known before the first card."""
+        return self._identity.node_id
+
+    @property
     def card(self) -> Card:
         """The card in force; set by the first `reissue`."""
         if self._card is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import hmac
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,12 +13,12 @@ from pimd.ids import NodeId
 from pimd.mesh.counters import RouteCounts
 from pimd.mesh.parts import NodeParts
 from pimd.mesh.peer_link import PeerLink
+from pimd.proto import member_announcement
 from pimd.proto.frames import GoodbyeReason
+from pimd.proto.member_announcement import MemberAnnouncement
 from pimd.proto.route_table import Route
 from pimd.proto.traffic import TrafficClass
 
-DISCOVERY_TAG_DOMAIN = b"pim-disco-tag-v1"
-DISCOVERY_TAG_SIZE = 16
 CARD_S = 2.0
 """Seconds within which a neighbour must send the card that it was asked for."""
 
@@ -50,12 +50,18 @@ class MeshService:
             return Membership("open", self._parts.config.mesh_id, None)
         return Membership("private", self._parts.config.mesh_id, secret.fingerprint)
 
-    def discovery_tag(self, hour: int) -> bytes | None:
-        """HMAC-SHA256 with the discovery key, cut to 16 bytes."""
-        if self._parts.config.secret is None:
-            return None
-        message = DISCOVERY_TAG_DOMAIN + hour.to_bytes(8)
-        return hmac.digest(self._parts.config.secret.discovery_key, message, "sha256")[:DISCOVERY_TAG_SIZE]
+    def seal_discovery(self, port: int, addresses: Sequence[bytes]) -> bytes:
+        """XChaCha20-Poly1305 with the discovery key and a random nonce."""
+        secret = self._parts.config.secret
+        if secret is None:
+            raise LookupError("an open mesh has no secret to seal announcements with")
+        nonce = os.urandom(member_announcement.NONCE_SIZE)
+        return member_announcement.seal(secret.discovery_key, nonce, self._parts.own.node_id, port, addresses)
+
+    def open_discovery(self, sealed: bytes) -> MemberAnnouncement | None:
+        """Open it with the discovery key; whether it is repeated cannot be seen."""
+        secret = self._parts.config.secret
+        return member_announcement.open_sealed(secret.discovery_key, sealed) if secret is not None else None
 
     def links(self) -> Sequence[LinkInfo]:
         """One link for each peer: of two the newest, which carries the traffic."""

@@ -1,24 +1,23 @@
 """Whole daemons that find each other on a network, with no configuration at all."""
 
-import hmac
+import base64
 import json
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pimd.proto.member_announcement import MemberAnnouncement, open_sealed
 from pimd.proto.mesh_secret import derive
 from tests.netns.conftest import MakeDaemonIn
 from tests.netns.namespaces import NamespaceDaemon, Namespaces, inside
 from tests.system.daemon import PROJECT, UnixClient
 
-HOUR_NS = 3600 * 10**9
 HERE = Path(__file__).parent
 ON = {"PIMD_DISCOVERY__ENABLED": "true"}
 MEMBER = """
@@ -52,12 +51,10 @@ def stranger(number: int, **other: Any) -> dict[str, Any]:
     return {"name": f"stranger{number}", "text": text, "port": 9, "addresses": ["10.77.1.1"], **other}
 
 
-def tags_of(passphrase: str) -> list[str]:
-    """What its members announce at this hour, or before it began."""
+def opened(text: Mapping[str, str], passphrase: str) -> MemberAnnouncement | None:
+    """What a member with this passphrase reads of a TXT record."""
     key = derive(passphrase, None, 8, 1, 1).discovery_key
-    now = time.time_ns() // HOUR_NS
-    hours = (b"pim-disco-tag-v1" + hour.to_bytes(8) for hour in (now - 1, now))
-    return [hmac.digest(key, hour, "sha256")[:16].hex() for hour in hours]
+    return open_sealed(key, base64.urlsafe_b64decode(text["p"]))
 
 
 def poll(client: UnixClient, method: str, holds: Callable[[Any], bool]) -> Any:
@@ -146,11 +143,12 @@ def test_only_members_of_a_private_mesh_see_each_other_there(namespaces: Namespa
 
     texts = [one["text"] for one in watched]
     assert sorted(text["id"] for text in texts if "id" in text) == sorted([dave.node_id, erin.node_id])
-    tags = [text["t"] for text in texts if "id" not in text]
-    assert all(text.keys() == {"t"} for text in texts if "id" not in text)
-    assert len(tags) == 3
-    assert len([tag for tag in tags if tag in tags_of(passphrase)]) == 2
-    assert len([tag for tag in tags if tag in tags_of("another passphrase")]) == 1
+    private = [text for text in texts if "id" not in text]
+    assert all(text.keys() == {"p"} for text in private)
+    assert len({text["p"] for text in private}) == 3
+    read = [announcement for text in private if (announcement := opened(text, passphrase)) is not None]
+    assert {str(announcement.node_id) for announcement in read} == {alice.node_id, bob.node_id}
+    assert len([text for text in private if opened(text, "another passphrase")]) == 1
     assert all(one["port"] == 9100 for one in watched)
     shown = json.dumps(watched)
     for secret in (passphrase, alice.node_id, bob.node_id, carol.node_id, socket.gethostname(), '"alice', '"bob'):
@@ -312,15 +310,52 @@ def test_a_daemon_that_listens_on_loopback_finds_others_and_is_not_found(
 
 
 @pytest.mark.system
-def test_the_tag_of_a_private_mesh_is_announced_anew_when_the_hour_changes_and_an_old_one_is_no_good(
+def test_a_member_is_announced_anew_under_other_names_whatever_the_clocks_say_and_is_gone_when_it_leaves(
     namespaces: Namespaces,
 ) -> None:
     one, other = namespaces.add("a"), namespaces.add("b")
     namespaces.cable(one, other)
-    first, second, third = json.loads(script(one, "change_hour.py"))
-    assert len(first) == 1
-    assert second == [first[0] + 1]
-    assert third == []
+    (before, one_id), (after, same_id) = json.loads(script(one, "renew.py"))
+    assert before != after
+    assert one_id == same_id == "01" * 16
+
+
+@pytest.mark.system
+def test_a_repeated_announcement_of_a_member_leads_nowhere_else(
+    namespaces: Namespaces, daemon_in: MakeDaemonIn
+) -> None:
+    homes = [namespaces.add(name) for name in ("alice", "bob", "thief")]
+    namespaces.switch(*homes)
+    members = MEMBER.format("correct horse battery staple")
+    bob = daemon_in(homes[1], "bob", members, **ON).start()
+    (heard,) = json.loads(script(homes[2], "browse.py", "1"))
+    alice = daemon_in(homes[0], "alice", members + SHY, **ON).start()
+    with alice.socket() as client:
+        until_discovered(client, bob.node_id)
+        repeated = stranger(1, text=txt(heard["text"]), port=9100, addresses=["10.78.1.3"])
+        other_port = stranger(2, text=txt(heard["text"]), port=9101, addresses=["10.78.1.2"])
+        announce(homes[2], [repeated, other_port] * 3)
+        carol = daemon_in(homes[2], "carol", members, **ON).start()  # who is found later shows that these were read
+        rows = until_discovered(client, carol.node_id)
+        assert sorted(row["address"] for row in rows) == ["10.78.1.2:9100", "10.78.1.3:9100"]
+        assert {row["address"]: row["node_id"] for row in rows}["10.78.1.3:9100"] == carol.node_id
+
+
+@pytest.mark.system
+@pytest.mark.slow
+def test_a_node_with_forty_interfaces_is_found_on_the_last_and_says_on_which_it_looks(
+    namespaces: Namespaces, daemon_in: MakeDaemonIn
+) -> None:
+    one, other = namespaces.add("a"), namespaces.add("b")
+    plugs = [plug for _ in range(20) for plug in namespaces.cable(one, one)]
+    plugs.append(namespaces.cable(one, other)[0])
+    alice, bob = daemon_in(one, "alice", SHY, **ON).start(), daemon_in(other, "bob", SHY, **ON).start()
+    with alice.socket() as client, bob.socket() as far:
+        until_discovered(client, bob.node_id)
+        (row,) = until_discovered(far, alice.node_id)
+        assert row["address"] == f"{plugs[-1].address}:9100"
+    (line,) = [line for line in alice.log.read_text().splitlines() if "looking for nodes on" in line]
+    assert sorted(line.partition("nodes on ")[2].split(", ")) == sorted(plug.interface for plug in plugs)
 
 
 @pytest.mark.system
@@ -339,7 +374,7 @@ def test_what_is_malformed_is_passed_over(namespaces: Namespaces, daemon_in: Mak
         stranger(7, text=txt({"id": "ab" * 16})),
         stranger(8, text=txt({"id": "ab" * 15, "v": "2"})),
         stranger(9, text=txt({"id": "ab" * 16, "v": "3"})),
-        stranger(10, text=txt({"t": "ab" * 16})),
+        stranger(10, text=txt({"p": "ab" * 44})),
         stranger(11, text=good + txt({"more": "x" * 240})),
         stranger(12, text="ff" * 20),
         stranger(13, text=""),

@@ -1,72 +1,72 @@
 """The TXT record of this node in DNS-SD, and how those of others are read (docs/protocol.md)."""
 
-from collections.abc import Callable, Mapping
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pimd.contract import declare
+from pimd.contract import Mesh, declare
 from pimd.ids import NodeId
+from pimd_features.discovery.networks import OwnAddress, packed
 
 SERVICE_TYPE = "_pim._tcp.local."
 VERSION = b"2"
 TEXT = declare("text of an announcement on the local network", 255, "bytes", "passed over")
-"""The record of this program has about 45 bytes."""
-HOUR_MS = 3_600_000
+"""The record of this program has 40 to 91 bytes."""
 
 Properties = Mapping[bytes, bytes | None]
 
 
 @dataclass(frozen=True)
-class Announced:
-    """The content of one announcement: an id in an open mesh, a tag in a private one."""
+class Service:
+    """Port, addresses and text of an instance, as it announced them."""
 
-    node_id: NodeId | None
-    tag: bytes | None = None
+    port: int
+    addresses: Sequence[str]
+    """In IPv6 with the scope of the network that they came from, where there is one."""
+    properties: Properties
 
 
 class Announcements:
     """Writes this node's announcement, and recognises those of the same mesh."""
 
-    def __init__(self, node_id: NodeId, tag_of: Callable[[int], bytes | None], unix_ms: Callable[[], int]) -> None:
+    def __init__(self, mesh: Mesh, node_id: NodeId) -> None:
+        self._mesh = mesh
         self._node_id = node_id
-        self._tag_of = tag_of
-        self._unix_ms = unix_ms
+        self._is_private = mesh.membership.mode == "private"
 
-    def own(self) -> dict[bytes, bytes]:
-        """Return the content of the TXT record for this hour; in a private mesh only the tag."""
-        tag = self._tag_of(self._hour())
-        if tag is not None:
-            return {b"t": tag.hex().encode()}
-        return {b"id": str(self._node_id).encode(), b"v": VERSION}
+    def own(self, port: int, addresses: Sequence[OwnAddress]) -> dict[bytes, bytes]:
+        """Return the content of the TXT record beside this port and these addresses; sealed anew at each call."""
+        if not self._is_private:
+            return {b"id": str(self._node_id).encode(), b"v": VERSION}
+        sealed = self._mesh.seal_discovery(port, [one.ip.packed for one in addresses])
+        return {b"p": base64.urlsafe_b64encode(sealed)}
 
-    def read(self, properties: Properties) -> Announced | None:
-        """Return the announcement of a node of this mesh; None for another mesh or a malformed record."""
-        if self._tag_of(self._hour()) is not None:
-            tag = _tag(properties.get(b"t"))
-            return Announced(None, tag) if tag is not None and self.is_current(tag) else None
-        node_id = _node_id(properties.get(b"id"))
-        if node_id is None or node_id == self._node_id or properties.get(b"v") != VERSION:
+    def read(self, service: Service) -> NodeId | None:
+        """Return which node of this mesh announced it; None for this node, another mesh, or a malformed record.
+
+        Of a private mesh it is None also when port or addresses are not those that the member announced.
+        """
+        properties = service.properties
+        node_id = self._opened(service) if self._is_private else _node_id(properties)
+        return None if node_id == self._node_id else node_id
+
+    def _opened(self, service: Service) -> NodeId | None:
+        text = service.properties.get(b"p") or b""
+        try:
+            sealed = base64.b64decode(text, b"-_", validate=True)
+        except binascii.Error:
             return None
-        return Announced(node_id)
-
-    def is_current(self, tag: bytes) -> bool:
-        """Tell whether a member could have made the tag; clocks may be an hour apart."""
-        hour = self._hour()
-        return tag in [self._tag_of(near) for near in (hour - 1, hour, hour + 1)]
-
-    def _hour(self) -> int:
-        # The tag is made of an unsigned number, and the clock of a machine without a battery may stand at 0.
-        return max(1, self._unix_ms() // HOUR_MS)
+        announcement = self._mesh.open_discovery(sealed)
+        if announcement is None or not announcement.leads_to(service.port, packed(service.addresses)):
+            return None
+        return announcement.node_id
 
 
-def _tag(value: bytes | None) -> bytes | None:
-    try:
-        return bytes.fromhex((value or b"").decode("ascii"))
-    except ValueError:
+def _node_id(properties: Properties) -> NodeId | None:
+    if properties.get(b"v") != VERSION:
         return None
-
-
-def _node_id(value: bytes | None) -> NodeId | None:
     try:
-        return NodeId.parse((value or b"").decode("ascii"))
+        return NodeId.parse((properties.get(b"id") or b"").decode("ascii"))
     except ValueError:
         return None

@@ -1,17 +1,14 @@
 """Which nodes nearby this one dials without being asked."""
 
 import hashlib
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from pimd.contract import TCP, Bites, DialInfo, DiscoveryConfig, Endpoint, Keystore, Mesh, PeerEntry, declare
+from pimd.contract import Bites, DialInfo, DiscoveryConfig, Endpoint, Keystore, Mesh, PeerEntry, declare
 from pimd.ids import NodeId
 from pimd_features.discovery.sightings import Sighting
 
 AUTO_LINKS = 8
 """From so many links on only nodes without a route are dialled, so that a large network does not become a full mesh."""
-CHOSEN = 2
-"""From then on so many anonymous nodes are dialled all the same. Whether there is a route to them is unknown, and two
-halves of a mesh that see each other must join."""
 LINK_LIMIT = 64
 """From so many links on nobody is dialled unasked: the other places are for incoming links and preferred peers."""
 TRIALS = declare(
@@ -50,17 +47,14 @@ class AutoDial:
     def review(self, sightings: Sequence[Sighting]) -> None:
         """Stop dialling nodes that left, and dial at most one more: its link may bring routes to the others."""
         dials = {dial.entry.endpoint: dial for dial in self._mesh.dials()}
-        self._name_the_anonymous(sightings, dials)
         self._kept = {a: at for a, at in self._kept.items() if a in dials and not dials[a].configured}
         # Of two sightings of one address the older counts, or a new one could take its place.
         nearby = {s.address.endpoint: s for s in reversed(sightings) if s.address.nearby and self._may_dial(s)}
         self._tried = {address: at for address, at in self._tried.items() if address in nearby}
         for address in list(self._kept):
-            if address not in nearby or nearby[address].announced.node_id not in (None, dials[address].entry.node_id):
+            if address not in nearby or nearby[address].node_id != dials[address].entry.node_id:
                 self._let_go(address)
-        anonymous = [sighting for sighting in nearby.values() if sighting.announced.node_id is None]
-        chosen = {sighting.instance for sighting in sorted(anonymous, key=self._lot)[:CHOSEN]}
-        wanted = [s for address, s in nearby.items() if address not in dials and self._wants(s, chosen)]
+        wanted = [s for address, s in nearby.items() if address not in dials and self._wants(s.node_id)]
         if wanted and self._has_room(dials):
             self._dial(min(wanted, key=self._turn))
 
@@ -72,19 +66,15 @@ class AutoDial:
                 self._let_go(address)
 
     def _may_dial(self, sighting: Sighting) -> bool:
-        node_id = sighting.node_id
-        known = self._keystore.get(node_id) if node_id is not None else None
+        known = self._keystore.get(sighting.node_id)
         is_gateway = known is not None and known.is_gateway
         allowed = self._config.connect_gateways if is_gateway else self._config.connect_relays
-        return allowed and (node_id is None or self._mesh.refusal(node_id) is None)
+        return allowed and self._mesh.refusal(sighting.node_id) is None
 
-    def _wants(self, sighting: Sighting, chosen: Container[str]) -> bool:
+    def _wants(self, node_id: NodeId) -> bool:
         links = len(self._mesh.links())
-        node_id = sighting.node_id
         if links >= LINK_LIMIT:
             return False
-        if node_id is None:
-            return links < AUTO_LINKS or sighting.instance in chosen
         if self._mesh.link(node_id) is not None or self._mesh.left_alone(node_id):
             return False
         return links < AUTO_LINKS or self._mesh.route(node_id) is None
@@ -118,25 +108,3 @@ class AutoDial:
     def _let_go(self, endpoint: Endpoint) -> None:
         self._kept.pop(endpoint, None)
         self._mesh.stop_dialling(endpoint)
-
-    def _name_the_anonymous(self, sightings: Sequence[Sighting], dials: Mapping[Endpoint, DialInfo]) -> None:
-        """Name an anonymous node by the link that is, or was, up at its address."""
-        met = dict(self._met(dials))
-        for sighting in sightings:
-            if sighting.announced.node_id is None:
-                sighting.met = met.get(_unscoped(sighting.address.endpoint), sighting.met)
-
-    def _met(self, dials: Mapping[Endpoint, DialInfo]) -> Iterator[tuple[Endpoint, NodeId]]:
-        for link in self._mesh.links():
-            if link.listens_at is not None:
-                yield _unscoped(link.listens_at), link.peer
-        for address, dial in dials.items():
-            if dial.node_id is not None:
-                yield _unscoped(address), dial.node_id
-
-
-def _unscoped(endpoint: Endpoint) -> Endpoint:
-    """Drop the scope: `[fe80::1%eth0]:9100` and `[fe80::1]:9100` are the same machine."""
-    if endpoint.scheme != TCP:
-        return endpoint
-    return Endpoint.tcp(endpoint.host.partition("%")[0], endpoint.port)

@@ -1,9 +1,10 @@
 """Multicast DNS by python-zeroconf: announces one instance and listens for others."""
 
+import ipaddress
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from zeroconf import (
     Error,
@@ -15,8 +16,8 @@ from zeroconf import (
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from pimd.contract import Bites, declare
-from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT, Properties
-from pimd_features.discovery.networks import OwnAddress
+from pimd_features.discovery.announcement import SERVICE_TYPE, TEXT, Properties, Service
+from pimd_features.discovery.networks import Address, OwnAddress
 
 LIFETIME_S = 1125
 """How long others cache an announcement that is not repeated; the shortest that python-zeroconf accepts."""
@@ -26,6 +27,8 @@ POINTER = 12
 """The type of the record that names an instance (RFC 1035)."""
 LABEL_LIMIT = 63
 """Bytes of one part of a name (RFC 1035)."""
+_IPV4_NAME = 2
+"""Parts of the name of an IPv4 socket."""
 POINTERS = declare(
     "announcements heard on one session",
     20_000,
@@ -35,20 +38,11 @@ POINTERS = declare(
 """Repetitions included, because the memory of python-zeroconf grows with each."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """Port, addresses and text of an instance, as it announced them."""
-
-    port: int
-    addresses: Sequence[str]
-    properties: Properties
-
-
 class MdnsReceiver(Protocol):
     """Is called by a session for each event of an instance; `ServiceBrowser` implements it."""
 
-    def appeared(self, instance: str) -> None:
-        """An instance is new, or its records changed."""
+    def appeared(self, session: "Session", instance: str) -> None:
+        """An instance is new on this session, or its records changed."""
 
     def heard(self, instance: str) -> None:
         """An instance repeated its announcement."""
@@ -60,20 +54,16 @@ class MdnsReceiver(Protocol):
 class Session:
     """Owns the multicast sockets; OSError or `zeroconf.Error` when they cannot be opened."""
 
-    def __init__(
-        self, instance: str, host: str, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites
-    ) -> None:
+    def __init__(self, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites) -> None:
         self._bites = bites
-        self._name = f"{instance}.{SERVICE_TYPE}"
-        self._host = f"{host}.local."
-        self._own = own
+        self.own = own
         self._receiver = receiver
         ipv4 = [str(one.ip) for one in own if one.ip.version == 4]  # noqa: PLR2004
         ipv6 = dict.fromkeys(one.index for one in own if one.ip.version == 6)  # noqa: PLR2004
         self._zeroconf = AsyncZeroconf(interfaces=[*ipv4, *ipv6])
         self._pointers = _Pointers(receiver, self._zeroconf.zeroconf, bites)
         self._browser: AsyncServiceBrowser | None = None
-        self._announced = False
+        self._announced: AsyncServiceInfo | None = None
 
     @property
     def is_worn_out(self) -> bool:
@@ -86,24 +76,30 @@ class Session:
         self._zeroconf.zeroconf.async_add_listener(self._pointers, None)
         self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._changed])
 
+    def joined(self) -> list[OwnAddress]:
+        """Return the addresses on whose networks it listens, after `listen`; the system may refuse some."""
+        bound = [_bound(sender.sock_name) for sender in self._zeroconf.zeroconf.engine.senders]
+        networks = {
+            (one.index, one.ip.version) for one in self.own if (one.ip, one.index) in bound or (one.ip, 0) in bound
+        }
+        return [one for one in self.own if (one.index, one.ip.version) in networks]
+
     async def announce(self, port: int, addresses: Sequence[OwnAddress], properties: Properties) -> None:
-        """Announce this node, or announce changed records; returns after three announcements."""
-        info = AsyncServiceInfo(
+        """Announce this node three times under new random names, then withdraw the names before."""
+        before = self._announced
+        self._announced = AsyncServiceInfo(
             SERVICE_TYPE,
-            self._name,
+            f"{secrets.token_hex(16)}.{SERVICE_TYPE}",
             port,
             properties=dict(properties),
-            server=self._host,
+            server=f"{secrets.token_hex(16)}.local.",
             other_ttl=LIFETIME_S,
             addresses=[one.ip.packed for one in addresses],
         )
-        if self._announced:
-            said = await self._zeroconf.async_update_service(info)
-        else:
-            # The names are random, so no probe for a conflict is needed.
-            said = await self._zeroconf.async_register_service(info, cooperating_responders=True)
-        self._announced = True
-        await said
+        # The names are random, so no probe for a conflict is needed.
+        await (await self._zeroconf.async_register_service(self._announced, cooperating_responders=True))
+        if before is not None:
+            await (await self._zeroconf.async_unregister_service(before))
 
     def look_up(self, instance: str) -> Service | None:
         """Return the records received of an instance; None while some are missing."""
@@ -139,12 +135,13 @@ class Session:
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:  # the names are python-zeroconf's
         del zeroconf, service_type
-        if name == self._name or not _can_be_asked_for(name):
+        is_own = self._announced is not None and name == self._announced.name
+        if is_own or not _can_be_asked_for(name):
             return
         if state_change is ServiceStateChange.Removed:
             self._receiver.vanished(name)
         else:
-            self._receiver.appeared(name)
+            self._receiver.appeared(self, name)
 
 
 class _Pointers(RecordUpdateListener):
@@ -179,6 +176,11 @@ class _Pointers(RecordUpdateListener):
         """Remove the unwritable names, which python-zeroconf has cached by now."""
         self._zeroconf.cache.async_remove_records(update.new for update in self._unwritable)
         self._unwritable.clear()
+
+
+def _bound(sock_name: tuple[Any, ...]) -> tuple[Address, int]:
+    """Return address and scope of a socket; the scope of IPv4, and of an IPv6 address that needs none, is 0."""
+    return ipaddress.ip_address(str(sock_name[0]).partition("%")[0]), sock_name[3] if len(sock_name) > _IPV4_NAME else 0
 
 
 def _can_be_asked_for(instance: str) -> bool:

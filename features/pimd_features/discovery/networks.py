@@ -1,6 +1,7 @@
 """The addresses of this machine, and the choice among those of another one."""
 
 import ipaddress
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ADDRESSES = declare("addresses of a node on the local network", 16, "addresses", "the others are ignored")
+"""In one announcement; a node with more makes several, each on its own part of the interfaces."""
+SESSIONS = 16
+"""Parts that the interfaces are cut into at most."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,25 @@ def _own(adapter: ifaddr.Adapter, ip: ifaddr.IP) -> OwnAddress:
     text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
     network = ipaddress.ip_network(f"{text}/{ip.network_prefix}", strict=False)
     return OwnAddress(ipaddress.ip_address(text), network, str(adapter.nice_name), adapter.index or 0)
+
+
+def split(own: Sequence[OwnAddress]) -> list[list[OwnAddress]]:
+    """Cut the addresses into parts for one session each, no interface cut in two; what does not fit is left out.
+
+    Linux lets a socket join 20 multicast groups of IPv4 by default, and others read 16 addresses of an announcement.
+    """
+    parts: list[list[OwnAddress]] = []
+    for _, interface in itertools.groupby(own, key=lambda one: one.index):
+        addresses = list(interface)[: ADDRESSES.value]
+        if not parts or len(parts[-1]) + len(addresses) > ADDRESSES.value:
+            parts.append([])
+        parts[-1] += addresses
+    return parts[:SESSIONS]
+
+
+def packed(addresses: Iterable[str]) -> list[bytes]:
+    """Return the bytes of addresses, without their scopes."""
+    return [ipaddress.ip_address(address).packed for address in addresses]
 
 
 def is_usable(ip: Address) -> bool:

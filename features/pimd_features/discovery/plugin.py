@@ -28,7 +28,7 @@ class DiscoveryPlugin(DaemonPlugin):
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
         mesh, own_id = ctx.services[MESH], ctx.identity.node_id
         self._sightings = Sightings(ctx.clock.now, ctx.bites)
-        announcements = Announcements(own_id, mesh.discovery_tag, ctx.clock.unix_ms)
+        announcements = Announcements(mesh, own_id)
         self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
         wanted = ctx.services[CONFIG].discovery()
         self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], wanted, own_id, ctx.clock.now, ctx.bites)

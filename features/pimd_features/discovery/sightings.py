@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pimd.contract import Bites, declare
 from pimd.ids import NodeId
-from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.networks import DialAddress
 
 NODES = declare("nodes found on the local network", 1024, "nodes", "ignored until another one is gone")
@@ -15,22 +14,15 @@ INSTANCE = declare("name of an instance on the local network", 128, "characters"
 
 @dataclass
 class Sighting:
-    """One node with its announcement and the address to dial."""
+    """One node with the id that it announces and the address to dial."""
 
     instance: str
-    announced: Announced
+    node_id: NodeId
     address: DialAddress
     first_seen: float
     last_seen: float
     confirmed: bool = True
     """False on a new session of the service browser, until the node is heard again."""
-    met: NodeId | None = None
-    """The node that was linked at the address of an anonymous one."""
-
-    @property
-    def node_id(self) -> NodeId | None:
-        """The announced id, else the one that a link at its address proved."""
-        return self.announced.node_id or self.met
 
 
 class Sightings:
@@ -45,25 +37,30 @@ class Sightings:
         """Every sighting, the one known for longest first."""
         return list(self._known.values())
 
-    def take(self, instance: str, announced: Announced, address: DialAddress) -> None:
-        """Enter or refresh a node; a restarted one replaces its earlier instance at the same address."""
-        known = self._known.get(instance)
-        if known is not None:
-            known.met = known.met if known.address == address else None
-            known.announced, known.address = announced, address
-            self.heard(instance)
-            return
-        for other in self.all():
-            if (other.announced.node_id, other.address) == (announced.node_id, address):
-                self.drop(other.instance)
+    def take(self, instance: str, node_id: NodeId, address: DialAddress) -> None:
+        """Enter or refresh a node; under a new instance name at the same address it keeps its place and its time."""
         if len(instance) > INSTANCE.value:
             self._bites.count(INSTANCE)
+            return
+        known = self._known.get(instance) or self._renamed(instance, node_id, address)
+        if known is not None:
+            known.node_id, known.address = node_id, address
+            self.heard(instance)
             return
         if len(self._known) >= NODES.value:
             self._bites.count(NODES)
             return
         now = self._now()
-        self._known[instance] = Sighting(instance, announced, address, now, now)
+        self._known[instance] = Sighting(instance, node_id, address, now, now)
+
+    def _renamed(self, instance: str, node_id: NodeId, address: DialAddress) -> Sighting | None:
+        """Find the node under another instance name, and enter it under this one."""
+        same = (one for one in self._known.values() if (one.node_id, one.address) == (node_id, address))
+        known = next(same, None)
+        if known is not None:
+            known.instance = instance
+            self._known = {one.instance: one for one in self._known.values()}
+        return known
 
     def heard(self, instance: str) -> None:
         """Confirm a known node; an unknown instance is ignored."""

@@ -34,7 +34,7 @@ def nearby(ctx: PluginContext) -> Iterator[DiscoveredNode]:
 async def discovered(ctx: PluginContext, _: NoParams) -> list[Discovered]:
     """List the nodes that announce themselves on the local network; none without the feature `discovery`.
 
-    A member of a private mesh is anonymous, its `node_id` null, until there was a link with it.
+    Their ids are announced, and proven by a link only.
     """
     return [_row(ctx, node) for node in nearby(ctx)]
 

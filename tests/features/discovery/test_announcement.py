@@ -1,97 +1,115 @@
 """What a node says of itself, and whom it recognises."""
 
-import hmac
+import base64
+import ipaddress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pimd.contract import Membership
 from pimd.ids import NodeId
-from pimd.proto.mesh_secret import MeshSecret, derive
-from pimd_features.discovery.announcement import HOUR_MS, Announced, Announcements
+from pimd.proto.member_announcement import NONCE_SIZE, open_sealed, seal
+from pimd.proto.mesh_secret import derive
+from pimd_features.discovery.announcement import Announcements, Service
+from pimd_features.discovery.networks import OwnAddress
 from tests.mesh.conftest import StartNode
 
 ALICE, BOB = NodeId(b"a" * 16), NodeId(b"b" * 16)
-HOUR = 500_000
+OWN = [
+    OwnAddress(ipaddress.ip_address(text), ipaddress.ip_network(f"{text}/{prefix}", strict=False), "eth0", 2)
+    for text, prefix in (("192.168.1.5", 24), ("fe80::5", 64))
+]
+TEXTS = ["fe80::5%2", "192.168.1.5"]
+"""As another machine reads them."""
 
 
-class Clock:
-    """Unix time to be set."""
+class Mesh:
+    """A private mesh, whose nonces count up."""
 
-    def __init__(self, hour: int = HOUR) -> None:
-        self.ms = hour * HOUR_MS + HOUR_MS - 1
+    membership = Membership("private", None, "0" * 16)
 
-    def __call__(self) -> int:
-        return self.ms
+    def __init__(self, node_id: NodeId, key: bytes = bytes(32)) -> None:
+        self._node_id, self._key, self._count = node_id, key, 0
+
+    def seal_discovery(self, port: int, addresses: list[bytes]) -> bytes:
+        self._count += 1
+        return seal(self._key, self._count.to_bytes(NONCE_SIZE), self._node_id, port, addresses)
+
+    def open_discovery(self, sealed: bytes) -> Any:
+        return open_sealed(self._key, sealed)
 
 
-def no_tag(_: int) -> None:
-    return None
+OPEN_MESH: Any = SimpleNamespace(membership=Membership("open", None, None))
 
 
-def tag(hour: int) -> bytes:
-    return hmac.digest(b"members", hour.to_bytes(8), "sha256")[:16]
+def member(node_id: NodeId, key: bytes = bytes(32)) -> Announcements:
+    mesh: Any = Mesh(node_id, key)
+    return Announcements(mesh, node_id)
+
+
+def said(by: Announcements, port: int = 9100, texts: list[str] = TEXTS) -> Service:
+    return Service(port, texts, dict(by.own(9100, OWN)))
 
 
 def test_in_an_open_mesh_the_id_and_the_version_are_announced() -> None:
-    own = Announcements(ALICE, no_tag, Clock()).own()
-    assert own == {b"id": b"61" * 16, b"v": b"2"}
-    assert Announcements(BOB, no_tag, Clock()).read(own) == Announced(ALICE)
+    alice = Announcements(OPEN_MESH, ALICE)
+    assert alice.own(9100, OWN) == {b"id": b"61" * 16, b"v": b"2"}
+    assert Announcements(OPEN_MESH, BOB).read(said(alice)) == ALICE
 
 
-def test_in_a_private_mesh_nothing_but_the_tag_of_the_hour_is_announced() -> None:
-    own = Announcements(ALICE, tag, Clock()).own()
-    assert own == {b"t": tag(HOUR).hex().encode()}
+def test_in_a_private_mesh_members_learn_the_id_and_every_announcement_is_another_one() -> None:
+    alice = member(ALICE)
+    first, second = alice.own(9100, OWN), alice.own(9100, OWN)
+    assert first.keys() == second.keys() == {b"p"}
+    assert len(first[b"p"]) == len(second[b"p"]) == 88
+    assert first != second
+    for properties in (first, second):
+        assert member(BOB).read(Service(9100, TEXTS, dict(properties))) == ALICE
 
 
-@pytest.mark.parametrize(("apart", "recognised"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)], ids=str)
-def test_members_recognise_each_other_with_clocks_an_hour_apart(apart: int, recognised: bool) -> None:  # noqa: FBT001
-    own = Announcements(ALICE, tag, Clock(HOUR + apart)).own()
-    seen = Announcements(BOB, tag, Clock()).read(own)
-    assert seen == (Announced(None, tag(HOUR + apart)) if recognised else None)
-
-
-def test_a_tag_is_no_longer_current_two_hours_later() -> None:
-    clock = Clock()
-    members = Announcements(ALICE, tag, clock)
-    clock.ms += HOUR_MS
-    assert members.is_current(tag(HOUR))
-    clock.ms += HOUR_MS
-    assert not members.is_current(tag(HOUR))
+@pytest.mark.parametrize(
+    ("port", "texts"),
+    [(9101, TEXTS), (9100, TEXTS[:1]), (9100, [*TEXTS, "192.168.1.6"]), (9100, ["192.168.1.6"]), (9100, [])],
+)
+def test_what_is_repeated_beside_another_address_is_nobodys(port: int, texts: list[str]) -> None:
+    assert member(BOB).read(said(member(ALICE), port, texts)) is None
 
 
 def test_members_strangers_and_members_of_another_mesh_do_not_recognise_each_other() -> None:
-    member, stranger = Announcements(ALICE, tag, Clock()), Announcements(BOB, no_tag, Clock())
-    other = Announcements(BOB, lambda hour: tag(hour)[::-1], Clock())
-    assert stranger.read(member.own()) is None
-    assert member.read(stranger.own()) is None
-    assert member.read(other.own()) is None
-    assert member.read({**stranger.own(), **other.own()}) is None
+    insider, stranger = member(ALICE), Announcements(OPEN_MESH, BOB)
+    other = member(BOB, b"o" * 32)
+    assert stranger.read(said(insider)) is None
+    assert insider.read(said(stranger)) is None
+    assert insider.read(said(other)) is None
+    both = Service(9100, TEXTS, {**stranger.own(9100, OWN), **other.own(9100, OWN)})
+    assert insider.read(both) is None
 
 
 def test_the_own_id_is_passed_over() -> None:
-    alice = Announcements(ALICE, no_tag, Clock())
-    assert alice.read(alice.own()) is None
+    for alice in (Announcements(OPEN_MESH, ALICE), member(ALICE)):
+        assert alice.read(said(alice)) is None
 
 
-@given(st.dictionaries(st.sampled_from([b"id", b"v", b"t", b"x"]), st.none() | st.binary(max_size=70)))
+@given(st.dictionaries(st.sampled_from([b"id", b"v", b"p", b"t", b"x"]), st.none() | st.binary(max_size=100)))
 def test_no_text_record_is_taken_for_a_member_or_breaks_the_reader(properties: dict[bytes, bytes | None]) -> None:
-    assert Announcements(ALICE, tag, Clock()).read(properties) is None
-    seen = Announcements(ALICE, no_tag, Clock()).read(properties)
-    assert seen is None or str(seen.node_id).encode() == (properties[b"id"] or b"").lower()
+    service = Service(9100, TEXTS, properties)
+    assert member(ALICE).read(service) is None
+    seen = Announcements(OPEN_MESH, ALICE).read(service)
+    assert seen is None or str(seen).encode() == (properties[b"id"] or b"").lower()
 
 
-def test_a_clock_at_zero_still_makes_a_tag() -> None:
-    clock = Clock()
-    clock.ms = 0
-    members = Announcements(ALICE, tag, clock)
-    assert Announcements(BOB, tag, clock).read(members.own()) is not None
-
-
-async def test_the_mesh_makes_the_tag_of_the_protocol(start_node: StartNode) -> None:
-    secret: MeshSecret = derive("correct horse battery staple", None, 8, 1, 1)
-    member = await start_node(1, secret=secret)
-    expected = hmac.digest(secret.discovery_key, b"pim-disco-tag-v1" + HOUR.to_bytes(8), "sha256")[:16]
-    own = Announcements(member.id, member.node.service.discovery_tag, Clock()).own()
-    assert own == {b"t": expected.hex().encode()}
-    assert (await start_node(2)).node.service.discovery_tag(HOUR) is None
+async def test_the_mesh_seals_with_the_key_of_its_passphrase_and_an_open_one_cannot(start_node: StartNode) -> None:
+    secret = derive("correct horse battery staple", None, 8, 1, 1)
+    alice = await start_node(1, secret=secret)
+    text = Announcements(alice.node.service, alice.id).own(9100, OWN)[b"p"]
+    opened = open_sealed(secret.discovery_key, base64.urlsafe_b64decode(text))
+    assert opened is not None
+    assert opened.node_id == alice.id
+    assert opened.leads_to(9100, [one.ip.packed for one in OWN])
+    stranger = (await start_node(2)).node.service
+    assert stranger.open_discovery(base64.urlsafe_b64decode(text)) is None
+    with pytest.raises(LookupError):
+        stranger.seal_discovery(9100, [])

@@ -1,7 +1,6 @@
 """Whom a node dials by itself, with real nodes on real sockets."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,6 @@ from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto.cards import GATEWAY, issue
 from pimd_features.discovery import dialling
-from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.dialling import AutoDial
 from pimd_features.discovery.networks import DialAddress
 from pimd_features.discovery.sightings import Sighting
@@ -36,15 +34,12 @@ def auto_dial(one: Running, config: DiscoveryConfig = ALL, now: Callable[[], flo
     return AutoDial(one.node.service, one.keystore, config, one.id, now or Clock(), Bites())
 
 
-def sighting(
-    peer: Running | NodeId, endpoint: Endpoint | None = None, *, anonymous: bool = False, **more: Any
-) -> Sighting:
+def sighting(peer: Running | NodeId, endpoint: Endpoint | None = None, *, nearby: bool = True) -> Sighting:
     node_id = peer if isinstance(peer, NodeId) else peer.id
     if endpoint is None:
         assert isinstance(peer, Running)
         endpoint = peer.entry().endpoint
-    announced = Announced(None, b"tag") if anonymous else Announced(node_id)
-    return Sighting(str(endpoint), announced, DialAddress(endpoint, nearby=more.pop("nearby", True)), 0.0, 0.0, **more)
+    return Sighting(str(endpoint), node_id, DialAddress(endpoint, nearby=nearby), 0.0, 0.0)
 
 
 def stranger(number: int) -> Sighting:
@@ -157,22 +152,6 @@ async def test_with_enough_links_only_nodes_without_a_route_are_dialled(
     assert list(dialled(alice)) == [erin.entry().endpoint]
 
 
-async def test_with_enough_links_two_of_the_anonymous_are_dialled_and_not_the_same_two_by_all(
-    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dialling, "AUTO_LINKS", 1)
-    hub = await start_node(1)
-    anonymous = [Sighting(f"i{n}", Announced(None, b"tag"), stranger(n).address, 0.0, 0.0) for n in range(10)]
-    chosen = set()
-    for who in range(2, 6):
-        one = await start_node(who)
-        await one.node.service.dial(hub.entry())
-        review(auto_dial(one), anonymous, 5)
-        assert len(dialled(one)) == 2
-        chosen |= set(dialled(one))
-    assert len(chosen) > 2
-
-
 async def test_with_very_many_links_nobody_is_dialled_unasked(
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,21 +162,6 @@ async def test_with_very_many_links_nobody_is_dialled_unasked(
         await alice.node.service.dial(other.entry())
     auto_dial(alice).review([sighting(dave)])
     assert dialled(alice) == {}
-
-
-async def test_an_anonymous_member_is_known_once_it_is_linked_whoever_dialled(start_node: StartNode) -> None:
-    secret = bytes(range(32))
-    alice, bob = await start_node(1, psk=secret), await start_node(2, psk=secret)
-    here, there = sighting(bob, anonymous=True), sighting(alice, anonymous=True)
-    auto = auto_dial(alice)
-    auto.review([here])
-    await linked(alice, bob)
-    auto.review([here])
-    assert here.node_id == bob.id
-    other = auto_dial(bob)
-    other.review([there])
-    assert there.node_id == alice.id
-    assert dialled(bob) == {}
 
 
 async def test_who_has_gone_is_let_go_and_what_is_configured_is_never_touched(start_node: StartNode) -> None:

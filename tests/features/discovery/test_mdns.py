@@ -23,7 +23,7 @@ class Heard:
     def __init__(self) -> None:
         self.instances: list[str] = []
 
-    def appeared(self, instance: str) -> None:
+    def appeared(self, session: Session, instance: str) -> None:
         pass
 
     def heard(self, instance: str) -> None:
@@ -40,7 +40,7 @@ async def heard() -> Heard:
 
 @pytest.fixture
 async def session(heard: Heard) -> AsyncIterator[Session]:
-    made = Session("ab" * 16, "cd" * 16, [LOOPBACK], heard, Bites())
+    made = Session([LOOPBACK], heard, Bites())
     await made.listen()
     yield made
     await made.close(goodbye=False)
@@ -81,3 +81,14 @@ async def test_an_announcement_that_says_too_much_is_passed_over(session: Sessio
 
     assert session._service(said(TEXT.value)) is not None
     assert session._service(said(TEXT.value + 1)) is None
+
+
+async def test_every_announcement_has_names_of_its_own_and_the_names_before_are_withdrawn(session: Session) -> None:
+    zeroconf = session._zeroconf.zeroconf
+    said = []
+    for _ in range(2):
+        await session.announce(9100, [LOOPBACK], {b"id": b"x"})
+        (info,) = zeroconf.registry.async_get_service_infos()
+        said.append((info.name, info.server))
+    assert len({*said[0], *said[1]}) == 4
+    assert session.joined() == [LOOPBACK]

@@ -7,7 +7,16 @@ import pytest
 
 from pimd.addresses import Endpoint
 from pimd.limits import Bites
-from pimd_features.discovery.networks import ADDRESSES, DialAddress, OwnAddress, announced_on, choose, own_addresses
+from pimd_features.discovery.networks import (
+    ADDRESSES,
+    SESSIONS,
+    DialAddress,
+    OwnAddress,
+    announced_on,
+    choose,
+    own_addresses,
+    split,
+)
 
 
 def own(text: str, interface: str = "eth0", index: int = 2) -> OwnAddress:
@@ -84,3 +93,24 @@ def test_own_addresses_are_never_loopback_and_always_in_their_network() -> None:
         assert not one.ip.is_loopback
         assert one.ip in one.network
         assert one.interface
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "each", "sizes", "left_out"),
+    [
+        (1, 2, [2], 0),
+        (8, 2, [16], 0),
+        (40, 2, [16] * 5, 0),
+        (7, 3, [15, 6], 0),
+        (2, 20, [16, 16], 8),
+        (SESSIONS + 1, 16, [16] * SESSIONS, 16),
+    ],
+)
+def test_many_interfaces_are_cut_into_parts_that_others_read_whole(
+    interfaces: int, each: int, sizes: list[int], left_out: int
+) -> None:
+    every = [own(f"10.{n}.0.{m + 1}/24", f"eth{n}", n) for n in range(interfaces) for m in range(each)]
+    parts = split(every)
+    assert [len(part) for part in parts] == sizes
+    assert len(every) - sum(sizes) == left_out
+    assert split([]) == []

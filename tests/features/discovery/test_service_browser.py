@@ -11,16 +11,17 @@ import pytest
 
 from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
-from pimd.contract import CancellationToken
+from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd_features.discovery import service_browser
-from pimd_features.discovery.announcement import Announcements
-from pimd_features.discovery.mdns import MdnsReceiver, Service
-from pimd_features.discovery.networks import OwnAddress
+from pimd_features.discovery.announcement import Announcements, Service
+from pimd_features.discovery.mdns import MdnsReceiver
+from pimd_features.discovery.networks import SESSIONS, OwnAddress
 from pimd_features.discovery.service_browser import (
     FLOOD_S,
     QUESTIONS,
+    RENEW_S,
     REOPEN_S,
     RETRY_S,
     SETTLE_S,
@@ -44,10 +45,9 @@ class SessionDouble:
     made: ClassVar[list["SessionDouble"]]
     said: ClassVar[dict[str, Service]]
     fails: ClassVar[bool]
+    refuses: ClassVar[list[OwnAddress]]
 
-    def __init__(
-        self, instance: str, host: str, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites
-    ) -> None:
+    def __init__(self, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites) -> None:
         self.own = own
         self.is_worn_out = False
         self.announced: list[tuple[int, list[OwnAddress], dict[bytes, bytes]]] = []
@@ -58,6 +58,9 @@ class SessionDouble:
     async def listen(self) -> None:
         if self.fails:
             raise OSError("no such device")
+
+    def joined(self) -> list[OwnAddress]:
+        return [one for one in self.own if one not in self.refuses]
 
     async def announce(self, *said: Any) -> None:
         self.announced.append(said)
@@ -79,24 +82,29 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.own: list[OwnAddress] = [HOUSE]
         self.clock = ManualClock()
-        self.tag: bytes | None = None
-        SessionDouble.made, SessionDouble.said, SessionDouble.fails = [], {}, False
+        SessionDouble.made, SessionDouble.said, SessionDouble.fails, SessionDouble.refuses = [], {}, False, []
         monkeypatch.setattr(service_browser, "Session", SessionDouble)
         monkeypatch.setattr(service_browser, "own_addresses", lambda: tuple(self.own))
         ctx: Any = SimpleNamespace(
             clock=self.clock, log=logging.getLogger("test"), cancel=CancellationToken(), bites=Bites()
         )
-        self.mesh: Any = SimpleNamespace(listen_endpoints=[Endpoint.tcp("::", 9100)])
-        announcements = Announcements(NodeId(bytes(16)), lambda _: self.tag, self.clock.unix_ms)
+        self.mesh: Any = SimpleNamespace(
+            listen_endpoints=[Endpoint.tcp("::", 9100)], membership=Membership("open", None, None)
+        )
+        announcements = Announcements(self.mesh, NodeId(bytes(16)))
         self.sightings = Sightings(self.clock.now, ctx.bites)
         self.browser = ServiceBrowser(ctx, self.mesh, announcements, self.sightings)
-        theirs = Announcements(SOMEBODY, lambda _: None, self.clock.unix_ms)
-        self.service = Service(9100, ["192.168.1.3"], {**theirs.own()})
+        theirs = Announcements(self.mesh, SOMEBODY)
+        self.service = Service(9100, ["192.168.1.3"], {**theirs.own(9100, [])})
 
     async def tend(self, after_s: float = 0.0) -> list[SessionDouble]:
         self.clock.advance(after_s)
         await self.browser.tend()
         return SessionDouble.made
+
+    def appeared(self, instance: str) -> None:
+        session: Any = SessionDouble.made[-1]
+        self.browser.appeared(session, instance)
 
     @property
     def seen(self) -> list[NodeId | None]:
@@ -110,8 +118,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.mark.limit("instances waiting to be asked for what they did not say")
 def test_only_so_many_instances_wait_to_be_asked(world: World) -> None:
+    session: Any = SessionDouble([], world.browser, Bites())
     for number in range(QUESTIONS.value + 100):
-        world.browser.appeared(f"{number}._pim._tcp.local.")
+        world.browser.appeared(session, f"{number}._pim._tcp.local.")
     assert world.browser._questions.qsize() == QUESTIONS.value
 
 
@@ -133,14 +142,45 @@ async def test_other_networks_open_another_session_but_not_too_soon(world: World
     world.own.append(YARD)
     assert await world.tend(REOPEN_S - 1) == [first]
     _, second = await world.tend(1)
-    assert (list(second.own), first.goodbyes) == ([HOUSE, YARD], [False])
+    assert (list(second.own), first.goodbyes) == ([HOUSE, YARD], [True])
     assert await world.tend(REOPEN_S) == [first, second]
+
+
+async def test_everything_is_announced_anew_after_50_to_60_minutes(world: World) -> None:
+    (session,) = await world.tend()
+    for count in (1, 2, 3):
+        assert await world.tend(RENEW_S[0] - 1) == [session]
+        assert len(session.announced) == count
+        await world.tend(RENEW_S[1] - RENEW_S[0] + 1)
+        assert len(session.announced) == count + 1
+    assert session.goodbyes == []
+
+
+async def test_many_interfaces_have_sessions_of_their_own_and_those_left_out_are_named(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.own = [
+        OwnAddress(
+            ipaddress.ip_address(f"10.{n // 256}.{n % 256}.2"), ipaddress.ip_network("10.0.0.0/8"), f"veth{n}", n
+        )
+        for n in range(SESSIONS * 16 + 1)
+    ]
+    SessionDouble.refuses = [world.own[3]]
+    sessions = await world.tend()
+    assert [len(session.own) for session in sessions] == [16] * SESSIONS
+    for session in sessions:
+        ((_, addresses, _),) = session.announced
+        assert addresses == session.own
+    looking, left_out = (record.getMessage() for record in caplog.records)
+    assert looking.count("veth") == SESSIONS * 16 - 1
+    assert f"not looking for nodes on veth3 (IPv4), veth{SESSIONS * 16} (IPv4): " in left_out
 
 
 async def test_who_is_not_heard_again_on_a_new_session_goes_when_it_has_settled(world: World) -> None:
     await world.tend()
     SessionDouble.said[INSTANCE] = world.service
-    world.browser.appeared(INSTANCE)
+    world.appeared(INSTANCE)
     assert world.seen == [SOMEBODY]
     await world.tend(SETTLE_S)
     assert world.seen == [SOMEBODY]
@@ -157,11 +197,11 @@ async def test_without_a_network_nobody_is_seen_and_that_is_told_once(
 ) -> None:
     await world.tend()
     SessionDouble.said[INSTANCE] = world.service
-    world.browser.appeared(INSTANCE)
+    world.appeared(INSTANCE)
     world.own.clear()
     (session,) = await world.tend(REOPEN_S)
     await world.tend(1)
-    assert (world.seen, session.goodbyes) == ([], [False])
+    assert (world.seen, session.goodbyes) == ([], [True])
     assert caplog.text.count("there is no network") == 1
     world.own.append(HOUSE)
     assert len(await world.tend(1)) == 2
@@ -201,14 +241,14 @@ async def test_who_did_not_say_everything_is_asked_and_who_says_nonsense_is_drop
     (session,) = await world.tend()
     asking = asyncio.create_task(world.browser.ask())  # noqa: TID251 - owned by this test
     SessionDouble.said[f"asked for {INSTANCE}"] = world.service
-    world.browser.appeared(INSTANCE)
-    world.browser.appeared("silent._pim._tcp.local.")
+    world.appeared(INSTANCE)
+    world.appeared("silent._pim._tcp.local.")
     while len(session.asked) < 2:
         await asyncio.sleep(0)
     assert (session.asked, world.seen) == ([INSTANCE, "silent._pim._tcp.local."], [SOMEBODY])
     asking.cancel()
     SessionDouble.said[INSTANCE] = Service(9100, ["192.168.1.3"], {})
-    world.browser.appeared(INSTANCE)
+    world.appeared(INSTANCE)
     assert world.seen == []
 
 

@@ -5,7 +5,6 @@ import pytest
 from pimd.addresses import Endpoint
 from pimd.ids import NodeId
 from pimd.limits import Bites
-from pimd_features.discovery.announcement import Announced
 from pimd_features.discovery.networks import DialAddress
 from pimd_features.discovery.sightings import INSTANCE, NODES, Sightings
 
@@ -20,8 +19,8 @@ class Now:
         return self.seconds
 
 
-def node(number: int) -> Announced:
-    return Announced(NodeId(number.to_bytes(16)))
+def node(number: int) -> NodeId:
+    return NodeId(number.to_bytes(16))
 
 
 def at(number: int) -> DialAddress:
@@ -36,30 +35,32 @@ def test_a_node_is_kept_with_its_times_until_it_goes() -> None:
     seen.heard("a")
     seen.heard("nobody")
     (one,) = seen.all()
-    assert (one.node_id, one.first_seen, one.last_seen) == (node(1).node_id, 100.0, 105.0)
+    assert (one.node_id, one.first_seen, one.last_seen) == (node(1), 100.0, 105.0)
     seen.drop("a")
     seen.drop("a")
     assert seen.all() == []
 
 
-def test_a_node_that_moves_keeps_its_place_and_is_anonymous_again() -> None:
+def test_a_node_that_moves_keeps_its_place() -> None:
     seen = Sightings(Now(), Bites())
-    seen.take("a", Announced(None, b"tag"), at(1))
-    seen.all()[0].met = NodeId(bytes(16))
-    seen.take("a", Announced(None, b"later"), at(1))
-    assert seen.all()[0].node_id == NodeId(bytes(16))
-    seen.take("a", Announced(None, b"later"), at(2))
-    (one,) = seen.all()
-    assert (one.node_id, one.address) == (None, at(2))
+    seen.take("a", node(1), at(1))
+    seen.take("b", node(2), at(2))
+    seen.take("a", node(1), at(3))
+    assert [(one.instance, one.address) for one in seen.all()] == [("a", at(3)), ("b", at(2))]
 
 
-def test_a_node_started_anew_replaces_itself_and_nobody_else() -> None:
-    seen = Sightings(Now(), Bites())
+def test_a_node_under_a_new_name_keeps_its_place_and_time_and_its_old_name_is_nobodys() -> None:
+    now = Now()
+    seen = Sightings(now, Bites())
     seen.take("before", node(1), at(1))
     seen.take("other address", node(1), at(2))
     seen.take("other node", node(2), at(1))
+    now.seconds += 3000
     seen.take("after", node(1), at(1))
-    assert [one.instance for one in seen.all()] == ["other address", "other node", "after"]
+    seen.drop("before")
+    assert [one.instance for one in seen.all()] == ["after", "other address", "other node"]
+    first = seen.all()[0]
+    assert (first.first_seen, first.last_seen) == (100.0, 3100.0)
 
 
 @pytest.mark.limit("nodes found on the local network")
