@@ -62,6 +62,19 @@ class Endpoint:
         """Whether it can be dialled without looking a name up: an IP address and a port."""
         return self.scheme == TCP and _is_ip(self.host)
 
+    @property
+    def fault(self) -> str | None:
+        """Why no machine can be reached there, and what to do; None where one may be.
+
+        A link-local address of IPv6 (RFC 4291, 2.5.6) says nothing without the interface behind which it is.
+        """
+        if not self.is_ip:
+            return None
+        ip = ipaddress.ip_address(self.host)
+        if isinstance(ip, ipaddress.IPv4Address) or not ip.is_link_local or ip.scope_id is not None:
+            return None
+        return f"{ip} is a link-local address: add the interface, such as {self.tcp(f'{ip}%eth0', self.port).text}"
+
 
 def _check_path(text: str, path: str) -> None:
     if not path.startswith("/"):

@@ -180,7 +180,9 @@ async def _start_mesh(
         await core.node.start(group)
     except OSError as error:
         where = f"{settings.transport.listen_host}:{settings.transport.listen_port}"
-        advice = _listen_advice(error, "[transport] listen_host", "[transport] listen_port")
+        advice = _listen_advice(
+            error, settings.transport.listen_host, "[transport] listen_host", "[transport] listen_port"
+        )
         raise StartError(f"cannot listen for peers on {where}: {error.strerror or error}; {advice}") from error
 
 
@@ -197,13 +199,16 @@ async def _open_rpc_listeners(rpc: RpcServer, config: RpcConfig, token: str, gro
         await rpc.start(config, token, group)
     except OSError as error:
         where = f"{config.http.host}:{config.http.port}" if config.http is not None else "the Unix socket"
-        advice = _listen_advice(error, "[rpc] http_host", "[rpc] http_port")
+        host = config.http.host if config.http is not None else ""
+        advice = _listen_advice(error, host, "[rpc] http_host", "[rpc] http_port")
         raise StartError(
             f"cannot listen for programs on {where}: {error.strerror or error}; {advice}, or http_enabled = false"
         ) from error
 
 
-def _listen_advice(error: OSError, host_key: str, port_key: str) -> str:
+def _listen_advice(error: OSError, host: str, host_key: str, port_key: str) -> str:
+    if Endpoint.tcp(host, 0).fault is not None:
+        return f"set {host_key} to the address with its interface, such as {host}%eth0"
     if error.errno == errno.EADDRINUSE:
         return f"another pimd may run there; set {port_key} to another port"
     if error.errno in {errno.EACCES, errno.EPERM}:

@@ -148,11 +148,13 @@ def add(connection: Connection, options: argparse.Namespace) -> None:
     if options.label is not None:
         params["label"] = options.label
     result = call(connection, "peers.add_static", params)
-    say(
-        options,
-        result,
-        f"{visible(address)} is in the configuration and is dialled from now on; `pim peers` shows it",
-    )
+    said = f"{visible(address)} is in the configuration and is dialled from now on; `pim peers` shows it"
+    if result.get("warning"):
+        said = (
+            f"{visible(address)} is in the configuration, but cannot be dialled: {visible(result['warning'])}; "
+            f"`pim remove {visible(address)}` takes it out"
+        )
+    say(options, result, said)
 
 
 def with_port(address: str) -> str:

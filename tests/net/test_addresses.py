@@ -80,6 +80,22 @@ def test_a_port_belongs_to_a_host() -> None:
     assert Endpoint.parse("unix:/run/pim").at_port(9100) is None
 
 
+@pytest.mark.parametrize("text", ["[fe80::a]:9100", "tcp:[fe80:0::a]:9100", "[febf::1]:1"])
+def test_a_link_local_address_without_its_interface_says_what_is_missing(text: str) -> None:
+    endpoint = Endpoint.parse(text)
+    assert endpoint.fault is not None
+    example = endpoint.fault.rpartition(" ")[2]
+    assert "%eth0]:" in example
+    assert Endpoint.parse(example).fault is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[fe80::a%2]:9100", "[fd00::a]:9100", "169.254.1.1:9100", "fe80:9100", "nas:9100", "unix:/fe80"]
+)
+def test_what_may_be_reached_has_no_fault(text: str) -> None:
+    assert Endpoint.parse(text).fault is None
+
+
 @pytest.mark.parametrize(
     ("text", "is_ip"), [("10.0.0.1:1", True), ("[fe80::1%eth0]:1", True), ("nas:1", False), ("unix:/10.0.0.1", False)]
 )

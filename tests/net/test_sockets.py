@@ -12,6 +12,8 @@ from typing import Any, cast
 import pytest
 
 from pimd.addresses import Endpoint
+from pimd.contract import DialError
+from pimd.net.network import system_network
 from pimd.net.sockets import BACKLOG, UNSENT_LIMIT, ServerListener, tcp_listeners, without_delay
 from pimd.net.transport import Transport
 from pimd.net.transports.tcp import TcpTransport
@@ -184,6 +186,20 @@ async def test_a_unix_socket_that_stays_full_is_given_up_in_time(tmp_path: Path)
         with pytest.raises(TimeoutError) as refused:
             await transport.dial(where, End, 0.1)
         assert "within 0.1 s; is the pimd there" in transport.dial_failure(where, refused.value, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[fe80::a]:9100", "fe80::a is a link-local address: add the interface, such as [fe80::a%eth0]:9100"),
+        ("[fe80::a%nowhere0]:9100", "this machine has no interface nowhere0 now"),
+    ],
+)
+async def test_a_link_local_address_that_cannot_be_dialled_says_what_is_missing(text: str, words: str) -> None:
+    where = Endpoint.parse(text)
+    with pytest.raises(DialError) as refused:
+        await system_network().dial(where, asyncio.Protocol, PATIENCE_S)
+    assert str(refused.value).startswith(f"cannot connect to {text}: {words}")
 
 
 def test_a_socket_of_others_says_who_may_dial() -> None:

@@ -65,6 +65,30 @@ def test_what_add_kept_is_listed_before_it_is_reached_and_remove_undoes_it(share
     assert (again.returncode, "nobody here is called 'nas'" in again.stderr) == (1, True)
 
 
+@pytest.mark.system
+def test_an_address_without_its_interface_is_kept_with_what_is_missing_and_stops_no_start(
+    daemon: MakeDaemon,
+) -> None:
+    where = "[fe80::a]:9100"
+    alice = daemon("alice", f'[[peers]]\nmechanism = "tcp"\naddress = "{where}"\n').start()
+    missing = "fe80::a is a link-local address: add the interface, such as [fe80::a%eth0]:9100"
+    while not (rows := alice.call("peers.configured"))[0]["last_error"]:
+        pass
+    assert missing in rows[0]["last_error"]
+    assert missing in alice.log.read_text()
+    assert missing in alice.pim("peers").stdout
+    other = alice.pim("add", "[fe80::b]:9100")
+    assert (other.returncode, other.stderr) == (0, "")
+    assert missing.replace("::a", "::b") in other.stdout
+    assert alice.call("peers.add_static", {"address": "[fe80::b%eth0]:9100"})["warning"] is None
+
+
+@pytest.mark.system
+def test_a_listening_address_without_its_interface_says_what_is_missing(daemon: MakeDaemon) -> None:
+    with pytest.raises(Failed, match=r"set \[transport\] listen_host to the address with its interface"):
+        daemon("alice", PIMD_TRANSPORT__LISTEN_HOST="fe80::a").start()
+
+
 def test_a_peer_is_removed_by_its_name(shared_pair: Pair) -> None:
     alice, bob = shared_pair
     done = alice.pim("remove", "bob")

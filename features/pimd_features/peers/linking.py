@@ -77,7 +77,8 @@ async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
     if any(dial.configured and dial.entry.endpoint == endpoint for dial in mesh.dials()):
         raise PeerAlreadyExists(f"{endpoint.text} is configured already; peers.remove takes it out")
     await configure(ctx, PeerEntry(endpoint, label=params.label or ""))
-    return Added(node_id=ctx.services[KEYSTORE].pinned(endpoint), config_entry_id=str(endpoint))
+    node_id = ctx.services[KEYSTORE].pinned(endpoint)
+    return Added(node_id=node_id, config_entry_id=str(endpoint), warning=endpoint.fault)
 
 
 async def configure(ctx: PluginContext, entry: PeerEntry) -> None:

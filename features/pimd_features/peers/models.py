@@ -116,6 +116,7 @@ class Added(Result):
 
     node_id: NodeIdHex | None = Field(description="Known when this address was met before.")
     config_entry_id: str
+    warning: str | None = Field(description="Why the address cannot be reached as it is written, and what to do.")
 
 
 class Configured(Result):

@@ -111,6 +111,11 @@ def dial_failure(endpoint: Endpoint, error: OSError, timeout_s: float) -> str:
     """Say why nobody was reached at a host and port."""
     if isinstance(error, TimeoutError):
         return f"{endpoint.text} did not answer within {timeout_s:g} s; is the machine on?"
+    if endpoint.fault is not None:
+        return f"cannot connect to {endpoint.text}: {endpoint.fault}"
+    if isinstance(error, socket.gaierror) and "%" in endpoint.host:
+        interface = endpoint.host.partition("%")[2]
+        return f"cannot connect to {endpoint.text}: this machine has no interface {interface} now; `ip link` lists them"
     if isinstance(error, socket.gaierror):
         return f"{endpoint.host} cannot be found: {error.strerror}; check the name, and that DNS works"
     # asyncio puts the address into strerror as a tuple, so the system's own text is used.
