@@ -206,6 +206,7 @@ class Handshakes:
 
     def _driver(self, role: Role, endpoint: Endpoint, entry: PeerEntry | None) -> LinkDriver:
         config = self._link_config.expecting(entry.node_id if entry is not None else None)
+        config = replace(config, unix_ms=self._clock.unix_ms)
         if endpoint.scheme == TCP:  # other transports have no host that the port could belong to
             config = replace(config, listen_port=self._listen_port)
         driver = LinkDriver(

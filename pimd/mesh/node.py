@@ -22,6 +22,7 @@ from pimd.ids import NodeId
 from pimd.mesh.admission import Admission, Refusal
 from pimd.mesh.broadcast import IdentityBroadcast
 from pimd.mesh.cards import CardExchange, OwnCard
+from pimd.mesh.clocks import ClockComparison
 from pimd.mesh.congestion import Congestion
 from pimd.mesh.counters import Counters
 from pimd.mesh.datagrams import DatagramTraffic
@@ -44,6 +45,7 @@ from pimd.proto.cards import RELAYS, Card, parse
 from pimd.proto.frames import (
     Frame,
     GoodbyeReason,
+    Heartbeat,
     PeerInfoRequest,
     PluginPayload,
     Routes,
@@ -116,6 +118,7 @@ class Node:
         )
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
+        self._clocks = ClockComparison(clock, keystore, self.counts.bites)
         self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
         self._listeners: list[Listener] = []
         self.service = self._service()
@@ -201,6 +204,7 @@ class Node:
         link.driver.link.watch_drops(self.counts.dropped)
         self.counts.count("links_opened")
         self._cards.greet(link)
+        self._clocks.tell(link)
         hops = bool(link.abilities & ABILITY_HOPS)
         self._routing.link_up(link, link.peer_id, self._clock.now(), link.cost, hops=hops)
         self._routing_driver.pump()
@@ -248,6 +252,8 @@ class Node:
                 self._frames.deliver(link.peer_id, frame)
             case SeqRequest():
                 self._receive_seq_request(link, frame)
+            case Heartbeat():
+                self._clocks.compare(link, frame)
             case _:
                 pass  # the link handled the other kinds
 

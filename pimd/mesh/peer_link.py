@@ -22,6 +22,8 @@ class PeerLink:
         self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
         self.full_table_read = False
+        self.clock_heard = False
+        """Whether the peer told its wall clock on this link."""
         self.is_up = False
         self.was_up = False
         self.up_since = now

@@ -23,7 +23,9 @@ ABILITY_CLASSES = 1
 """This node takes frames of the classes datagram and stream."""
 ABILITY_HOPS = 2
 """This node reads Routes whose entries carry hops."""
-ABILITIES = ABILITY_CLASSES | ABILITY_HOPS
+ABILITY_CLOCK = 4
+"""The timestamps of this node's Heartbeats are its wall clock, and the first comes when the link is up."""
+ABILITIES = ABILITY_CLASSES | ABILITY_HOPS | ABILITY_CLOCK
 """The abilities that this node announces."""
 _EXT_AGENT, _EXT_PORT, _EXT_ABILITIES = 1, 2, 3
 _PORT = struct.Struct(">H")
@@ -43,6 +45,8 @@ class LinkConfig:
     expected: NodeId | None = None
     """The node that must answer at a dialled address."""
     rekey: RekeyLimits = field(default_factory=RekeyLimits)
+    unix_ms: Callable[[], int] = lambda: 0
+    """The wall clock for Heartbeats; 0 where there is none."""
     abilities: int = ABILITIES
     """Bits of `ABILITY_*`; none is what a node says that knows of no abilities."""
 

@@ -373,7 +373,7 @@ class Link:
         match frame:
             case UnknownFrame() | UnknownControl():
                 self.unknown_frames += 1
-            case Heartbeat() | UnsignedPeerInfo():
+            case UnsignedPeerInfo():
                 pass
             case Ping(nonce):
                 self.answer(Pong(nonce), now)
@@ -496,5 +496,5 @@ class Link:
                 self.answer(Ping(nonce), now)
         if now >= self._last_sent + states.HEARTBEAT_S:
             if self._send_queue.unsent == 0:
-                self.answer(Heartbeat(int(now * 1000)), now)
+                self.answer(Heartbeat(self._config.unix_ms()), now)
             self._last_sent = now

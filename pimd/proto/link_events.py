@@ -22,7 +22,7 @@ class Up:
 
 @dataclass(slots=True)
 class FrameReceived:
-    """A frame for the owner; heartbeats, pings, rekeys and goodbyes are handled by the link."""
+    """A frame for the owner; pings, rekeys and goodbyes are handled by the link."""
 
     frame: Frame
 

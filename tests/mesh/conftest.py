@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pimd.addresses import Endpoint
-from pimd.clock import SystemClock
+from pimd.clock import Clock, SystemClock
 from pimd.contract import PeerEntry, tcp_endpoint
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
@@ -70,9 +70,10 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             relays: bool = True,
             abilities: int = ABILITIES,
             identity: Identity | None = None,
+            clock: Clock | None = None,
             **keeps: int,
         ) -> Running:
-            clock = SystemClock()
+            clock = clock or SystemClock()
             in_use = InUse(lambda peer: node.service.has_route(peer), lambda peer: node.service.is_configured(peer))  # noqa: PLW0108 - made below
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, in_use, **keeps))
             identity = identity or Identity.from_seed(bytes([who]) * 32)

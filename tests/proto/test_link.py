@@ -15,7 +15,7 @@ from pimd.ids import NodeId
 from pimd.proto.cards import issue
 from pimd.proto.control import Goodbye, GoodbyeReason, PluginPayload, SeqRequest
 from pimd.proto.frames import MeshData, SignedPeerInfo, decode_frame, encode_frame
-from pimd.proto.handshake import ABILITY_CLASSES, ABILITY_HOPS, LinkConfig, preamble
+from pimd.proto.handshake import ABILITIES, ABILITY_CLASSES, ABILITY_HOPS, LinkConfig, preamble
 from pimd.proto.identity import LINK_PROOF_DOMAIN, Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_events import (
@@ -113,7 +113,7 @@ def test_each_end_is_told_the_abilities_of_the_other_unknown_ones_included() -> 
     assert pair.bob.peer is not None
     assert pair.alice.peer is not None
     assert pair.bob.peer.abilities == ABILITY_HOPS | 1 << 31
-    assert pair.alice.peer.abilities == ABILITY_HOPS | ABILITY_CLASSES
+    assert pair.alice.peer.abilities == ABILITIES
 
 
 @pytest.mark.parametrize("handshake", [b"GET ", b"PIM\x01", b"PIM\x00", b"PIN\x02"])
