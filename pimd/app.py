@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pimd import __version__, paths
@@ -16,14 +17,16 @@ from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
 from pimd.assembly.core_methods import About, CoreMethods
 from pimd.assembly.log_ring import LogRing
 from pimd.assembly.watchdog import Watchdog
-from pimd.clock import Clock, SystemClock
+from pimd.clock import Clock, SystemClock, since_boot
 from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.mesh.node import Node
 from pimd.mesh.parts import NodeConfig
 from pimd.mesh.policy import Policy
+from pimd.mesh.wake import watch_for_waking
 from pimd.net.network import Network, system_network
+from pimd.net.network_watch import watch_network
 from pimd.proto.cards import NAME_LIMIT
 from pimd.proto.handshake import LinkConfig
 from pimd.proto.identity import Identity
@@ -78,7 +81,7 @@ class Parts:
     secret: MeshSecret | None
     make_node: Callable[[NodeConfig, Identity, Keystore, Policy, Network, Clock], Node] = Node
     watched: bool = True
-    """Whether a watchdog thread reports code that blocks the event loop."""
+    """Whether a watchdog thread reports code that blocks the event loop, and links are looked after on waking."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,8 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         parts = await stack.enter_async_context(AsyncExitStack())
         await _start_mesh(core, assembly, on.settings, parts, group)
         _start_ageing(on.settings, keystore, on.clock, group)
+        if on.watched:
+            _watch_machine(node, on.clock, group)
         yield RunningDaemon(core, assembly, rpc, group)
 
 
@@ -192,6 +197,17 @@ def _start_ageing(settings: Settings, keystore: Keystore, clock: Clock, group: a
     if configured.enabled:
         work = age_out_identities(keystore, clock, configured.max_unreachable_lifetime_s, configured.cleanup_interval_s)
         group.create_task(work, name="identity ageing")
+
+
+def _watch_machine(node: Node, clock: Clock, group: asyncio.TaskGroup) -> None:
+    """Look after the links when the machine woke up or its network changed."""
+
+    def woke(missed_s: float) -> None:
+        node.look_after_links(f"this program stood still for {missed_s:.0f} s (the machine slept, or it was stopped)")
+
+    group.create_task(watch_for_waking(clock, since_boot, woke), name="watch for waking")
+    changed = partial(node.look_after_links, "the network of this machine changed")
+    group.create_task(watch_network(changed), name="watch the network")
 
 
 async def _open_rpc_listeners(rpc: RpcServer, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:

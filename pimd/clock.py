@@ -83,6 +83,11 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+def since_boot() -> float:
+    """Seconds since the machine started, its sleep included where the system counts it (CLOCK_BOOTTIME, Linux)."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class _ManualTimer:
     """A timer of a ManualClock."""
 

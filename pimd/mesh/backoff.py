@@ -18,7 +18,11 @@ class Backoff:
         if seconds >= STEADY_S:
             self._next = FIRST_DELAY_S
 
+    def at_once(self) -> None:
+        """Let the next delay be none, and start over after it."""
+        self._next = 0.0
+
     def delay(self, random: float) -> float:
         """Return the seconds to wait; `random` is uniform in 0..1."""
-        base, self._next = self._next, min(self._next * 2, LONGEST_DELAY_S)
+        base, self._next = self._next, min(max(self._next * 2, FIRST_DELAY_S), LONGEST_DELAY_S)
         return base * (1 - JITTER + 2 * JITTER * random)

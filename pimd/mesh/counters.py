@@ -14,6 +14,8 @@ CounterName = Literal[
     "unknown_frames",
     "links_opened",
     "links_closed",
+    "links_checked",
+    "links_without_answer",
     "handshakes_failed",
     "links_refused",
     "cards_learned",

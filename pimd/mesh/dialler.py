@@ -29,6 +29,7 @@ class _Kept:
     node_id: NodeId | None
     state: Literal["connecting", "waiting", "up"] = "connecting"
     last_error: str | None = None
+    backoff: Backoff = field(default_factory=Backoff)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -116,6 +117,12 @@ class Dialler:
         for kept in self._kept.values():
             kept.changed.set()
 
+    def dial_at_once(self) -> None:
+        """End every pause, and leave out the next: what did not answer may now, and a link may end in a moment."""
+        for kept in self._kept.values():
+            kept.backoff.at_once()
+            kept.due.set()
+
     def pause(self, node_id: NodeId) -> None:
         """Stop redialling this node until `resume` or a restart; called when the user here hangs up."""
         self._hung_up.add(node_id)
@@ -154,9 +161,8 @@ class Dialler:
         self._tasks[endpoint] = group.create_task(self._keep_linked(kept), name=f"dial {endpoint.text}")
 
     async def _keep_linked(self, kept: _Kept) -> None:
-        backoff = Backoff()
         while True:
-            await self._while_linked_or_paused(kept, backoff)
+            await self._while_linked_or_paused(kept)
             kept.state = "connecting"
             try:
                 kept.node_id = await self._dial(kept.entry, configured=kept.configured)
@@ -167,9 +173,9 @@ class Dialler:
                 kept.last_error = None
             if self._linked(kept) is None:
                 kept.state = "waiting"
-                await self._pause(kept, backoff.delay(self._random()))
+                await self._pause(kept, kept.backoff.delay(self._random()))
 
-    async def _while_linked_or_paused(self, kept: _Kept, backoff: Backoff) -> None:
+    async def _while_linked_or_paused(self, kept: _Kept) -> None:
         while True:
             kept.changed.clear()
             since = self._linked(kept)
@@ -178,9 +184,9 @@ class Dialler:
             kept.state = "up" if since is not None else "waiting"
             await kept.changed.wait()
             if since is not None and self._linked(kept) is None:
-                backoff.was_up(self._clock.now() - since)
+                kept.backoff.was_up(self._clock.now() - since)
                 kept.state = "waiting"
-                await self._pause(kept, backoff.delay(self._random()))
+                await self._pause(kept, kept.backoff.delay(self._random()))
 
     async def _pause(self, kept: _Kept, seconds: float) -> None:
         kept.due.clear()

@@ -29,6 +29,7 @@ from pimd.mesh.datagrams import DatagramTraffic
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
 from pimd.mesh.handshakes import Handshakes
+from pimd.mesh.link_check import LinkCheck
 from pimd.mesh.links import LinkTable
 from pimd.mesh.parts import NodeConfig, NodeParts
 from pimd.mesh.peer_link import PeerLink
@@ -118,6 +119,7 @@ class Node:
         )
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
+        self._link_check = LinkCheck(clock, self.counts)
         self._clocks = ClockComparison(clock, keystore, self.counts.bites)
         self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
         self._listeners: list[Listener] = []
@@ -179,6 +181,17 @@ class Node:
     async def ready(self, dst: NodeId) -> bool:
         """Wait until a payload has room; False when there is no route."""
         return await self._congestion.ready(dst, TrafficClass.MESSAGE)
+
+    # --- what the machine reports
+
+    def look_after_links(self, why: str) -> None:
+        """Ask every neighbour whether it is there, and dial at once whatever is to be linked."""
+        if self._stopping:
+            return
+        links = self._links.all()
+        log.info("%s: asking all neighbours (%d) whether they are there, and dialling again", why, len(links))
+        self._link_check.ask(links)
+        self._dialler.dial_at_once()
 
     # --- what the handshakes report
 

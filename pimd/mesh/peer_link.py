@@ -88,6 +88,19 @@ class PeerLink:
         """Send a Ping with a random nonce; the table calls it to check that an older link is alive."""
         self.driver.send(Ping(int.from_bytes(os.urandom(8))))
 
+    def ask(self) -> int:
+        """Send a Ping whose Pong `awaits` waits for; return its nonce."""
+        return self.driver.ping()
+
+    def awaits(self, nonce: int) -> bool:
+        """Tell whether the Pong with this nonce did not come, and no other is waited for."""
+        return self.driver.link.pings.awaits(nonce)
+
+    def give_up(self, why: str) -> None:
+        """End a link whose peer is not there, without a Goodbye."""
+        self.refusal = why
+        self.driver.abort()
+
     def close(self, reason: GoodbyeReason) -> None:
         """Say Goodbye with this reason; the driver ends the stream within a second."""
         self.driver.close(reason)
@@ -110,7 +123,7 @@ class PeerLink:
             agent=link.peer.agent if link.peer is not None else "",
             up_since=self.up_since,
             last_heard=link.last_heard,
-            rtt_s=link.rtt_s,
+            rtt_s=link.pings.rtt_s,
             cost=self.cost,
             bytes_in=link.bytes_in,
             bytes_out=link.bytes_out,

@@ -188,7 +188,7 @@ class MeshService:
             route.seq,
             route.learned_at,
             route.hops,
-            rtt_s=route.link.driver.link.rtt_s,
+            rtt_s=route.link.driver.link.pings.rtt_s,
             frames_out=sent.frames,
             bytes_out=sent.bytes,
             dropped=by_class(sent.dropped),

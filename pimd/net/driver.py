@@ -209,6 +209,12 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self.link.answer(frame, self._clock.now())
         self._flush_soon()
 
+    def ping(self) -> int:
+        """Ask for a sign of life, and return the nonce of the Pong that is one."""
+        nonce = self.link.ping(self._clock.now())
+        self._flush_soon()
+        return nonce
+
     def close(self, reason: GoodbyeReason) -> None:
         """Say Goodbye and end within a second."""
         self.link.close(reason, self._clock.now())

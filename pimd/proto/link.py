@@ -37,13 +37,12 @@ from pimd.proto.link_events import (
     Up,
 )
 from pimd.proto.link_states import TRANSITIONS, CloseReason, State, reason_of
+from pimd.proto.pings import Pings
 from pimd.proto.rates import RateMeter
 from pimd.proto.records import LENGTH, Incoming, RecordReader, RecordWriter
 from pimd.proto.send_queue import SendQueue, SendQueueOverflow
 from pimd.proto.traffic import CLASS_OF_FLAGS, TrafficClass
 
-RTT_WEIGHT = 0.125
-"""Share of a new sample in the smoothed round-trip time (RFC 6298)."""
 _PREAMBLE_SIZE = 4
 _OF_RECORDS = frozenset({State.UP, State.LEAVING})
 _RECORD_TAKEN = RecordTaken()
@@ -69,7 +68,6 @@ class Link:
         bites: Bites | None = None,
     ) -> None:
         self.peer: LinkPeer | None = None
-        self.rtt_s: float | None = None
         self.last_heard = now
         self.records_in = self.records_out = 0
         self.bytes_in = self.bytes_out = 0
@@ -90,8 +88,7 @@ class Link:
         self._has_unsent = False
         """Whether frames may wait in the queue."""
         self._last_sent = now
-        self._next_ping = now + states.PING_S
-        self._ping: tuple[int, float] | None = None
+        self.pings = Pings(states.PING_S, now)
         self._leave_by = 0.0
         self._why_leaving = Closed(CloseReason.GOODBYE, "")
         self._handshake: Handshake | None = None
@@ -150,7 +147,7 @@ class Link:
         if self._state is State.LEAVING:
             return self._leave_by
         if self._state is State.UP:
-            return min(self._last_sent + states.HEARTBEAT_S, self.last_heard + states.SILENCE_S, self._next_ping)
+            return min(self._last_sent + states.HEARTBEAT_S, self.last_heard + states.SILENCE_S, self.pings.next_at)
         limit = states.PREAMBLE_S if self._state is State.AWAIT_PREAMBLE else states.HANDSHAKE_S
         return self._started + limit
 
@@ -266,6 +263,13 @@ class Link:
             except SendQueueOverflow:
                 self._overflow()
 
+    def ping(self, now: float) -> int:
+        """Ask for a sign of life, and return the nonce of the Pong that is one."""
+        nonce = int.from_bytes(self._random(8))
+        self.pings.sent(nonce, now)
+        self.answer(Ping(nonce), now)
+        return nonce
+
     def has_room(self, traffic_class: TrafficClass) -> bool:
         """Whether any data frame of this node would be queued; after False, `room_made` reports the class."""
         return self._state is State.UP and self._send_queue.data.has_room(traffic_class)
@@ -378,7 +382,7 @@ class Link:
             case Ping(nonce):
                 self.answer(Pong(nonce), now)
             case Pong(nonce):
-                self._take_pong(nonce, now)
+                self.pings.answered(nonce, now)
             case Rekey():
                 self._rekey_reader()
             case _:
@@ -406,13 +410,6 @@ class Link:
         self._send_queue.clear()
         self._linger(why, now)
 
-    def _take_pong(self, nonce: int, now: float) -> None:
-        if self._ping is None or self._ping[0] != nonce:
-            return
-        sample = now - self._ping[1]
-        self._ping = None
-        self.rtt_s = sample if self.rtt_s is None else self.rtt_s + RTT_WEIGHT * (sample - self.rtt_s)
-
     def _rekey_reader(self) -> None:
         if self._reader is not None:
             self._reader.rekeyed()
@@ -439,7 +436,7 @@ class Link:
         if self._state in {State.DECIDE_3, State.AWAIT_RECORD}:
             self._go(State.UP)
             self._last_sent = self.last_heard = now
-            self._next_ping = now + states.PING_S
+            self.pings.put_off(now)
             self._events.append(Up())
 
     def _fail(self, error: RemoteProtocolError, now: float) -> None:
@@ -487,13 +484,11 @@ class Link:
             writer.rekeyed(now)
 
     def _keep_alive(self, now: float) -> None:
-        if now >= self._next_ping:
-            self._next_ping = now + states.PING_S
+        if now >= self.pings.next_at:
+            self.pings.put_off(now)
             self.rates.sample(self.bytes_in, self.bytes_out, now)
             if self._send_queue.unsent_control == 0:  # else what waits must not grow
-                nonce = int.from_bytes(self._random(8))
-                self._ping = (nonce, now)
-                self.answer(Ping(nonce), now)
+                self.ping(now)
         if now >= self._last_sent + states.HEARTBEAT_S:
             if self._send_queue.unsent == 0:
                 self.answer(Heartbeat(self._config.unix_ms()), now)

@@ -230,7 +230,7 @@ def test_heartbeats_and_pings_keep_an_idle_link_up_and_measure_it() -> None:
         pair.bob.tick(pair.now)
         pair.run()
     assert pair.alice.state is pair.bob.state is State.UP
-    assert pair.alice.rtt_s == 0.0
+    assert pair.alice.pings.rtt_s == 0.0
 
 
 def test_fifteen_seconds_of_silence_end_a_link() -> None:

@@ -211,7 +211,7 @@ def test_who_cannot_listen_is_told_the_key_to_change(
 
 def test_who_may_not_take_a_port_is_told_so() -> None:
     error = PermissionError(errno.EACCES, "Permission denied")  # which root never gets
-    assert _listen_advice(error, "host", "port") == "this user may not take that port; set port to one above 1023"
+    assert _listen_advice(error, "::", "host", "port") == "this user may not take that port; set port to one above 1023"
 
 
 @pytest.mark.system
