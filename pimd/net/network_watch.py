@@ -18,20 +18,20 @@ _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 async def watch_network(changed: Callable[[], None]) -> None:
     """Call `changed` half a second after each change, until cancelled; where the kernel does not tell it is asked."""
-    try:
-        kernel = _kernel()
-    except OSError:  # another system, or a sandbox
-        await _poll(changed)
-        return
-    with kernel:
-        interfaces = Interfaces()
-        while True:
-            if await _next_change(kernel, interfaces):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(SETTLE_S):
-                        while True:
-                            await _next_change(kernel, interfaces)
-                changed()
+    with contextlib.suppress(OSError), _kernel() as kernel:  # another system, or a sandbox
+        await _listen(kernel, changed)
+    await _poll(changed)
+
+
+async def _listen(kernel: socket.socket, changed: Callable[[], None]) -> None:
+    interfaces = Interfaces()
+    while True:
+        if await _next_change(kernel, interfaces):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    while True:
+                        await _next_change(kernel, interfaces)
+            changed()
 
 
 def _kernel() -> socket.socket:

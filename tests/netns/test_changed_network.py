@@ -57,4 +57,5 @@ def test_a_cable_that_is_plugged_in_again_lets_everybody_be_dialled_at_once(
     before = alice.log.read_text().count(CHANGED)
     there.up()
     until_linked(bob, here.address)
-    assert alice.log.read_text().count(CHANGED) > before
+    while alice.log.read_text().count(CHANGED) == before:
+        pass
