@@ -224,7 +224,8 @@ class CardExchange:
         learned = self._keystore.learn(card, direct=card.node_id == link.peer_id, brought_by=link.peer_id)
         if learned is Learned.NEW:
             self._counters.count("cards_learned")
-            self._log_if_ahead(card)
+            if card.node_id != link.peer_id:  # neighbours compare their clocks
+                self._log_if_ahead(card)
             return card
         if learned is Learned.OTHER_KEYS:
             self._counters.count("cards_of_other_keys")

@@ -1,6 +1,7 @@
 """Tells people when the wall clock of a neighbour is another one; nothing is decided by the difference."""
 
 import logging
+from functools import partial
 
 from pimd.clock import Clock
 from pimd.ids import NodeId
@@ -14,6 +15,8 @@ log = logging.getLogger("pimd.mesh")
 
 APART_MS = 60_000
 """A smaller difference is not worth a word."""
+SAY_S = 0.5
+"""Seconds until it is logged: the card that names the peer comes a moment after the Heartbeat."""
 TOLD = declare(
     "peers whose other clock was told of",
     1024,
@@ -50,13 +53,17 @@ class ClockComparison:
         kind = (ahead_ms > 0, amount.split()[1].removesuffix("s"))
         if self._told.use(link.peer_id) != kind:
             self._told.put(link.peer_id, kind)
-            log.warning(
-                "the clocks of this node and %s are %s apart (this one is %s); messages show their sender's time: "
-                "set the clock that is wrong",
-                self._name(link.peer_id),
-                amount,
-                "behind" if ahead_ms > 0 else "ahead",
-            )
+            say = partial(self._say, link.peer_id, amount, "behind" if ahead_ms > 0 else "ahead")
+            self._clock.call_at(self._clock.now() + SAY_S, say)
+
+    def _say(self, node_id: NodeId, amount: str, side: str) -> None:
+        log.warning(
+            "the clocks of this node and %s are %s apart (this one is %s); messages show their sender's time: "
+            "set the clock that is wrong",
+            self._name(node_id),
+            amount,
+            side,
+        )
 
     def _name(self, node_id: NodeId) -> str:
         known = self._keystore.get(node_id)
@@ -65,8 +72,8 @@ class ClockComparison:
 
 
 def in_words(ms: int) -> str:
-    """Return the two biggest units of a time of a minute and more, such as `3 h 12 min`."""
-    left = ms // 1000
+    """Return the two biggest units of a time of a minute and more, such as `3 h 12 min`, rounded to minutes."""
+    left = (ms + 30_000) // 60_000 * 60
     parts: list[str] = []
     for unit, seconds in _UNITS:
         count, left = divmod(left, seconds)
