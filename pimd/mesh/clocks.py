@@ -23,7 +23,7 @@ TOLD = declare(
     "peers",
     "the one told of longest ago is forgotten, and may be told again",
 )
-_UNITS = (("years", 31_556_952), ("days", 86_400), ("h", 3600), ("min", 60))
+_UNITS = (("years", 31_536_000), ("days", 86_400), ("h", 3600), ("min", 60))
 
 
 class ClockComparison:
