@@ -2,13 +2,13 @@
 
 import pytest
 
-from pimd.proto.control import GoodbyeReason, Pong
-from pimd.proto.frames import Frame, Heartbeat
+from pimd.proto.control import GoodbyeReason, Ping, Pong
+from pimd.proto.frames import Frame
 from pimd.proto.link_events import FrameReceived, Leaving, RecordTaken
 from tests.proto.test_link import HELLO, Pair, events
 
 
-@pytest.mark.parametrize("frame", [Heartbeat(0), Pong(7)], ids=lambda frame: type(frame).__name__)
+@pytest.mark.parametrize("frame", [Ping(7), Pong(7)], ids=lambda frame: type(frame).__name__)
 def test_one_call_takes_one_record_even_of_frames_that_only_the_link_knows(frame: Frame) -> None:
     pair = Pair().run()
     for _ in range(5):

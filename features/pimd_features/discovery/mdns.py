@@ -2,6 +2,7 @@
 
 import ipaddress
 import secrets
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -23,6 +24,9 @@ LIFETIME_S = 1125
 """How long others cache an announcement that is not repeated; the shortest that python-zeroconf accepts."""
 ASK_MS = 3000
 """Milliseconds that an instance has to answer with its port, addresses and text."""
+BIND_TO_DEVICE = (1, 25)
+"""SOL_SOCKET and SO_BINDTODEVICE (socket(7)). A socket that joined a group hears it on all interfaces on which any socket
+joined. Each session would answer those of the others, with addresses that nobody there can reach."""
 POINTER = 12
 """The type of the record that names an instance (RFC 1035)."""
 LABEL_LIMIT = 63
@@ -52,7 +56,7 @@ class MdnsReceiver(Protocol):
 
 
 class Session:
-    """Owns the multicast sockets; OSError or `zeroconf.Error` when they cannot be opened."""
+    """Owns the multicast sockets of one interface; OSError or `zeroconf.Error` when they cannot be opened."""
 
     def __init__(self, own: Sequence[OwnAddress], receiver: MdnsReceiver, bites: Bites) -> None:
         self._bites = bites
@@ -73,6 +77,12 @@ class Session:
     async def listen(self) -> None:
         """Start to receive the announcements of others."""
         await self._zeroconf.zeroconf.async_wait_for_start()
+        if sys.platform == "linux":
+            for reader in self._zeroconf.zeroconf.engine.readers:
+                with suppress(OSError):  # not allowed before Linux 5.7
+                    reader.transport.get_extra_info("socket").setsockopt(
+                        *BIND_TO_DEVICE, self.own[0].interface.encode()
+                    )
         self._zeroconf.zeroconf.async_add_listener(self._pointers, None)
         self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._changed])
 

@@ -13,9 +13,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ADDRESSES = declare("addresses of a node on the local network", 16, "addresses", "the others are ignored")
-"""In one announcement; a node with more makes several, each on its own part of the interfaces."""
-SESSIONS = 16
-"""Parts that the interfaces are cut into at most."""
+"""In one announcement; of an interface with more the others are not announced."""
+SESSIONS = 64
+"""Interfaces that are looked at, those with the lowest numbers."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,12 @@ def _own(adapter: ifaddr.Adapter, ip: ifaddr.IP) -> OwnAddress:
 
 
 def split(own: Sequence[OwnAddress]) -> list[list[OwnAddress]]:
-    """Cut the addresses into parts for one session each, no interface cut in two; what does not fit is left out.
+    """Return what is announced on each interface; nobody gets an address of another network.
 
-    Linux lets a socket join 20 multicast groups of IPv4 by default, and others read 16 addresses of an announcement.
+    A socket for all could not join them all: Linux lets it join 20 groups of IPv4 by default.
     """
-    parts: list[list[OwnAddress]] = []
-    for _, interface in itertools.groupby(own, key=lambda one: one.index):
-        addresses = list(interface)[: ADDRESSES.value]
-        if not parts or len(parts[-1]) + len(addresses) > ADDRESSES.value:
-            parts.append([])
-        parts[-1] += addresses
-    return parts[:SESSIONS]
+    interfaces = itertools.groupby(own, key=lambda one: one.index)
+    return [list(addresses)[: ADDRESSES.value] for _, addresses in interfaces][:SESSIONS]
 
 
 def packed(addresses: Iterable[str]) -> list[bytes]:

@@ -11,7 +11,7 @@ from zeroconf import Error
 from pimd.contract import Mesh, PluginContext, declare, tcp_endpoint
 from pimd_features.discovery.announcement import Announcements, Service
 from pimd_features.discovery.mdns import Session
-from pimd_features.discovery.networks import OwnAddress, announced_on, choose, own_addresses, split
+from pimd_features.discovery.networks import SESSIONS, OwnAddress, announced_on, choose, own_addresses, split
 from pimd_features.discovery.sightings import Sightings
 
 RETRY_S = 30.0
@@ -142,11 +142,15 @@ class ServiceBrowser:
         self._trouble = ""
         joined = [one for session in sessions for one in session.joined()]
         self._ctx.log.info("looking for nodes on %s", ", ".join(dict.fromkeys(one.interface for one in joined)))
-        left_out = dict.fromkeys(f"{one.interface} (IPv{one.ip.version})" for one in own if one not in joined)
+        networks = {(one.index, one.ip.version) for one in joined}
+        left_out = dict.fromkeys(
+            f"{one.interface} (IPv{one.ip.version})" for one in own if (one.index, one.ip.version) not in networks
+        )
         if left_out:
             self._ctx.log.warning(
-                "not looking for nodes on %s: the system refuses it, or there are too many addresses",
+                "not looking for nodes on %s: the system refuses it, or there are more than %d interfaces",
                 ", ".join(left_out),
+                SESSIONS,
             )
 
     async def _announce(self, now: float) -> None:
