@@ -259,7 +259,9 @@ def test_a_second_network_is_looked_at_once_it_is_there_and_who_was_known_stays(
         known = poll(client, "peers.discovered", lambda rows: min(row["first_seen_s"] for row in rows) > 10)
         assert {row["node_id"] for row in known} == {bob_id, carol_id}
         until_linked(client, bob_id)
-    assert alice.log.read_text().count("looking for nodes") == 2
+    # The address of IPv6 may come late enough for a line of its own.
+    said = [line.partition("nodes on ")[2] for line in alice.log.read_text().splitlines() if "looking for" in line]
+    assert [line.count("to") for line in said] in ([1, 2], [1, 2, 2])
 
 
 @pytest.mark.system
