@@ -15,7 +15,7 @@ log = logging.getLogger("pimd.mesh")
 
 APART_MS = 60_000
 """A smaller difference is not worth a word."""
-SAY_S = 0.5
+SAY_S = 0.2
 """Seconds until it is logged: the card that names the peer comes a moment after the Heartbeat."""
 TOLD = declare(
     "peers whose other clock was told of",
