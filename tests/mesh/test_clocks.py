@@ -21,6 +21,7 @@ class OtherClock(SystemClock):
 
     def __init__(self, ahead_ms: int) -> None:
         self.ahead_ms = ahead_ms
+        super().__init__()  # reads the clock
 
     def unix_ms(self) -> int:
         return max(0, super().unix_ms() + self.ahead_ms)
