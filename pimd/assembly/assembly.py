@@ -21,6 +21,7 @@ from pimd.assembly.choice import (
 )
 from pimd.assembly.known import KnownFeature, known_features
 from pimd.assembly.plugin_host import PluginHost
+from pimd.assembly.secret_settings import secret_paths
 from pimd.assembly.services import (
     FeaturePublisher,
     PluginDatagrams,
@@ -200,6 +201,11 @@ class Assembly:
     def running(self) -> list[str]:
         """Names of the running features in start order, without the quarantined ones."""
         return [name for name in self._running if name not in self._troubles]
+
+    def secret_settings(self) -> list[tuple[str, ...]]:
+        """Keys of secrets, of the features that were chosen or run; those of others are not imported."""
+        known = {one.name: one for one in (*self._plan.order, *(running.feature for running in self._running.values()))}
+        return [(name, *path) for name, feature in known.items() for path in secret_paths(feature.settings)]
 
     def explain_absent(self, method: str) -> dict[str, Any]:
         """Return `data` of the -32601 answer: feature, state and hint."""

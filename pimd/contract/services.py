@@ -238,6 +238,9 @@ class Assembly(Protocol):
     def subscribe(self) -> Subscription[FeatureRow]:
         """Receive the new row of each feature whose state changes."""
 
+    def secret_settings(self) -> Collection[tuple[str, ...]]:
+        """Keys below `[features]` that features declare as secrets (`SecretStr`); `*` stands for any one key."""
+
 
 class Publish(Protocol):
     """Sends notifications on the event streams that the feature declared."""
