@@ -168,13 +168,20 @@ class Budget:
         self._limit = limit
         self._bites = bites
 
-    def take(self, size: int, *, leaving: int = 0) -> bool:
-        """Take `size` units if `leaving` remain free afterwards; otherwise False, with nothing taken."""
-        if self.held + size > self._limit.value - leaving:
+    def take(self, size: int, *, leaving: int = 0, alone: bool = False) -> bool:
+        """Take `size` units if `leaving` remain free afterwards, with `alone` also if nothing is held; else False."""
+        if self.held + size > self._limit.value - leaving and (self.held or not alone):
             self._bites.count(self._limit)
             return False
         self.held += size
         return True
+
+    def has_room(self, *, leaving: int = 0) -> bool:
+        """Whether one unit could be taken; a full one is counted as reached."""
+        if self.held < self._limit.value - leaving:
+            return True
+        self._bites.count(self._limit)
+        return False
 
     def give_back(self, size: int) -> None:
         """Return units that were taken; others can take them at once."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pimd.rpc.limits import CALLS_PER_CONNECTION
+from pimd.rpc.limits import CALLS_PER_CONNECTION, ConnectionBytes
 
 
 class Feed(Protocol):
@@ -34,8 +34,14 @@ class Connection:
     authenticate: Callable[[str], None] | None = None
     """Checks a token and raises Unauthorized or RateLimited; None on listeners without tokens."""
     push: bool = False
+    output: ConnectionBytes | None = None
+    """Answers that were not taken by the socket yet; None where nothing waits, inside the process."""
+    has_left: Callable[[], bool] = lambda: False
+    """Whether the caller is gone."""
     calls: int = 0
     """In flight."""
+    turns: int = 0
+    """Taken so far, `turns.Turns`."""
 
     @property
     def has_room(self) -> bool:

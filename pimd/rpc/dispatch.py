@@ -12,21 +12,32 @@ from jsonrpcserver.sentinels import NODATA
 from oslash.either import Left
 
 from pimd.contract.methods import after_answer_callbacks
-from pimd.limits import Bites
+from pimd.limits import Bites, Budget
 from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Batch, Fault, Request
 from pimd.rpc.invoke import Handler, handler, internal_error
-from pimd.rpc.limits import CALLS_IN_ALL, CALLS_PER_CONNECTION
+from pimd.rpc.limits import BATCH_ANSWER, CALLS_IN_ALL, CALLS_PER_CONNECTION, OWN_BYTES, PARSED, VALUES, OverLimit
 from pimd.rpc.registry import Method, Registry
+from pimd.rpc.turns import TURN_S, Turns
 
 log = logging.getLogger("pimd.rpc")
 
 METHOD_NOT_FOUND = -32601
-TURN_S = 0.01
-"""Seconds that batch members which never wait may run before others get a turn."""
 UNAUTHORIZED = -32003
 OVERLOADED = -32005
+VALUE_BYTES = 128
+"""What a parsed value takes besides its text."""
+UNDONE = "nothing was done, send it again"
+FULL = "too many answers wait to be read over all connections"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The answer to one request object, and how many bytes of it are counted."""
+
+    text: str | None
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class Answer:
     text: str | None
     """None for a notification, which gets no answer."""
     after: Sequence[Callable[[], None]] = ()
+    held: int = 0
+    """Bytes counted in `connection.output`; the listener gives them back once the socket took them."""
 
     def sent(self) -> None:
         """Run the callbacks that wait until the answer is handed over."""
@@ -57,8 +70,22 @@ class Dispatch:
         self.idle = asyncio.Event()
         """Set while no call is in flight."""
         self.idle.set()
+        self.turns = Turns()
+        """Listeners take one before they give a message to `answer`; the members of a batch take theirs."""
         self._registry = registry
         self._handlers: dict[str, tuple[Method, Handler]] = {}
+        self._parsed = Budget(PARSED, bites)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Begin no more calls; those in flight go on."""
+        self._stopping = True
+
+    def cancel(self) -> None:
+        """Cancel the calls in flight."""
+        for task in tuple(self._tasks):
+            task.cancel()
 
     async def answer(self, raw: bytes | str, connection: Connection) -> Answer:
         """Answer one message; errors of clients and methods become answers, so nothing is raised."""
@@ -68,47 +95,88 @@ class Dispatch:
         if self.calls >= CALLS_IN_ALL.value or not connection.has_room:
             self.bites.count(CALLS_PER_CONNECTION if self.calls < CALLS_IN_ALL.value else CALLS_IN_ALL)
             return self._overloaded(message)
+        weight = _weight(raw)
+        if weight and not self._parsed.take(weight):
+            return self._overloaded(message)
+        del raw
+        try:
+            return await self._counted(message, connection)
+        finally:
+            self._parsed.give_back(weight)
+
+    async def _counted(self, message: Request | Batch, connection: Connection) -> Answer:
         self.calls += 1
         self.idle.clear()
         connection.calls += 1
         callbacks: list[Callable[[], None]] = []
         token = after_answer_callbacks.set(callbacks)
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
         try:
-            return Answer(await self._answer_parsed(message, connection), callbacks)
+            part = await self._answer_parsed(message, connection)
+            return Answer(part.text, callbacks, part.held)
         # The dispatch seam: a bug in answering one message must not end the daemon.
         except Exception:
             log.exception("a message could not be answered")
             return Answer(envelope.failure(Fault(INTERNAL_ERROR, "the daemon could not answer; its log has the cause")))
         finally:
             after_answer_callbacks.reset(token)
+            if task is not None:
+                self._tasks.discard(task)
             self.calls -= 1
             if not self.calls:
                 self.idle.set()
             connection.calls -= 1
 
-    async def _answer_parsed(self, message: Request | Batch, connection: Connection) -> str | None:
+    async def _answer_parsed(self, message: Request | Batch, connection: Connection) -> Part:
         if isinstance(message, Request):
             return await self._answer_one(message, connection)
-        texts: list[str] = []
-        now = asyncio.get_running_loop().time
-        since = now()
-        for member in message.members:
-            text = await self._answer_one(member, connection)
-            if text is not None:
-                texts.append(text)
-            if now() - since > TURN_S:
-                await asyncio.sleep(0)
-                since = now()
-        return envelope.batch_text(texts) if texts else None
+        parts: list[Part] = []
+        try:
+            await self._answer_members(message, connection, parts)
+        except BaseException:
+            _give_back(connection, parts)
+            raise
+        texts = [part.text for part in parts if part.text is not None]
+        return Part(envelope.batch_text(texts) if texts else None, sum(part.held for part in parts))
 
-    async def _answer_one(self, request: Request | Fault, connection: Connection) -> str | None:
+    async def _answer_members(self, message: Batch, connection: Connection, parts: list[Part]) -> None:
+        """Run one after the other; when the caller left, those that did not begin are dropped."""
+        now = asyncio.get_running_loop().time
+        began, size = now(), 0
+        for number, member in enumerate(message.members):
+            if number:
+                await self.turns.take(connection)
+            # Within a turn it is not looked: who sends quick notifications may leave at once.
+            if now() - began > TURN_S and connection.has_left():
+                return
+            if size < BATCH_ANSWER.value or not _is_answered(member):
+                part = await self._answer_one(member, connection)
+            else:
+                self.bites.count(BATCH_ANSWER)
+                part = Part(self._failure(member, f"the answers of a batch have at most {BATCH_ANSWER}; {UNDONE}"))
+            if part.text is not None:
+                parts.append(part)
+                size += len(part.text)
+
+    async def _answer_one(self, request: Request | Fault, connection: Connection) -> Part:
         if isinstance(request, Fault):
-            return envelope.failure(request)
+            return Part(envelope.failure(request))
         refusal = self._refusal(request, connection)
         outcome = refusal if refusal is not None else await self._run(request, connection)
         if request.is_notification:
-            return None
-        return envelope.failure(outcome) if isinstance(outcome, Fault) else outcome
+            return Part(None)
+        if isinstance(outcome, Fault):
+            return Part(envelope.failure(outcome))
+        if connection.output is None:
+            return Part(outcome)
+        try:
+            connection.output.take(len(outcome))
+        except OverLimit:
+            text = f"it was done, but its answer of {len(outcome)} bytes found no room: {FULL}"
+            return Part(self._failure(request, text))
+        return Part(outcome, len(outcome))
 
     def _refusal(self, request: Request, connection: Connection) -> Fault | None:
         if not connection.authenticated and request.method != "rpc.authenticate":
@@ -126,6 +194,10 @@ class Dispatch:
         if self._registry.get(request.method) is None:
             why = self._registry.explain_absent(request.method)
             return Fault(METHOD_NOT_FOUND, f"Method not found: {why['hint']}", why, request.id)
+        if self._stopping:
+            return Fault(OVERLOADED, "the daemon is stopping; nothing was done", id=request.id)
+        if connection.output is not None and not connection.output.has_room:
+            return Fault(OVERLOADED, f"{FULL}; {UNDONE}", id=request.id)
         return None
 
     async def _run(self, request: Request, connection: Connection) -> str | Fault:
@@ -152,14 +224,29 @@ class Dispatch:
         return cached[1]
 
     def _overloaded(self, message: Request | Batch) -> Answer:
-        text = "too many calls are in flight; nothing was done, send it again when others have been answered"
+        text = f"too many calls are in flight; {UNDONE} when others have been answered"
         members: tuple[Any, ...] = message.members if isinstance(message, Batch) else (message,)
-        faults = [
-            member if isinstance(member, Fault) else Fault(OVERLOADED, text, id=member.id)
-            for member in members
-            if isinstance(member, Fault) or not member.is_notification
-        ]
-        texts = [envelope.failure(fault) for fault in faults]
+        texts = [self._failure(member, text) for member in members if _is_answered(member)]
         if not texts:
             return Answer(None)
         return Answer(envelope.batch_text(texts) if isinstance(message, Batch) else texts[0])
+
+    @staticmethod
+    def _failure(member: Request | Fault, text: str) -> str:
+        return envelope.failure(member if isinstance(member, Fault) else Fault(OVERLOADED, text, id=member.id))
+
+
+def _is_answered(member: Request | Fault) -> bool:
+    return isinstance(member, Fault) or not member.is_notification
+
+
+def _give_back(connection: Connection, parts: Sequence[Part]) -> None:
+    if connection.output is not None:
+        connection.output.give_back(sum(part.held for part in parts))
+
+
+def _weight(raw: bytes | str) -> int:
+    """Bytes that a parsed message may take; 0 for a small one. One character that is not ASCII makes four bytes of each."""
+    marks = map(raw.count, "[{,") if isinstance(raw, str) else map(raw.count, (b"[", b"{", b","))
+    size = (len(raw) if raw.isascii() else 4 * len(raw)) + VALUE_BYTES * min(sum(marks), VALUES.value)
+    return size if size > OWN_BYTES else 0

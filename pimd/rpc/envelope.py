@@ -9,11 +9,12 @@ from typing import Any, Final
 from jsonrpcserver.sentinels import NOID
 
 from pimd.limits import Bites
-from pimd.rpc.limits import BATCH
+from pimd.rpc.limits import BATCH, VALUES
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
+SCANNED_AT_ONCE: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,13 @@ def parse(raw: bytes | str, bites: Bites) -> Request | Batch | Fault:
     """Read one message; every error in it becomes a `Fault`, nothing is raised."""
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
+        if _values(text) > VALUES.value:
+            bites.count(VALUES)
+            return Fault(
+                PARSE_ERROR,
+                f"Parse error: a message has at most {VALUES.value} values; split it",
+                {"limit": VALUES.value},
+            )
         value = _decode(text)
     except UnicodeDecodeError:
         return Fault(PARSE_ERROR, "Parse error: the message is not UTF-8")
@@ -74,6 +82,21 @@ def parse(raw: bytes | str, bites: Bites) -> Request | Batch | Fault:
             {"limit": BATCH.value},
         )
     return Batch(tuple(_request(member) for member in value))
+
+
+def _values(text: str) -> int:
+    """Count what becomes an object of its own, and stop beyond the limit: parsing `[[],[],...]` takes 50 bytes for each byte."""
+    if sum(map(text.count, "[{,")) <= VALUES.value:
+        return 0  # also counting what stands inside strings
+    found, inside = 0, False
+    text = text.replace("\\\\", "").replace('\\"', "")
+    for start in range(0, len(text), SCANNED_AT_ONCE):
+        pieces = text[start : start + SCANNED_AT_ONCE].split('"')
+        found += sum(piece.count(mark) for piece in pieces[inside::2] for mark in "[{,")
+        inside ^= len(pieces) % 2 == 0
+        if found > VALUES.value:
+            break
+    return found
 
 
 def _decode(text: str) -> Any:

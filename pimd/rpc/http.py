@@ -6,18 +6,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.web_request import BaseRequest
 
 from pimd.contract import RateLimited, RpcError
 from pimd.net.sockets import BACKLOG, tcp_listeners, without_delay
 from pimd.rpc.auth import TokenAuth
 from pimd.rpc.browser import BrowserRules
-from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault, failure
-from pimd.rpc.http_connection import BoundedConnection, BoundedServer
-from pimd.rpc.limits import MESSAGE, ReadBudget
+from pimd.rpc.http_connection import SERVER, BoundedConnection, BoundedServer, json_response
+from pimd.rpc.limits import MESSAGE, OWN_BYTES, Budgets
 from pimd.rpc.streams import Streams
 from pimd.rpc.websocket import WebSocketSession
 
@@ -65,7 +64,7 @@ class HttpRpcListener:
         auth: TokenAuth,
         dispatch: Dispatch,
         streams: Streams,
-        read_budget: ReadBudget,
+        budgets: Budgets,
         describe: Callable[[], object],
     ) -> None:
         self._config = config
@@ -74,7 +73,7 @@ class HttpRpcListener:
         self._streams = streams
         self._describe = describe
         self._browser = BrowserRules(config.allowed_origins, config.allowed_hosts)
-        self._server = BoundedServer(self._serve, read_budget)
+        self._server = BoundedServer(self._serve, budgets)
         self._listeners: list[asyncio.Server] = []
         self._sessions: set[WebSocketSession] = set()
         self._stopping = False
@@ -117,6 +116,7 @@ class HttpRpcListener:
         """Close the remaining connections without waiting for calls."""
         for session in tuple(self._sessions):
             session.abort()
+        self._server.stop_lingering()
         await self._server.shutdown(ABORT_S)
 
     # --- one request
@@ -125,11 +125,11 @@ class HttpRpcListener:
         try:
             response = await self._routed(request)
         except Refused as refused:
-            response = _json(failure(refused.fault), refused.status, refused.headers)
+            response = json_response(failure(refused.fault), refused.status, refused.headers)
             if not request.can_read_body:
                 _connection(request).consumed()
             else:
-                response.force_close()  # an unread body is not worth reading
+                response.force_close()  # the connection reads and drops the body
         finally:
             _connection(request).serve(serving=False)
         if not response.prepared:
@@ -140,7 +140,7 @@ class HttpRpcListener:
         found = self._routes.get(request.path)
         if found is None:
             raise Refused(404, "there is /rpc, /ws, /healthz and /openrpc.json here, nothing else")
-        refusal = self._browser.refusal(request.headers)
+        refusal = self._browser.refusal(request.headers, request.raw_path)
         if refusal is not None:
             raise Refused(403, refusal)
         method, route = found
@@ -158,19 +158,31 @@ class HttpRpcListener:
         ):
             raise Refused(415, "send the request as application/json, not encoded otherwise")
         body = await self._body(request)
-        connection = Connection("http")
-        answer = await self._dispatch.answer(body, connection)
-        response = web.Response(status=204) if answer.text is None else _json(answer.text)
-        if answer.after:
-            # Callbacks of `after_answer` run once the answer is written, not before.
-            await response.prepare(request)
-            await response.write_eof()
-            answer.sent()
+        carrier = _connection(request)
+        size = carrier.arrived()
+        carrier.serve(serving=True)
+        await self._dispatch.turns.take(carrier.caller)
+        answer = await self._dispatch.answer(body, carrier.caller)
+        del body
+        carrier.release(size)
+        if answer.text is None:
+            response: web.StreamResponse = json_response(None, 204)
+        else:
+            response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8", "Server": SERVER})
+            response.content_length = len(answer.text)  # dispatch writes ASCII
+        response.headers.update(self._browser.cors(request.headers))
+        await response.prepare(request)
+        for start in range(0, len(answer.text or ""), OWN_BYTES):
+            await response.write((answer.text or "")[start : start + OWN_BYTES].encode())
+        await response.write_eof()
+        carrier.output.give_back(answer.held)
+        answer.sent()
         return response
 
     async def _body(self, request: BaseRequest) -> bytes:
         if (request.content_length or 0) > MESSAGE.value:
             raise self._too_long()
+        self._expect(request)
         body = bytearray()
         try:
             async for chunk in request.content.iter_any():
@@ -178,10 +190,19 @@ class HttpRpcListener:
                 if len(body) > MESSAGE.value:
                     raise self._too_long()
         except web.RequestPayloadError as error:
-            raise Refused(400, f"the body could not be read: {error}") from error
-        _connection(request).consumed()
-        _connection(request).serve(serving=True)
+            raise Refused(400, "the body could not be read: it is no valid HTTP, or ended early") from error
         return bytes(body)
+
+    @staticmethod
+    def _expect(request: BaseRequest) -> None:
+        """Tell a client that waits for it to send the body (RFC 9110, 10.1.1)."""
+        expected = request.headers.get("Expect")
+        if expected is None or request.version < HttpVersion11:
+            return
+        if expected.lower() != "100-continue":
+            raise Refused(417, "only 100-continue can be expected here")
+        if request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _too_long(self) -> Refused:
         self._dispatch.bites.count(MESSAGE)
@@ -191,10 +212,15 @@ class HttpRpcListener:
         has_token = "Authorization" in request.headers
         if has_token:
             self._authorize(request)
+        # Some clients send a token as a protocol, and aiohttp logs those that it does not know.
+        headers = request.headers.copy()
+        headers.popall("Sec-WebSocket-Protocol", None)
+        request = request.clone(headers=headers)
         socket = web.WebSocketResponse(max_msg_size=MESSAGE.value, compress=False, autoping=False, autoclose=True)
         check = socket.can_prepare(request)
         if not check.ok:
             raise Refused(400, "this is the WebSocket RPC listener; ask for an upgrade, or use POST /rpc")
+        socket.headers["Server"] = SERVER
         session = WebSocketSession(
             socket, _connection(request), self._dispatch, self._streams, self._auth.check, authenticated=has_token
         )
@@ -211,13 +237,13 @@ class HttpRpcListener:
     async def _healthz(self, request: BaseRequest) -> web.StreamResponse:
         _connection(request).consumed()
         if self._stopping:
-            return _json(json.dumps({"status": "stopping"}), 503)
-        return _json(json.dumps({"status": "ok"}))
+            return json_response(json.dumps({"status": "stopping"}), 503)
+        return json_response(json.dumps({"status": "ok"}))
 
     async def _openrpc(self, request: BaseRequest) -> web.StreamResponse:
         self._authorize(request)
         _connection(request).consumed()
-        return _json(json.dumps(self._describe()))
+        return json_response(json.dumps(self._describe()))
 
     def _authorize(self, request: BaseRequest) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -228,6 +254,7 @@ class HttpRpcListener:
             raise Refused(429, error.message, error.code, headers, error.data) from None
         except RpcError as error:
             raise Refused(401, error.message, error.code, {"WWW-Authenticate": 'Bearer realm="pimd"'}) from None
+        _connection(request).prove()
 
 
 def _connection(request: BaseRequest) -> BoundedConnection:
@@ -237,15 +264,12 @@ def _connection(request: BaseRequest) -> BoundedConnection:
     return protocol
 
 
-def _json(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
-
-
 def _preflight(request: BaseRequest, method: str) -> web.Response:
     _connection(request).consumed()
-    return web.Response(
-        status=204,
-        headers={
+    return json_response(
+        None,
+        204,
+        {
             "Access-Control-Allow-Methods": method,
             "Access-Control-Allow-Headers": "Authorization, Content-Type",
             "Access-Control-Max-Age": "600",

@@ -5,19 +5,36 @@ import logging
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_request import BaseRequest
 
-from pimd.rpc.envelope import Fault, failure
-from pimd.rpc.limits import CONNECTIONS, FIRST_MESSAGE, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
+from pimd.rpc.client_socket import Lingering, UnreadOutput, has_left
+from pimd.rpc.connection import Connection
+from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Fault, failure
+from pimd.rpc.limits import CONNECTIONS, FIRST_MESSAGE, MESSAGE_S, Budgets, ConnectionBytes, OverLimit
 
 log = logging.getLogger("pimd.rpc")
 
 OVERLOADED = -32005
 KEEPALIVE_S = 75.0
-HEAD = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}"
+HTTP_ERRORS = 400
+HTTP_FAILURES = 500
+SERVER = "pimd"
+"""Instead of aiohttp's own, which tells its version and Python's."""
+HEAD = (
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    f"Server: {SERVER}\r\nContent-Length: {{}}\r\n\r\n{{}}"
+)
+
+
+def json_response(text: str | None, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Make a response of JSON text, or an empty one; the `Server` header names no version."""
+    kind = "application/json" if text is not None else None
+    return web.Response(text=text, status=status, content_type=kind, headers={"Server": SERVER} | (headers or {}))
 
 
 class BoundedConnection(web.RequestHandler):
-    """Counts the bytes of a client until a handler calls `consumed`."""
+    """Counts the bytes of a client until a handler is done with them."""
 
     def __init__(self, manager: "BoundedServer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -29,9 +46,17 @@ class BoundedConnection(web.RequestHandler):
             auto_decompress=False,
             lingering_time=0.0,
         )
-        self._read_budget = manager.read_budget
-        self._entered = False
-        self._read = ConnectionReadBudget(manager.read_budget)
+        self._budgets = manager.budgets
+        self._lingerers = manager.lingering
+        self._read = ConnectionBytes(manager.budgets.reading)
+        self.output = ConnectionBytes(manager.budgets.output, alone=True)
+        """Answers that the socket has not taken."""
+        self.caller = Connection("http", output=self.output, has_left=lambda: self.has_left)
+        """For the calls of `POST /rpc`, one after the other."""
+        self._unread = UnreadOutput(self.output)
+        self._in_hand = 0
+        """Of what was read, the bytes of messages that are being answered."""
+        self._lingering: Lingering | None = None
         self._serving = False
         self._deadline: asyncio.TimerHandle | None = None
         self.unread_limit: int | None = None
@@ -39,8 +64,7 @@ class BoundedConnection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve the client, or refuse it over the limit of connections."""
-        self._entered = self._read_budget.enter()
-        if self._entered:
+        if self._budgets.http.enter(self):
             super().connection_made(transport)
             self._arm()
         elif isinstance(transport, asyncio.Transport):
@@ -49,7 +73,8 @@ class BoundedConnection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes, then pass them to aiohttp."""
-        if not self._entered:
+        if self._lingering is not None:
+            self._lingering.received(len(data))
             return
         if data:
             try:
@@ -58,7 +83,7 @@ class BoundedConnection(web.RequestHandler):
                 self._refuse("the daemon holds too many unfinished messages; try again later")
                 return
             if self.unread_limit is not None and self._read.held > self.unread_limit:
-                self._read_budget.bites.count(FIRST_MESSAGE)
+                self._budgets.bites.count(FIRST_MESSAGE)
                 self.cut("a message is too long")
                 return
             self._arm()
@@ -66,18 +91,65 @@ class BoundedConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Release the counted bytes and the place of the connection."""
-        if self._entered:
-            self.consumed()
-            self._read_budget.leave()
-            self._entered = False
-            super().connection_lost(exc)
+        if self._lingering is not None:
+            self._lingering.ended()
+            self._lingerers.discard(self._lingering)
+        self._unread.resumed()
+        self.output.close()
+        self.consumed()
+        self._read.close()
+        self._budgets.http.leave(self)
+        super().connection_lost(exc)
 
-    def consumed(self) -> None:
-        """Called by a handler when it has read a whole message."""
-        self._read.give_back(self._read.held)
+    def pause_writing(self) -> None:
+        """Watch a client that does not read its answers."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._unread.paused(self.transport)
+
+    def resume_writing(self) -> None:
+        """Called by asyncio when the client has read."""
+        super().resume_writing()
+        self._unread.resumed()
+
+    def prove(self) -> None:
+        """Called by a handler when the client has shown the token."""
+        self._budgets.http.prove(self)
+
+    def displace(self) -> None:
+        """Close for a new connection, since no token was shown here."""
+        self.cut("a new connection took its place")
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client is gone."""
+        return has_left(self.transport)
+
+    async def readable(self) -> bool:
+        """Return once the client has read most of what was written; False when it is gone."""
+        try:
+            await self._drain_helper()
+        except ConnectionError:
+            return False
+        return self.transport is not None
+
+    def arrived(self) -> int:
+        """Called by a handler when it has a whole message; return how many bytes count until they are released."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        size = self._read.held - self._in_hand
+        self._in_hand += size
+        return size
+
+    def release(self, size: int) -> None:
+        """Called by a handler when it is done with a message of so many bytes."""
+        self._in_hand -= size
+        self._read.give_back(size)
+
+    def consumed(self) -> None:
+        """Called by a handler when it has read a whole message and holds nothing of it."""
+        self.release(self.arrived())
 
     def serve(self, *, serving: bool) -> None:
         """Note whether a call runs; meanwhile the next message has no deadline."""
@@ -94,11 +166,50 @@ class BoundedConnection(web.RequestHandler):
         if self.transport is not None:
             body = failure(Fault(OVERLOADED, reason))
             self.transport.write(HEAD.format(len(body), body).encode())
-            self.transport.close()
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close once the client has sent the rest: it can read the answer meanwhile."""
+        transport, self.transport = self.transport, None
+        self.consumed()
+        super().connection_lost(None)  # for aiohttp the connection is over, and a handler lets go of half a body
+        if transport is not None and self._lingering is None:
+            self._lingering = Lingering(transport, self._budgets.lingering, self._budgets.bites)
+            self._lingerers.add(self._lingering)
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write a response; after a refusal that ends the connection the client may still send."""
+        finished = await super().finish_response(request, resp, start_time)
+        if resp.status >= HTTP_ERRORS and not resp.keep_alive:
+            self._linger()
+        return finished
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer malformed HTTP, or a failure of ours; what the client sent is not repeated: it may hold a token."""
+        del message
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer is sent already")
+        if isinstance(exc, ConnectionError):
+            raise exc
+        if status >= HTTP_FAILURES:
+            log.error("an HTTP request could not be served", exc_info=exc)
+            fault = Fault(INTERNAL_ERROR, "the daemon could not answer; its log has the cause")
+        else:
+            log.debug("malformed HTTP was refused: %s", type(exc).__name__)
+            fault = Fault(INVALID_REQUEST, "this is no HTTP request that can be read")
+        if isinstance(exc, LineTooLong):
+            status, fault = 431, Fault(INVALID_REQUEST, "a line of the HTTP request is too long")
+        response = json_response(failure(fault), status)
+        response.force_close()
+        return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log malformed HTTP of a client at debug level; our own handlers log for themselves."""
-        log.debug("an HTTP request could not be served: %s", args[:1], exc_info=kw.get("exc_info"))
+        """Log what aiohttp could not do; without the exception's text, which may repeat what the client sent."""
+        log.debug("an HTTP request could not be served: %s: %s", args[:1], type(kw.get("exc_info")).__name__)
 
     def _arm(self) -> None:
         if self._deadline is None:
@@ -113,12 +224,18 @@ class BoundedConnection(web.RequestHandler):
 
 
 class BoundedServer(web.Server):
-    """Tells aiohttp to use `BoundedConnection`, and holds the budget that all of them share."""
+    """Tells aiohttp to use `BoundedConnection`, and holds the budgets that all of them share."""
 
-    def __init__(self, handler: Any, read_budget: ReadBudget) -> None:
+    def __init__(self, handler: Any, budgets: Budgets) -> None:
         super().__init__(handler)
-        self.read_budget = read_budget
+        self.budgets = budgets
+        self.lingering: set[Lingering] = set()
 
     def __call__(self) -> web.RequestHandler:
         """Called by the event loop for each accepted connection."""
         return BoundedConnection(self, asyncio.get_running_loop())
+
+    def stop_lingering(self) -> None:
+        """Close the connections of refused clients that still send."""
+        for lingering in tuple(self.lingering):
+            lingering.close()

@@ -13,7 +13,7 @@ from pimd.rpc.auth import TokenAuth
 from pimd.rpc.core_methods import rpc_methods
 from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.http import HttpConfig, HttpRpcListener
-from pimd.rpc.limits import GRACE_S, ReadBudget
+from pimd.rpc.limits import GRACE_S, Budgets
 from pimd.rpc.openrpc import Description
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
@@ -42,7 +42,7 @@ class RpcServer:
         self.registry = Registry(explain_absent)
         self.streams = Streams(clock, bites)
         self.dispatch = Dispatch(self.registry, bites)
-        self.read_budget = ReadBudget(bites)
+        self.budgets = Budgets(bites)
         self.unix: UnixRpcListener | None = None
         self.http: HttpRpcListener | None = None
         self._clock = clock
@@ -53,12 +53,10 @@ class RpcServer:
         """Open the RPC listeners; on `SocketInUse` or OSError none stays open."""
         if config.http is not None:
             auth = TokenAuth(token, self._clock, self._bites)
-            self.http = HttpRpcListener(
-                config.http, auth, self.dispatch, self.streams, self.read_budget, self._describe
-            )
+            self.http = HttpRpcListener(config.http, auth, self.dispatch, self.streams, self.budgets, self._describe)
             await self.http.start()
         if config.unix_socket is not None:
-            self.unix = UnixRpcListener(config.unix_socket, self.dispatch, self.streams, self.read_budget)
+            self.unix = UnixRpcListener(config.unix_socket, self.dispatch, self.streams, self.budgets)
             try:
                 await self.unix.start(group)
             except BaseException:
@@ -66,7 +64,8 @@ class RpcServer:
                 raise
 
     async def stop(self) -> None:
-        """Accept no more, give calls in flight 300 ms, then close."""
+        """Begin no more calls, give those in flight 300 ms, then cancel them and close."""
+        self.dispatch.stop()
         if self.unix is not None:
             self.unix.stop_accepting()
         if self.http is not None:
@@ -74,6 +73,7 @@ class RpcServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_S):
                 await self.dispatch.idle.wait()
+        self.dispatch.cancel()
         if self.unix is not None:
             self.unix.abort()
         if self.http is not None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from pimd.net import unix_socket
 from pimd.net.sockets import BACKLOG
 from pimd.rpc import envelope
+from pimd.rpc.client_socket import Lingering, UnreadOutput, has_left
 from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
 from pimd.rpc.feed import ConnectionFeed
-from pimd.rpc.limits import CONNECTIONS, MESSAGE, MESSAGE_S, ConnectionReadBudget, OverLimit, ReadBudget
+from pimd.rpc.limits import MESSAGE, MESSAGE_S, OWN_BYTES, UNIX_CONNECTIONS, Budgets, ConnectionBytes, OverLimit
 from pimd.rpc.lines import Lines, LineTooLong
 from pimd.rpc.streams import Streams
 
@@ -24,11 +25,11 @@ SETTING = "[rpc] unix_socket or PIM_RPC_SOCKET"
 class UnixRpcListener:
     """Accepts on one socket; tasks of its connections run in the group given to `start`."""
 
-    def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, read_budget: ReadBudget) -> None:
+    def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, budgets: Budgets) -> None:
         self.path = path
         self.dispatch = dispatch
         self.streams = streams
-        self.read_budget = read_budget
+        self.budgets = budgets
         self.group: asyncio.TaskGroup | None = None
         self.connections: set[UnixConnection] = set()
         self._server: asyncio.Server | None = None
@@ -62,10 +63,16 @@ class UnixConnection(asyncio.Protocol):
     def __init__(self, listener: UnixRpcListener) -> None:
         self._listener = listener
         self._feed = ConnectionFeed(listener.streams, self._send)
-        self._connection = Connection("unix", self._feed, greeted=False)
+        budgets = listener.budgets
+        self._output = ConnectionBytes(budgets.output, alone=True)
+        self._connection = Connection(
+            "unix", self._feed, greeted=False, output=self._output, has_left=lambda: has_left(self._transport)
+        )
         self._lines = Lines()
         self._waiting: deque[bytes] = deque()
-        self._read = ConnectionReadBudget(listener.read_budget)
+        self._read = ConnectionBytes(budgets.reading)
+        self._unread = UnreadOutput(self._output)
+        self._lingering: Lingering | None = None
         self._calls = 0
         self._transport: asyncio.Transport | None = None
         self._entered = False
@@ -84,11 +91,13 @@ class UnixConnection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport) or self._listener.group is None:
             raise TypeError(f"a stream transport was expected, not {transport!r}")
         self._transport = transport
-        self._entered = self._listener.read_budget.enter()
-        if not self._entered:
-            self._fail(OVERLOADED, f"all {CONNECTIONS.value} connections are taken; close some, or try again later")
-            return
         self._listener.connections.add(self)
+        self._entered = self._listener.budgets.unix.enter(self)
+        if not self._entered:
+            self._fail(
+                OVERLOADED, f"all {UNIX_CONNECTIONS.value} connections are taken; close some, or try again later"
+            )
+            return
         self._tasks = [
             self._listener.group.create_task(self._serve(), name="unix connection"),
             self._listener.group.create_task(self._feed.run(), name="unix notifications"),
@@ -96,7 +105,10 @@ class UnixConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Queue whole lines for the serving task; over a limit the client gets an error and is closed."""
-        if not self._entered or self._transport is None or self._transport.is_closing():
+        if self._lingering is not None:
+            self._lingering.received(len(data))
+            return
+        if self._transport is None or self._transport.is_closing():
             return
         try:
             self._read.take(len(data))
@@ -106,7 +118,7 @@ class UnixConnection(asyncio.Protocol):
             self._fail(OVERLOADED, "the daemon holds too many unfinished messages; try again later")
             return
         except LineTooLong:
-            self._listener.read_budget.bites.count(MESSAGE)
+            self._listener.budgets.bites.count(MESSAGE)
             self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE.value} bytes; this one is longer")
             return
         self._read.give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
@@ -118,12 +130,14 @@ class UnixConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Answer the open calls, then close: `nc` and scripts half-close."""
+        if self._lingering is not None or has_left(self._transport):
+            return False
         self._finishing = True
         self._readable.set()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let running calls end; their answers are dropped."""
+        """Drop the waiting calls and let running ones end; their answers are dropped."""
         del exc
         self._transport = None
         self._feed.close()
@@ -131,18 +145,25 @@ class UnixConnection(asyncio.Protocol):
             task.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._read.give_back(self._read.held)
+        self._waiting.clear()
+        self._read.close()
+        self._output.close()
+        self._unread.resumed()
         self._writable.set()
-        if self._entered:
-            self._listener.connections.discard(self)
-            self._listener.read_budget.leave()
+        if self._lingering is not None:
+            self._lingering.ended()
+        self._listener.connections.discard(self)
+        self._listener.budgets.unix.leave(self)
 
     def pause_writing(self) -> None:
         """Stop reading from a client that does not read its answers."""
         self._writable.clear()
+        if self._transport is not None:
+            self._unread.paused(self._transport)
 
     def resume_writing(self) -> None:
         """Called by asyncio when the client has read; reading and notifications continue."""
+        self._unread.resumed()
         self._writable.set()
 
     # --- stopping
@@ -155,9 +176,16 @@ class UnixConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Write the queued answers, then close."""
+        if self._lingering is not None:
+            self._lingering.close()
         self._flush()
         if self._transport is not None:
             self._transport.close()
+
+    def displace(self) -> None:
+        """Close for a new connection, since nothing was proved here."""
+        if self._transport is not None:
+            self._transport.abort()
 
     # --- inside
 
@@ -165,8 +193,10 @@ class UnixConnection(asyncio.Protocol):
         while not self._finishing or self._waiting:
             await self._readable.wait()
             while self._waiting:
+                line = self._waiting.popleft()
                 await self._writable.wait()
-                self._start_call(self._waiting.popleft())
+                await self._listener.dispatch.turns.take(self._connection)
+                self._start_call(line)
                 # Calls that need not wait end before the next line is read: this keeps order and avoids overload.
                 await asyncio.sleep(0)
             self._readable.clear()
@@ -175,7 +205,7 @@ class UnixConnection(asyncio.Protocol):
         self._close_if_done()
 
     def _start_call(self, line: bytes) -> None:
-        if self._listener.group is None:
+        if self._listener.group is None or self._lingering is not None:
             return
         self._calls += 1
         self._listener.group.create_task(self._answer(line), name="unix call")
@@ -190,6 +220,12 @@ class UnixConnection(asyncio.Protocol):
             self._calls -= 1
             self._read.give_back(len(line))
             self._close_if_done()
+        if self._connection.greeted:
+            self._listener.budgets.unix.prove(self)
+        held = answer.held
+        del line, answer  # only the socket's buffer holds it now
+        await self._writable.wait()
+        self._output.give_back(held)
 
     async def _send(self, text: str) -> None:
         self._write(text)
@@ -200,10 +236,12 @@ class UnixConnection(asyncio.Protocol):
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self._out.append(text)
+        if len(text) > OWN_BYTES:
+            self._flush()
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if out and self._transport is not None and not self._transport.is_closing():
+        if out and self._lingering is None and self._transport is not None and not self._transport.is_closing():
             out.append("")
             self._transport.write("\n".join(out).encode())
 
@@ -212,8 +250,15 @@ class UnixConnection(asyncio.Protocol):
             self.close()
 
     def _fail(self, code: int, message: str) -> None:
+        """Write an error as the last answer; the client gets it even while it sends."""
         self._write(envelope.failure(Fault(code, message)))
-        self.close()
+        self._flush()
+        self._waiting.clear()
+        self._lines = Lines()
+        self._read.close()
+        if self._transport is not None and self._lingering is None:
+            budgets = self._listener.budgets
+            self._lingering = Lingering(self._transport, budgets.lingering, budgets.bites)
 
     def _watch_deadline(self, *, complete: bool) -> None:
         """Run one timer while a line is unfinished; each completed line restarts it."""
@@ -221,7 +266,11 @@ class UnixConnection(asyncio.Protocol):
             self._deadline.cancel()
             self._deadline = None
         if self._deadline is None and len(self._lines):
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(
-                MESSAGE_S, self._fail, INVALID_REQUEST, f"a line must be finished within {MESSAGE_S:g} s"
-            )
+            self._deadline = asyncio.get_running_loop().call_later(MESSAGE_S, self._late)
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._waiting or not self._writable.is_set():
+            self._watch_deadline(complete=False)  # it is we who do not read
+        else:
+            self._fail(INVALID_REQUEST, f"a line must be finished within {MESSAGE_S:g} s")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
@@ -37,7 +38,14 @@ class WebSocketSession:
         self._carrier = carrier
         self._dispatch = dispatch
         self._feed = ConnectionFeed(streams, self._send)
-        self._connection = Connection("websocket", self._feed, authenticated=authenticated, authenticate=check_token)
+        self._connection = Connection(
+            "websocket",
+            self._feed,
+            authenticated=authenticated,
+            authenticate=check_token,
+            output=carrier.output,
+            has_left=lambda: carrier.has_left,
+        )
         self._slots = asyncio.Semaphore(UNSENT)
         self._running = 0
         self._finishing = False
@@ -88,22 +96,33 @@ class WebSocketSession:
             return False
         answer = await self._dispatch.answer(message.data, self._connection)
         if answer.text is not None:
-            await self._socket.send_str(answer.text)
+            await self._send(answer.text)
+            self._carrier.output.give_back(answer.held)
         if not self._connection.authenticated:
             await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"not authenticated")
             return False
         self._carrier.unread_limit = None
+        self._carrier.prove()
         return True
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            message = await self._receive()
+            message = await self._socket.receive()
+            size = self._carrier.arrived()
             if message.type is WSMsgType.TEXT:
+                raw = message.data.encode()
+                del message  # one character may make its text four times as long
                 await self._slots.acquire()
+                await self._dispatch.turns.take(self._connection)
+                if not await self._carrier.readable():
+                    return  # what is still queued is dropped
                 self._running += 1
-                tasks.create_task(self._answer(message.data), name="websocket call")
+                tasks.create_task(self._answer(raw, size), name="websocket call")
+                del raw
                 await asyncio.sleep(0)  # as on the Unix socket: quick calls end before the next is read
-            elif message.type is WSMsgType.PING:
+                continue
+            self._carrier.release(size)
+            if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
             elif message.type is WSMsgType.BINARY:
                 await self._send(envelope.failure(Fault(INVALID_REQUEST, "send JSON in text frames, not binary ones")))
@@ -115,21 +134,32 @@ class WebSocketSession:
         self._carrier.consumed()
         return message
 
-    async def _answer(self, text: str) -> None:
+    async def _answer(self, raw: bytes, size: int) -> None:
         try:
-            answer = await self._dispatch.answer(text, self._connection)
+            answer = await self._dispatch.answer(raw, self._connection)
+            del raw
+            self._carrier.release(size)
+            size = 0
             if answer.text is not None:
-                await self._send(answer.text)
+                frame, answer = answer.text.encode(), replace(answer, text=None)
+                await self._write(frame)
+            self._carrier.output.give_back(answer.held)
             answer.sent()
         finally:
+            self._carrier.release(size)
             self._running -= 1
             self._slots.release()
             if self._finishing and not self._running:
                 self.abort()
 
     async def _send(self, text: str) -> None:
+        await self._write(text.encode())
+
+    async def _write(self, frame: bytes) -> None:
+        """Write a text frame, and return once the client has read most of it."""
         try:
-            await self._socket.send_str(text)
+            await self._socket.send_frame(frame, WSMsgType.TEXT)
+            await self._carrier.readable()
         except (ConnectionError, RuntimeError):
             return  # closed meanwhile; the reading loop ends, too
 

@@ -1,6 +1,7 @@
 """A real server with methods made for tests, and a client for each RPC listener."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -19,8 +20,10 @@ from pimd.rpc.core_methods import stream_methods
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.registry import Method
 from pimd.rpc.server import RpcConfig, RpcServer
+from tests.rpc.raw import Raw
 
 TOKEN = "ab" * 32
+GOOD_HEAD = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
 SENTINEL = '{"jsonrpc": "2.0", "id": "sentinel", "method": "rpc.methods"}'
 
 
@@ -157,6 +160,7 @@ def _methods(world: World) -> list[Method]:
         ("nan", nan, Any, Params),
         ("surrogate", surrogate, Any, Params),
         ("slow", slow, str, Params),
+        ("slow_any", slow, str, AnyParams),
         ("eventful", eventful, str, Params),
     ]
     made = [Method(name, "test", call, f"Do {name}.", result, params) for name, call, result, params in functions]
@@ -242,7 +246,9 @@ class HttpClient:
 
     async def exchange(self, message: str | bytes) -> Any:
         async with self.session.post(
-            self.url, data=message, headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            self.url,
+            data=io.BytesIO(message.encode() if isinstance(message, str) else message),
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
         ) as response:
             body = await response.text()
             assert (response.status, bool(body)) in ((200, True), (204, False))
@@ -300,3 +306,23 @@ async def connect(world: World) -> AsyncIterator[Connect]:
 
         yield open_
         world.gate.set()
+
+
+Dial = Callable[[], Awaitable[Raw]]
+
+
+@pytest.fixture
+async def dial(world: World) -> AsyncIterator[Dial]:
+    """Connect to the HTTP port, for HTTP by hand."""
+    made: list[Raw] = []
+
+    async def dial() -> Raw:
+        assert world.server.http is not None
+        made.append(Raw(*await asyncio.open_connection("127.0.0.1", world.server.http.port)))
+        return made[-1]
+
+    yield dial
+    for one in made:
+        one.writer.close()
+        with suppress(ConnectionError):
+            await one.writer.wait_closed()

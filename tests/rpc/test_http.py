@@ -13,18 +13,21 @@ from pimd.limits import Bites
 from pimd.rpc import http_connection
 from pimd.rpc.limits import (
     CONNECTIONS,
+    FIRST_MESSAGE,
     MESSAGE,
     OWN_BYTES,
     UNFINISHED,
-    ConnectionReadBudget,
+    Budgets,
+    ConnectionBytes,
     OverLimit,
-    ReadBudget,
+    reserved,
 )
+from pimd.rpc.websocket import FRAME_OVERHEAD
 from tests.limits import Lower
-from tests.rpc.conftest import TOKEN, Connect, World
+from tests.rpc.conftest import TOKEN, Connect, Dial, World
 
 CALL = '{"jsonrpc": "2.0", "id": 1, "method": "rpc.methods"}'
-SHARED = UNFINISHED.value - CONNECTIONS.value * OWN_BYTES
+SHARED = UNFINISHED.value - reserved()
 GOOD = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 
@@ -149,8 +152,7 @@ async def test_a_body_over_the_limit_is_413_also_in_chunks(connect: Connect) -> 
             yield b" " * 65536
 
     assert (await ask(client, body=io.BytesIO(b" " * (MESSAGE.value + 1))))[0] == 413
-    with contextlib.suppress(aiohttp.ClientError):  # closing while we still send is an answer, too
-        assert (await ask(client, body=chunks()))[0] == 413
+    assert (await ask(client, body=chunks()))[0] == 413
     assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(MESSAGE.value))))[0] == 200
 
 
@@ -175,10 +177,41 @@ async def test_a_message_that_is_not_finished_in_time_is_cut(
         with contextlib.suppress(ConnectionResetError):
             assert b"200 OK" not in await reader.read()
         writer.close()
-    assert world.server.read_budget.shared.held == 0
+    assert world.server.budgets.reading.held == 0
 
 
-@pytest.mark.limit("RPC connections over all listeners")
+async def test_each_message_of_a_connection_has_its_own_deadline(
+    world: World, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await dial()
+    await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await client.answer())[0] == 200
+    monkeypatch.setattr(http_connection, "MESSAGE_S", 0.01)
+    await client.send("GET /healthz HTTP/1.1\r\n")
+    async with asyncio.timeout(10):
+        assert await client.closed()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_the_bytes_before_a_token_are_counted_exactly(dial: Dial, more: int) -> None:
+    client = await dial()
+    await client.send(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    call = '{"jsonrpc":"2.0","id":1,"method":"rpc.authenticate","params":["0"]}'.ljust(FIRST_MESSAGE.value)
+    ping = bytes([0x89, 0x80 | (50 + more)]) + bytes(4) + bytes(50 + more)
+    message = b"\x81\xfe" + FIRST_MESSAGE.value.to_bytes(2, "big") + bytes(4) + call.encode()
+    assert len(ping + message) == FIRST_MESSAGE.value + FRAME_OVERHEAD + more
+    await client.send(ping + message)
+    if more:
+        assert await client.closed()
+    else:
+        await client.reader.readuntil(b"-32003")
+
+
+@pytest.mark.limit("RPC connections over HTTP and WebSocket")
 async def test_too_many_connections_are_told_so(world: World, connect: Connect, lower: Lower) -> None:
     client = await connect("http")
     lower(CONNECTIONS, 0)
@@ -190,7 +223,7 @@ async def test_too_many_connections_are_told_so(world: World, connect: Connect, 
 @pytest.mark.limit("bytes of unfinished RPC messages over all connections")
 async def test_unfinished_messages_over_all_connections_are_limited(world: World, connect: Connect) -> None:
     client = await connect("http")
-    hog = ConnectionReadBudget(world.server.read_budget)
+    hog = ConnectionBytes(world.server.budgets.reading)
     hog.take(SHARED + OWN_BYTES)
     status, _, body = await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES)))
     assert (status, body["error"]["code"]) == (503, -32005)
@@ -198,14 +231,14 @@ async def test_unfinished_messages_over_all_connections_are_limited(world: World
     hog.give_back(SHARED)
     assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES))))[0] == 200
     hog.give_back(hog.held)
-    assert world.server.read_budget.shared.held == 0
+    assert world.server.budgets.reading.held == 0
 
 
 def test_accounts_count_exactly() -> None:
-    read_budget = ReadBudget(Bites())
-    one, other = ConnectionReadBudget(read_budget), ConnectionReadBudget(read_budget)
+    reading = Budgets(Bites()).reading
+    one, other = ConnectionBytes(reading), ConnectionBytes(reading)
     one.take(OWN_BYTES)
-    assert read_budget.shared.held == 0
+    assert reading.held == 0
     one.take(SHARED)
     with pytest.raises(OverLimit):
         one.take(1)
@@ -216,8 +249,8 @@ def test_accounts_count_exactly() -> None:
     other.take(1)
     one.give_back(10**12)
     other.give_back(10**12)
-    assert (one.held, other.held, read_budget.shared.held) == (0, 0, 0)
-    assert SHARED + CONNECTIONS.value * OWN_BYTES == UNFINISHED.value == 64 * 2**20
+    assert (one.held, other.held, reading.held) == (0, 0, 0)
+    assert SHARED + reserved() == UNFINISHED.value == 64 * 2**20
 
 
 async def test_stopping_does_not_wait_long_for_a_call(

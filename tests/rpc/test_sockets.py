@@ -10,7 +10,7 @@ import pytest
 from pimd.clock import SystemClock
 from pimd.net.sockets import BACKLOG
 from pimd.rpc.http import HttpConfig
-from pimd.rpc.limits import CONNECTIONS
+from pimd.rpc.limits import UNIX_CONNECTIONS
 from pimd.rpc.server import RpcConfig, RpcServer
 from tests.mesh.test_node import eventually
 from tests.net.test_sockets import backlog, filled, option
@@ -37,7 +37,7 @@ async def test_so_many_clients_wait_to_be_accepted(world: World) -> None:
     assert [backlog(bound) for bound in server.sockets] == [BACKLOG]
     waiting = filled(world.server.unix.path)
     assert len(waiting) == BACKLOG + 1  # Linux takes one more
-    await eventually(lambda: len(connections) == min(len(waiting), CONNECTIONS.value))
+    await eventually(lambda: len(connections) == min(len(waiting), UNIX_CONNECTIONS.value))
     for one in waiting:
         one.close()
     await eventually(lambda: not connections)

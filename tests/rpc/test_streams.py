@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pimd.rpc.feed import ConnectionFeed
 from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS, WAITING_BYTES, WAITING_EVENTS
 from tests.limits import Lower
 from tests.rpc.conftest import Connect, World
@@ -177,6 +178,26 @@ async def test_push_mode_is_paced(world: World, connect: Connect) -> None:
         await next_event(client)
     # Not a judgement of speed: it must not be quicker than the limit allows.
     assert loop.time() - began >= 0.2
+
+
+async def test_a_round_of_push_mode_writes_exactly_its_quota(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pimd.rpc.feed.PUSHED_PER_SECOND", 3)
+    for n in (1, 2):
+        world.server.streams.publish("kept.event", type_of_event(n))  # replayed first
+        world.tick(n)
+    sent: list[str] = []
+
+    async def send(text: str) -> None:
+        sent.append(text)
+
+    feed = ConnectionFeed(world.server.streams, send)
+    feed.push_all()
+    writing = asyncio.get_running_loop().create_task(feed.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(sent) == 3
+    writing.cancel()
+    feed.close()
 
 
 async def test_push_mode_has_no_lag_marker_but_a_line_in_the_log(

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from pimd.rpc import lines, unix
-from pimd.rpc.limits import CALLS_IN_ALL, CALLS_PER_CONNECTION, CONNECTIONS, MESSAGE
+from pimd.rpc.limits import CALLS_IN_ALL, CALLS_PER_CONNECTION, MESSAGE, UNIX_CONNECTIONS
 from tests.limits import Lower
 from tests.rpc.conftest import Connect, World
 
@@ -95,9 +95,9 @@ async def test_calls_in_all_are_limited(world: World, connect: Connect, lower: L
     assert (await first.receive())["result"] == "done"
 
 
-@pytest.mark.limit("RPC connections over all listeners")
+@pytest.mark.limit("RPC connections over the Unix socket")
 async def test_too_many_connections_are_told_so(connect: Connect, lower: Lower) -> None:
-    lower(CONNECTIONS, 0)
+    lower(UNIX_CONNECTIONS, 0)
     client = await connect("unix", greet=False)
     assert (await client.receive())["error"]["code"] == -32005
     assert await client.receive() is None
@@ -109,7 +109,7 @@ async def test_a_probe_that_sends_nothing_leaves_nothing(
     client = await connect("unix", greet=False)
     client.writer.write_eof()
     assert await client.receive() is None
-    assert world.server.read_budget.connections.held == 0
+    assert len(world.server.budgets.unix) == 0
     assert caplog.text == ""
 
 
