@@ -300,7 +300,6 @@ def _node(on: Parts, keystore: Keystore) -> Node:
         security.authorization_policy,
         [NodeId.parse(text) for text in security.authorized_peers],
         keystore.is_blocked,
-        keystore.pinned,
     )
     psk = on.secret.handshake_key if on.secret is not None else None
     config = NodeConfig(

@@ -103,11 +103,18 @@ def _link_cells(name: str, endpoint: str | None, link: dict[str, Any]) -> tuple[
 
 def _peers_text(connection: Connection, rows: list[dict[str, Any]]) -> str:
     configured = call_many(connection, [("peers.configured", None)])[0] or []
-    # A node that was met at an address is one of `rows`.
-    unmet = [row for row in configured if row["node_id"] is None]
+    # A node that was met at an address is one of `rows`; who answers there instead of it is told of below.
+    unmet = [row for row in configured if row["node_id"] is None or row.get("state") == "other_key"]
+    others = {row["node_id"] for row in configured if row.get("state") == "other_key"}
+    rows = [{**row, "state": "other key"} if _is_elsewhere(row, others) else row for row in rows]
     tables = [_peer_table(rows)] if rows else []
     tables += [_unmet_table(unmet)] if unmet else []
     return "\n\n".join(tables) or "nobody yet; link with another machine: pim add ITS-ADDRESS:9100"
+
+
+def _is_elsewhere(row: dict[str, Any], others: set[str]) -> bool:
+    """Tell whether another node answers at this peer's address, and there is no other way to it."""
+    return row["node_id"] in others and row["state"] not in ("active", "relayed")
 
 
 def _unmet_table(rows: list[dict[str, Any]]) -> str:
@@ -198,6 +205,9 @@ def _whither(connection: Connection, who: str, node_id: str) -> str:
         return f"kept for {visible(who)}"  # the message was accepted all the same
     if any(row["peer_node_id"] == node_id and row["is_connected"] for row in found["conversations"]):
         return f"on its way to {node_id}"
+    configured = call_many(connection, [("peers.configured", None)])[0] or []
+    if any(row["node_id"] == node_id and row.get("state") == "other_key" for row in configured):
+        return f"kept; a node with another key answers at the address of {visible(who)}, `pim peers` says what to do"
     return f"kept; no way to {visible(who)} now, it goes out when there is one"
 
 

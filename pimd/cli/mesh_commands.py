@@ -1,13 +1,16 @@
 """The commands about routes, nodes nearby, and the mesh."""
 
 import argparse
+import re
 from typing import Any
 
 from pimd.cli.commands import say, with_port
 from pimd.cli.connection import Connection, call, call_many
-from pimd.cli.errors import NotReachedError
-from pimd.cli.names import resolve, resolve_or_address, shown
-from pimd.cli.text import span, table, visible
+from pimd.cli.errors import NotReachedError, PimError
+from pimd.cli.names import ID, resolve, resolve_or_address, shown
+from pimd.cli.text import counted, span, table, visible
+
+ID_PREFIX = re.compile(r"[0-9a-fA-F]{8,31}")
 
 SHORT = 8
 """Digits of an id where the whole one stands elsewhere; `pim` takes so many for the whole."""
@@ -106,6 +109,44 @@ def remove(connection: Connection, options: argparse.Namespace) -> None:
     else:
         text = f"hung up on {params['node_id']}, which the configuration did not name"
     say(options, result, text)
+
+
+def accept(connection: Connection, options: argparse.Namespace) -> None:
+    """Accept a peer's new key, so that label, address and, if asked for, waiting messages are the new key's."""
+    rows = call(connection, "peers.configured")
+    address, named = with_port(options.who), {}
+    theirs = [row for row in rows if address in (row["address"], row["config_entry_id"])]
+    if theirs:
+        named = {"address": address}
+    elif theirs := [row for row in rows if row["label"] == options.who]:
+        named = {"label": options.who}
+    else:
+        node_id = resolve(connection, options.who)
+        theirs = [row for row in rows if row["node_id"] == node_id] or [{"node_id": node_id, "answers": None}]
+    old = _whole(options.old, {row["node_id"] for row in theirs if row["node_id"]})
+    met = {row["answers"] for row in theirs if row["answers"]}
+    new = _whole(options.new, met) if met or not ID_PREFIX.fullmatch(options.new) else resolve(connection, options.new)
+    if not named and old not in {row["node_id"] for row in theirs}:
+        raise PimError(f"{old} is not the key known of {visible(options.who)}, which is {theirs[0]['node_id']}")
+    params = {"old": old, "new": new, "move_messages": options.move_messages, **named}
+    result = call(connection, "peers.accept", params)
+    lines = [f"{visible(result['label'] or options.who)} is {new} from now on; the conversation with {old} stays there"]
+    if options.move_messages:
+        lines.append(f"{counted(result['moved_messages'], 'waiting message')} moved to the new key")
+    if result["refusal"]:
+        lines.append(f"but this node would not link with it: {visible(result['refusal'])}")
+    say(options, result, "\n".join(lines))
+
+
+def _whole(wanted: str, ids: set[str]) -> str:
+    """Complete an id from its first digits; `PimError` with the candidates unless exactly one begins so."""
+    if ID.fullmatch(wanted):
+        return wanted.lower()
+    found = sorted(id_ for id_ in ids if ID_PREFIX.fullmatch(wanted) and id_.startswith(wanted.lower()))
+    if len(found) == 1:
+        return found[0]
+    told = ", ".join(found or sorted(ids)) or "none"
+    raise PimError(f"{visible(wanted)!r} must be an id, or the first 8 digits and more of one of these keys: {told}")
 
 
 def mesh_status(connection: Connection, options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """The mesh as features see it: links, routes, dialling, membership, and the calls that change them (service `MESH`)."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -96,10 +97,35 @@ class DialInfo:
     entry: PeerEntry
     node_id: NodeId | None
     """The expected node, or the one that answered there before."""
-    state: Literal["connecting", "waiting", "up"]
+    state: Literal["connecting", "waiting", "up", "other_key"]
     configured: bool
     """Whether the configuration file names it, so that it is redialled without end."""
     last_error: str | None
+    answers: NodeId | None = None
+    """The node that last proved itself there instead of `node_id`, and was refused; None when `node_id` did since."""
+
+
+@dataclass(frozen=True)
+class OtherKey:
+    """At a configured endpoint a node answered with another key than the one first met there; it was refused."""
+
+    endpoint: Endpoint
+    label: str
+    """What the user calls the node known there; may be empty."""
+    known: NodeId
+    answers: NodeId
+
+    def __str__(self) -> str:
+        address = self.endpoint.text
+        # Bidi overrides and the like would not survive on their way over a terminal into the command.
+        usable = bool(self.label) and self.label.isprintable() and not self.label.startswith("-")
+        who = f"{self.label} at {address}" if self.label else address
+        them = self.label or "its owner"
+        command = shlex.join(["pim", "accept", self.label if usable else address, str(self.known), str(self.answers)])
+        return (
+            f"{who} has another key: known {self.known}, answers {self.answers}. "
+            f"Set up anew, or somebody else? Ask {them} another way, then: `{command}`"
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +157,8 @@ class RouteLost:
     destination: NodeId
 
 
-MeshEvent = LinkUp | LinkDown | RouteFound | RouteLost
+MeshEvent = LinkUp | LinkDown | RouteFound | RouteLost | OtherKey
+"""`OtherKey` comes once for each other node that answers at an endpoint, not at every dial."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +184,14 @@ class Broadcast:
 
 class DialError(Exception):
     """A connection could not be opened; the text says to what, why, and what to do."""
+
+
+class OtherKeyError(DialError):
+    """Another node answers at a configured endpoint than the one first met there."""
+
+    def __init__(self, found: OtherKey) -> None:
+        super().__init__(str(found))
+        self.found = found
 
 
 class Mesh(Protocol):

@@ -129,6 +129,9 @@ class Keystore(Protocol):
     async def set_blocked(self, node_id: NodeId, *, blocked: bool) -> None:
         """Refuse, or accept again, links and payloads of this id; survives forget."""
 
+    async def replace_key(self, old: NodeId, new: NodeId) -> None:
+        """Move label, contact mark and pins of one id to another, in one transaction; a block stays."""
+
     def pinned(self, endpoint: Endpoint) -> NodeId | None:
         """Return the id that was first met at a configured endpoint, if any."""
 
@@ -212,6 +215,9 @@ class Config(Protocol):
     async def remove_peer(self, endpoint: Endpoint) -> bool:
         """Take the entries with that endpoint out of the file; False when there was none."""
 
+    async def rename_peers(self, old: NodeId, new: NodeId) -> bool:
+        """Write another `node_id` into the entries that name `old`; OSError with nothing changed."""
+
     async def save(self, text: str) -> Path:
         """Replace the whole file, atomically, keeping the previous one as a backup. Validate first."""
 
@@ -262,6 +268,9 @@ class PeerData(Protocol):
 
     async def erase(self, peer: NodeId) -> Erased:
         """Delete everything of one peer and return the counts."""
+
+    async def reassign(self, old: NodeId, new: NodeId) -> int:
+        """Send what waits for one peer to another, because the user accepted its new key; return how much moved."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import logging
 
-from pimd.contract import PeerEntry
+from pimd.addresses import Endpoint
+from pimd.contract import OtherKey, PeerEntry
 from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.mesh.dialler import Dialler
@@ -30,7 +31,10 @@ class Admission:
 
     def decide(self, link: PeerLink, peer: LinkPeer) -> Refusal | None:
         """Return why a proven peer may not link; None admits it."""
-        refusal = self._policy.refusal(peer.node_id, link.entry.endpoint if link.entry else None)
+        link.other_key = self.other_key(link.entry, peer.node_id) if link.entry is not None else None
+        if link.other_key is not None:
+            return GoodbyeReason.NOT_ADMITTED, str(link.other_key)
+        refusal = self._policy.refusal(peer.node_id)
         if refusal is not None:
             return GoodbyeReason.NOT_ADMITTED, refusal
         if not self._keystore.accepts_keys(peer.node_id, peer.ed25519_pub, peer.x25519_pub):
@@ -54,15 +58,31 @@ class Admission:
 
     def refusal(self, peer: NodeId) -> str | None:
         """Say why the policy would not admit a peer, wherever it is; None when it would."""
-        return self._policy.refusal(peer, None)
+        return self._policy.refusal(peer)
+
+    def known_at(self, endpoint: Endpoint) -> NodeId | None:
+        """Return the node that an endpoint is bound to: the one that its entry names, else the first met there."""
+        entry = self._dialler.configured_entry(endpoint)
+        named = entry.node_id if entry is not None else None
+        return named or self._keystore.pinned(endpoint)
+
+    def other_key(self, dialled: PeerEntry, answers: NodeId) -> OtherKey | None:
+        """Return what to tell a person when another node answers at an endpoint than the one known there."""
+        known = self.known_at(dialled.endpoint)
+        if known is None or known == answers:
+            return None
+        entry = self._dialler.configured_entry(dialled.endpoint)
+        label = entry.label if entry is not None else ""
+        return OtherKey(dialled.endpoint, label or self._keystore.labels().get(known, ""), known, answers)
 
     def is_preferred_peer(self, node_id: NodeId) -> bool:
         """Tell whether this node is configured or a contact; part of each limit is kept for such peers."""
         return node_id in self._dialler.configured or self._keystore.is_contact(node_id)
 
     async def remember(self, entry: PeerEntry, peer: NodeId) -> None:
-        """Pin the first node met by a configured dial, when the policy is `trust_on_first_use`."""
-        if not self._policy.pins or self._keystore.pinned(entry.endpoint) is not None:
+        """Bind a configured endpoint to the node that answered there."""
+        configured = self._dialler.configured_entry(entry.endpoint) is not None
+        if not configured or self._keystore.pinned(entry.endpoint) == peer:
             return
         try:
             await self._keystore.pin(entry.endpoint, peer)

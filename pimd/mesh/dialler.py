@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from pimd.addresses import Endpoint
 from pimd.clock import Clock
-from pimd.contract import DialError, DialInfo, PeerEntry
+from pimd.contract import DialError, DialInfo, OtherKey, OtherKeyError, PeerEntry
 from pimd.ids import NodeId
 from pimd.limits import Bites, RecentSet, declare
 from pimd.mesh.backoff import Backoff
@@ -27,14 +27,15 @@ class _Kept:
     entry: PeerEntry
     configured: bool
     node_id: NodeId | None
-    state: Literal["connecting", "waiting", "up"] = "connecting"
+    state: Literal["connecting", "waiting", "up", "other_key"] = "connecting"
     last_error: str | None = None
+    answers: NodeId | None = None
     backoff: Backoff = field(default_factory=Backoff)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def info(self) -> DialInfo:
-        return DialInfo(self.entry, self.node_id, self.state, self.configured, self.last_error)
+        return DialInfo(self.entry, self.node_id, self.state, self.configured, self.last_error, self.answers)
 
 
 class Dial(Protocol):
@@ -54,8 +55,12 @@ class Dialler:
         clock: Clock,
         random: Callable[[], float],
         bites: Bites,
+        pinned: Callable[[Endpoint], NodeId | None] = lambda _: None,
+        on_other_key: Callable[[OtherKey], None] = lambda _: None,
     ) -> None:
         self._dial = dial
+        self._pinned = pinned
+        self._on_other_key = on_other_key
         self._linked_since = linked_since
         self._clock = clock
         self._random = random
@@ -85,7 +90,8 @@ class Dialler:
         self.drop(entry.endpoint)
         if entry.node_id is not None:
             self.resume(entry.node_id)
-        kept = self._kept[entry.endpoint] = _Kept(entry, configured, entry.node_id)
+        pinned = self._pinned(entry.endpoint) if configured else None
+        kept = self._kept[entry.endpoint] = _Kept(entry, configured, entry.node_id or pinned)
         self._note_configured()
         if self._group is not None:
             self._run(self._group, kept)
@@ -109,8 +115,12 @@ class Dialler:
 
     def is_configured_at(self, endpoint: Endpoint) -> bool:
         """Tell whether the configuration names this endpoint."""
+        return self.configured_entry(endpoint) is not None
+
+    def configured_entry(self, endpoint: Endpoint) -> PeerEntry | None:
+        """Return the entry of the configuration with this endpoint."""
         kept = self._kept.get(endpoint)
-        return kept is not None and kept.configured
+        return kept.entry if kept is not None and kept.configured else None
 
     def links_changed(self) -> None:
         """Let entries whose link went down dial again; called after every change of the links."""
@@ -163,17 +173,23 @@ class Dialler:
     async def _keep_linked(self, kept: _Kept) -> None:
         while True:
             await self._while_linked_or_paused(kept)
-            kept.state = "connecting"
-            try:
-                kept.node_id = await self._dial(kept.entry, configured=kept.configured)
-                self._note_configured()
-            except DialError as error:
-                self._note_failure(kept, str(error))
-            else:
-                kept.last_error = None
+            if kept.state != "other_key":  # which lasts until something else is known
+                kept.state = "connecting"
+            await self._try(kept)
             if self._linked(kept) is None:
-                kept.state = "waiting"
                 await self._pause(kept, kept.backoff.delay(self._random()))
+
+    async def _try(self, kept: _Kept) -> None:
+        try:
+            kept.node_id = await self._dial(kept.entry, configured=kept.configured)
+        except OtherKeyError as error:
+            self._note_other_key(kept, error.found)
+        except DialError as error:
+            self._note_failure(kept, str(error))
+        else:
+            self._note_configured()
+            kept.last_error = kept.answers = None
+            kept.state = "waiting"
 
     async def _while_linked_or_paused(self, kept: _Kept) -> None:
         while True:
@@ -203,6 +219,15 @@ class Dialler:
 
     def _linked(self, kept: _Kept) -> float | None:
         return self._linked_since(kept.node_id) if kept.node_id is not None else None
+
+    def _note_other_key(self, kept: _Kept, found: OtherKey) -> None:
+        if kept.answers != found.answers:  # told of once, not at every dial
+            log.log(logging.WARNING if kept.configured else logging.INFO, "%s", found)
+            if kept.configured:
+                self._on_other_key(found)
+        kept.node_id, kept.answers = found.known, found.answers
+        kept.last_error = str(found)
+        kept.state = "other_key"
 
     def _note_failure(self, kept: _Kept, text: str) -> None:
         if text != kept.last_error:  # an error that repeats every minute is logged once

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pimd.addresses import TCP, Endpoint
 from pimd.clock import Clock
-from pimd.contract import DialError, PeerEntry
+from pimd.contract import DialError, OtherKeyError, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.counters import Counters
 from pimd.mesh.link_totals import LinkTotals
@@ -104,6 +104,8 @@ class Handshakes:
             link, error = await outcome
         finally:
             outcome.cancel()  # after a cancelled dial nobody waits; the link itself may still come up
+        if link.other_key is not None:
+            raise OtherKeyError(link.other_key)
         if error is not None:
             raise DialError(f"no link with {entry.endpoint.text}: {error}")
         return link.peer_id
@@ -138,7 +140,8 @@ class Handshakes:
             link.tell_outcome(None)  # linked already: the dial counts as a success
         self._node.counts.count("links_refused")
         log.log(
-            logging.DEBUG if reason is GoodbyeReason.DUPLICATE else logging.WARNING,
+            # Another key is told of by the dialler, once, and by the call of a user.
+            logging.DEBUG if reason is GoodbyeReason.DUPLICATE or link.other_key is not None else logging.WARNING,
             "refused a link with %s: %s",
             driver.address,
             link.refusal,

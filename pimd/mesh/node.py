@@ -5,6 +5,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from pimd.clock import Clock
@@ -12,6 +13,7 @@ from pimd.contract import (
     LinkDown,
     LinkUp,
     MeshEvent,
+    OtherKeyError,
     PeerEntry,
     RouteFound,
     RouteLost,
@@ -89,7 +91,15 @@ class Node:
         self._events: Topic[MeshEvent] = Topic(self.counts.bites)
         self._links: LinkTable[PeerLink] = LinkTable(identity.node_id, clock, self.counts.bites)
         self._routing = self._routing_core()
-        self._dialler = Dialler(self._dial, self._linked_since, clock, random.random, self.counts.bites)
+        self._dialler = Dialler(
+            self._dial,
+            self._linked_since,
+            clock,
+            random.random,
+            self.counts.bites,
+            keystore.pinned,
+            self._events.publish,
+        )
         self._admission = Admission(policy, keystore, self._links, self._dialler)
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying, self.counts.bites)
@@ -315,7 +325,12 @@ class Node:
         )
 
     async def _dial(self, entry: PeerEntry, *, configured: bool) -> NodeId:
+        if entry.node_id is not None and entry.node_id == self._admission.known_at(entry.endpoint):
+            entry = replace(entry, node_id=None)  # another answer is told of in the words of `OtherKey`
         peer = await self._handshakes.dial(entry, self._config.connect_timeout_s)
+        other = self._admission.other_key(entry, peer)
+        if other is not None:  # two dials at once met two nodes, and the other one was bound
+            raise OtherKeyError(other)
         if configured:
             self._dialler.resume(peer)
             await self._admission.remember(entry, peer)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Hashable
 
-from pimd.contract import ClassTraffic, LinkInfo, PeerEntry
+from pimd.contract import ClassTraffic, LinkInfo, OtherKey, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
@@ -28,6 +28,8 @@ class PeerLink:
         self.was_up = False
         self.up_since = now
         self.refusal: str | None = None
+        self.other_key: OtherKey | None = None
+        """Why it was refused, when another node was expected at the dialled endpoint."""
         self.goodbye: GoodbyeReason | None = None
         self.on_outcome: Callable[[str | None], None] | None = None
         self._peer_id: NodeId | None = None

@@ -40,6 +40,7 @@ class ConfigFile:
         self._name = name
         self._environ = environ or {}
         sent = settings.messaging.broadcast
+        self._renamed: dict[NodeId, NodeId] = {}
         self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
         # Held by the editing thread, which continues when its caller is cancelled.
         self._turn = threading.Lock()
@@ -54,12 +55,16 @@ class ConfigFile:
         return ConfigText(text, self._path, modified_ms, hashlib.sha256(text.encode()).hexdigest())
 
     def peers(self) -> Sequence[PeerEntry]:
-        """The `[[peers]]` that were in force at the start."""
+        """The `[[peers]]` that were in force at the start, with the keys that were accepted since."""
         return [
-            PeerEntry(peer.endpoint, NodeId.parse(peer.node_id) if peer.node_id is not None else None, peer.label)
+            PeerEntry(peer.endpoint, self._node_id(peer.node_id), peer.label)
             for peer in self._settings.peers
             if peer.endpoint is not None
         ]
+
+    def _node_id(self, text: str | None) -> NodeId | None:
+        node_id = NodeId.parse(text) if text is not None else None
+        return self._renamed.get(node_id, node_id) if node_id is not None else None
 
     def mesh_cidr(self) -> str:
         """The configured address, or an empty string."""
@@ -130,6 +135,20 @@ class ConfigFile:
             return bool(going)
 
         return await self._edit(edit)
+
+    async def rename_peers(self, old: NodeId, new: NodeId) -> bool:
+        """Write another `node_id` into the entries that name `old`; False without one."""
+
+        def edit(document: tomlkit.TOMLDocument) -> bool:
+            named = [peer for peer in document.get("peers", []) if peer.get("node_id", "").lower() == str(old)]
+            for peer in named:
+                peer["node_id"] = str(new)
+            return bool(named)
+
+        changed = await self._edit(edit)
+        self._renamed = {first: new if last == old else last for first, last in self._renamed.items()}
+        self._renamed.setdefault(old, new)
+        return changed
 
     async def set_feature(self, name: str, *, enabled: bool) -> None:
         """Make `[features]` say that a feature is on, or off."""

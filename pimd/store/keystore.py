@@ -350,6 +350,17 @@ class Keystore:
         self._set_note(node_id, replace(self._note_of(node_id), blocked=blocked))
         await self.durable()
 
+    async def replace_key(self, old: NodeId, new: NodeId) -> None:
+        """Move label, contact mark and pins of one id to another, in one transaction; a block stays."""
+        before, mine = self._note_of(old), self._note_of(new)
+        for address, pinned in tuple(self._pins.items()):
+            if pinned == old:
+                self._pins.put(address, new)
+        label = before.label if before.label is not None else mine.label
+        self._set_note(new, replace(mine, label=label, contact=mine.contact or before.contact))
+        self._set_note(old, Note(blocked=before.blocked))
+        await self.durable()
+
     def pinned(self, endpoint: Endpoint) -> NodeId | None:
         """Return the id that was first met at a configured endpoint, if any."""
         return self._pins.get(endpoint.text)

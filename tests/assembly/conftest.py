@@ -70,7 +70,7 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             data_dir = stack.enter_context(hold_data_dir(tmp_path / "data"))
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / "peers.db", clock))
             identity = Identity.from_seed(bytes(range(32)))
-            policy = Policy("allow_all", (), keystore.is_blocked, keystore.pinned)
+            policy = Policy("allow_all", (), keystore.is_blocked)
             node = Node(
                 NodeConfig("test", [Endpoint.tcp("127.0.0.1", 0)], LinkConfig()),
                 identity,

@@ -77,7 +77,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             in_use = InUse(lambda peer: node.service.has_route(peer), lambda peer: node.service.is_configured(peer))  # noqa: PLW0108 - made below
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, in_use, **keeps))
             identity = identity or Identity.from_seed(bytes([who]) * 32)
-            rules = Policy(policy, authorized, keystore.is_blocked, keystore.pinned)
+            rules = Policy(policy, authorized, keystore.is_blocked)
             link = LinkConfig(psk=psk, agent="test/1", abilities=abilities)
             listen = [Endpoint.tcp("127.0.0.1", port)]
             if unix is not None:

@@ -4,7 +4,7 @@ import heapq
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.store import Outgoing
@@ -84,6 +84,12 @@ class Outbox:
             self._peers.clear()
         else:
             self._peers.pop(peer_id, None)
+
+    def reassign(self, old: NodeId, new: NodeId) -> None:
+        """Queue one peer's messages behind those of another, which got its place."""
+        gone = self._peers.pop(old, _Peer())
+        for entry in gone.entries.values():
+            self.add(replace(entry.message, peer=new))
 
     def peers(self) -> list[NodeId]:
         """Peers with a message that is ready to be sent."""

@@ -111,6 +111,14 @@ class MessagingPlugin(DaemonPlugin):
             deleted = await self._delete(peer)
         return Erased(deleted.deleted_messages, deleted.deleted_conversation)
 
+    async def reassign(self, old: NodeId, new: NodeId) -> int:
+        """Send to `new` what `old` has not acknowledged (`PEER_DATA`); it is sealed again before it is sent."""
+        with _storage():
+            moved = await self._store.reassign(old, new)
+        self._outbox.reassign(old, new)
+        self._sender.wake()
+        return moved
+
     # --- methods
 
     @rpc("messages.send", errors=(MessagePeerUnknown, MessageBodyTooLarge, InvalidParams, StorageError))

@@ -7,6 +7,7 @@ from pimd.contract import Connection, Database, Row
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
+from pimd_features.messaging.reassigning import reassign
 
 DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
 """How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
@@ -118,6 +119,10 @@ class MessageStore:
             )
 
         await self._database.write("seal a message again", work)
+
+    async def reassign(self, old: NodeId, new: NodeId) -> int:
+        """Move messages that `old` has not acknowledged to `new`; return their number."""
+        return await reassign(self._database, old, new)
 
     async def raise_status(
         self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int

@@ -12,6 +12,7 @@ from pimd.contract import (
     Feature,
     Provided,
 )
+from pimd_features.peers.accepting import accept
 from pimd_features.peers.identities import block, export_identity, forget, get, import_identity, label, unblock
 from pimd_features.peers.linking import add_static, configured, list_peers, remove
 from pimd_features.peers.models import STREAM, PeersEvent
@@ -37,6 +38,7 @@ FEATURE = Feature(
         add_static,
         configured,
         remove,
+        accept,
         pair,
         connect_dynamic,
         discovered,

@@ -62,6 +62,8 @@ async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
             node_id=dial.node_id,
             state=dial.state,
             last_error=dial.last_error,
+            known=dial.node_id,
+            answers=dial.answers,
         )
         for dial in ctx.services[MESH].dials()
         if dial.configured
@@ -76,9 +78,10 @@ async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
     mesh = ctx.services[MESH]
     if any(dial.configured and dial.entry.endpoint == endpoint for dial in mesh.dials()):
         raise PeerAlreadyExists(f"{endpoint.text} is configured already; peers.remove takes it out")
+    # An entry that was taken out of the file by hand may have left a pin; the new one binds anew.
+    await ctx.services[KEYSTORE].unpin(endpoint=endpoint)
     await configure(ctx, PeerEntry(endpoint, label=params.label or ""))
-    node_id = ctx.services[KEYSTORE].pinned(endpoint)
-    return Added(node_id=node_id, config_entry_id=str(endpoint), warning=endpoint.fault)
+    return Added(node_id=None, config_entry_id=str(endpoint), warning=endpoint.fault)
 
 
 async def configure(ctx: PluginContext, entry: PeerEntry) -> None:

@@ -127,8 +127,12 @@ class Configured(Result):
     endpoint: str = Field(description="The same with its scheme: tcp:host:port, or unix:/path.")
     label: str | None
     node_id: NodeIdHex | None = Field(description="Null until a node answered there, unless the file names it.")
-    state: Literal["connecting", "waiting", "up"]
+    state: Literal["connecting", "waiting", "up", "other_key"] = Field(
+        description="other_key: a node with another key answers there and is refused; last_error says what to do."
+    )
     last_error: str | None = Field(description="Why the last attempt failed.")
+    known: NodeIdHex | None = Field(default=None, description="The node that must answer there: the first one met.")
+    answers: NodeIdHex | None = Field(default=None, description="The node that last answered there instead of it.")
 
 
 class RemoveParams(Params):
@@ -223,6 +227,27 @@ class BroadcastState(Result):
     last_recipient_count: int | None = Field(ge=0)
 
 
+class AcceptParams(Params):
+    """Whose new key is accepted: both ids in full, and optionally a label or address that must be theirs."""
+
+    old: NodeIdHex
+    new: NodeIdHex
+    label: LabelOrNone = None
+    address: str | None = None
+    move_messages: bool = False
+    """Whether messages that the old key has not acknowledged go to the new one."""
+
+
+class Accepted(Result):
+    """What `peers.accept` moved from the old key to the new one."""
+
+    node_id: NodeIdHex
+    label: str | None
+    addresses: list[str] = Field(description="Configured addresses that are bound to the new key now, and dialled.")
+    moved_messages: int
+    refusal: str | None = Field(description="Why the policy, or a block, would still refuse the new one; null if not.")
+
+
 class ConnectParams(PeerParams):
     """IP address and port of one node to link with."""
 
@@ -253,4 +278,23 @@ class PeerFound(Result):
     peer: Discovered
 
 
-PeersEvent = PeerChanged | PeerFound
+class PeerOtherKey(Result):
+    """A node with another key answered at a configured address; published once for each such node."""
+
+    kind: Literal["other_key"] = "other_key"
+    address: str
+    label: str | None
+    known: NodeIdHex
+    answers: NodeIdHex
+    reason: str = Field(description="For people: both ids, and the command that accepts the new one.")
+
+
+class PeerAccepted(Result):
+    """The user accepted another key for a peer."""
+
+    kind: Literal["accepted"] = "accepted"
+    old: NodeIdHex
+    peer: PeerSummary
+
+
+PeersEvent = PeerChanged | PeerFound | PeerOtherKey | PeerAccepted

@@ -69,6 +69,8 @@ async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
     if params.label:
         await ctx.services[KEYSTORE].set_label(node_id, params.label)
     if params.trust == "persist" and not _is_configured(ctx, entry, params):
+        # Bound to who was linked with just now, not to who answers next.
+        await ctx.services[KEYSTORE].pin(entry.endpoint, node_id)
         await configure(ctx, entry)
     return Rows(ctx).summary(node_id)
 
@@ -78,6 +80,9 @@ async def _linked(ctx: PluginContext, params: PairParams) -> tuple[PeerEntry, No
     if params.address is None and params.node_id is not None:
         return await _link_with(ctx, params.node_id, label), params.node_id
     entry = PeerEntry(checked_endpoint(params.address or ""), params.node_id, label)
+    if not _is_configured(ctx, entry, params):
+        # An entry that was taken out of the file by hand may have left a pin; the user links anew.
+        await ctx.services[KEYSTORE].unpin(endpoint=entry.endpoint)
     try:
         return entry, await _dial(ctx, entry)
     except DialError as error:

@@ -11,6 +11,7 @@ from pimd.contract import (
     LinkUp,
     MeshEvent,
     NotSupported,
+    OtherKey,
     PluginContext,
     Publish,
     RouteFound,
@@ -18,7 +19,7 @@ from pimd.contract import (
     Subscription,
 )
 from pimd_features.peers.broadcasts import Broadcasts
-from pimd_features.peers.models import STREAM, PeerChanged
+from pimd_features.peers.models import STREAM, PeerChanged, PeerOtherKey
 from pimd_features.peers.nearby import Newcomers
 from pimd_features.peers.rows import Rows
 
@@ -47,7 +48,7 @@ class PeersPlugin(Broadcasts):
                 if change is not None:
                     publish(STREAM, change)
 
-    def _change(self, event: MeshEvent) -> PeerChanged | None:
+    def _change(self, event: MeshEvent) -> PeerChanged | PeerOtherKey | None:
         match event:
             case LinkUp(link):
                 return PeerChanged(kind="connected", peer=self.rows.summary(link.peer))
@@ -57,6 +58,10 @@ class PeersPlugin(Broadcasts):
                 row = self.rows.summary(destination)
                 # A neighbour's own route comes and goes with its link, which was published already.
                 return None if row.state == "active" else PeerChanged(kind="state_changed", peer=row)
+            case OtherKey(endpoint, label, known, answers):
+                return PeerOtherKey(
+                    address=endpoint.text, label=label or None, known=known, answers=answers, reason=str(event)
+                )
 
 
 def refuse_other_mechanisms(mechanism: str) -> None:

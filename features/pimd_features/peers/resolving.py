@@ -193,7 +193,8 @@ class _Search:
 
     def _node(self, node_id: NodeId) -> Resolved:
         known = self._keystore.get(node_id)
-        configured = next((dial.entry.label for dial in self._dials if dial.node_id == node_id), "")
+        labels = (dial.entry.label for dial in self._dials if dial.node_id == node_id)
+        configured = next(filter(None, labels), "")
         label = self._keystore.label(node_id) or configured or None
         return Resolved(node_id=node_id, label=label, name=known.name if known is not None else None)
 

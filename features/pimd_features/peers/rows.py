@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from pimd.contract import (
@@ -61,7 +61,7 @@ class Rows:
     def summary(self, node_id: NodeId) -> PeerSummary:
         """One row, also of a peer that is down."""
         link, route = self._mesh.link(node_id), self._mesh.route(node_id)
-        dial = next((dial for dial in self._mesh.dials() if dial.node_id == node_id), None)
+        dial = _by_node(self._mesh.dials()).get(node_id)
         return self._row(node_id, link=link, route=route, dial=dial)
 
     def _following(self, near: dict[NodeId, None], after: NodeId | None, *, everybody: bool) -> Iterator[NodeId]:
@@ -78,7 +78,7 @@ class Rows:
 
     def _configured(self) -> dict[NodeId, DialInfo]:
         # A node that is dialled only because it was discovered shows once it is linked.
-        return {dial.node_id: dial for dial in self._mesh.dials() if dial.node_id is not None and dial.configured}
+        return _by_node([dial for dial in self._mesh.dials() if dial.configured])
 
     def _row_of(self, node_id: NodeId, links: dict[NodeId, LinkInfo], dials: dict[NodeId, DialInfo]) -> PeerSummary:
         link = links.get(node_id)
@@ -119,6 +119,12 @@ class Rows:
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
             link=_link(link),
         )
+
+
+def _by_node(dials: Sequence[DialInfo]) -> dict[NodeId, DialInfo]:
+    """One dial a node: of several addresses one with a label, so that the label is not lost."""
+    ordered = sorted(dials, key=lambda dial: (dial.configured, bool(dial.entry.label)))
+    return {dial.node_id: dial for dial in ordered if dial.node_id is not None}
 
 
 def _link(link: LinkInfo | None) -> LinkRow | None:

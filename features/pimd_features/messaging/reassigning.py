@@ -1,0 +1,44 @@
+"""Waiting messages of a peer that got a new key, because the user accepted it and asked for them to follow."""
+
+from pimd.contract import Connection, Database
+from pimd.ids import NodeId
+from pimd_features.messaging.models import preview
+
+_MOVE = (
+    "UPDATE messages SET peer = ?, status = 'pending'"
+    " WHERE peer = ? AND direction = 'sent' AND status IN ('pending', 'sent')"
+)
+
+
+async def reassign(database: Database, old: NodeId, new: NodeId) -> int:
+    """Move the messages that `old` has not acknowledged to `new`, and return their number; the rest stays with `old`.
+
+    The sender seals a message again when the key of its peer differs from the one it was sealed for. `DatabaseError`.
+    """
+
+    async def work(connection: Connection) -> int:
+        moved = await connection.execute(_MOVE, (new, old))
+        if moved.rowcount:
+            await connection.execute(
+                "INSERT OR IGNORE INTO conversations (peer, unread, received, received_bytes) VALUES (?, 0, 0, 0)",
+                (new,),
+            )
+            for peer in (old, new):
+                await _show_newest(connection, peer)
+        return moved.rowcount
+
+    return await database.write("move waiting messages to another key", work)
+
+
+async def _show_newest(connection: Connection, peer: NodeId) -> None:
+    rows = await connection.execute_fetchall(
+        "SELECT body, timestamp_ms, position FROM messages WHERE peer = ? ORDER BY position DESC LIMIT 1", (peer,)
+    )
+    newest = next(iter(rows), None)
+    if newest is None:
+        await connection.execute("DELETE FROM conversations WHERE peer = ?", (peer,))
+        return
+    await connection.execute(
+        "UPDATE conversations SET last_preview = ?, last_ts_ms = ?, last_position = ? WHERE peer = ?",
+        (preview(newest[0]), newest[1], newest[2], peer),
+    )
