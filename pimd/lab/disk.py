@@ -95,6 +95,11 @@ class Disk:
             connection.power_off()
         self._open.clear()
 
+    def lose(self, name: str) -> None:
+        """Delete the file `name`; its daemon must not run."""
+        for path in [path for path in self._files if path.name == name]:
+            self._files.pop(path).close()
+
     def rows(self, name: str, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Read rows of the file `name` for a test, whether its daemon runs or not."""
         for path, database in self._files.items():

@@ -17,6 +17,8 @@ REISSUE_JITTER = 0.1
 TROUBLE_PAUSE_S = 30.0
 PAUSE_S = 1.0
 """Seconds between two cards; a request within that second is served at its end."""
+LOST_PAUSE_S = 60.0
+"""Seconds between two cards that answer a higher number of unknown origin: two machines with one key would go on for ever."""
 
 
 class IdentityBroadcast:
@@ -33,6 +35,9 @@ class IdentityBroadcast:
         self._interval_s = interval_s
         self._wanted = asyncio.Event()
         self._floor = 0
+        self._lost_above = -1
+        """The highest number met that this node did not issue, until it has issued a higher one."""
+        self._lost_at = float("-inf")
 
     def set_interval(self, seconds: float | None) -> None:
         """Issue at least this often, in seconds; None, or more than 300, means every 300 s."""
@@ -41,13 +46,29 @@ class IdentityBroadcast:
 
     def want_above(self, seq: int) -> None:
         """Issue a card with a number above `seq` soon; nothing happens when one exists or the numbers are used up."""
+        if self._own.card.seq < self._lost_above and not self._may_outbid():
+            return  # nobody would take it before that card
         if self._own.card.seq <= seq < SEQ_LIMIT - 1:
             self._floor = max(self._floor, seq)
             self._wanted.set()
 
+    def want_above_lost(self, seq: int) -> None:
+        """Issue a card above `seq`, the number of a card of this node that it did not issue; at most one a minute."""
+        if self._own.card.seq <= seq < SEQ_LIMIT - 1:
+            waits = self._lost_above >= 0
+            self._lost_above = max(self._lost_above, seq)
+            if not waits:
+                self._clock.call_at(max(self._clock.now(), self._lost_at + LOST_PAUSE_S), self._wanted.set)
+
+    def _may_outbid(self) -> bool:
+        return self._clock.now() >= self._lost_at + LOST_PAUSE_S
+
     async def issue(self) -> Broadcast:
         """Issue one now and send it to every neighbour; `DatabaseError` when its number cannot be stored first."""
-        card = await self._own.reissue(self._floor)
+        lost_above = self._lost_above if self._may_outbid() else -1
+        card = await self._own.reissue(max(self._floor, lost_above), lost=lost_above >= 0)
+        if card.seq > self._lost_above >= 0:
+            self._lost_above, self._lost_at = -1, self._clock.now()
         if card.seq > self._floor:
             self._wanted.clear()  # requests that came meanwhile are served by this card
         self.last = Broadcast(self._clock.unix_ms(), self._send())

@@ -40,6 +40,9 @@ AHEAD = declare("peers remembered whose clock is ahead", 4096, "peers", "the old
 AHEAD_MS = 600_000
 """Milliseconds ahead of our clock from which a card is logged, once for each peer."""
 
+LEAP_MS = 60_000
+"""Milliseconds that numbers may rise faster than time passes; more means that the clock was wrong when they began."""
+
 
 class CardLink(Protocol):
     """The part of a link that the exchange of cards uses; `PeerLink` implements it."""
@@ -96,6 +99,13 @@ class OwnCard:
         self._name = name
         self._flags = flags
         self._card: Card | None = None
+        self.base_seq = 0
+        """The card from which this node counts its sealed frames, and up to which those for older ones are too old.
+
+        It rises when the numbers in use before may be unknown here: others may hold marks of counters above those in use,
+        and frames for cards in between, which would be taken a second time.
+        """
+        self._base_at = 0.0
 
     @property
     def node_id(self) -> NodeId:
@@ -109,11 +119,17 @@ class OwnCard:
             raise LookupError("no card was issued yet")
         return self._card
 
-    async def reissue(self, above: int = 0) -> Card:
-        """Issue a card with an unused number above `above`; the number is on disk before the card is signed."""
+    async def reissue(self, above: int = 0, *, lost: bool = False) -> Card:
+        """Issue a card with an unused number above `above`; the number is on disk before the card is signed.
+
+        `lost` means that `above` is a number that this node does not know to have issued.
+        """
         seq = await self._keystore.next_own_seq(max(self._clock.unix_ms(), above + 1))
         if seq == SEQ_LIMIT - 1:
             log.error("the sequence numbers of this identity are used up; make a new one to change its name again")
+        now = self._clock.now()
+        if lost or seq - self.base_seq > (now - self._base_at) * 1000 + LEAP_MS:
+            self.base_seq, self._base_at = seq, now
         self._card = issue(self._identity, seq, self._flags, self._name)
         return self._card
 
@@ -142,6 +158,11 @@ class CardExchange:
     def greet(self, link: CardLink) -> None:
         """Send this node's card; it is the first frame on every link."""
         link.send(SignedPeerInfo((self._own.card.raw,)))
+
+    def show_own(self, link: CardLink) -> None:
+        """Send this node's card once more, once for each number: beyond the link a number is in use that is not its."""
+        if link.cards.note_returned(self._own.card.node_id, self._own.card.seq):
+            self.greet(link)
 
     def receive(self, link: CardLink, frame: SignedPeerInfo) -> list[Card]:
         """Learn the valid cards and return the new ones."""

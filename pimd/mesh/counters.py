@@ -36,6 +36,7 @@ CounterName = Literal[
     "dropped_ids_differ",
     "dropped_not_a_payload",
     "dropped_before_start",
+    "dropped_for_unknown_card",
     "dropped_replayed",
     "dropped_blocked",
     "dropped_unclaimed_kind",

@@ -106,7 +106,9 @@ class Node:
         self._broadcast = IdentityBroadcast(
             self._own, clock, random.random, self._send_own_card, config.broadcast_interval_s
         )
-        self._cards = CardExchange(self._own, keystore, clock, self.counts, self._broadcast.want_above, self.parse_card)
+        self._cards = CardExchange(
+            self._own, keystore, clock, self.counts, self._broadcast.want_above_lost, self.parse_card
+        )
         self._routing_driver = self._drive(self._routing)
         self._congestion = Congestion(self._next_hop, self.counts.bites)
         self._frames = RoutedFrames(
@@ -118,6 +120,7 @@ class Node:
             self._admission.is_preferred_peer,
             relays=config.relays,
         )
+        self._frames.show_own_card = lambda link: self._cards.show_own(self._links.best(link.peer_id) or link)
         self.datagrams = DatagramTraffic(
             KeyExchange(identity, config.link.cipher, os.urandom, self.counts.bites, self._admission.is_preferred_peer),
             keystore,
@@ -385,7 +388,8 @@ class Node:
         links = self._links.carrying()
         for link in links:
             self._cards.greet(link)
-        self._frames.card_issued(self._own.card.seq)
+        # Without a link no frame is on its way that a higher base would lose.
+        self._frames.card_issued(self._own.card.seq, self._own.base_seq if links else self._own.card.seq)
         self._routing.own_card(self._own.card.seq, self._clock.now())
         self._routing_driver.pump()
         return len(links)

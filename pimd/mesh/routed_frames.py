@@ -8,7 +8,7 @@ from pimd.mesh.counters import Counters
 from pimd.mesh.datagrams import EXCHANGE_KIND, DatagramTraffic
 from pimd.mesh.payloads import PayloadDispatch
 from pimd.mesh.peer_link import PeerLink
-from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.mesh.sealing import FrameBeforeStart, FrameForUnknownCard, ReplayedFrame, SealedFrames
 from pimd.proto.frames import FLAG_CONGESTED, Frame, MeshData, PluginPayload
 from pimd.proto.sealed import IdsDiffer, NotAPayload, SealedFrameError
 from pimd.proto.traffic import CLASS_FLAGS, DATAGRAM_FLAGS, MESSAGE_FLAGS, STREAM_FLAGS, TrafficClass
@@ -35,6 +35,8 @@ class RoutedFrames:
         self._counts = counts
         self._next_hop = next_hop
         self._ask_for_card = ask_for_card
+        self.show_own_card: Callable[[PeerLink], None] = lambda _: None
+        """Called with the link that brought a frame for a card of this node that it has not issued."""
         self._relays = relays
         self._datagrams: DatagramTraffic | None = None
         self._sealed: SealedFrames | None = None
@@ -47,10 +49,10 @@ class RoutedFrames:
         """Set what seals and opens frames; before the first card of this start it is not available."""
         self._sealed = sealed
 
-    def card_issued(self, seq: int) -> None:
-        """Note a newer card of this node, for which others may seal."""
+    def card_issued(self, seq: int, base_seq: int) -> None:
+        """Note a newer card of this node, for which others may seal, and from which of its cards on all is counted."""
         if self._sealed is not None:
-            self._sealed.own_seq = seq
+            self._sealed.card_issued(seq, base_seq)
 
     def receiver(self, link: PeerLink, others: Callable[[Frame], None]) -> Callable[[Frame], None]:
         """Return the function that takes each frame of a link: data here, the rest to `others`."""
@@ -138,6 +140,9 @@ class RoutedFrames:
             self._counts.count("dropped_replayed")
         except FrameBeforeStart:
             self._counts.count("dropped_before_start")
+        except FrameForUnknownCard:
+            self._counts.count("dropped_for_unknown_card")
+            self.show_own_card(link)
         except NotAPayload:
             self._counts.count("dropped_not_a_payload")
         except IdsDiffer:

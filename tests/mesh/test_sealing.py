@@ -7,7 +7,7 @@ import pytest
 from pimd.contract import PluginPayload
 from pimd.limits import Bites
 from pimd.mesh import sealing
-from pimd.mesh.sealing import FrameBeforeStart, ReplayedFrame, SealedFrames
+from pimd.mesh.sealing import FrameBeforeStart, FrameForUnknownCard, ReplayedFrame, SealedFrames
 from pimd.proto import sealed
 from pimd.proto.frames import MeshData
 from pimd.proto.identity import Identity
@@ -60,9 +60,36 @@ def test_when_marks_had_to_go_old_copies_stay_out_and_new_frames_get_in(lower: L
 def test_a_liar_about_cards_of_the_future_shuts_nobody_out(lower: Lower) -> None:
     lower(sealing.WINDOWS, 1)
     alice, bob, liar = Node(ALICE), Node(BOB), Node(CAROL)
-    bob.open(liar.seal(bob, dst_seq=2**43), liar)
+    with pytest.raises(FrameForUnknownCard):
+        bob.open(liar.seal(bob, dst_seq=2**43), liar)
     assert bob.open(alice.seal(bob), alice) == HELLO
-    assert bob.seq == 101
+    assert bob.seq == 100
+
+
+def test_after_lost_state_nothing_old_gets_in_and_nothing_new_is_taken_for_old() -> None:
+    alice, bob = Node(ALICE, 500), Node(BOB)
+    for _ in range(5):
+        bob.open(alice.seal(bob), alice)
+    old = bob.seal(alice)
+    alice.open(old, bob)
+    reborn = Node(ALICE, 7)  # the keystore is lost, and the clock is behind
+    with pytest.raises(FrameForUnknownCard):
+        reborn.open(old, bob)
+    with pytest.raises(ReplayedFrame):
+        bob.open(reborn.seal(bob), reborn)
+    reborn.frames.card_issued(501, base_seq=501)
+    assert bob.open(reborn.seal(bob), reborn) == HELLO
+    with pytest.raises(FrameBeforeStart):
+        reborn.open(old, bob)
+    assert reborn.open(bob.seal(alice, dst_seq=501), bob) == HELLO
+
+
+def test_a_newer_card_alone_changes_no_counter() -> None:
+    alice, bob = Node(ALICE), Node(BOB)
+    late = alice.seal(bob)
+    alice.frames.card_issued(300_100, base_seq=100)
+    bob.open(alice.seal(bob), alice)
+    assert bob.open(late, alice) == HELLO
 
 
 @pytest.mark.limit("counters of destinations")
