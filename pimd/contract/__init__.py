@@ -61,9 +61,11 @@ from pimd.contract.mesh import (
     OtherKey,
     OtherKeyError,
     PeerEntry,
+    Problem,
     RouteFound,
     RouteInfo,
     RouteLost,
+    SameKey,
     tcp_endpoint,
 )
 from pimd.contract.methods import NoParams, Params, Result, RpcError, RpcMark, after_answer, mark_of, rpc
@@ -221,6 +223,7 @@ __all__ = [
     "PeerSummary",
     "PluginContext",
     "PluginPayload",
+    "Problem",
     "Provided",
     "Publish",
     "RateLimited",
@@ -234,6 +237,7 @@ __all__ = [
     "RpcError",
     "RpcMark",
     "RpcVersionMismatch",
+    "SameKey",
     "SchemaTooNew",
     "Seen",
     "Sent",

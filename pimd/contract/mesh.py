@@ -157,7 +157,44 @@ class RouteLost:
     destination: NodeId
 
 
-MeshEvent = LinkUp | LinkDown | RouteFound | RouteLost | OtherKey
+@dataclass(frozen=True)
+class SameKey:
+    """Two machines use one key; told once, and again when more becomes known."""
+
+    node_id: NodeId
+    label: str
+    """What the user calls the node; may be empty."""
+    addresses: tuple[str, ...]
+    """Where the two are, as far as known."""
+    is_own: bool
+    """Whether it is the key of this node."""
+    told_by: NodeId | None = None
+    """The neighbour that says so; None when it was seen here."""
+
+    def __str__(self) -> str:
+        where = f" at {' and '.join(self.addresses)}" if self.addresses else ""
+        teller = f", says {self.told_by}" if self.told_by is not None else ""
+        if self.is_own:
+            return (
+                f"two machines use the same key, that of this node ({self.node_id}){where}{teller}: a copied disk or an "
+                "unfinished move? Stop one of them, or give one a new key: `pim identity new`"
+            )
+        who = f"{self.label} ({self.node_id})" if self.label else str(self.node_id)
+        return (
+            f"two machines use the same key, that of {who}{where}{teller}: the second one is refused while the first one "
+            "answers, and messages reach only one of them. Tell their owner"
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong that this node knows of, in words for people."""
+
+    kind: str
+    text: str
+
+
+MeshEvent = LinkUp | LinkDown | RouteFound | RouteLost | OtherKey | SameKey
 """`OtherKey` comes once for each other node that answers at an endpoint, not at every dial."""
 
 
@@ -235,6 +272,9 @@ class Mesh(Protocol):
 
     def dials(self) -> Sequence[DialInfo]:
         """Every endpoint that is to be kept linked."""
+
+    def problems(self) -> Sequence[Problem]:
+        """Everything wrong that a person should know of, the gravest first."""
 
     def counters(self) -> Mapping[str, int]:
         """Monotonic counters by name, such as `dropped_unsealed`, and `limit_links` for a limit that was reached."""

@@ -153,6 +153,8 @@ class CardExchange:
         self._own_seq_seen = own_seq_seen
         self._parse = parse_card
         self._lost_state_seq = -1
+        self.on_foreign: Callable[[NodeId], None] = lambda _: None
+        """Called with the neighbour that brought a card of this node above its newest, which it did not issue."""
         self._ahead_logged: RecentSet[NodeId] = RecentSet(AHEAD, counters.bites)
 
     def greet(self, link: CardLink) -> None:
@@ -204,7 +206,7 @@ class CardExchange:
             self._counters.count("cards_bad")
             return None
         if card.node_id == self._own.card.node_id:
-            self._own_came_back(card)
+            self._own_came_back(link, card)
             return None
         link.cards.note_has(card.node_id, card.seq)
         return self._learn(link, card)
@@ -252,11 +254,12 @@ class CardExchange:
             self._counters.count("cards_of_other_keys")
         return None
 
-    def _own_came_back(self, card: Card) -> None:
+    def _own_came_back(self, link: CardLink, card: Card) -> None:
         """Reissue: the number is above the newest issued here, so this node lost its state."""
         if card.seq > self._lost_state_seq:
             self._lost_state_seq = card.seq
             log.warning("received a card of this node with a higher number: its state was lost; issuing a new card")
+            self.on_foreign(link.peer_id)
         self._own_seq_seen(card.seq)
 
     def _log_if_ahead(self, card: Card) -> None:

@@ -23,7 +23,7 @@ from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
 from pimd.proto.handshake import LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
-from pimd.proto.link_states import CloseReason
+from pimd.proto.link_states import UNDECIDED, CloseReason
 from pimd.proto.traffic import TrafficClass
 
 log = logging.getLogger("pimd.mesh")
@@ -42,6 +42,21 @@ class HandshakeOwner(Protocol):
 
     def is_linked(self, node_id: NodeId) -> bool:
         """Tell whether a link with that peer is up."""
+
+    def rival(self, peer: LinkPeer) -> PeerLink | None:
+        """Return the link with another process that has the key of a proven peer."""
+
+    def compare(self, rival: PeerLink, decide: Callable[[bool], None]) -> bool:
+        """Find out whether a linked process answers; False when that is under way already."""
+
+    def key_in_use(self, link: PeerLink, rival: PeerLink) -> bytes:
+        """Note that two processes have one key, tell the linked one, and return what to tell the other."""
+
+    def own_key_in_use(self, link: PeerLink, note: bytes) -> None:
+        """Take the word of a peer that another process with the key of this node is linked with it."""
+
+    def own_key_met(self, link: PeerLink) -> None:
+        """Note that another process proved the key of this node."""
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Remove a link that was up."""
@@ -132,6 +147,35 @@ class Handshakes:
         link = self._links[driver]
         link.peer_id = peer.node_id
         refusal = self._node.admission(link, peer)
+        rival = self._node.rival(peer) if refusal is None or refusal[0] is GoodbyeReason.DUPLICATE else None
+        if rival is None:
+            self._decide(driver, link, refusal)
+        elif not self._node.compare(rival, lambda alive: self._decide_after(driver, peer, rival, alive=alive)):
+            link.refusal = "the same key proved itself from another machine, which is looked into"
+            driver.refuse(GoodbyeReason.DUPLICATE)
+
+    def _decide_after(self, driver: LinkDriver, peer: LinkPeer, rival: PeerLink, *, alive: bool) -> None:
+        link = self._links.get(driver)
+        if link is None or driver.link.state not in UNDECIDED:
+            return  # it ended meanwhile
+        if alive:
+            self._refuse_double(driver, link, rival)
+            return
+        self._end(rival, "its peer was started again")
+        rival.driver.abort()
+        self._decide(driver, link, self._node.admission(link, peer))
+
+    def _refuse_double(self, driver: LinkDriver, link: PeerLink, rival: PeerLink) -> None:
+        driver.link.goodbye_detail = self._node.key_in_use(link, rival)
+        link.refusal = f"two machines use the same key; the other one is at {rival.listens_at.text}"
+        self._node.counts.count("links_refused")
+        if link.dialled:  # a Goodbye needs a handshake that is complete
+            driver.accept()
+            driver.close(GoodbyeReason.KEY_IN_USE)
+        else:
+            driver.refuse(GoodbyeReason.KEY_IN_USE)
+
+    def _decide(self, driver: LinkDriver, link: PeerLink, refusal: tuple[GoodbyeReason, str] | None) -> None:
         if refusal is None:
             driver.accept()
             return
@@ -165,8 +209,12 @@ class Handshakes:
 
     def goodbye(self, driver: LinkDriver, reason: GoodbyeReason) -> None:
         """Note the reason, as the error text for the dial that waits."""
-        self._links[driver].goodbye = reason
-        self._links[driver].refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
+        link = self._links[driver]
+        link.goodbye = reason
+        link.refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
+        if reason is GoodbyeReason.KEY_IN_USE:
+            link.refusal = "two machines use the same key, and the other one is linked there"
+            self._node.own_key_in_use(link, driver.link.goodbye_heard)
 
     def leaving(self, driver: LinkDriver, detail: str) -> None:
         """Remove the link from the node at once: frames sent on it would be lost."""
@@ -179,6 +227,8 @@ class Handshakes:
         self._gone += LinkTotals.of(driver.link)
         if not self._end(link, detail) and not link.was_up:
             self._node.counts.count("handshakes_failed")
+            if detail.startswith(CloseReason.SAME_KEY.value):
+                self._node.own_key_met(link)
             level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG
             log.log(level, "handshake with %s failed: %s", driver.address, detail)
             if link.dialled and not link.is_proven:

@@ -19,6 +19,7 @@ from pimd.contract import (
     RouteLost,
     Sent,
 )
+from pimd.database import DatabaseError
 from pimd.events import Topic
 from pimd.ids import NodeId
 from pimd.mesh.admission import Admission, Refusal
@@ -26,6 +27,7 @@ from pimd.mesh.broadcast import IdentityBroadcast
 from pimd.mesh.cards import CardExchange, OwnCard
 from pimd.mesh.clocks import ClockComparison
 from pimd.mesh.congestion import Congestion
+from pimd.mesh.contests import Contests
 from pimd.mesh.counters import Counters
 from pimd.mesh.datagrams import DatagramTraffic
 from pimd.mesh.dialler import Dialler
@@ -38,13 +40,14 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
 from pimd.mesh.routing_driver import RoutingDriver
+from pimd.mesh.same_key import WAITS, SameKeys
 from pimd.mesh.sealing import SealedFrames
 from pimd.mesh.service import MeshService
 from pimd.net.driver import LinkDriver
 from pimd.net.network import Network
 from pimd.net.transport import Listener
 from pimd.proto.babel import Babel, Change
-from pimd.proto.cards import RELAYS, Card, parse
+from pimd.proto.cards import RELAYS, BadCard, Card, parse
 from pimd.proto.frames import (
     Frame,
     GoodbyeReason,
@@ -55,9 +58,11 @@ from pimd.proto.frames import (
     SeqRequest,
     SignedPeerInfo,
 )
-from pimd.proto.handshake import ABILITY_HOPS, LinkPeer
+from pimd.proto.handshake import ABILITY_HOPS, INSTANCE_SIZE, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.key_exchange import KeyExchange
+from pimd.proto.same_key import KIND as SAME_KEY_KIND
+from pimd.proto.same_key import SameKeyNote
 from pimd.proto.traffic import TrafficClass
 from pimd.store.keystore import Keystore
 
@@ -101,6 +106,12 @@ class Node:
             self._events.publish,
         )
         self._admission = Admission(policy, keystore, self._links, self._dialler)
+        self._contests = Contests(self._links, clock)
+        self.same_keys = SameKeys(identity.node_id, clock, keystore.labels, self._events.publish, self.counts.bites)
+        self._seq_before = 0
+        """The highest number of an own card before this start: a card above it, met before the first link, is of another."""
+        self._was_linked = False
+        self._group: asyncio.TaskGroup | None = None
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying, self.counts.bites)
         self._broadcast = IdentityBroadcast(
@@ -109,6 +120,7 @@ class Node:
         self._cards = CardExchange(
             self._own, keystore, clock, self.counts, self._broadcast.want_above_lost, self.parse_card
         )
+        self._cards.on_foreign = self._foreign_card
         self._routing_driver = self._drive(self._routing)
         self._congestion = Congestion(self._next_hop, self.counts.bites)
         self._frames = RoutedFrames(
@@ -134,7 +146,8 @@ class Node:
         self.payloads = self._frames.payloads
         self._link_check = LinkCheck(clock, self.counts)
         self._clocks = ClockComparison(clock, keystore, self.counts.bites)
-        self._handshakes = Handshakes(self, identity, config.link, network, clock, self.make_link)
+        link_config = replace(config.link, instance=os.urandom(INSTANCE_SIZE))
+        self._handshakes = Handshakes(self, identity, link_config, network, clock, self.make_link)
         self._listeners: list[Listener] = []
         self.service = self._service()
         keystore.on_forgotten.append(self._forgotten)
@@ -144,6 +157,8 @@ class Node:
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Issue a card, bind, and begin to dial; OSError or `SocketInUse` when an endpoint cannot be bound."""
+        self._seq_before = self._keystore.highest_own_seq
+        self.same_keys.waits = self._keystore.waits_for_person
         card = await self._own.reissue()
         self._frames.open_with(
             SealedFrames(
@@ -158,7 +173,11 @@ class Node:
         for endpoint in self._config.listen:
             self._listeners.append(await self._handshakes.listen(endpoint))
         group.create_task(self._broadcast.run(), name="card reissue")
-        self._dialler.start(group)
+        self._group = group
+        if self.same_keys.waits:
+            log.warning("%s", WAITS)
+        else:
+            self._dialler.start(group)
 
     async def stop(self) -> None:
         """Send Goodbye on every link, wait 50 ms for them to leave, close."""
@@ -210,14 +229,55 @@ class Node:
 
     def admission(self, link: PeerLink, peer: LinkPeer) -> Refusal | None:
         """Ask whether a proven peer may link; None admits."""
+        if self.same_keys.waits:
+            return GoodbyeReason.NOT_ADMITTED, WAITS
         return self._admission.decide(link, peer)
 
     def is_linked(self, node_id: NodeId) -> bool:
         """Tell whether a link with that peer is up."""
         return self._links.best(node_id) is not None
 
+    def rival(self, peer: LinkPeer) -> PeerLink | None:
+        """Return the link with another process that has the key of a proven peer."""
+        return self._contests.rival(peer)
+
+    def compare(self, rival: PeerLink, decide: Callable[[bool], None]) -> bool:
+        """Find out whether a linked process answers; False when that is under way already."""
+        return self._contests.begin(rival, decide)
+
+    def key_in_use(self, link: PeerLink, rival: PeerLink) -> bytes:
+        """Note that two processes have one key, tell the linked one, and return what to tell the other."""
+        known = self._keystore.identity(link.peer_id)
+        at, other_at = rival.listens_at.text, link.listens_at.text
+        self.same_keys.note(link.peer_id, (at, other_at))
+        rival.send(PluginPayload(SAME_KEY_KIND, SameKeyNote(at, other_at).encode()))
+        return SameKeyNote(at, other_at, (known.card if known is not None else None) or b"").encode()
+
+    def own_key_in_use(self, link: PeerLink, note: bytes) -> None:
+        """Take the word of a peer that another process with the key of this node is linked with it."""
+        try:
+            told = SameKeyNote.decode(note)
+        except ValueError:
+            self.same_keys.note(self._identity.node_id, (), link.peer_id)
+            return
+        self.same_keys.note(self._identity.node_id, (told.linked_at, told.other_at), link.peer_id)
+        if not self._was_linked and self._is_of_another(told.card):
+            self._wait_for_person()
+
+    def own_key_met(self, link: PeerLink) -> None:
+        """Note that another process proved the key of this node."""
+        self.same_keys.note(self._identity.node_id, ("this machine", link.listens_at.text))
+
+    async def keep_key(self) -> None:
+        """Go on with this key although another machine has it: a person decided so."""
+        await self._keystore.set_waits_for_person(waits=False)
+        if self.same_keys.waits and self._group is not None:
+            self.same_keys.waits = False
+            self._dialler.start(self._group)
+
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link: send the card first, then the full table, then everything else."""
+        self._was_linked = True
         full = self._admission.no_place(link, link.peer_id)
         if full is not None:  # other links came up since it was admitted
             reason, link.refusal = full
@@ -244,6 +304,7 @@ class Node:
         """Withdraw the routes and notices that depended on a link that was up."""
         if not self._links.remove(link):
             return
+        self._contests.link_ended(link)
         self._congestion.links_changed()
         self.counts.count("links_closed")
         if self._stopping:
@@ -274,6 +335,8 @@ class Node:
                 self._cards.answer(link, frame)
             case Routes():
                 self._receive_routes(link, frame)
+            case PluginPayload(kind, body) if kind == SAME_KEY_KIND:
+                self.own_key_in_use(link, body)
             case PluginPayload():
                 self._frames.deliver(link.peer_id, frame)
             case SeqRequest():
@@ -324,6 +387,7 @@ class Node:
                 dial=self._dial,
                 admission=self._admission,
                 listeners=self._listeners,
+                same_keys=self.same_keys,
             )
         )
 
@@ -338,6 +402,33 @@ class Node:
             self._dialler.resume(peer)
             await self._admission.remember(entry, peer)
         return peer
+
+    def _foreign_card(self, brought_by: NodeId) -> None:
+        link = self._links.best(brought_by)
+        self.same_keys.foreign_card(brought_by, link.listens_at.text if link is not None else str(brought_by))
+
+    def _is_of_another(self, raw: bytes) -> bool:
+        """Tell whether a card is of this key, and newer than all that this node had issued before it started."""
+        try:
+            card = self.parse_card(raw)
+        except BadCard:
+            return False
+        return card.node_id == self._identity.node_id and card.seq > self._seq_before
+
+    def _wait_for_person(self) -> None:
+        """Announce nothing from now on, and link with nobody, also after a restart."""
+        if self._group is None or self.same_keys.waits:
+            return
+        self.same_keys.waits = True
+        log.warning("%s", WAITS)
+        self._dialler.stop()
+        self._group.create_task(self._mark_waiting(), name="mark of a doubled key")
+
+    async def _mark_waiting(self) -> None:
+        try:
+            await self._keystore.set_waits_for_person(waits=True)
+        except DatabaseError as error:
+            log.error("that this node waits is not on disk, and forgotten with a restart: %s", error)
 
     async def _forgotten(self, peer: NodeId) -> None:
         self.datagrams.forget(peer)

@@ -15,6 +15,7 @@ from pimd.mesh.dialler import Dial, Dialler
 from pimd.mesh.handshakes import Handshakes
 from pimd.mesh.links import LinkTable
 from pimd.mesh.peer_link import PeerLink
+from pimd.mesh.same_key import SameKeys
 from pimd.net.transport import Listener
 from pimd.proto.babel import Babel
 from pimd.proto.handshake import LinkConfig
@@ -57,5 +58,6 @@ class NodeParts:
     dialler: Dialler
     dial: Dial
     admission: Admission
+    same_keys: SameKeys
     listeners: Sequence[Listener]
     """Filled when the node starts."""

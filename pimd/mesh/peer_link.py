@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Hashable
 
+from pimd.addresses import Endpoint
 from pimd.contract import ClassTraffic, LinkInfo, OtherKey, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
@@ -33,6 +34,7 @@ class PeerLink:
         self.goodbye: GoodbyeReason | None = None
         self.on_outcome: Callable[[str | None], None] | None = None
         self._peer_id: NodeId | None = None
+        self._probe: int | None = None
 
     @property
     def peer_id(self) -> NodeId:
@@ -55,6 +57,19 @@ class PeerLink:
         """The ability bits of the peer's proof; 0 before it."""
         peer = self.driver.link.peer
         return peer.abilities if peer is not None else 0
+
+    @property
+    def instance(self) -> bytes | None:
+        """The start of the peer that is at the other end, as its proof says; None when it does not say."""
+        peer = self.driver.link.peer
+        return peer.instance if peer is not None else None
+
+    @property
+    def listens_at(self) -> Endpoint:
+        """Where the peer can be dialled, as far as known; else the other end of the connection."""
+        endpoint, peer = self.driver.endpoint, self.driver.link.peer
+        port = peer.listen_port if peer is not None else None
+        return endpoint if self.dialled else endpoint.at_port(port) or endpoint
 
     @property
     def dialled(self) -> bool:
@@ -88,7 +103,13 @@ class PeerLink:
 
     def probe(self) -> None:
         """Send a Ping with a random nonce; the table calls it to check that an older link is alive."""
-        self.driver.send(Ping(int.from_bytes(os.urandom(8))))
+        self._probe = int.from_bytes(os.urandom(8))
+        self.driver.send(Ping(self._probe))
+
+    @property
+    def answered_probe(self) -> bool:
+        """Whether the Pong for the newest `probe` has come: no record that was sent before it counts."""
+        return self._probe is not None and self.driver.link.pings.heard == self._probe
 
     def ask(self) -> int:
         """Send a Ping whose Pong `awaits` waits for; return its nonce."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from pimd.addresses import Endpoint
-from pimd.contract import Broadcast, DialInfo, LinkInfo, Membership, MeshEvent, PeerEntry, RouteInfo
+from pimd.contract import Broadcast, DialInfo, LinkInfo, Membership, MeshEvent, PeerEntry, Problem, RouteInfo
 from pimd.events import Subscription
 from pimd.ids import NodeId
 from pimd.mesh.counters import RouteCounts
@@ -100,6 +100,12 @@ class MeshService:
     def is_configured(self, node_id: NodeId) -> bool:
         """Tell whether the configuration names this node, or it was met at a configured address."""
         return self._parts.dialler.is_configured(node_id)
+
+    def problems(self) -> Sequence[Problem]:
+        """Doubled keys, and configured addresses where another key answers."""
+        others = [dial for dial in self.dials() if dial.state == "other_key" and dial.last_error is not None]
+        told = [Problem("other_key", dial.last_error or "") for dial in others]
+        return [*self._parts.same_keys.problems(), *told]
 
     def counters(self) -> Mapping[str, int]:
         """Every counter above 0."""

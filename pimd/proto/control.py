@@ -29,6 +29,7 @@ class GoodbyeReason(enum.IntEnum):
     LIMIT = 3
     REMOVED = 4
     PROTOCOL_ERROR = 5
+    KEY_IN_USE = 6
 
     @classmethod
     def _missing_(cls, value: object) -> "GoodbyeReason | None":
@@ -49,6 +50,8 @@ class Goodbye:
 
     departing: NodeId
     reason: GoodbyeReason
+    detail: bytes = b""
+    """Only with KEY_IN_USE: `SameKeyNote`, for a peer that sent an instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def encode_control(frame: ControlFrame) -> bytes:
             case SignedPeerInfo() if frame.cards:
                 return b"\x09" + b"".join(frame.cards)
             case Goodbye():
-                return b"\x03" + _GOODBYE.pack(frame.departing, frame.reason)
+                return b"\x03" + _GOODBYE.pack(frame.departing, frame.reason) + frame.detail
             case Rekey():
                 return b"\x04"
             case Ping():
@@ -186,8 +189,10 @@ def _reserved(data: bytes) -> ControlFrame:
 
 
 def _goodbye(data: bytes) -> ControlFrame:
-    departing, reason = _unpack(_GOODBYE, data, "Goodbye")
-    return Goodbye(NodeId(bytes(departing)), GoodbyeReason(int(reason)))
+    with_detail = len(data) > _GOODBYE.size and data[_GOODBYE.size] == GoodbyeReason.KEY_IN_USE
+    end = 1 + _GOODBYE.size if with_detail else len(data)
+    departing, reason = _unpack(_GOODBYE, data[:end], "Goodbye")
+    return Goodbye(NodeId(bytes(departing)), GoodbyeReason(int(reason)), data[end:])
 
 
 def _rekey(data: bytes) -> ControlFrame:

@@ -31,3 +31,7 @@ class OtherMesh(HandshakeError):  # noqa: N818 - what it is about
 
 class WrongPeer(HandshakeError):  # noqa: N818 - what it is about
     """The proof holds, but names another node than the expected one."""
+
+
+class SameKey(HandshakeError):  # noqa: N818 - what it is about
+    """The other end proved the key of this node, and is another process."""

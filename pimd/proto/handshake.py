@@ -7,7 +7,7 @@ from typing import Literal
 
 from pimd.ids import NodeId
 from pimd.proto import tlv
-from pimd.proto.errors import DecodeError, HandshakeError, OtherMesh, WrongPeer
+from pimd.proto.errors import DecodeError, HandshakeError, OtherMesh, SameKey, WrongPeer
 from pimd.proto.identity import KEY_SIZE, LINK_PROOF_DOMAIN, SIGNATURE_SIZE, Identity, node_id_of, verify
 from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import CipherState, HandshakeState
@@ -27,7 +27,8 @@ ABILITY_CLOCK = 4
 """The timestamps of this node's Heartbeats are its wall clock, and the first comes when the link is up."""
 ABILITIES = ABILITY_CLASSES | ABILITY_HOPS | ABILITY_CLOCK
 """The abilities that this node announces."""
-_EXT_AGENT, _EXT_PORT, _EXT_ABILITIES = 1, 2, 3
+_EXT_AGENT, _EXT_PORT, _EXT_ABILITIES, _EXT_INSTANCE = 1, 2, 3, 4
+INSTANCE_SIZE = 8
 _PORT = struct.Struct(">H")
 _ABILITIES = struct.Struct(">I")
 
@@ -49,6 +50,8 @@ class LinkConfig:
     """The wall clock for Heartbeats; 0 where there is none."""
     abilities: int = ABILITIES
     """Bits of `ABILITY_*`; none is what a node says that knows of no abilities."""
+    instance: bytes | None = None
+    """8 random bytes of this start, by which two processes with one key are told apart; None says nothing."""
 
     def expecting(self, node_id: NodeId | None) -> "LinkConfig":
         """Return the same with `expected` set."""
@@ -67,6 +70,8 @@ class LinkPeer:
     listen_port: int | None
     abilities: int = 0
     """Bits of `ABILITY_*`, unknown ones included."""
+    instance: bytes | None = None
+    """Of the peer's start; None from one that does not say."""
 
 
 def preamble(cipher: Cipher) -> bytes:
@@ -122,6 +127,8 @@ class Handshake:
             items.append((_EXT_PORT, _PORT.pack(self._config.listen_port)))
         if self._config.abilities:
             items.append((_EXT_ABILITIES, _ABILITIES.pack(self._config.abilities)))
+        if self._config.instance is not None:
+            items.append((_EXT_INSTANCE, self._config.instance))
         proof = self._identity.ed25519_pub + self._identity.link_proof_signature + tlv.build(items)
         return self._noise.write_message(proof)
 
@@ -137,8 +144,11 @@ class Handshake:
         except DecodeError as error:
             raise HandshakeError(f"the identity proof is malformed: {error}") from None
         node_id = node_id_of(ed25519_pub)
+        instance = _instance(items.get(_EXT_INSTANCE))
         if node_id == self._identity.node_id:
-            raise WrongPeer("the other end is this very node")
+            if instance in {None, self._config.instance}:
+                raise WrongPeer("the other end is this very node")
+            raise SameKey("the other end has the key of this node")
         if self._config.expected is not None and node_id != self._config.expected:
             raise WrongPeer(f"it is {node_id}, not {self._config.expected} as expected")
         return LinkPeer(
@@ -148,6 +158,7 @@ class Handshake:
             _agent(items.get(_EXT_AGENT, b"")),
             _port(items.get(_EXT_PORT)),
             _abilities(items.get(_EXT_ABILITIES)),
+            instance,
         )
 
     def split(self) -> tuple[CipherState, CipherState]:
@@ -162,6 +173,10 @@ def _agent(raw: bytes) -> str:
 
 def _port(raw: bytes | None) -> int | None:
     return int(_PORT.unpack(raw)[0]) if raw is not None and len(raw) == _PORT.size else None
+
+
+def _instance(raw: bytes | None) -> bytes | None:
+    return raw if raw is not None and len(raw) == INSTANCE_SIZE else None
 
 
 def _abilities(raw: bytes | None) -> int:

@@ -69,16 +69,17 @@ class Link:
     ) -> None:
         self.peer: LinkPeer | None = None
         self.last_heard = now
-        self.records_in = self.records_out = 0
-        self.bytes_in = self.bytes_out = 0
+        self.records_in = self.records_out = self.bytes_in = self.bytes_out = 0
         self.rates = RateMeter(now)
         self.unknown_frames = 0
         self.bites = bites or Bites()
         """Counts of reached limits, shared by all links of its owner."""
         self.is_replaced = False
         """This end closed it for another link of the peer, which may send on it until it reads the Goodbye."""
+        self.goodbye_detail = self.goodbye_heard = b""
+        """What this end's Goodbye says besides its reason, and what the peer's said."""
         self._identity, self._config, self._random = identity, config, random
-        self._started = now
+        self._started = self._last_sent = now
         self._now = now
         """Of the newest bytes."""
         self._incoming = Incoming()
@@ -87,7 +88,6 @@ class Link:
         self._send_queue = SendQueue(self.bites, int.from_bytes(random(16)))
         self._has_unsent = False
         """Whether frames may wait in the queue."""
-        self._last_sent = now
         self.pings = Pings(states.PING_S, now)
         self._leave_by = 0.0
         self._why_leaving = Closed(CloseReason.GOODBYE, "")
@@ -383,8 +383,8 @@ class Link:
                 self.answer(Pong(nonce), now)
             case Pong(nonce):
                 self.pings.answered(nonce, now)
-            case Rekey():
-                self._rekey_reader()
+            case Rekey() if self._reader is not None:
+                self._reader.rekeyed()
             case _:
                 self._events.append(FrameReceived(frame))
 
@@ -396,8 +396,8 @@ class Link:
     def _take_late(self, frame: Frame | UnknownFrame | UnknownControl) -> None:
         """Take only the data that the peer sent before it read the Goodbye."""
         match frame:
-            case Rekey():
-                self._rekey_reader()
+            case Rekey() if self._reader is not None:
+                self._reader.rekeyed()
             case MeshData() | PluginPayload():
                 self._events.append(FrameReceived(frame))
 
@@ -405,14 +405,11 @@ class Link:
         if self.peer is None or frame.departing != self.peer.node_id:
             self.unknown_frames += 1
             return
+        self.goodbye_heard = frame.detail
         self._events.append(PeerSaidGoodbye(frame.reason))
         why = Closed(CloseReason.GOODBYE, f"the peer: {frame.reason.name.lower().replace('_', ' ')}")
         self._send_queue.clear()
         self._linger(why, now)
-
-    def _rekey_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.rekeyed()
 
     # --- changes of state
 
@@ -449,7 +446,7 @@ class Link:
     def _leave(self, reason: GoodbyeReason, why: Closed, now: float) -> None:
         self._send_queue.clear()
         if self._writer is not None:
-            goodbye = encode_frame(Goodbye(self._identity.node_id, reason))
+            goodbye = encode_frame(Goodbye(self._identity.node_id, reason, self.goodbye_detail))
             self._write_record(self._writer, goodbye, now)
         self._linger(why, now)
 

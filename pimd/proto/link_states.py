@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from pimd.proto.errors import OtherMesh, RemoteProtocolError, WrongPeer
+from pimd.proto.errors import OtherMesh, RemoteProtocolError, SameKey, WrongPeer
 
 PREAMBLE_S = 5.0
 """Seconds until the first 4 bytes must have arrived."""
@@ -30,6 +30,7 @@ class State(enum.Enum):
     CLOSED = "over"
 
 
+UNDECIDED = frozenset({State.DECIDE_2, State.DECIDE_3})
 ENDS = frozenset({State.LEAVING, State.CLOSED})
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.AWAIT_PREAMBLE: frozenset({State.AWAIT_1, State.CLOSED}),
@@ -53,6 +54,7 @@ class CloseReason(enum.Enum):
     PROTOCOL = "protocol error"
     OTHER_MESH = "another mesh"
     WRONG_PEER = "another peer"
+    SAME_KEY = "two machines use the same key"
     REFUSED = "refused"
     GOODBYE = "said goodbye"
     OVERFLOW = "the peer does not read"
@@ -72,6 +74,8 @@ def reason_of(error: RemoteProtocolError) -> CloseReason:
     match error:
         case OtherMesh():
             return CloseReason.OTHER_MESH
+        case SameKey():
+            return CloseReason.SAME_KEY
         case WrongPeer():
             return CloseReason.WRONG_PEER
         case _:

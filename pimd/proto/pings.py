@@ -13,6 +13,8 @@ class Pings:
         """When the next one is due."""
         self.rtt_s: float | None = None
         """Smoothed; None until the first Pong."""
+        self.heard: int | None = None
+        """The nonce of the latest Pong for a Ping that the owner of the link sent."""
         self._waiting: tuple[int, float] | None = None
 
     def put_off(self, now: float) -> None:
@@ -29,8 +31,9 @@ class Pings:
         return self._waiting is not None and self._waiting[0] == nonce
 
     def answered(self, nonce: int, now: float) -> None:
-        """Take a Pong; one that is not awaited is ignored."""
+        """Take a Pong; one that is not awaited gives no sample."""
         if self._waiting is None or self._waiting[0] != nonce:
+            self.heard = nonce
             return
         sample = now - self._waiting[1]
         self._waiting = None

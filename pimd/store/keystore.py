@@ -52,6 +52,7 @@ IDENTITIES_KEPT = declare(
 FORGOTTEN_KEPT = declare("marks of forgotten identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
 AGED_OUT_KEPT = declare("marks of aged out identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
 _HIGHEST_SEQ = "highest_seq"
+_WAITS = "waits_for_person"
 
 
 class Learned(enum.Enum):
@@ -235,6 +236,16 @@ class Keystore:
     def highest_own_seq(self) -> int:
         """The highest sequence number this node used for a card; 0 before the first."""
         return self._own.get(_HIGHEST_SEQ, 0)
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether a person must say first that this node's key may be used here: another machine has it."""
+        return bool(self._own.get(_WAITS, 0))
+
+    async def set_waits_for_person(self, *, waits: bool) -> None:
+        """Note it over restarts."""
+        self._own.put(_WAITS, int(waits))
+        await self.durable()
 
     async def next_own_seq(self, now_ms: int) -> int:
         """Return a number for a new card, on disk before it is used: the time, or one more than ever before.

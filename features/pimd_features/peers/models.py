@@ -297,4 +297,14 @@ class PeerAccepted(Result):
     peer: PeerSummary
 
 
-PeersEvent = PeerChanged | PeerFound | PeerOtherKey | PeerAccepted
+class SameKeySeen(Result):
+    """Two machines use one key, that of this node or of another."""
+
+    kind: Literal["same_key"] = "same_key"
+    node_id: NodeIdHex
+    own: bool = Field(description="Whether it is the key of this node.")
+    addresses: list[str] = Field(description="Where the two are, as far as known.")
+    reason: str = Field(description="For people: what was seen, and what to do.")
+
+
+PeersEvent = PeerChanged | PeerFound | PeerOtherKey | PeerAccepted | SameKeySeen

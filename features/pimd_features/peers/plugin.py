@@ -16,10 +16,11 @@ from pimd.contract import (
     Publish,
     RouteFound,
     RouteLost,
+    SameKey,
     Subscription,
 )
 from pimd_features.peers.broadcasts import Broadcasts
-from pimd_features.peers.models import STREAM, PeerChanged, PeerOtherKey
+from pimd_features.peers.models import STREAM, PeerChanged, PeerOtherKey, PeersEvent, SameKeySeen
 from pimd_features.peers.nearby import Newcomers
 from pimd_features.peers.rows import Rows
 
@@ -48,7 +49,7 @@ class PeersPlugin(Broadcasts):
                 if change is not None:
                     publish(STREAM, change)
 
-    def _change(self, event: MeshEvent) -> PeerChanged | PeerOtherKey | None:
+    def _change(self, event: MeshEvent) -> PeersEvent | None:
         match event:
             case LinkUp(link):
                 return PeerChanged(kind="connected", peer=self.rows.summary(link.peer))
@@ -58,6 +59,8 @@ class PeersPlugin(Broadcasts):
                 row = self.rows.summary(destination)
                 # A neighbour's own route comes and goes with its link, which was published already.
                 return None if row.state == "active" else PeerChanged(kind="state_changed", peer=row)
+            case SameKey(node_id, _, addresses, is_own):
+                return SameKeySeen(node_id=node_id, own=is_own, addresses=list(addresses), reason=str(event))
             case OtherKey(endpoint, label, known, answers):
                 return PeerOtherKey(
                     address=endpoint.text, label=label or None, known=known, answers=answers, reason=str(event)
