@@ -15,6 +15,7 @@ from pimd import __version__, paths
 from pimd.addresses import UNIX, Endpoint
 from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
 from pimd.assembly.core_methods import About, CoreMethods
+from pimd.assembly.identity_methods import IdentityMethods
 from pimd.assembly.log_ring import LogRing
 from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, SystemClock, since_boot
@@ -80,6 +81,8 @@ class Parts:
     """Endpoints where the mesh listens."""
     secret: MeshSecret | None
     make_node: Callable[[NodeConfig, Identity, Keystore, Policy, Network, Clock], Node] = Node
+    key_file: Path | None = None
+    """Where the key is kept, so that it can be replaced."""
     watched: bool = True
     """Whether a watchdog thread reports code that blocks the event loop, and links are looked after on waking."""
 
@@ -127,14 +130,24 @@ async def run(
     plan = Plan.of_this_build(feature_choice(settings))
     async with AsyncExitStack() as stack:
         data_dir = stack.enter_context(hold_data_dir(environment.data_dir))
-        key_file = settings.security.key_file or data_dir.path / KEY_NAME
-        identity = Identity.from_seed(load_or_create_seed(paths.expand(key_file, environment.environ)))
+        key_file = paths.expand(settings.security.key_file or data_dir.path / KEY_NAME, environment.environ)
+        identity = Identity.from_seed(load_or_create_seed(key_file))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
         secret = await _mesh_secret(settings, environment.environ)
         network = environment.network or system_network()
         listen = listen_endpoints(settings, environment.environ)
         parts_of_daemon = Parts(
-            settings, plan, identity, data_dir, config, environment.log_ring, clock, network, listen, secret
+            settings,
+            plan,
+            identity,
+            data_dir,
+            config,
+            environment.log_ring,
+            clock,
+            network,
+            listen,
+            secret,
+            key_file=key_file,
         )
         daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop.set))
         listeners = await stack.enter_async_context(AsyncExitStack())
@@ -161,6 +174,7 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         core = Core(node, keystore, on.identity, on.data_dir, on.config, on.log_ring, on.clock, CancellationToken())
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
         rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, shut_down).methods())
+        rpc.registry.add(IdentityMethods(node, on.identity.node_id, on.key_file).methods())
         if on.watched:
             stack.enter_context(Watchdog(assembly.feature_of_module))
         # Parts stop in reverse order, even when one does not start; the remaining tasks are cancelled last.

@@ -34,6 +34,7 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
         _traffic_line(found["stats"]),
         f"{len(up)} of {counted(len(found['peers']), 'peer')} reachable, {counted(found['routes']['active'], 'route')}",
     ]
+    lines += [f"WARNING  {visible(one['text'])}" for one in found.get("warnings", [])]
     lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
 

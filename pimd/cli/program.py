@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pimd import __version__, standard_streams
-from pimd.cli import commands, mesh_commands
+from pimd.cli import commands, identity_commands, mesh_commands
 from pimd.cli.connection import Connection, connect
 from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, OutputError, PimError, UsageError
 from pimd.cli.inbox import inbox
@@ -97,7 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     mesh = subparsers.add_parser("mesh", help=text, description=text, parents=[common])
     in_mesh = _adder(mesh.add_subparsers(metavar="COMMAND", required=True), common)
     in_mesh("status", mesh_commands.mesh_status, "show mode, id and fingerprint")
+    _add_identity_commands(command, subparsers, common)
     return parser
+
+
+def _add_identity_commands(
+    command: AddCommand, subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser
+) -> None:
+    command("doctor", identity_commands.doctor, "list what is wrong; exit code 1 when there is something")
+    text = "show this node's id and fingerprint, or decide about its key"
+    identity = subparsers.add_parser("identity", help=text, description=text, parents=[common])
+    identity.set_defaults(command=identity_commands.show)
+    of_key = _adder(identity.add_subparsers(metavar="COMMAND", required=False), common)
+    of_key("keep", identity_commands.keep, "go on with this key, although another machine uses it")
+    new = of_key("new", identity_commands.new, "make a new key, for the next start of pimd")
+    new.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _adder(subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser) -> AddCommand:

@@ -275,8 +275,16 @@ class Node:
             self.same_keys.waits = False
             self._dialler.start(self._group)
 
+    async def let_new_key_start(self) -> None:
+        """Forget, for the next start only, that this key is in use elsewhere: that start has another one."""
+        await self._keystore.set_waits_for_person(waits=False)
+
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link: send the card first, then the full table, then everything else."""
+        if self.same_keys.waits:  # which began while its handshake ran
+            link.refusal = WAITS
+            link.close(GoodbyeReason.NOT_ADMITTED)
+            return
         self._was_linked = True
         full = self._admission.no_place(link, link.peer_id)
         if full is not None:  # other links came up since it was admitted

@@ -21,7 +21,7 @@ from pimd.proto.control import (
     UnknownControl,
     UnsignedPeerInfo,
 )
-from pimd.proto.errors import LocalProtocolError, RemoteProtocolError
+from pimd.proto.errors import LocalProtocolError, RemoteProtocolError, SameKey
 from pimd.proto.fair_queue import Encoded
 from pimd.proto.frames import CardsCutShort, Frame, Heartbeat, MeshData, UnknownFrame, decode_frame, encode_frame
 from pimd.proto.handshake import MESSAGE_LIMIT, Handshake, LinkConfig, LinkPeer, cipher_of, preamble
@@ -441,6 +441,8 @@ class Link:
         if self._state is State.UP:
             self._leave(GoodbyeReason.PROTOCOL_ERROR, why, now)
         else:
+            if isinstance(error, SameKey) and self._state is State.AWAIT_2 and self._handshake is not None:
+                self._frame_message(self._handshake.write_proof())  # so that the other process learns of it, too
             self._close(why)
 
     def _leave(self, reason: GoodbyeReason, why: Closed, now: float) -> None:

@@ -90,6 +90,13 @@ class Stats(Result):
     conntrack_size: int
 
 
+class Warned(Result):
+    """Something wrong that this node knows of."""
+
+    kind: str = Field(description="Such as waits_for_person, same_key, other_key.")
+    text: str = Field(description="What is wrong, and what to do, for people.")
+
+
 class Status(Result):
     """This node at this moment."""
 
@@ -106,6 +113,7 @@ class Status(Result):
     stats: Stats
     uptime_s: int
     route_on: bool
+    warnings: list[Warned] = Field(description="The gravest first; empty when all is well.")
     started_at: Timestamp
 
 
@@ -154,6 +162,7 @@ class StatusPlugin(DaemonPlugin):
             stats=self._stats(),
             uptime_s=int(self._ctx.clock.now() - self._started),
             route_on=False,
+            warnings=[Warned(kind=problem.kind, text=problem.text) for problem in self._mesh.problems()],
             started_at=rfc3339(self._started_ms),
         )
 
