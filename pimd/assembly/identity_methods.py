@@ -54,7 +54,7 @@ class IdentityMethods:
         return IdentityInfo(
             node_id=self._own_id,
             fingerprint=" ".join(digits[at : at + 4] for at in range(0, len(digits), 4)),
-            waits=self._node.same_keys.waits,
+            waits=self._node.key_use.same_keys.waits,
             next_node_id=self._next,
         )
 
@@ -64,7 +64,7 @@ class IdentityMethods:
 
         Neighbours go on to refuse this node while the other one is linked with them and answers.
         """
-        await self._node.keep_key()
+        await self._node.key_use.keep()
         return await self.show(NoParams())
 
     @rpc("identity.new", errors=(StorageError, NotSupported))
@@ -81,6 +81,6 @@ class IdentityMethods:
                 seed, kept = await asyncio.to_thread(replace_seed, self._key_file)
             except (SecretFileError, FileNotFoundError) as error:
                 raise StorageError(f"no new key was made: {error}") from error
-            await self._node.let_new_key_start()
+            await self._node.key_use.let_new_key_start()
             self._next = Identity.from_seed(seed).node_id
         return NewIdentity(node_id=self._next, key_file=str(self._key_file), old_key_file=str(kept))

@@ -95,6 +95,14 @@ class Disk:
             connection.power_off()
         self._open.clear()
 
+    def copied(self, old: Path, new: Path) -> "Disk":
+        """Return a disk with a copy of each file, below `new` what is below `old` here."""
+        made = Disk(self._sync_s)
+        for path, database in self._files.items():
+            copy = made._files[new / path.relative_to(old)] = sqlite3.connect(":memory:", isolation_level=None)
+            database.backup(copy)
+        return made
+
     def lose(self, name: str) -> None:
         """Delete the file `name`; its daemon must not run."""
         for path in [path for path in self._files if path.name == name]:

@@ -12,6 +12,7 @@ from pimd.clock import Clock
 from pimd.contract import DialError, OtherKeyError, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.counters import Counters
+from pimd.mesh.key_use import KeyUse
 from pimd.mesh.link_totals import LinkTotals
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
@@ -20,7 +21,7 @@ from pimd.net.network import Network
 from pimd.net.transport import Listener
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, PluginPayload
-from pimd.proto.handshake import LinkConfig, LinkPeer
+from pimd.proto.handshake import ABILITY_ANNOUNCED, LinkConfig, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.link import Link, Role
 from pimd.proto.link_states import UNDECIDED, CloseReason
@@ -33,6 +34,7 @@ class HandshakeOwner(Protocol):
     """The part of the node that handshakes use."""
 
     counts: Counters
+    key_use: KeyUse
 
     def admission(self, link: PeerLink, peer: LinkPeer) -> tuple[GoodbyeReason, str] | None:
         """Decide whether a proven peer may link; None admits."""
@@ -42,21 +44,6 @@ class HandshakeOwner(Protocol):
 
     def is_linked(self, node_id: NodeId) -> bool:
         """Tell whether a link with that peer is up."""
-
-    def rival(self, peer: LinkPeer) -> PeerLink | None:
-        """Return the link with another process that has the key of a proven peer."""
-
-    def compare(self, rival: PeerLink, decide: Callable[[bool], None]) -> bool:
-        """Find out whether a linked process answers; False when that is under way already."""
-
-    def key_in_use(self, link: PeerLink, rival: PeerLink) -> bytes:
-        """Note that two processes have one key, tell the linked one, and return what to tell the other."""
-
-    def own_key_in_use(self, link: PeerLink, note: bytes) -> None:
-        """Take the word of a peer that another process with the key of this node is linked with it."""
-
-    def own_key_met(self, link: PeerLink) -> None:
-        """Note that another process proved the key of this node."""
 
     def link_closed(self, link: PeerLink, detail: str) -> None:
         """Remove a link that was up."""
@@ -147,10 +134,16 @@ class Handshakes:
         link = self._links[driver]
         link.peer_id = peer.node_id
         refusal = self._node.admission(link, peer)
-        rival = self._node.rival(peer) if refusal is None or refusal[0] is GoodbyeReason.DUPLICATE else None
+        rival = (
+            self._node.key_use.contests.rival(peer)
+            if refusal is None or refusal[0] is GoodbyeReason.DUPLICATE
+            else None
+        )
         if rival is None:
             self._decide(driver, link, refusal)
-        elif not self._node.compare(rival, lambda alive: self._decide_after(driver, peer, rival, alive=alive)):
+        elif not self._node.key_use.contests.begin(
+            rival, lambda alive: self._decide_after(driver, peer, rival, alive=alive)
+        ):
             link.refusal = "the same key proved itself from another machine, which is looked into"
             driver.refuse(GoodbyeReason.DUPLICATE)
 
@@ -166,7 +159,7 @@ class Handshakes:
         self._decide(driver, link, self._node.admission(link, peer))
 
     def _refuse_double(self, driver: LinkDriver, link: PeerLink, rival: PeerLink) -> None:
-        driver.link.goodbye_detail = self._node.key_in_use(link, rival)
+        driver.link.goodbye_detail = self._node.key_use.tell_both(link, rival)
         link.refusal = f"two machines use the same key; the other one is at {rival.listens_at.text}"
         self._node.counts.count("links_refused")
         if link.dialled:  # a Goodbye needs a handshake that is complete
@@ -214,7 +207,7 @@ class Handshakes:
         link.refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
         if reason is GoodbyeReason.KEY_IN_USE:
             link.refusal = "two machines use the same key, and the other one is linked there"
-            self._node.own_key_in_use(link, driver.link.goodbye_heard)
+            self._node.key_use.told(link, driver.link.goodbye_heard)
 
     def leaving(self, driver: LinkDriver, detail: str) -> None:
         """Remove the link from the node at once: frames sent on it would be lost."""
@@ -228,7 +221,7 @@ class Handshakes:
         if not self._end(link, detail) and not link.was_up:
             self._node.counts.count("handshakes_failed")
             if detail.startswith(CloseReason.SAME_KEY.value):
-                self._node.own_key_met(link)
+                self._node.key_use.met(link)
             level = logging.WARNING if detail.startswith(CloseReason.OTHER_MESH.value) else logging.DEBUG
             log.log(level, "handshake with %s failed: %s", driver.address, detail)
             if link.dialled and not link.is_proven:
@@ -260,6 +253,8 @@ class Handshakes:
     def _driver(self, role: Role, endpoint: Endpoint, entry: PeerEntry | None) -> LinkDriver:
         config = self._link_config.expecting(entry.node_id if entry is not None else None)
         config = replace(config, unix_ms=self._clock.unix_ms)
+        if self._node.key_use.look.is_over:
+            config = replace(config, abilities=config.abilities | ABILITY_ANNOUNCED)
         if endpoint.scheme == TCP:  # other transports have no host that the port could belong to
             config = replace(config, listen_port=self._listen_port)
         driver = LinkDriver(

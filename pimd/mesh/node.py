@@ -19,7 +19,6 @@ from pimd.contract import (
     RouteLost,
     Sent,
 )
-from pimd.database import DatabaseError
 from pimd.events import Topic
 from pimd.ids import NodeId
 from pimd.mesh.admission import Admission, Refusal
@@ -27,12 +26,12 @@ from pimd.mesh.broadcast import IdentityBroadcast
 from pimd.mesh.cards import CardExchange, OwnCard
 from pimd.mesh.clocks import ClockComparison
 from pimd.mesh.congestion import Congestion
-from pimd.mesh.contests import Contests
 from pimd.mesh.counters import Counters
 from pimd.mesh.datagrams import DatagramTraffic
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.flood import CardFlood
 from pimd.mesh.handshakes import Handshakes
+from pimd.mesh.key_use import KeyUse
 from pimd.mesh.link_check import LinkCheck
 from pimd.mesh.links import LinkTable
 from pimd.mesh.parts import NodeConfig, NodeParts
@@ -40,14 +39,14 @@ from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.policy import Policy
 from pimd.mesh.routed_frames import RoutedFrames
 from pimd.mesh.routing_driver import RoutingDriver
-from pimd.mesh.same_key import WAITS, SameKeys
+from pimd.mesh.same_key import WAITS
 from pimd.mesh.sealing import SealedFrames
 from pimd.mesh.service import MeshService
 from pimd.net.driver import LinkDriver
 from pimd.net.network import Network
 from pimd.net.transport import Listener
 from pimd.proto.babel import Babel, Change
-from pimd.proto.cards import RELAYS, BadCard, Card, parse
+from pimd.proto.cards import RELAYS, Card, parse
 from pimd.proto.frames import (
     Frame,
     GoodbyeReason,
@@ -62,7 +61,6 @@ from pimd.proto.handshake import ABILITY_HOPS, INSTANCE_SIZE, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.key_exchange import KeyExchange
 from pimd.proto.same_key import KIND as SAME_KEY_KIND
-from pimd.proto.same_key import SameKeyNote
 from pimd.proto.traffic import TrafficClass
 from pimd.store.keystore import Keystore
 
@@ -106,12 +104,10 @@ class Node:
             self._events.publish,
         )
         self._admission = Admission(policy, keystore, self._links, self._dialler)
-        self._contests = Contests(self._links, clock)
-        self.same_keys = SameKeys(identity.node_id, clock, keystore.labels, self._events.publish, self.counts.bites)
-        self._seq_before = 0
-        """The highest number of an own card before this start: a card above it, met before the first link, is of another."""
-        self._was_linked = False
-        self._group: asyncio.TaskGroup | None = None
+        self.key_use = KeyUse(
+            identity.node_id, keystore, clock, self._links, self._dialler, self.parse_card, self._announce_on
+        )
+        self.key_use.publish_with(self._events.publish)
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying, self.counts.bites)
         self._broadcast = IdentityBroadcast(
@@ -120,28 +116,11 @@ class Node:
         self._cards = CardExchange(
             self._own, keystore, clock, self.counts, self._broadcast.want_above_lost, self.parse_card
         )
-        self._cards.on_foreign = self._foreign_card
+        self._cards.on_foreign = self.key_use.foreign_card
         self._routing_driver = self._drive(self._routing)
         self._congestion = Congestion(self._next_hop, self.counts.bites)
-        self._frames = RoutedFrames(
-            identity.node_id,
-            keystore,
-            self.counts,
-            self._next_hop,
-            lambda link, node_id: self._cards.ask(self._links.best(link.peer_id) or link, [node_id]),
-            self._admission.is_preferred_peer,
-            relays=config.relays,
-        )
-        self._frames.show_own_card = lambda link: self._cards.show_own(self._links.best(link.peer_id) or link)
-        self.datagrams = DatagramTraffic(
-            KeyExchange(identity, config.link.cipher, os.urandom, self.counts.bites, self._admission.is_preferred_peer),
-            keystore,
-            clock,
-            self.counts,
-            self._congestion,
-            self._frames.send,
-            self._admission.is_preferred_peer,
-        )
+        self._frames = self._routed_frames()
+        self.datagrams = self._datagram_traffic()
         self._frames.carry(self.datagrams)
         self.payloads = self._frames.payloads
         self._link_check = LinkCheck(clock, self.counts)
@@ -157,8 +136,7 @@ class Node:
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Issue a card, bind, and begin to dial; OSError or `SocketInUse` when an endpoint cannot be bound."""
-        self._seq_before = self._keystore.highest_own_seq
-        self.same_keys.waits = self._keystore.waits_for_person
+        self.key_use.before_first_card()
         card = await self._own.reissue()
         self._frames.open_with(
             SealedFrames(
@@ -173,11 +151,7 @@ class Node:
         for endpoint in self._config.listen:
             self._listeners.append(await self._handshakes.listen(endpoint))
         group.create_task(self._broadcast.run(), name="card reissue")
-        self._group = group
-        if self.same_keys.waits:
-            log.warning("%s", WAITS)
-        else:
-            self._dialler.start(group)
+        self.key_use.begin(group)
 
     async def stop(self) -> None:
         """Send Goodbye on every link, wait 50 ms for them to leave, close."""
@@ -229,7 +203,7 @@ class Node:
 
     def admission(self, link: PeerLink, peer: LinkPeer) -> Refusal | None:
         """Ask whether a proven peer may link; None admits."""
-        if self.same_keys.waits:
+        if self.key_use.same_keys.waits:
             return GoodbyeReason.NOT_ADMITTED, WAITS
         return self._admission.decide(link, peer)
 
@@ -237,55 +211,12 @@ class Node:
         """Tell whether a link with that peer is up."""
         return self._links.best(node_id) is not None
 
-    def rival(self, peer: LinkPeer) -> PeerLink | None:
-        """Return the link with another process that has the key of a proven peer."""
-        return self._contests.rival(peer)
-
-    def compare(self, rival: PeerLink, decide: Callable[[bool], None]) -> bool:
-        """Find out whether a linked process answers; False when that is under way already."""
-        return self._contests.begin(rival, decide)
-
-    def key_in_use(self, link: PeerLink, rival: PeerLink) -> bytes:
-        """Note that two processes have one key, tell the linked one, and return what to tell the other."""
-        known = self._keystore.identity(link.peer_id)
-        at, other_at = rival.listens_at.text, link.listens_at.text
-        self.same_keys.note(link.peer_id, (at, other_at))
-        rival.send(PluginPayload(SAME_KEY_KIND, SameKeyNote(at, other_at).encode()))
-        return SameKeyNote(at, other_at, (known.card if known is not None else None) or b"").encode()
-
-    def own_key_in_use(self, link: PeerLink, note: bytes) -> None:
-        """Take the word of a peer that another process with the key of this node is linked with it."""
-        try:
-            told = SameKeyNote.decode(note)
-        except ValueError:
-            self.same_keys.note(self._identity.node_id, (), link.peer_id)
-            return
-        self.same_keys.note(self._identity.node_id, (told.linked_at, told.other_at), link.peer_id)
-        if not self._was_linked and self._is_of_another(told.card):
-            self._wait_for_person()
-
-    def own_key_met(self, link: PeerLink) -> None:
-        """Note that another process proved the key of this node."""
-        self.same_keys.note(self._identity.node_id, ("this machine", link.listens_at.text))
-
-    async def keep_key(self) -> None:
-        """Go on with this key although another machine has it: a person decided so."""
-        await self._keystore.set_waits_for_person(waits=False)
-        if self.same_keys.waits and self._group is not None:
-            self.same_keys.waits = False
-            self._dialler.start(self._group)
-
-    async def let_new_key_start(self) -> None:
-        """Forget, for the next start only, that this key is in use elsewhere: that start has another one."""
-        await self._keystore.set_waits_for_person(waits=False)
-
     def link_up(self, link: PeerLink) -> None:
         """Enter an admitted link: send the card first, then the full table, then everything else."""
-        if self.same_keys.waits:  # which began while its handshake ran
+        if self.key_use.same_keys.waits:  # which began while its handshake ran
             link.refusal = WAITS
             link.close(GoodbyeReason.NOT_ADMITTED)
             return
-        self._was_linked = True
         full = self._admission.no_place(link, link.peer_id)
         if full is not None:  # other links came up since it was admitted
             reason, link.refusal = full
@@ -297,11 +228,9 @@ class Node:
         self._congestion.links_changed()
         link.driver.link.watch_drops(self.counts.dropped)
         self.counts.count("links_opened")
-        self._cards.greet(link)
+        if not self.key_use.look.holds(link):
+            self._announce_on(link)
         self._clocks.tell(link)
-        hops = bool(link.abilities & ABILITY_HOPS)
-        self._routing.link_up(link, link.peer_id, self._clock.now(), link.cost, hops=hops)
-        self._routing_driver.pump()
         self._dialler.linked(link.peer_id)
         self._dialler.links_changed()
         if first:
@@ -312,7 +241,8 @@ class Node:
         """Withdraw the routes and notices that depended on a link that was up."""
         if not self._links.remove(link):
             return
-        self._contests.link_ended(link)
+        self.key_use.contests.link_ended(link)
+        self.key_use.look.link_ended(link)
         self._congestion.links_changed()
         self.counts.count("links_closed")
         if self._stopping:
@@ -338,13 +268,15 @@ class Node:
         """Take a frame of an admitted peer other than a Data frame."""
         match frame:
             case SignedPeerInfo():
+                self.key_use.look.cards(link, frame)
                 self._receive_cards(link, frame)
             case PeerInfoRequest():
                 self._cards.answer(link, frame)
             case Routes():
-                self._receive_routes(link, frame)
+                if not self.key_use.look.routes(link, frame):
+                    self._receive_routes(link, frame)
             case PluginPayload(kind, body) if kind == SAME_KEY_KIND:
-                self.own_key_in_use(link, body)
+                self.key_use.told(link, body)
             case PluginPayload():
                 self._frames.deliver(link.peer_id, frame)
             case SeqRequest():
@@ -364,6 +296,36 @@ class Node:
             self._clock.now(),
             relays=self._config.relays,
             bites=self.counts.bites,
+        )
+
+    def _routed_frames(self) -> RoutedFrames:
+        frames = RoutedFrames(
+            self._identity.node_id,
+            self._keystore,
+            self.counts,
+            self._next_hop,
+            lambda link, node_id: self._cards.ask(self._links.best(link.peer_id) or link, [node_id]),
+            self._admission.is_preferred_peer,
+            relays=self._config.relays,
+        )
+        frames.show_own_card = lambda link: self._cards.show_own(self._links.best(link.peer_id) or link)
+        return frames
+
+    def _datagram_traffic(self) -> DatagramTraffic:
+        return DatagramTraffic(
+            KeyExchange(
+                self._identity,
+                self._config.link.cipher,
+                os.urandom,
+                self.counts.bites,
+                self._admission.is_preferred_peer,
+            ),
+            self._keystore,
+            self._clock,
+            self.counts,
+            self._congestion,
+            self._frames.send,
+            self._admission.is_preferred_peer,
         )
 
     def _drive(self, routing: Babel[PeerLink]) -> RoutingDriver:
@@ -395,7 +357,7 @@ class Node:
                 dial=self._dial,
                 admission=self._admission,
                 listeners=self._listeners,
-                same_keys=self.same_keys,
+                same_keys=self.key_use.same_keys,
             )
         )
 
@@ -411,32 +373,14 @@ class Node:
             await self._admission.remember(entry, peer)
         return peer
 
-    def _foreign_card(self, brought_by: NodeId) -> None:
-        link = self._links.best(brought_by)
-        self.same_keys.foreign_card(brought_by, link.listens_at.text if link is not None else str(brought_by))
-
-    def _is_of_another(self, raw: bytes) -> bool:
-        """Tell whether a card is of this key, and newer than all that this node had issued before it started."""
-        try:
-            card = self.parse_card(raw)
-        except BadCard:
-            return False
-        return card.node_id == self._identity.node_id and card.seq > self._seq_before
-
-    def _wait_for_person(self) -> None:
-        """Announce nothing from now on, and link with nobody, also after a restart."""
-        if self._group is None or self.same_keys.waits:
-            return
-        self.same_keys.waits = True
-        log.warning("%s", WAITS)
-        self._dialler.stop()
-        self._group.create_task(self._mark_waiting(), name="mark of a doubled key")
-
-    async def _mark_waiting(self) -> None:
-        try:
-            await self._keystore.set_waits_for_person(waits=True)
-        except DatabaseError as error:
-            log.error("that this node waits is not on disk, and forgotten with a restart: %s", error)
+    def _announce_on(self, link: PeerLink, routes: Sequence[Routes] = ()) -> None:
+        """Send card and full table, the first frames on a link, and apply the routes that came before."""
+        self._cards.greet(link)
+        hops = bool(link.abilities & ABILITY_HOPS)
+        self._routing.link_up(link, link.peer_id, self._clock.now(), link.cost, hops=hops)
+        for record in routes:
+            self._receive_routes(link, record)
+        self._routing_driver.pump()
 
     async def _forgotten(self, peer: NodeId) -> None:
         self.datagrams.forget(peer)
@@ -484,7 +428,7 @@ class Node:
                 self._events.publish(RouteLost(change.destination))
 
     def _send_own_card(self) -> int:
-        links = self._links.carrying()
+        links = self._links.carrying() if self.key_use.look.is_over else []
         for link in links:
             self._cards.greet(link)
         # Without a link no frame is on its way that a higher base would lose.

@@ -32,7 +32,6 @@ class SameKeys:
         own_id: NodeId,
         clock: Clock,
         labels: Callable[[], Mapping[NodeId, str]],
-        publish: Callable[[SameKey], None],
         bites: Bites,
     ) -> None:
         self.waits = False
@@ -40,7 +39,7 @@ class SameKeys:
         self._own_id = own_id
         self._clock = clock
         self._labels = labels
-        self._publish = publish
+        self.publish: Callable[[SameKey], None] = lambda _: None
         self._told: RecentMap[NodeId, tuple[SameKey, float]] = RecentMap(TOLD, bites)
         self._foreign_cards = 0
 
@@ -53,7 +52,7 @@ class SameKeys:
         if found is None or is_news:
             found = SameKey(node_id, self._labels().get(node_id, ""), tuple(both), node_id == self._own_id, told_by)
             log.warning("%s", found)
-            self._publish(found)
+            self.publish(found)
         self._told.put(node_id, (found, self._clock.now()))
 
     def foreign_card(self, brought_by: NodeId, address: str) -> None:

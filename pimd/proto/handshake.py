@@ -25,6 +25,8 @@ ABILITY_HOPS = 2
 """This node reads Routes whose entries carry hops."""
 ABILITY_CLOCK = 4
 """The timestamps of this node's Heartbeats are its wall clock, and the first comes when the link is up."""
+ABILITY_ANNOUNCED = 8
+"""This node has announced itself since its start, so that a new neighbour may learn from its table."""
 ABILITIES = ABILITY_CLASSES | ABILITY_HOPS | ABILITY_CLOCK
 """The abilities that this node announces."""
 _EXT_AGENT, _EXT_PORT, _EXT_ABILITIES, _EXT_INSTANCE = 1, 2, 3, 4

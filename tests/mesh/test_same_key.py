@@ -1,0 +1,161 @@
+"""Two processes that prove one key, seen by their neighbour and by themselves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pimd.clock import ManualClock
+from pimd.contract import DialError
+from pimd.ids import NodeId
+from pimd.limits import Bites
+from pimd.mesh.contests import Contests
+from pimd.mesh.first_look import TABLES
+from pimd.mesh.same_key import LASTS_S, TOLD, SameKeys
+from pimd.proto.cards import issue
+from pimd.proto.frames import Goodbye, GoodbyeReason, PluginPayload, RouteEntry, Routes, decode_frame, encode_frame
+from pimd.proto.handshake import ABILITY_ANNOUNCED
+from pimd.proto.same_key import ADDRESS_LIMIT, KIND, SameKeyNote
+from tests.limits import Lower
+from tests.mesh.conftest import Running, StartNode
+from tests.mesh.test_node import eventually
+
+OWN = NodeId(bytes(16))
+
+
+def kinds(running: Running) -> list[str]:
+    return [problem.kind for problem in running.node.service.problems()]
+
+
+async def test_the_second_one_is_refused_while_the_first_one_answers(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await bob.node.service.dial(alice.entry())
+    copy = await start_node(4, identity=bob.identity)
+    with pytest.raises(DialError, match="two machines use the same key"):
+        await copy.node.service.dial(alice.entry())
+    assert kinds(alice) == ["same_key"]
+    await eventually(lambda: kinds(bob) == ["same_key"])
+    assert kinds(copy) == ["waits_for_person", "same_key"]
+    (text,) = [problem.text for problem in copy.node.service.problems() if problem.kind == "same_key"]
+    assert all(f"127.0.0.1:{one.port}" in text for one in (bob, copy))
+    assert alice.node.is_linked(bob.id)
+    with pytest.raises(DialError, match="does not announce itself"):
+        await copy.node.service.dial((await start_node(3)).entry())
+
+
+async def test_one_at_another_address_of_ours_is_told_too(start_node: StartNode) -> None:
+    """Alice dials both; one that runs already does not wait."""
+    alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
+    copy = await start_node(4, identity=bob.identity)
+    await copy.node.service.dial(carol.entry())
+    await alice.node.service.dial(bob.entry())
+    with pytest.raises(DialError, match="two machines use the same key"):
+        await alice.node.service.dial(copy.entry())
+    await eventually(lambda: kinds(copy) == ["same_key"] == kinds(bob))
+    assert copy.node.is_linked(carol.id)
+
+
+async def test_both_ends_see_that_the_other_one_is_themselves(start_node: StartNode) -> None:
+    bob = await start_node(2)
+    copy = await start_node(4, identity=bob.identity)
+    with pytest.raises(DialError, match="the other end has the key of this node"):
+        await copy.node.service.dial(bob.entry())
+    await eventually(lambda: kinds(copy) == ["same_key"] == kinds(bob))
+    with pytest.raises(DialError, match="this very node"):
+        await bob.node.service.dial(bob.entry())
+
+
+async def test_one_that_no_longer_answers_gives_its_place_to_the_next(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a power cut: nobody answers on the old link, and nobody closes it."""
+    alice, bob = await start_node(1), await start_node(2)
+    await bob.node.service.dial(alice.entry())
+    link = bob.node._links.best(alice.id)
+    assert link is not None
+    monkeypatch.setattr(link.driver.link, "_take_control", lambda *_: None)
+    again = await start_node(4, identity=bob.identity)
+    await again.node.service.dial(alice.entry())
+    assert kinds(alice) == []
+    assert not again.node.key_use.same_keys.waits
+
+
+async def test_a_liar_makes_nobody_wait(start_node: StartNode) -> None:
+    """Its word is told of; waiting takes a card of this key that this node has not issued."""
+    bob = await start_node(2)
+    link = type("Link", (), {"peer_id": NodeId(bytes([9]) * 16), "listens_at": bob.entry().endpoint})()
+    old = issue(bob.identity, bob.node.key_use._seq_before, 0, "old").raw
+    for card in (b"", b"\0" * 300, old):
+        bob.node.key_use.told(link, SameKeyNote("a:1", "b:2", card).encode())
+    bob.node.key_use.told(link, b"\xff")
+    assert kinds(bob) == ["same_key"]
+
+
+async def test_a_key_that_a_person_keeps_is_announced(start_node: StartNode) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    await bob.node.service.dial(alice.entry())
+    copy = await start_node(4, identity=bob.identity)
+    with pytest.raises(DialError):
+        await copy.node.service.dial(alice.entry())
+    await eventually(lambda: copy.keystore.waits_for_person)
+    await bob.node.stop()
+    await copy.node.key_use.keep()
+    assert not copy.keystore.waits_for_person
+    await copy.node.service.dial(alice.entry())
+
+
+def test_a_process_without_an_instance_has_no_rival() -> None:
+    contests = Contests(None, ManualClock())  # type: ignore[arg-type]
+    peer = type("Peer", (), {"instance": None, "node_id": OWN})()
+    assert contests.rival(peer) is None
+
+
+@pytest.mark.limit("nodes remembered of which two machines have the key")
+def test_so_many_doubled_keys_are_remembered_and_for_so_long() -> None:
+    clock, bites = ManualClock(), Bites()
+    same_keys = SameKeys(OWN, clock, dict, bites)
+    for number in range(1, TOLD.value + 2):
+        same_keys.note(NodeId(number.to_bytes(16)), ("a:1", "b:2"))
+    assert len(same_keys.problems()) == TOLD.value
+    clock.advance(LASTS_S)
+    assert same_keys.problems() == []
+
+
+def test_the_same_is_told_of_once_until_both_addresses_are_known() -> None:
+    told: list[object] = []
+    same_keys = SameKeys(OWN, ManualClock(), dict, Bites())
+    same_keys.publish = told.append
+    for addresses in ((), (), ("a:1",), ("a:1", "b:2"), ("a:1", "c:3")):
+        same_keys.note(NodeId(bytes([1]) * 16), addresses)
+    assert [len(one.addresses) for one in told] == [0, 1, 2]  # type: ignore[attr-defined]
+
+
+@pytest.mark.limit("routes records kept of a link during the first look")
+async def test_a_neighbour_that_never_ends_its_table_ends_the_look(start_node: StartNode, lower: Lower) -> None:
+    lower(TABLES, 3)
+    bob = await start_node(2)
+    look = bob.node.key_use.look
+    link = type("Link", (), {"abilities": ABILITY_ANNOUNCED, "probe": lambda _: None, "peer_id": OWN})()
+    announced: list[object] = []
+    look._announce = lambda *_: announced.append(link)
+    assert look.holds(link)
+    record = Routes((RouteEntry(bob.id, 2**43, 256),), first=True, last=False)
+    assert [look.routes(link, record) for _ in range(TABLES.value)] == [True] * TABLES.value
+    assert (look.is_over, announced) == (True, [link])
+
+
+@given(st.text(), st.text(), st.binary(max_size=300))
+def test_a_note_is_read_as_it_was_written_or_made_harmless(one: str, other: str, card: bytes) -> None:
+    note = SameKeyNote.decode(SameKeyNote(one, other, card).encode())
+    assert note.card == card
+    for text, before in ((note.linked_at, one), (note.other_at, other)):
+        assert len(text) <= ADDRESS_LIMIT
+        assert text.isascii()
+        assert text == before or not (before.isascii() and before.isprintable() and len(before) <= ADDRESS_LIMIT)
+
+
+@given(st.binary(max_size=400))
+def test_a_goodbye_about_a_key_carries_what_it_was_given(detail: bytes) -> None:
+    goodbye = Goodbye(OWN, GoodbyeReason.KEY_IN_USE, detail)
+    assert decode_frame(encode_frame(goodbye)) == goodbye
+    payload = PluginPayload(KIND, detail)
+    assert decode_frame(encode_frame(payload)) == payload
