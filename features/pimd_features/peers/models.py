@@ -114,7 +114,7 @@ class AddStaticParams(Params):
 class Added(Result):
     """The entry that `peers.add_static` wrote into the configuration file."""
 
-    node_id: NodeIdHex | None = Field(description="Known when this address was met before.")
+    node_id: NodeIdHex | None = Field(description="Null: the key is bound to the address when it is first met.")
     config_entry_id: str
     warning: str | None = Field(description="Why the address cannot be reached as it is written, and what to do.")
 

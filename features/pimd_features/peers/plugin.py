@@ -1,17 +1,22 @@
 """Keeps `[[peers]]` linked, and publishes changes of peers."""
 
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from pimd.contract import (
     CONFIG,
     MESH,
     PUBLISH,
+    Endpoint,
     Lagged,
     LinkDown,
     LinkUp,
     MeshEvent,
     NotSupported,
     OtherKey,
+    PeerEntry,
     PluginContext,
     Publish,
     RouteFound,
@@ -36,7 +41,7 @@ class PeersPlugin(Broadcasts):
         self._ctx = ctx
         self.rows = Rows(ctx)
         mesh = ctx.services[MESH]
-        for entry in ctx.services[CONFIG].peers():
+        for entry in one_for_each_address(ctx.services[CONFIG].peers(), ctx.log):
             mesh.keep_dialling(entry, configured=True)
         ctx.spawn("events", self._tell(mesh.subscribe(), ctx.services[PUBLISH]))
         self.newcomers = Newcomers(ctx)
@@ -65,6 +70,18 @@ class PeersPlugin(Broadcasts):
                 return PeerOtherKey(
                     address=endpoint.text, label=label or None, known=known, answers=answers, reason=str(event)
                 )
+
+
+def one_for_each_address(entries: Iterable[PeerEntry], log: logging.Logger) -> list[PeerEntry]:
+    """Join entries of one address: the first label and the first `node_id` count, and another one is warned of."""
+    found: dict[Endpoint, PeerEntry] = {}
+    for entry in entries:
+        first = found.setdefault(entry.endpoint, entry)
+        joined = replace(first, node_id=first.node_id or entry.node_id, label=first.label or entry.label)
+        if entry.node_id not in {None, joined.node_id} or entry.label not in {"", joined.label}:
+            log.warning("[[peers]] has %s twice, as different peers: the first entry counts", entry.endpoint.text)
+        found[entry.endpoint] = joined
+    return list(found.values())
 
 
 def refuse_other_mechanisms(mechanism: str) -> None:
