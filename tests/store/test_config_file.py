@@ -385,3 +385,21 @@ async def test_a_file_whose_keys_have_other_types_by_now_is_not_touched(tmp_path
     with pytest.raises(OSError, match="does not load"):
         await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.read_text() == broken
+
+
+async def test_an_accepted_key_is_written_where_the_old_one_stood_and_nothing_else_changes(tmp_path: Path) -> None:
+    old, new, third = (NodeId(bytes([number]) * 16) for number in (0xAB, 2, 3))
+    text = (
+        "peers = [\n"
+        f'  {{ mechanism = "tcp", address = "a:1", node_id = "{str(old).upper()}" }}, # his laptop\n'
+        f'  {{ mechanism = "tcp", address = "b:1", node_id = "{third}" }},\n'
+        '  { mechanism = "tcp", address = "c:1" },\n'
+        "]\n"
+    )
+    config = made(tmp_path / "pim.toml", text)
+    assert await config.rename_peers(old, new) is True
+    assert (tmp_path / "pim.toml").read_text() == text.replace(str(old).upper(), str(new))
+    assert [entry.node_id for entry in config.peers()] == [new, third, None]
+    assert await config.rename_peers(old, new) is False
+    assert await config.rename_peers(new, third) is True
+    assert [entry.node_id for entry in config.peers()] == [third, third, None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pimd.store.node_key import load_or_create_seed
+from pimd.store.node_key import load_or_create_seed, replace_seed
 from pimd.store.secret_file import SecretFileError, create_secret_file
 
 SEED = bytes(range(100, 132))
@@ -123,3 +123,25 @@ def test_a_place_that_cannot_be_written_is_a_clear_error_without_the_bytes(tmp_p
     with pytest.raises(SecretFileError, match="Not a directory") as caught:
         load_or_create_seed(tmp_path / "file" / "node.key", fixed)
     assert "defg" not in str(caught.value)
+
+
+def test_a_replaced_seed_is_kept_beside_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "node.key"
+    first = load_or_create_seed(path, fixed)
+    second, kept = replace_seed(path)
+    third, kept_too = replace_seed(path)
+    assert len({first, second, third}) == 3
+    assert [path.read_bytes(), kept.read_bytes(), kept_too.read_bytes()] == [third, first, second]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["node.key", "node.key.old", "node.key.old1"]
+
+
+def test_a_seed_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        replace_seed(tmp_path / "node.key")
+    path = tmp_path / "node.key"
+    path.write_bytes(b"short")
+    path.chmod(0o600)
+    with pytest.raises(SecretFileError):
+        replace_seed(path)
+    assert path.read_bytes() == b"short"
