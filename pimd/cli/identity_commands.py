@@ -6,6 +6,7 @@ import sys
 from pimd.cli.commands import say
 from pimd.cli.connection import Connection, call
 from pimd.cli.errors import NotReachedError, PimError
+from pimd.cli.output import complain
 from pimd.cli.text import counted, visible
 
 
@@ -43,14 +44,9 @@ def new(connection: Connection, options: argparse.Namespace) -> None:
 
 
 def _agreed() -> bool:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return False
-    print(
-        "To everybody else this machine becomes another one. Make a new key? [y/N] ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
+    complain("To everybody else this machine becomes another one. Make a new key? [y/N]")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

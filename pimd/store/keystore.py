@@ -19,7 +19,7 @@ from pimd.database import Database
 from pimd.events import Subscription, Topic
 from pimd.ids import NodeId
 from pimd.limits import Bites, Limit, declare
-from pimd.proto.cards import SEQ_LIMIT, Card
+from pimd.proto.cards import Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
 from pimd.store import lived_rows
 from pimd.store.eviction import NONE_IN_USE, InUse, Victims
@@ -38,6 +38,7 @@ from pimd.store.keystore_rows import (
     card_ed25519,
 )
 from pimd.store.mirror import Mirror, MirrorTable
+from pimd.store.own_key import OwnKey
 from pimd.store.peer_index import PeerIndex
 from pimd.task_scope import task_scope
 
@@ -51,8 +52,6 @@ IDENTITIES_KEPT = declare(
 )
 FORGOTTEN_KEPT = declare("marks of forgotten identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
 AGED_OUT_KEPT = declare("marks of aged out identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
-_HIGHEST_SEQ = "highest_seq"
-_WAITS = "waits_for_person"
 
 
 class Learned(enum.Enum):
@@ -70,7 +69,7 @@ class Learned(enum.Enum):
     """The keystore is full, and no identity may be evicted: refused and counted."""
 
 
-class Keystore:
+class Keystore(OwnKey):
     """The contract's `PeerDirectory` and `Keystore`, and what the mesh needs besides.
 
     Changes are made in memory at once. What the user asks for is awaited until it is on disk, and raises
@@ -231,31 +230,6 @@ class Keystore:
     async def keep_lived_time(self) -> None:
         """Write how long this data directory has lived; a failure is logged."""
         await lived_rows.keep(self._database, self._clock)
-
-    @property
-    def highest_own_seq(self) -> int:
-        """The highest sequence number this node used for a card; 0 before the first."""
-        return self._own.get(_HIGHEST_SEQ, 0)
-
-    @property
-    def waits_for_person(self) -> bool:
-        """Whether a person must say first that this node's key may be used here: another machine has it."""
-        return bool(self._own.get(_WAITS, 0))
-
-    async def set_waits_for_person(self, *, waits: bool) -> None:
-        """Note it over restarts."""
-        self._own.put(_WAITS, int(waits))
-        await self.durable()
-
-    async def next_own_seq(self, now_ms: int) -> int:
-        """Return a number for a new card, on disk before it is used: the time, or one more than ever before.
-
-        At 2^44 - 1 the identity is used up and that number is returned again.
-        """
-        seq = min(max(now_ms, self.highest_own_seq + 1), SEQ_LIMIT - 1)
-        self._own.put(_HIGHEST_SEQ, seq)
-        await self.durable()
-        return seq
 
     @property
     def on_forgotten(self) -> "list[ForgetListener]":

@@ -475,34 +475,3 @@ async def test_the_files_are_for_their_owner_alone(path: Path, keystore: Keystor
     await keystore.durable()
     modes = {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert modes == {0o600}
-
-
-# --- another key for the same person, and the own key in use elsewhere
-
-
-async def test_a_new_key_gets_label_contact_mark_and_pins_and_the_old_one_keeps_its_block(
-    path: Path, clock: ManualClock, alice: Person, bob: Person
-) -> None:
-    async with Keystore.open(path, clock) as keystore:
-        keystore.learn(alice.card(5), direct=True)
-        keystore.learn(bob.card(5), direct=True)
-        await keystore.set_label(alice.id, "al")
-        await keystore.set_label(bob.id, "other")
-        await keystore.set_blocked(alice.id, blocked=True)
-        for address in ("a:1", "a:2"):
-            await keystore.pin(Endpoint.parse(address), alice.id)
-        await keystore.replace_key(alice.id, bob.id)
-    async with Keystore.open(path, clock) as keystore:
-        assert keystore.labels() == {bob.id: "al"}
-        assert (keystore.is_contact(alice.id), keystore.is_contact(bob.id)) == (False, True)
-        assert (keystore.is_blocked(alice.id), keystore.is_blocked(bob.id)) == (True, False)
-        assert {keystore.pinned(Endpoint.parse(address)) for address in ("a:1", "a:2")} == {bob.id}
-        assert keystore.get(alice.id) is not None
-
-
-async def test_that_a_person_must_decide_is_known_after_a_restart(path: Path, clock: ManualClock) -> None:
-    for waits in (True, False):
-        async with Keystore.open(path, clock) as keystore:
-            await keystore.set_waits_for_person(waits=waits)
-        async with Keystore.open(path, clock) as keystore:
-            assert keystore.waits_for_person is waits

@@ -7,7 +7,7 @@ from pimd.database import Database
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import MessageRecord
 from pimd_features.messaging.outbox import Outbox
-from pimd_features.messaging.schema import MIGRATIONS
+from pimd_features.messaging.schema import migrations
 from pimd_features.messaging.store import MessageStore, Outgoing
 
 OLD, NEW = NodeId(bytes([1]) * 16), NodeId(bytes([2]) * 16)
@@ -18,7 +18,7 @@ def message(number: int) -> Outgoing:
 
 
 async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "messages.db", MIGRATIONS, clock=ManualClock()) as database:
+    async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
         store = MessageStore(database)
         for number in range(1, 5):
             await store.add_sent(message(number), f"body {number}", bytes(32), b"sealed")
@@ -36,7 +36,7 @@ async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_of_which_everything_moved_is_gone(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "messages.db", MIGRATIONS, clock=ManualClock()) as database:
+    async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
         store = MessageStore(database)
         await store.add_sent(message(1), "body", bytes(32), b"sealed")
         assert await store.reassign(OLD, NEW) == 1
@@ -46,13 +46,14 @@ async def test_a_conversation_of_which_everything_moved_is_gone(tmp_path: Path) 
             peer_node_id=NEW,
             direction="received",
             body="answer",
+            position=0,
             timestamp_ms=8,
             status="delivered",
             failure_reason=None,
             delivered_at_ms=None,
             read_at_ms=None,
         )
-        assert await store.add_received(received)
+        assert await store.add_received(received) is not None
         assert [one.unread for one in await store.conversations()] == [1]
 
 
