@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import json
 import logging
 import os
@@ -153,6 +154,8 @@ async def run(
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
+        # What the start has made lives as long as the process: a full collection over 100 000 identities stops everything.
+        gc.freeze()
         started = _started(settings, daemon)
         _announce(started, environment.pid_file, listeners)
         ready(started)
@@ -167,6 +170,7 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         in_use = InUse(
             lambda peer: node.service.has_route(peer),  # noqa: PLW0108 - the node is made after the keystore
             lambda peer: node.service.is_configured(peer),  # noqa: PLW0108
+            lambda peer: node.service.is_linked(peer),  # noqa: PLW0108
         )
         keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock, in_use))
         node = _node(on, keystore)

@@ -118,7 +118,7 @@ from pimd.contract.services import (
 from pimd.contract.text import NodeName, shown_name, visible
 from pimd.database import Connection, Database, DatabaseError, Migration, Row, SchemaTooNew
 from pimd.events import Lagged, Subscription
-from pimd.limits import KIB, MIB, Bites, Budget, RecentMap, RecentSet, TokenBucket, declare, declare_rate
+from pimd.limits import KIB, MIB, Bites, Budget, Limit, RecentMap, RecentSet, TokenBucket, declare, declare_rate
 from pimd.proto.ecies import EciesError
 from pimd.proto.errors import PayloadTooLarge
 from pimd.proto.frames import PluginPayload
@@ -185,6 +185,7 @@ __all__ = [
     "Keystore",
     "KnownPeer",
     "Lagged",
+    "Limit",
     "LinkDown",
     "LinkInfo",
     "LinkRow",

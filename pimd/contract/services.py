@@ -4,7 +4,7 @@ A feature names the keys it takes from the core in `uses`; a service of another 
 `requires`. `PEER_DATA` and `DISCOVERY` are keys with any number of providers.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
@@ -42,9 +42,9 @@ class Services(Protocol):
 # --- KEYSTORE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownPeer:
-    """What the keystore holds of one identity."""
+    """What the keystore holds of one identity; slots halve what the garbage collector visits of a full keystore."""
 
     node_id: NodeId
     x25519_pub: bytes
@@ -98,6 +98,18 @@ class Keystore(Protocol):
 
     def is_contact(self, node_id: NodeId) -> bool:
         """Tell whether the user imported, labelled or wrote to this id."""
+
+    def brought_by(self, node_id: NodeId) -> str:
+        """Return the source of the link on which its card first came, or of its own last link; empty when unknown.
+
+        A source is an address from which links come, an IPv6 /64, or the node id of a neighbour.
+        """
+
+    def keep(self, is_needed: Callable[[NodeId], bool]) -> Callable[[], None]:
+        """Neither evict nor age out those that `is_needed` is true for; the returned function ends that.
+
+        A feature ends it in its `shutdown`.
+        """
 
     def labels(self) -> Mapping[NodeId, str]:
         """All labels, also of ids without an identity."""

@@ -11,7 +11,8 @@ from pimd.mesh.counters import Counters
 from pimd.proto.cards import SEQ_LIMIT, BadCard, Card, claims_of, issue, parse
 from pimd.proto.frames import PEER_INFO_REQUEST_LIMIT, PeerInfoRequest, SignedPeerInfo
 from pimd.proto.identity import Identity
-from pimd.store.keystore import Keystore, Learned
+from pimd.store.keystore import Keystore
+from pimd.store.learned import Learned
 
 log = logging.getLogger("pimd.mesh")
 
@@ -50,6 +51,10 @@ class CardLink(Protocol):
     @property
     def peer_id(self) -> NodeId:
         """The id of the node that proved itself at the other end."""
+
+    @property
+    def source(self) -> str:
+        """What counts as one source of identities: `Admission.source`."""
 
     def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> object:
         """Queue a frame behind the unsent ones; of several cards of one origin the newest is sent."""
@@ -221,7 +226,7 @@ class CardExchange:
         link.cards.asked.discard(node_id)
         if raw == held.card:
             link.cards.note_has(held.node_id, held.seq)
-            self._keystore.met(node_id, direct=node_id == link.peer_id)
+            self._keystore.met(node_id, direct=node_id == link.peer_id, brought_by=link.source)
         elif seq < held.seq and link.cards.note_returned(node_id, held.seq):
             link.send(SignedPeerInfo((held.card,)))
         return True
@@ -244,7 +249,7 @@ class CardExchange:
         return link.cards.unasked.take(self._clock.now())
 
     def _learn(self, link: CardLink, card: Card) -> Card | None:
-        learned = self._keystore.learn(card, direct=card.node_id == link.peer_id, brought_by=link.peer_id)
+        learned = self._keystore.learn(card, direct=card.node_id == link.peer_id, brought_by=link.source)
         if learned is Learned.NEW:
             self._counters.count("cards_learned")
             if card.node_id != link.peer_id:  # neighbours compare their clocks

@@ -225,6 +225,7 @@ class Node:
         first = self._links.best(link.peer_id) is None
         if not self._links.add(link):
             return
+        link.source = self._admission.source(link)
         self._congestion.links_changed()
         link.driver.link.watch_drops(self.counts.dropped)
         self.counts.count("links_opened")

@@ -22,6 +22,8 @@ class PeerLink:
         self.cards = LinkCards(now, driver.link.bites)
         self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
+        self.source = ""
+        """What counts as one source of identities (`Admission.source`); set when the link is entered."""
         self.full_table_read = False
         self.clock_heard = False
         """Whether the peer told its wall clock on this link."""

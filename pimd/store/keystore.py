@@ -1,7 +1,6 @@
 """All known identities: read from memory, every change on disk before it is announced."""
 
 import asyncio
-import enum
 import itertools
 import logging
 from collections import Counter
@@ -22,7 +21,7 @@ from pimd.limits import Bites, Limit, declare
 from pimd.proto.cards import Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
 from pimd.store import lived_rows
-from pimd.store.eviction import NONE_IN_USE, InUse, Victims
+from pimd.store.eviction import NONE_IN_USE, InUse
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
 from pimd.store.keystore_rows import (
     AGED_OUT,
@@ -37,9 +36,11 @@ from pimd.store.keystore_rows import (
     Note,
     card_ed25519,
 )
+from pimd.store.learned import Learned
 from pimd.store.mirror import Mirror, MirrorTable
 from pimd.store.own_key import OwnKey
 from pimd.store.peer_index import PeerIndex
+from pimd.store.sources import Sources
 from pimd.task_scope import task_scope
 
 log = logging.getLogger(__name__)
@@ -48,25 +49,11 @@ IDENTITIES_KEPT = declare(
     "identities",
     100_000,
     "identities",
-    "evicted: first without route, then of the neighbour with the most; contacts, configured and direct peers stay",
+    "of the source that brought the most the oldest is evicted, without a route first; "
+    "contacts, configured and linked peers stay, and those with stored messages",
 )
 FORGOTTEN_KEPT = declare("marks of forgotten identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
 AGED_OUT_KEPT = declare("marks of aged out identities", 100_000, "pairs of id and seq", "the oldest mark is dropped")
-
-
-class Learned(enum.Enum):
-    """The result for a valid card."""
-
-    NEW = enum.auto()
-    """It was not held: the identity is learned or refreshed, and `Seen` follows once that is on disk."""
-    OLD = enum.auto()
-    """Its seq is not higher than that of the card held."""
-    OTHER_KEYS = enum.auto()
-    """It carries other keys than the first valid card of that id: refused and counted."""
-    FORGOTTEN = enum.auto()
-    """The user forgot this very card, or a newer one, or it aged out."""
-    FULL = enum.auto()
-    """The keystore is full, and no identity may be evicted: refused and counted."""
 
 
 class Keystore(OwnKey):
@@ -108,7 +95,8 @@ class Keystore(OwnKey):
         self.index = PeerIndex(self._identities, self._notes)
         """Names, labels and ids."""
         self._identities.changed, self._notes.changed = self.index.identity_changed, self.index.note_changed
-        self._victims = Victims(self._identities, self._seen, in_use.has_route, self._who_may_go)
+        self._sources = Sources(self._mirror, self._identities, in_use.has_route, self._who_may_go)
+        self._needed_by: list[Callable[[NodeId], bool]] = []
         self._listeners = ForgetListeners(clock, tasks, self.bites)
         self._topic: Topic[PeerDirectoryEvent] = Topic(self.bites)
 
@@ -130,7 +118,7 @@ class Keystore(OwnKey):
         async with Database.open(path, MIGRATIONS, clock=clock) as database, task_scope() as tasks:
             await lived_rows.resume(database, clock)
             keystore = cls(database, clock, tasks, in_use, limit=limit, gone_limit=gone_limit)
-            await keystore._mirror.load()
+            await keystore._load()
             try:
                 yield keystore
                 await keystore.keep_lived_time()
@@ -155,11 +143,11 @@ class Keystore(OwnKey):
 
     # --- what the mesh brings
 
-    def learn(self, card: Card, *, direct: bool, brought_by: NodeId | None = None) -> Learned:
+    def learn(self, card: Card, *, direct: bool, brought_by: str = "") -> Learned:
         """Take a valid card of another node; in memory at once, on disk with `durable`.
 
         `direct` means on a link authenticated with that very peer, which also brings back a forgotten one; `brought_by`
-        is the neighbour it came from.
+        is the source of the link that it came on.
         """
         held = self._identities.get(card.node_id)
         if held is None:
@@ -169,11 +157,10 @@ class Keystore(OwnKey):
         elif not self.accepts_keys(card.node_id, card.ed25519_pub, card.x25519_pub):
             return Learned.OTHER_KEYS
         elif held.card is not None and card.seq <= held.seq:
-            self._met_again(held, direct=direct)
+            self._met_again(held, direct=direct, brought_by=brought_by)
             return Learned.OLD
+        self._sources.note(card.node_id, brought_by, anew=held is None or direct)
         self._store(card, held, direct=direct)
-        if brought_by is not None:
-            self._victims.note_brought(card.node_id, brought_by)
         return Learned.NEW
 
     def accepts_keys(self, node_id: NodeId, ed25519_pub: bytes, x25519_pub: bytes) -> bool:
@@ -186,11 +173,11 @@ class Keystore(OwnKey):
         self.counters["cards_of_other_keys"] += 1
         return False
 
-    def met(self, node_id: NodeId, *, direct: bool) -> None:
+    def met(self, node_id: NodeId, *, direct: bool, brought_by: str = "") -> None:
         """Note that the card held was received again; on a link of its own the peer becomes a direct one."""
         held = self._identities.get(node_id)
         if held is not None:
-            self._met_again(held, direct=direct)
+            self._met_again(held, direct=direct, brought_by=brought_by)
 
     def learned_seq(self, node_id: NodeId) -> int:
         """Return the seq of the card held; -1 without one."""
@@ -200,7 +187,7 @@ class Keystore(OwnKey):
     def age_out(self, unseen_since_lived_ms: int, most: int) -> int:
         """Remove up to `most` identities without a relation to the user and not seen since; return their number.
 
-        Identities that are never evicted stay, and so do blocked ones and those with a route. (id, seq) of each is
+        Identities that may not be evicted stay, and so do blocked ones and those with a route. (id, seq) of each is
         kept, so that the same card is not learned again. A newer card, or a link, makes it a stranger anew.
         """
         may_go, now_ms = self._who_may_go(), self._clock.lived_ms()
@@ -208,7 +195,7 @@ class Keystore(OwnKey):
             peer
             for peer in self._identities.values()
             if self._seen.rows.get(peer.node_id, now_ms) < unseen_since_lived_ms
-            and may_go(peer)
+            and may_go(peer.node_id)
             and self._is_out_of_reach(peer.node_id)
         )
         going = list(itertools.islice(stale, most))
@@ -263,6 +250,15 @@ class Keystore(OwnKey):
         """Tell whether the user imported, labelled or wrote to this id."""
         note = self._notes.rows.get(node_id)
         return note is not None and note.contact
+
+    def brought_by(self, node_id: NodeId) -> str:
+        """Return the source of the link on which its card first came, or of its own last link; empty when unknown."""
+        return self._sources.of(node_id)
+
+    def keep(self, is_needed: Callable[[NodeId], bool]) -> Callable[[], None]:
+        """Neither evict nor age out those that `is_needed` is true for; the returned function ends that."""
+        self._needed_by.append(is_needed)
+        return lambda: self._needed_by.remove(is_needed)
 
     def labels(self) -> Mapping[NodeId, str]:
         """All labels, also of ids without an identity."""
@@ -376,7 +372,18 @@ class Keystore(OwnKey):
             return Learned.FULL
         return None
 
-    def _met_again(self, held: KnownPeer, *, direct: bool) -> None:
+    async def _load(self) -> None:
+        await self._mirror.load()
+        self._sources.begin(self._seen)
+        self._identities.changed = self._identity_changed
+
+    def _identity_changed(self, node_id: NodeId, old: KnownPeer | None, new: KnownPeer | None) -> None:
+        self.index.identity_changed(node_id, old, new)
+        self._sources.changed(node_id)
+
+    def _met_again(self, held: KnownPeer, *, direct: bool, brought_by: str) -> None:
+        if direct:
+            self._sources.note(held.node_id, brought_by, anew=True)
         if direct and held.known != "direct":
             self._put(replace(held, known="direct", last_seen_ms=self._clock.unix_ms()))
 
@@ -443,9 +450,9 @@ class Keystore(OwnKey):
         self._drop(peer.node_id)
 
     def _drop(self, node_id: NodeId) -> None:
+        self._sources.table.remove(node_id)
         self._identities.remove(node_id)
         self._seen.remove(node_id)
-        self._victims.brought_by.pop(node_id, None)
         self._publish(Forgotten(node_id))
 
     def _publish(self, event: PeerDirectoryEvent) -> None:
@@ -463,7 +470,7 @@ class Keystore(OwnKey):
     def _make_room(self) -> bool:
         while len(self._identities) >= self._limit:
             self.bites.count(IDENTITIES_KEPT)
-            victim = self._victims.next()
+            victim = self._sources.victims.next()
             if victim is None:
                 return False
             self._evict(victim)
@@ -483,12 +490,7 @@ class Keystore(OwnKey):
     def _is_out_of_reach(self, node_id: NodeId) -> bool:
         return not self._note_of(node_id).blocked and not self._in_use.has_route(node_id)
 
-    def _who_may_go(self) -> Callable[[KnownPeer], bool]:
+    def _who_may_go(self) -> Callable[[NodeId], bool]:
         pinned = set(self._pins.values())
-
-        def may_go(peer: KnownPeer) -> bool:
-            node_id = peer.node_id
-            kept = peer.known == "direct" or node_id in pinned or self._note_of(node_id).contact
-            return not kept and not self._in_use.is_configured(node_id)
-
-        return may_go
+        reasons = (self.is_contact, self._in_use.is_configured, self._in_use.is_linked, *self._needed_by)
+        return lambda node_id: node_id not in pinned and not any(is_kept(node_id) for is_kept in reasons)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
+from sys import intern
 from typing import Literal, get_args
 
 from pimd.contract.services import KnownPeer
@@ -38,6 +39,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     CREATE TABLE aged_out (node_id BLOB PRIMARY KEY, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
     """,
     lived_rows.MIGRATION,
+    """
+    CREATE TABLE brought_by (node_id BLOB PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 
@@ -141,6 +145,15 @@ def _gone_table(name: str) -> TableSql[NodeId, Gone]:
 FORGOTTEN = _gone_table("forgotten")
 """Marks of identities that the user forgot."""
 AGED_OUT = _gone_table("aged_out")
+BROUGHT_BY: TableSql[NodeId, str] = TableSql(
+    name="brought_by",
+    select="SELECT * FROM brought_by",
+    upsert="INSERT OR REPLACE INTO brought_by VALUES (?, ?)",
+    delete="DELETE FROM brought_by WHERE node_id = ?",
+    encode=lambda node_id, source: (node_id, source),
+    decode=lambda row: (NodeId(row["node_id"]), intern(str(row["source"]))),
+)
+"""The source that each identity came from; a table of its own, because scripts fill `identities` by position."""
 PINS: TableSql[str, NodeId] = TableSql(
     name="pins",
     select="SELECT * FROM pins",

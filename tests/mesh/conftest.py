@@ -74,7 +74,11 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             **keeps: int,
         ) -> Running:
             clock = clock or SystemClock()
-            in_use = InUse(lambda peer: node.service.has_route(peer), lambda peer: node.service.is_configured(peer))  # noqa: PLW0108 - made below
+            in_use = InUse(
+                lambda peer: node.service.has_route(peer),  # noqa: PLW0108 - made below
+                lambda peer: node.service.is_configured(peer),  # noqa: PLW0108
+                lambda peer: node.service.is_linked(peer),  # noqa: PLW0108
+            )
             keystore = await stack.enter_async_context(Keystore.open(tmp_path / f"{who}.db", clock, in_use, **keeps))
             identity = identity or Identity.from_seed(bytes([who]) * 32)
             rules = Policy(policy, authorized, keystore.is_blocked)

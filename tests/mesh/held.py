@@ -33,7 +33,8 @@ def _of_keystore(running: Running) -> Sizes:
     keystore = running.keystore
     return {
         "identities": (len(keystore._identities), keystore._limit),
-        "who brought them": (len(keystore._victims.brought_by), keystore._limit),
+        "who brought them": (len(keystore._sources.table), keystore._limit),
+        "candidates for eviction": (len(keystore._sources.victims), keystore._limit),
         "forgotten and aged out": (len(keystore._forgotten) + len(keystore._aged_out), 2 * keystore._gone_limit),
         "plugins to be told of evictions": (len(keystore._listeners._backlog), BACKLOG.value),
     }

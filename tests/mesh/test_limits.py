@@ -94,6 +94,7 @@ class CardLinkDouble:
 
     def __init__(self, peer: NodeId, clock: ManualClock) -> None:
         self.peer_id = peer
+        self.source = str(peer)
         self.cards = LinkCards(clock.now(), Bites())
         self.sent: list[Any] = []
         self.answered: list[Any] = []

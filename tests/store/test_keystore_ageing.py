@@ -16,8 +16,9 @@ from pimd.ids import NodeId
 from pimd.store import ageing
 from pimd.store.ageing import FIRST_AFTER_S, INTERVAL_MIN_S, LIFETIME_MIN_S, age_out_identities
 from pimd.store.eviction import InUse
-from pimd.store.keystore import Keystore, Learned
+from pimd.store.keystore import Keystore
 from pimd.store.keystore_rows import MIGRATIONS
+from pimd.store.learned import Learned
 from pimd.task_scope import task_scope
 from tests.store.test_keystore_limit import known_ids
 
@@ -67,13 +68,13 @@ async def test_a_newer_card_keeps_an_identity_young(path: Path, clock: ManualClo
 async def test_friends_blocked_ones_and_those_with_a_route_stay(
     path: Path, clock: ManualClock, crowd: list[Person]
 ) -> None:
-    contact, labelled, pinned, configured, direct, imported, blocked, routed, stranger = crowd[:9]
+    contact, labelled, pinned, configured, linked, imported, blocked, routed, stranger = crowd[:9]
     with_route = {routed.id}
-    in_use = InUse(with_route.__contains__, {configured.id}.__contains__)
+    in_use = InUse(with_route.__contains__, {configured.id}.__contains__, {linked.id}.__contains__)
     async with Keystore.open(path, clock, in_use) as keystore:
         for peer in (contact, labelled, pinned, configured, blocked, routed, stranger):
             keystore.learn(peer.card(1), direct=False)
-        keystore.learn(direct.card(1), direct=True)
+        keystore.learn(linked.card(1), direct=True)
         await keystore.set_contact(contact.id, contact=True)
         await keystore.set_label(labelled.id, "l")
         await keystore.pin(Endpoint.tcp("p", 1), pinned.id)

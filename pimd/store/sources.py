@@ -1,0 +1,52 @@
+"""Which source each identity came from: kept on disk, and the order in which a full keystore evicts."""
+
+from collections.abc import Callable, Mapping
+from sys import intern
+
+from pimd.contract.services import KnownPeer
+from pimd.ids import NodeId
+from pimd.store.eviction import MET, Victims
+from pimd.store.keystore_rows import BROUGHT_BY
+from pimd.store.mirror import Mirror
+
+
+class Sources:
+    """The table `brought_by`, and the candidates for eviction by source; told of each change of an identity."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        identities: Mapping[NodeId, KnownPeer],
+        has_route: Callable[[NodeId], bool],
+        who_may_go: Callable[[], Callable[[NodeId], bool]],
+    ) -> None:
+        self.table = mirror.table(BROUGHT_BY)
+        self.victims = Victims(has_route, who_may_go)
+        self._identities = identities
+
+    def begin(self, seen: Mapping[NodeId, int]) -> None:
+        """Enter all identities once the tables are loaded, the one seen longest ago first."""
+        for node_id in self.table.rows.keys() - self._identities.keys():
+            self.table.remove(node_id)
+        # Rows that a script wrote have no lived time of their own: those are told apart by the wall clock.
+        order = sorted((seen.get(one.node_id, 0), one.last_seen_ms, one.node_id) for one in self._identities.values())
+        for _, _, node_id in order:
+            self.changed(node_id)
+
+    def of(self, node_id: NodeId) -> str:
+        """Return the source of the link on which its card first came, or of its own last link; empty when unknown."""
+        return self.table.rows.get(node_id, "")
+
+    def note(self, node_id: NodeId, source: str, *, anew: bool) -> None:
+        """Keep the first source, so that nobody moves identities of others to his own; a link of its own proves another."""
+        if source and anew and self.of(node_id) != source:
+            self.table.put(node_id, intern(source))
+            self.changed(node_id)
+
+    def changed(self, node_id: NodeId) -> None:
+        """Enter an identity that was learned, seen again or restored; remove one that is gone."""
+        if node_id in self._identities:
+            source = self.of(node_id)
+            self.victims.put(node_id, MET if source == str(node_id) else source)
+        else:
+            self.victims.remove(node_id)
