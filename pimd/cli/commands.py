@@ -25,7 +25,7 @@ def say(options: argparse.Namespace, result: Any, text: str) -> None:
 def status(connection: Connection, options: argparse.Namespace) -> None:
     """This node, and whom it sees."""
     found = call(connection, "status")
-    mesh = call_many(connection, [("mesh.status", None)])[0]
+    mesh, inbox = call_many(connection, [("mesh.status", None), ("messages.list_conversations", None)])
     up = [peer for peer in found["peers"] if peer["state"] in ("active", "relayed")]
     lines = [
         f"{visible(found['node'])}  {found['node_id']}",
@@ -35,6 +35,7 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
         f"{len(up)} of {counted(len(found['peers']), 'peer')} reachable, {counted(found['routes']['active'], 'route')}",
     ]
     lines += [f"WARNING  {visible(one['text'])}" for one in found.get("warnings", [])]
+    lines += strangers(inbox) if inbox is not None else []
     lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
 
@@ -242,6 +243,17 @@ def features(connection: Connection, options: argparse.Namespace) -> None:
         ],
     )
     say(options, rows, text)
+
+
+def strangers(found: dict[str, Any]) -> list[str]:
+    """Return the line about people who wrote and are no contacts, from `messages.list_conversations`; empty without any."""
+    wrote, refused = found.get("strangers", 0), found.get("refused_strangers", 0)
+    if not wrote:
+        return []
+    who = "1 person" if wrote == 1 else f"{wrote} people"
+    lines = [f"{who} wrote whom you do not know" + (f"; the messages of {refused} were refused:" if refused else "")]
+    lines += [f"  {node_id}" for node_id in found.get("newest_refused", ())]
+    return [*lines, "whoever you `pim send ID TEXT` gets through"] if refused else lines
 
 
 def conversation_table(rows: list[dict[str, Any]]) -> str:

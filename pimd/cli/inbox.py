@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from pimd.cli.commands import conversation_table, say
+from pimd.cli.commands import conversation_table, say, strangers
 from pimd.cli.connection import Connection, UnixConnection, call
 from pimd.cli.errors import NoDaemonError
 from pimd.cli.names import resolve
@@ -30,8 +30,10 @@ def inbox(connect: Connect, options: argparse.Namespace) -> None:
     elif peer is not None:
         _print_conversation(connection, options, peer)
     else:
-        rows = call(connection, "messages.list_conversations")["conversations"]
-        say(options, rows, conversation_table(rows) if rows else "no messages yet; `pim send NAME-OR-ID TEXT` begins")
+        found = call(connection, "messages.list_conversations")
+        rows = found["conversations"]
+        text = conversation_table(rows) if rows else "no messages yet; `pim send NAME-OR-ID TEXT` begins"
+        say(options, rows, "\n".join([text, *strangers(found)]))
 
 
 def _print_conversation(connection: Connection, options: argparse.Namespace, peer: str) -> None:

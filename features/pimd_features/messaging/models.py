@@ -12,6 +12,7 @@ EXPIRES_LIMIT_S = 28 * DAY_S
 PAGE = 100
 PAGE_LIMIT = 500
 PREVIEW_LIMIT = 80
+REFUSED_SHOWN = 5
 
 UnixMs = Annotated[int, Field(ge=0, lt=2**63)]
 """Unix milliseconds that fit into the store."""
@@ -57,6 +58,9 @@ class Conversations(Result):
     """All conversations, the one with the newest message first; the list is not paged."""
 
     conversations: list[ConversationSummary]
+    strangers: int = Field(ge=0, description="How many people wrote who are no contacts, the refused ones included.")
+    refused_strangers: int = Field(ge=0, description="Those of them whose newest message was refused since the start.")
+    newest_refused: list[NodeIdHex] = Field(max_length=REFUSED_SHOWN)
 
 
 class HistoryParams(Params):

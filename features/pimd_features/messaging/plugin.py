@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -65,6 +65,8 @@ class MessagingPlugin(DaemonPlugin):
 
     def __init__(self) -> None:
         self._database: Database | None = None
+        self._with_messages: set[NodeId] = set()
+        self._let_go: Callable[[], None] = lambda: None
         self._repeating: set[NodeId] = set()
 
     # --- DaemonPlugin
@@ -77,6 +79,8 @@ class MessagingPlugin(DaemonPlugin):
         self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
         self._store = MessageStore(self._database)
         self._outbox = Outbox(random.random)
+        self._with_messages |= {one.peer for one in await self._store.conversations()}
+        self._let_go = self._keystore.keep(self._with_messages.__contains__)
         for message in await self._store.waiting():
             self._outbox.add(message)
         self._sender = Sender(ctx, self._store, self._outbox, self._status_changed)
@@ -91,6 +95,7 @@ class MessagingPlugin(DaemonPlugin):
 
     async def shutdown(self) -> None:
         """Commit what is queued and close `messages.db`; nothing to do when `start` never opened it."""
+        self._let_go()
         if self._database is not None:
             await self._database.close()
 
@@ -150,6 +155,7 @@ class MessagingPlugin(DaemonPlugin):
             )
             if not known.contact:
                 await self._keystore.set_contact(peer, contact=True)
+        self._with_messages.add(peer)
         self._outbox.add(message)
         after_answer(self._sender.wake)
         return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
@@ -176,7 +182,14 @@ class MessagingPlugin(DaemonPlugin):
         """List all conversations, the one whose newest message arrived last first."""
         with _storage():
             found = await self._store.conversations()
-        return models.Conversations(conversations=[self._summary(one) for one in found])
+        refused = self._receiver.refused()
+        strangers = {one.peer for one in found if one.received and not self._receiver.is_contact(one.peer)}
+        return models.Conversations(
+            conversations=[self._summary(one) for one in found],
+            strangers=len(strangers.union(refused)),
+            refused_strangers=len(refused),
+            newest_refused=refused[: models.REFUSED_SHOWN],
+        )
 
     @rpc("messages.mark_read", errors=(StorageError,))
     async def mark_read(self, params: models.MarkReadParams) -> models.Unread:
@@ -205,6 +218,7 @@ class MessagingPlugin(DaemonPlugin):
         """Delete all messages with everybody here; what was not sent yet is not sent."""
         with _storage():
             messages, conversations = await self._store.delete(None, self._ctx.clock.lived_ms())
+        self._with_messages.clear()
         self._outbox.remove_all(None)
         cleared = models.HistoryCleared(peer_node_id=None, scope="all", deleted_messages=messages)
         after_answer(lambda: self._publish(STREAM, cleared))
@@ -214,6 +228,7 @@ class MessagingPlugin(DaemonPlugin):
 
     async def _delete(self, peer: NodeId) -> models.DeletedConversation:
         messages, conversations = await self._store.delete(peer, self._ctx.clock.lived_ms())
+        self._with_messages.discard(peer)
         self._outbox.remove_all(peer)
         if messages or conversations:
             cleared = models.HistoryCleared(peer_node_id=peer, scope="peer", deleted_messages=messages)
@@ -236,8 +251,10 @@ class MessagingPlugin(DaemonPlugin):
         self._publish(STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms))
 
     async def _tell_received(self, record: models.MessageRecord) -> None:
+        self._with_messages.add(record.peer_node_id)
         conversation = await self._store.conversation(record.peer_node_id)
         if conversation is None:
+            self._with_messages.discard(record.peer_node_id)
             return  # deleted in the same moment
         summary = self._summary(conversation)
         self._publish(STREAM, models.MessageReceived(message=record, conversation=summary))

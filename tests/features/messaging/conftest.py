@@ -208,9 +208,9 @@ class Party:
         await plugin.shutdown()
         await asyncio.wait(tasks)
 
-    def learn(self, other: "Party", *, contact: bool = False) -> None:
+    def learn(self, other: "Party", *, contact: bool = False, brought_by: str = "") -> None:
         card = parse(issue(other.identity, 1, 0, other.name).raw)
-        self.keystore.learn(card, direct=True)
+        self.keystore.learn(card, direct=True, brought_by=brought_by)
 
     async def say(self, other: "Party", body: str, **more: Any) -> Any:
         return await self.running.send(SendParams(peer_node_id=other.id, body=body, **more))
