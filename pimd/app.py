@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ from pimd.store.secret_file import create_secret_file
 from pimd.task_scope import task_scope
 
 log = logging.getLogger("pimd")
+
+SWITCH_S = 0.0005
+"""Seconds for which a busy event loop keeps the threads of the databases from running; 5 ms by default, many times a message."""
 
 KEY_NAME = "node.key"
 PEERS_NAME = "peers.db"
@@ -156,6 +160,7 @@ async def run(
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
         # What the start has made lives as long as the process: a full collection over 100 000 identities stops everything.
         gc.freeze()
+        sys.setswitchinterval(SWITCH_S)
         started = _started(settings, daemon)
         _announce(started, environment.pid_file, listeners)
         ready(started)

@@ -157,6 +157,15 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def owe(self, count: int, now: float) -> float:
+        """Take tokens that may not be there yet; return the seconds until they are, and count the limit if any."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s) - count
+        self._at = now
+        if self._tokens >= 0:
+            return 0.0
+        self._bites.count(self._rate)
+        return -self._tokens / self._per_s
+
 
 class Budget:
     """Counts the units of one limit in use, such as bytes or places."""

@@ -28,9 +28,13 @@ from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import HandshakeState
 from pimd.proto.records import RecordReader, RecordWriter
 from pimd.store.keystore import Keystore
-from scripts import bench_links, bench_mesh
+from scripts import bench_flood, bench_links, bench_mesh
 
-SECTIONS: dict[str, Callable[[], str]] = {"links": bench_links.section, "mesh": bench_mesh.section}
+SECTIONS: dict[str, Callable[[], str]] = {
+    "links": bench_links.section,
+    "mesh": bench_mesh.section,
+    "flood": bench_flood.section,
+}
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "benchmarks.md"
 ROUNDS = 5
@@ -360,7 +364,7 @@ def base() -> str:
 def main() -> None:
     """Measure what was asked for, print it, and write it down if wanted."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=list(SECTIONS), help="only the times over several daemons, or links")
+    parser.add_argument("part", nargs="?", choices=list(SECTIONS), help="only the times over several daemons, links, or the flood")
     parser.add_argument(
         "--write", action="store_true", help="put the figures into docs/benchmarks.md; without a part, all"
     )

@@ -21,7 +21,7 @@ ORIGINS = declare(
     "the oldest is forgotten: its next card does not wait",
 )
 FRAME_BYTES = 48_000
-GATHERED = declare("new cards gathered", 8192, "cards", "all are sent at once")
+GATHERED = declare("new cards gathered", 100, "cards", "all are sent at once")
 HELD_BACK = declare("new cards held back for their second to pass", 8192, "cards", "further ones are sent at once")
 
 

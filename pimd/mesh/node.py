@@ -226,6 +226,7 @@ class Node:
         if not self._links.add(link):
             return
         link.source = self._admission.source(link)
+        link.driver.is_preferred = partial(self._admission.is_preferred_peer, link.peer_id)
         self._congestion.links_changed()
         link.driver.link.watch_drops(self.counts.dropped)
         self.counts.count("links_opened")

@@ -10,12 +10,22 @@ from pimd.addresses import Endpoint
 from pimd.clock import Clock, TimerHandle
 from pimd.ids import NodeId
 from pimd.limits import KIB, declare
+from pimd.net.link_rates import LinkRates
 from pimd.net.transport import Transport
 from pimd.net.turns import Turns
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData
 from pimd.proto.handshake import LinkPeer
 from pimd.proto.link import Link
-from pimd.proto.link_events import Authenticated, Closed, FrameReceived, Leaving, LinkEvent, PeerSaidGoodbye, Up
+from pimd.proto.link_events import (
+    Authenticated,
+    Closed,
+    FrameReceived,
+    Leaving,
+    LinkEvent,
+    PeerSaidGoodbye,
+    RecordTaken,
+    Up,
+)
 from pimd.proto.link_states import CloseReason
 from pimd.proto.traffic import TrafficClass
 
@@ -26,7 +36,7 @@ READ_AT_ONCE = declare(
 )
 """`Turns` limits the time in which they are parsed."""
 EVENTS_AT_ONCE = 8
-"""Events of a link, each of one record at most, that are handled between two reads of the clock."""
+"""Data frames of a link that are handled between two reads of the clock; other frames may take much longer."""
 UNREAD = declare(
     "bytes of a link that were read and not taken apart",
     256 * KIB,
@@ -96,11 +106,14 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self.deliver: Callable[[Frame], None] = _ignore
         """Takes each frame of the peer; the owner sets it once the link is up."""
         self.address = "?"
+        self.is_preferred: Callable[[], bool] = lambda: False
+        """Whether the peer is configured or a contact now; the owner sets it once the link is up."""
         self._over = over
         self._owner = owner
         self._clock = clock
         self._turns = turns
         self._transport: asyncio.Transport | None = None
+        self._rates = LinkRates(clock.now(), self.link.bites)
         self._timer: TimerHandle | None = None
         self._timer_at = float("inf")
         self._reading = True
@@ -108,7 +121,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._half_closed = False
         self._pumping = False
         self._waits = False
-        """Whether it waits for its next turn with unparsed bytes."""
+        """Whether it waits for its next turn with unparsed bytes, or rests until it is within its rates."""
         self._is_last_turn = False
         """The stream has ended; bytes read of it are within the limit of one link."""
         self._flush_is_due = False
@@ -173,7 +186,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     def resume_writing(self) -> None:
         """Send the frames that wait in the link."""
         self._writable = True
-        self._pump()
+        self._flush_due()
 
     # --- the owner calls these
 
@@ -240,7 +253,11 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
     def _tick(self) -> None:
         self._timer_at = float("inf")
         self.link.tick(self._clock.now())
-        self._pump()
+        if self._waits and not self._ended:
+            self._flush()  # what it brought is parsed in its turn
+            self._set_timer()
+        else:
+            self._pump()
 
     def _flush_soon(self) -> None:
         """Send what is queued in this turn with one write."""
@@ -281,6 +298,17 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             self._turns.wait(self)
         self._push_back()
 
+    def _rest(self, seconds: float) -> None:
+        """Parse and read nothing for a while: the peer is over a rate."""
+        if not self._waits:
+            self._waits = True
+            self._clock.call_at(self._clock.now() + seconds, self._rested)
+        self._push_back()
+
+    def _rested(self) -> None:
+        if not self._ended:
+            self._turns.wait(self)
+
     def _push_back(self) -> None:
         is_full = self.link.unread > UNREAD.value
         reading = not is_full and not self._waits
@@ -295,17 +323,32 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             self._transport.pause_reading()
 
     def _dispatch_events(self) -> None:
-        count = 0
+        count, began = 0, self._clock.now()
         while (event := self.link.next_event()) is not None:
+            frame = None
             if isinstance(event, FrameReceived):
-                self.deliver(event.frame)
+                frame = event.frame
+                self.deliver(frame)
             elif isinstance(event, Closed):
                 self._end(event)
                 return
-            else:
+            elif not isinstance(event, RecordTaken):
                 self._tell(event)
+                continue
+            if self._is_last_turn:
+                continue
             count += 1
-            if count % EVENTS_AT_ONCE == 0 and not self._is_last_turn and self._turns.is_over():
+            if isinstance(frame, MeshData):
+                if count % EVENTS_AT_ONCE:
+                    continue
+            else:
+                now = self._clock.now()
+                seconds = max(self._rates.rest(frame, now), self._turns.rest(self, now - began))
+                if seconds:
+                    self._rest(seconds)
+                    return
+                began = now
+            if self._turns.is_over():
                 self._wait()
                 return
 

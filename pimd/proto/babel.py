@@ -41,9 +41,8 @@ UPDATE_PAUSE_S = 0.2
 ASKED_S = 5.0
 """A destination requested this recently is advertised at once, which forwards the answer (3.8.1.2)."""
 CARD_WISH_S = 2.0
-WISHES_AT_ONCE = 200
-"""Cards that one link is asked for in that time; the others wait their turn."""
-"""The hop count of a request (3.8.1.2)."""
+WISHES_AT_ONCE, WISHES_OF_ALL = 200, 2000
+"""Cards that one link, and all, are asked for in that time; the others wait their turn."""
 DESTINATIONS = declare(
     "destinations with entries",
     20_000,
@@ -51,7 +50,7 @@ DESTINATIONS = declare(
     "deferred ones included; the neighbour with the most loses its deferred entries, then its newest",
 )
 ROOM_SHARE = 100
-"""The search for the neighbour with the most entries frees a hundredth of them, so that it is rare."""
+"""The search for the neighbour with the most frees a hundredth of its entries; of many neighbours up to a tenth."""
 LOST = declare(
     "lost destinations whose feasibility distance is kept",
     40_000,
@@ -319,7 +318,7 @@ class Babel(Generic[L]):
         busiest, turns = self._making_room
         if turns == 0 or busiest not in self._links or self._entries_of(busiest) == 0:
             busiest = max(self._links, key=self._entries_of)
-            turns = 1 + self._entries_of(busiest) // ROOM_SHARE
+            turns = 1 + self._entries_of(busiest) // min(ROOM_SHARE, max(10, ROOM_SHARE // len(self._links)))
         self._making_room = busiest, turns - 1
         return busiest
 
@@ -491,8 +490,9 @@ class Babel(Generic[L]):
 
     def _wish_again(self, now: float) -> None:
         """Request the cards of deferred entries again, the longest unrequested first."""
+        share = min(WISHES_AT_ONCE, max(WISHES_AT_ONCE // 10, WISHES_OF_ALL // max(1, len(self._links))))
         for link in self._links:
-            for node_id in list(itertools.islice(self.deferred.of_link(link), WISHES_AT_ONCE)):
+            for node_id in list(itertools.islice(self.deferred.of_link(link), share)):
                 self.deferred.to_end(link, node_id)
                 self._wishes.append((link, node_id))
         self._wish_at = now + CARD_WISH_S if self.deferred else float("inf")

@@ -110,10 +110,10 @@ def parse(raw: bytes) -> Card:
     ext = raw[name_end + _EXT_LEN.size : -SIGNATURE_SIZE]
     _check_limits(seq, name_len, ext)
     name = _decode_name(raw[_HEAD.size : name_end])
-    if is_low_order_x25519(x25519_pub):
-        raise BadCard("the X25519 key is of low order")
     if not verify(ed25519_pub, CARD_DOMAIN + raw[:-SIGNATURE_SIZE], raw[-SIGNATURE_SIZE:]):
         raise BadCard("the signature does not hold")
+    if is_low_order_x25519(x25519_pub):  # costs as much as the signature, and false cards have none
+        raise BadCard("the X25519 key is of low order")
     return Card(ed25519_pub, x25519_pub, seq, flags, name, ext, raw)
 
 

@@ -59,7 +59,8 @@ def test_cards_of_ten_milliseconds_go_in_one_frame_and_earlier_when_routes_need_
     assert other.frames == 2
 
 
-def test_many_cards_take_several_frames_that_each_fit_a_record() -> None:
+def test_many_cards_take_several_frames_that_each_fit_a_record(lower: Lower) -> None:
+    lower(GATHERED, 1000)
     clock = ManualClock()
     other = Neighbour()
     flood = CardFlood(clock, lambda: [other], Bites())

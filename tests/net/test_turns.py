@@ -14,7 +14,8 @@ BUDGET_S, SLICE_S = BUDGET.value / 1_000_000, SLICE.value / 1_000_000
 class Work:
     """A link with so many pieces of work, each of which takes a tenth of a slice."""
 
-    def __init__(self, world: "World", name: str, pieces: int) -> None:
+    def __init__(self, world: "World", name: str, pieces: int, *, preferred: bool = False) -> None:
+        self.is_preferred = lambda: preferred
         self.world = world
         self.name = name
         self.pieces = pieces
@@ -80,6 +81,33 @@ async def test_a_link_with_one_frame_waits_for_one_slice_of_each_other_at_most()
         await world.turn()
     first_turn = BUDGET_S / SLICE_S
     assert len(world.done) <= (first_turn + 1 + 20) * 11
+
+
+async def test_a_contact_waits_for_one_stranger_at_most_and_strangers_for_one_contact() -> None:
+    world = World()
+    for number in range(20):
+        Work(world, f"busy {number}", 1000).read()
+    friends = [Work(world, f"friend {number}", 1000, preferred=True) for number in range(2)]
+    for friend in friends:
+        friend.read()
+    before = len(world.done)
+    while len(world.done) < before + 200:
+        await world.turn()
+    slices = [name.partition(" ")[0] for name in list(world.done)[before:]]
+    assert abs(slices.count("friend") - slices.count("busy")) <= 22
+    assert slices[:11].count("friend") + slices[11:22].count("friend") >= 10
+
+
+@pytest.mark.limit("time for frames other than data on links of strangers")
+async def test_links_of_strangers_have_a_quarter_of_the_time_for_frames_other_than_data() -> None:
+    world = World()
+    stranger, friend = Work(world, "stranger", 1), Work(world, "friend", 1, preferred=True)
+    assert world.turns.rest(stranger, 0.5) == 0.0
+    assert world.turns.rest(friend, 10.0) == 0.0
+    assert world.turns.rest(stranger, 0.25) == 1.0
+    assert world.turns.rest(Work(world, "another", 1), 0.25) == 2.0
+    world.now += 3.0
+    assert world.turns.rest(stranger, 0.25) == 0.0
 
 
 async def test_time_that_stands_still_never_ends_a_slice() -> None:
