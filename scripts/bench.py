@@ -364,7 +364,9 @@ def base() -> str:
 def main() -> None:
     """Measure what was asked for, print it, and write it down if wanted."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=list(SECTIONS), help="only the times over several daemons, links, or the flood")
+    parser.add_argument(
+        "part", nargs="?", choices=list(SECTIONS), help="only the times over several daemons, links, or the flood"
+    )
     parser.add_argument(
         "--write", action="store_true", help="put the figures into docs/benchmarks.md; without a part, all"
     )

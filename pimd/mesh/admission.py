@@ -16,8 +16,6 @@ from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")
 
-LOOPBACK_V6 = "::/64"
-"""The source of links from `::1`."""
 Refusal = tuple[GoodbyeReason, str]
 """The reason sent in the Goodbye, and the text for the log."""
 
@@ -80,17 +78,6 @@ class Admission:
     def is_preferred_peer(self, node_id: NodeId) -> bool:
         """Tell whether this node is configured or a contact; part of each limit is kept for such peers."""
         return node_id in self._dialler.configured or self._keystore.is_contact(node_id)
-
-    def source(self, link: PeerLink) -> str:
-        """Return what counts as one source of identities: the address of the other end, or an IPv6 /64.
-
-        Ids cost nothing, addresses do. It is the id where an address tells nobody apart, on this machine and behind a
-        proxy, and for a preferred peer, who shall not share with others at his address.
-        """
-        source = link.driver.source
-        if source.startswith(("127.", "uid:")) or source == LOOPBACK_V6 or self.is_preferred_peer(link.peer_id):
-            return str(link.peer_id)
-        return source
 
     async def remember(self, entry: PeerEntry, peer: NodeId) -> None:
         """Bind a configured endpoint to the node that answered there."""

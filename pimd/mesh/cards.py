@@ -54,7 +54,7 @@ class CardLink(Protocol):
 
     @property
     def source(self) -> str:
-        """What counts as one source of identities: `Admission.source`."""
+        """What counts as one source of identities: an address, an IPv6 /64, or the id of the peer."""
 
     def send(self, frame: SignedPeerInfo | PeerInfoRequest) -> object:
         """Queue a frame behind the unsent ones; of several cards of one origin the newest is sent."""

@@ -225,7 +225,6 @@ class Node:
         first = self._links.best(link.peer_id) is None
         if not self._links.add(link):
             return
-        link.source = self._admission.source(link)
         link.driver.is_preferred = partial(self._admission.is_preferred_peer, link.peer_id)
         self._congestion.links_changed()
         link.driver.link.watch_drops(self.counts.dropped)

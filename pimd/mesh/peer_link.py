@@ -12,6 +12,9 @@ from pimd.proto.class_queues import ClassCounts
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
 from pimd.proto.traffic import TrafficClass
 
+LOOPBACK_V6 = "::/64"
+"""The source of links from `::1`."""
+
 
 class PeerLink:
     """A connection from its first byte on; `peer_id` is set once the proof holds."""
@@ -22,8 +25,6 @@ class PeerLink:
         self.cards = LinkCards(now, driver.link.bites)
         self.cost = driver.cost
         """What routing adds to a metric for this link, at least 256."""
-        self.source = ""
-        """What counts as one source of identities (`Admission.source`); set when the link is entered."""
         self.full_table_read = False
         self.clock_heard = False
         """Whether the peer told its wall clock on this link."""
@@ -48,6 +49,17 @@ class PeerLink:
     @peer_id.setter
     def peer_id(self, node_id: NodeId) -> None:
         self._peer_id = node_id
+
+    @property
+    def source(self) -> str:
+        """What counts as one source of identities: the address of the other end, or an IPv6 /64.
+
+        Ids cost nothing, addresses do. It is the id where an address tells nobody apart, on this machine and behind a
+        proxy, and for a preferred peer, who shall not share with others at his address.
+        """
+        source = self.driver.source
+        is_local = source.startswith(("127.", "uid:")) or source == LOOPBACK_V6
+        return str(self.peer_id) if is_local or self.driver.is_preferred() else source
 
     @property
     def is_proven(self) -> bool:

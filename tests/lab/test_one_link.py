@@ -68,3 +68,18 @@ def test_the_moments_are_close_enough_for_two_connections_at_once() -> None:
             return len(doubled)
 
     assert run(count, seed=3) > 5
+
+
+def test_the_source_of_an_identity_is_the_address_of_the_link_that_brought_it_or_the_id_of_a_contact() -> None:
+    async def sources() -> list[str]:
+        async with Lab(4, log_level="warning", keeps_events=False) as lab:
+            relay, alice, bob = lab.add_daemons(3)
+            for one in (alice, bob):
+                lab.connect(one, relay)
+            await lab.start(relay, alice, bob)
+            await lab.sleep(SETTLED_S)
+            at_relay, at_bob = (one.running_daemon.core.keystore for one in (relay, bob))
+            names = {bob.machine.host.address: "address of bob", str(relay.id): "id of the relay"}
+            return [names[one] for one in (at_relay.brought_by(bob.id), at_bob.brought_by(alice.id))]
+
+    assert run(sources, seed=4) == ["address of bob", "id of the relay"]  # who dials has the other in its configuration

@@ -13,6 +13,7 @@ from pimd.contract import DialError, LinkDown, LinkUp, PeerEntry, PluginPayload,
 from pimd.database import DatabaseError
 from pimd.ids import NodeId
 from pimd.mesh.links import LINKS, PREFERRED_PLACES
+from pimd.proto.cards import parse
 from pimd.proto.frames import (
     FLAG_CONTROL,
     FLAG_SEALED,
@@ -49,6 +50,30 @@ async def test_two_nodes_link_and_learn_each_others_cards(start_node: StartNode)
     assert (known.name, known.known, known.x25519_pub) == ("node-1", "direct", alice.identity.x25519_pub)
     assert [link.peer for link in alice.node.service.links()] == [bob.id]
     assert [(route.destination, route.hops) for route in bob.node.service.routes()] == [(alice.id, 1)]
+
+
+async def test_on_one_machine_the_source_of_an_identity_is_the_neighbour_that_brought_it(start_node: StartNode) -> None:
+    alice, bob = await linked(start_node)
+    carol = await start_node(3)
+    await carol.node.service.dial(bob.entry())
+    await eventually(lambda: carol.keystore.get(alice.id) is not None)
+    assert bob.keystore.brought_by(alice.id) == str(alice.id)
+    assert carol.keystore.brought_by(alice.id) == carol.keystore.brought_by(bob.id) == str(bob.id)
+
+
+async def test_who_is_linked_now_is_not_evicted_and_who_was_is(start_node: StartNode) -> None:
+    bob = await start_node(2, limit=2)
+    first, second, third = [await start_node(number) for number in (3, 4, 5)]
+    for one in (first, second):
+        await one.node.service.dial(bob.entry())
+        await eventually(lambda one=one: bob.keystore.get(one.id) is not None)  # type: ignore[misc]
+    await third.node.service.dial(bob.entry())
+    await eventually(lambda: bob.keystore.counters["cards_without_room"] > 0)
+    assert bob.keystore.get(third.id) is None
+    await bob.node.service.hang_up(first.id)
+    await eventually(lambda: not bob.node.service.is_linked(first.id))
+    bob.keystore.learn(parse(third.node.service.own_card()), direct=True)
+    assert [peer.node_id for peer in bob.keystore.list()] == sorted([second.id, third.id])
 
 
 @pytest.mark.parametrize("psk", [None, bytes(range(32))], ids=["open", "private"])
