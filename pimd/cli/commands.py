@@ -25,7 +25,7 @@ def say(options: argparse.Namespace, result: Any, text: str) -> None:
 def status(connection: Connection, options: argparse.Namespace) -> None:
     """This node, and whom it sees."""
     found = call(connection, "status")
-    mesh, inbox = call_many(connection, [("mesh.status", None), ("messages.list_conversations", None)])
+    mesh = call_many(connection, [("mesh.status", None)])[0]
     up = [peer for peer in found["peers"] if peer["state"] in ("active", "relayed")]
     lines = [
         f"{visible(found['node'])}  {found['node_id']}",
@@ -35,7 +35,7 @@ def status(connection: Connection, options: argparse.Namespace) -> None:
         f"{len(up)} of {counted(len(found['peers']), 'peer')} reachable, {counted(found['routes']['active'], 'route')}",
     ]
     lines += [f"WARNING  {visible(one['text'])}" for one in found.get("warnings", [])]
-    lines += strangers(inbox) if inbox is not None else []
+    lines += strangers(connection)
     lines.append(_peers_text(connection, found["peers"]))
     say(options, {**found, "mesh": mesh}, "\n".join(lines))
 
@@ -245,9 +245,10 @@ def features(connection: Connection, options: argparse.Namespace) -> None:
     say(options, rows, text)
 
 
-def strangers(found: dict[str, Any]) -> list[str]:
-    """Return the line about people who wrote and are no contacts, from `messages.list_conversations`; empty without any."""
-    wrote, refused = found.get("strangers", 0), found.get("refused_strangers", 0)
+def strangers(connection: Connection) -> list[str]:
+    """Return the lines about people who wrote and are no contacts; empty without any, and without messaging."""
+    found = call_many(connection, [("messages.strangers", None)])[0] or {}
+    wrote, refused = found.get("wrote", 0), found.get("refused", 0)
     if not wrote:
         return []
     who = "1 person" if wrote == 1 else f"{wrote} people"

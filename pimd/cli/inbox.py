@@ -30,10 +30,9 @@ def inbox(connect: Connect, options: argparse.Namespace) -> None:
     elif peer is not None:
         _print_conversation(connection, options, peer)
     else:
-        found = call(connection, "messages.list_conversations")
-        rows = found["conversations"]
+        rows = call(connection, "messages.list_conversations")["conversations"]
         text = conversation_table(rows) if rows else "no messages yet; `pim send NAME-OR-ID TEXT` begins"
-        say(options, rows, "\n".join([text, *strangers(found)]))
+        say(options, rows, "\n".join([text, *strangers(connection)]))
 
 
 def _print_conversation(connection: Connection, options: argparse.Namespace, peer: str) -> None:

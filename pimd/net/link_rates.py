@@ -4,12 +4,10 @@ from pimd.limits import Bites, TokenBucket, declare_rate
 from pimd.proto.frames import Frame, MeshData, PeerInfoRequest, PluginPayload, Routes, SignedPeerInfo
 
 _REST = "the link is not read until they are within the rate again"
-CONTROL = declare_rate(
-    "frames of a link other than data, unknown ones and pings included", 500, "frames", _REST, burst=2000
-)
+CONTROL = declare_rate("frames of a link other than data", 500, "frames", _REST, burst=2000)
 ENTRIES = declare_rate("route entries taken from a link", 1000, "entries", _REST, burst=20_000)
 """Above a full table of the most destinations every 30 s, which is 667 a second."""
-CARDS_READ = declare_rate("cards taken from a link, old ones included", 200, "cards", _REST, burst=2000)
+CARDS_READ = declare_rate("cards taken from a link", 200, "cards", _REST, burst=2000)
 IDS_ANSWERED = declare_rate("ids that a link asks for", 200, "ids", _REST, burst=2000)
 """Twice what an honest neighbour asks for."""
 PAYLOADS_READ = declare_rate("direct payloads taken from a link", 1000, "payloads", _REST, burst=2000)

@@ -61,9 +61,9 @@ async def turns() -> None:
 
 
 @pytest.mark.limit(
-    "frames of a link other than data, unknown ones and pings included",
+    "frames of a link other than data",
     "route entries taken from a link",
-    "cards taken from a link, old ones included",
+    "cards taken from a link",
     "ids that a link asks for",
     "direct payloads taken from a link",
 )

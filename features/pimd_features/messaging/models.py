@@ -58,8 +58,13 @@ class Conversations(Result):
     """All conversations, the one with the newest message first; the list is not paged."""
 
     conversations: list[ConversationSummary]
-    strangers: int = Field(ge=0, description="How many people wrote who are no contacts, the refused ones included.")
-    refused_strangers: int = Field(ge=0, description="Those of them whose newest message was refused since the start.")
+
+
+class Strangers(Result):
+    """People who wrote and are no contacts."""
+
+    wrote: int = Field(ge=0, description="How many, the refused ones included.")
+    refused: int = Field(ge=0, description="Those of them whose newest message was refused since the start.")
     newest_refused: list[NodeIdHex] = Field(max_length=REFUSED_SHOWN)
 
 

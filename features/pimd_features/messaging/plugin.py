@@ -182,13 +182,17 @@ class MessagingPlugin(DaemonPlugin):
         """List all conversations, the one whose newest message arrived last first."""
         with _storage():
             found = await self._store.conversations()
+        return models.Conversations(conversations=[self._summary(one) for one in found])
+
+    @rpc("messages.strangers", errors=(StorageError,))
+    async def strangers(self, _: NoParams) -> models.Strangers:
+        """Tell how many people wrote who are no contacts, and whose messages found no room or are not accepted."""
+        with _storage():
+            found = await self._store.conversations()
         refused = self._receiver.refused()
-        strangers = {one.peer for one in found if one.received and not self._receiver.is_contact(one.peer)}
-        return models.Conversations(
-            conversations=[self._summary(one) for one in found],
-            strangers=len(strangers.union(refused)),
-            refused_strangers=len(refused),
-            newest_refused=refused[: models.REFUSED_SHOWN],
+        stored = {one.peer for one in found if one.received and not self._receiver.is_contact(one.peer)}
+        return models.Strangers(
+            wrote=len(stored.union(refused)), refused=len(refused), newest_refused=refused[: models.REFUSED_SHOWN]
         )
 
     @rpc("messages.mark_read", errors=(StorageError,))

@@ -330,11 +330,11 @@ async def test_a_stranger_leaves_so_many_messages_and_no_more(party: MakeParty) 
     alice, bob = await pair(party)
     assert await flood(bob, alice, 60, "x") == 50
     assert len(await bob.messages(alice)) == 50
-    found = await bob.running.list_conversations(NoParams())
-    assert (found.strangers, found.refused_strangers, found.newest_refused) == (1, 1, [alice.id])
+    found = await bob.running.strangers(NoParams())
+    assert (found.wrote, found.refused, found.newest_refused) == (1, 1, [alice.id])
     await bob.say(alice, "who are you?")  # answered: no stranger any more
-    found = await bob.running.list_conversations(NoParams())
-    assert (found.strangers, found.refused_strangers, found.newest_refused) == (0, 0, [])
+    found = await bob.running.strangers(NoParams())
+    assert (found.wrote, found.refused, found.newest_refused) == (0, 0, [])
     assert await flood(bob, alice, 10, "x", start=50) >= 10
 
 

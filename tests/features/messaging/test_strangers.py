@@ -4,7 +4,7 @@ import pytest
 
 from pimd.contract import NoParams
 from pimd_features.messaging import receiving
-from pimd_features.messaging.models import ConversationParams, Conversations
+from pimd_features.messaging.models import ConversationParams, Strangers
 from tests.features.messaging.conftest import MakeParty, Party
 from tests.features.messaging.test_exchange import connect, flood
 from tests.limits import Lower
@@ -20,8 +20,8 @@ async def stranger(party: MakeParty, name: str, to: Party, brought_by: str) -> P
     return made
 
 
-async def conversations(of: Party) -> Conversations:
-    return await of.running.list_conversations(NoParams())
+async def strangers(of: Party) -> Strangers:
+    return await of.running.strangers(NoParams())
 
 
 @pytest.mark.limit("messages of strangers whom one neighbour brought")
@@ -32,9 +32,9 @@ async def test_twenty_strangers_behind_one_neighbour_fill_its_share_only(party: 
     assert sum(taken) == receiving.SOURCE_MESSAGES.value
     honest = await stranger(party, "honest", bob, OTHER_RELAY)
     assert await flood(bob, honest, 50, "hello") == 50
-    found = await conversations(bob)
+    found = await strangers(bob)
     refused = sum(not count for count in taken)
-    assert (found.strangers, found.refused_strangers) == (21, refused)
+    assert (found.wrote, found.refused) == (21, refused)
     assert found.newest_refused == [one.id for one in crowd[:-6:-1]]
 
 
@@ -63,11 +63,11 @@ async def test_who_was_refused_and_finds_room_later_is_not_refused_any_more(part
     eve, honest = [await stranger(party, name, bob, RELAY) for name in ("eve", "honest")]
     assert await flood(bob, eve, 2, "x") == 2
     assert await flood(bob, honest, 1, "x") == 0
-    assert (await conversations(bob)).newest_refused == [honest.id]
+    assert (await strangers(bob)).newest_refused == [honest.id]
     await bob.running.delete_conversation(ConversationParams(peer_node_id=eve.id))
     assert await flood(bob, honest, 1, "x") == 1
-    found = await conversations(bob)
-    assert (found.strangers, found.refused_strangers) == (1, 0)
+    found = await strangers(bob)
+    assert (found.wrote, found.refused) == (1, 0)
 
 
 @pytest.mark.limit("refused strangers remembered")
@@ -77,9 +77,8 @@ async def test_only_so_many_refused_strangers_are_counted(party: MakeParty, lowe
     crowd = [await stranger(party, f"eve {n}", bob, RELAY) for n in range(3)]
     for one in crowd:
         await flood(bob, one, 1, "x")
-    found = await conversations(bob)
-    assert (found.strangers, found.newest_refused) == (2, [crowd[2].id, crowd[1].id])
-    assert found.conversations == []
+    found = await strangers(bob)
+    assert (found.wrote, found.newest_refused) == (2, [crowd[2].id, crowd[1].id])
 
 
 async def test_a_stranger_with_stored_messages_stays_known_until_they_are_deleted(party: MakeParty) -> None:
