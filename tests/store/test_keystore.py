@@ -41,7 +41,7 @@ async def test_it_is_what_the_contract_calls_a_keystore_and_a_peer_directory(key
     directory: PeerDirectory = keystore
     members = {name for protocol in (KeystorePort, PeerDirectory) for name in vars(protocol) if name[0] != "_"}
     assert members <= set(dir(port)) == set(dir(directory))
-    assert len(members) == 23
+    assert len(members) == 24
 
 
 async def test_a_card_is_known_at_once_and_still_after_a_restart(path: Path, clock: ManualClock, alice: Person) -> None:
