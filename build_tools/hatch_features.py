@@ -46,6 +46,7 @@ class FeatureBuildHook(BuildHookInterface[Any]):
                 "summary": row["summary"],
                 "namespaces": row.get("namespaces", []),
                 "requires": row.get("requires", []),
+                "payload_kinds": row.get("payload_kinds", []),
                 "built": name in wanted,
             }
             for name, row in table["features"].items()

@@ -1,17 +1,26 @@
-"""Arguments and signals of the daemon, and nothing else."""
+"""Arguments of the daemon, and the loop it runs in."""
 
 import argparse
 import asyncio
+import contextlib
+import logging
 import os
-import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from pimd import __version__, standard_streams
 from pimd.startup import EXIT_OK, Arguments, check_config, run_daemon, version
+from pimd.stop import DEADLINE_S, Signals, Stop
+
+log = logging.getLogger("pimd")
 
 SWITCH_S = 0.0001
+LEFT_S = 0.5
+"""Seconds that tasks and threads which nobody owns have to end after the daemon did."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,21 +47,58 @@ def _main(argv: Sequence[str] | None) -> int:
         return check_config(arguments)
     # A database thread waits this long for the interpreter lock while the loop is busy; the default is 5 ms.
     sys.setswitchinterval(SWITCH_S)
-    return asyncio.run(_until_signalled(arguments))
+    return _run(arguments)
 
 
-async def _until_signalled(arguments: Arguments) -> int:
-    stop = asyncio.Event()
+def _run(arguments: Arguments) -> int:
+    """Run the daemon in a loop of its own, and leave nothing behind that could keep the process."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    workers = ThreadPoolExecutor(thread_name_prefix="worker")
+    loop.set_default_executor(workers)
+    stop = Stop(DEADLINE_S)
+    Signals(loop, stop)
+    loop.set_exception_handler(stop.took)
+    code: int = _until_done(loop, run_daemon(arguments, stop), stop)
+    left = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    for task in left:
+        task.cancel()
+    if left:
+        _until_done(loop, asyncio.wait(left, timeout=LEFT_S), stop)
+    workers.shutdown(wait=False, cancel_futures=True)
+    with contextlib.suppress(RuntimeError):
+        loop.close()
+    _leave_threads(code)
+    return code
 
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)  # a second signal: exit at once
-        stop.set()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    return await run_daemon(arguments, stop)
+def _until_done(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], stop: Stop) -> Any:
+    """Run the loop until `work` is done.
+
+    A SystemExit or KeyboardInterrupt in a task or timer that nobody owns makes asyncio end its loop; it is run again, and
+    nothing that was queued is lost.
+    """
+    main = loop.create_task(work, name="the daemon")
+    while True:
+        try:
+            return loop.run_until_complete(main)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if main.done():
+                raise
+            stop.took(loop, {"message": "outside of any call", "exception": error})
+
+
+def _leave_threads(code: int) -> None:
+    """End the process when threads of others would keep it."""
+    others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for one in others:
+        one.join(LEFT_S / len(others))
+    stuck = [one.name for one in others if one.is_alive()]
+    if stuck:
+        log.warning("ended by force, since these threads go on: %s", ", ".join(stuck))
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from pimd import __version__, paths
 from pimd.addresses import UNIX, Endpoint
-from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
+from pimd.assembly.assembly import Assembly
 from pimd.assembly.core_methods import About, CoreMethods
 from pimd.assembly.identity_methods import IdentityMethods
 from pimd.assembly.log_ring import LogRing
+from pimd.assembly.plan import FeatureChoice, Plan
+from pimd.assembly.running import Core
 from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, SystemClock, since_boot
 from pimd.contract import CancellationToken, Membership
@@ -38,6 +40,7 @@ from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
 from pimd.settings import Settings, disabled_features
+from pimd.stop import Stop
 from pimd.store.ageing import age_out_identities, keep_lived_time
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDir, hold_data_dir
@@ -124,7 +127,7 @@ async def run(
     settings: Settings,
     config: ConfigFile,
     environment: Environment,
-    stop: asyncio.Event,
+    stop: Stop,
     ready: Callable[[Started], None],
 ) -> None:
     """Run one daemon until `stop` is set; `ready` is called when every RPC listener is open.
@@ -154,7 +157,8 @@ async def run(
             secret,
             key_file=key_file,
         )
-        daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop.set))
+        daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop.set, stop.failed))
+        stop.who_is_left, stop.blame = daemon.assembly.who_is_left, daemon.assembly.blame
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
@@ -169,8 +173,13 @@ async def run(
 
 
 @asynccontextmanager
-async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncIterator[RunningDaemon]:
-    """Run a daemon's features and mesh for the length of the block; `daemon.shutdown` calls `shut_down`."""
+async def running_daemon(
+    on: Parts, shut_down: Callable[[], None], failed: Callable[[], None] = lambda: None
+) -> AsyncIterator[RunningDaemon]:
+    """Run a daemon's features and mesh for the length of the block.
+
+    `daemon.shutdown` calls `shut_down`; `failed` is called before a daemon that failed is unwound.
+    """
     async with AsyncExitStack() as stack:
         in_use = InUse(
             lambda peer: node.service.has_route(peer),  # noqa: PLW0108 - the node is made after the keystore
@@ -180,7 +189,17 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock, in_use))
         node = _node(on, keystore)
         assembly, rpc = _assembly(on.plan, on.clock, node.counts.bites)
-        core = Core(node, keystore, on.identity, on.data_dir, on.config, on.log_ring, on.clock, CancellationToken())
+        core = Core(
+            node,
+            keystore,
+            on.identity,
+            on.data_dir,
+            on.config,
+            on.log_ring,
+            on.clock,
+            CancellationToken(),
+            watched=on.watched,
+        )
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
         rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, shut_down).methods())
         rpc.registry.add(IdentityMethods(node, on.identity.node_id, on.key_file).methods())
@@ -189,21 +208,25 @@ async def running_daemon(on: Parts, shut_down: Callable[[], None]) -> AsyncItera
         # Parts stop in reverse order, even when one does not start; the remaining tasks are cancelled last.
         group = await stack.enter_async_context(_stopping_tasks())
         parts = await stack.enter_async_context(AsyncExitStack())
-        await _start_mesh(core, assembly, on.settings, parts, group)
-        _start_ageing(on.settings, keystore, on.clock, group)
-        if on.watched:
-            _watch_machine(node, on.clock, group)
-        yield RunningDaemon(core, assembly, rpc, group)
+        try:
+            await _start_mesh(core, assembly, on.settings, parts, group)
+            _start_ageing(on.settings, keystore, on.clock, group)
+            if on.watched:
+                _watch_machine(node, on.clock, group)
+            yield RunningDaemon(core, assembly, rpc, group)
+        except BaseException:
+            failed()
+            raise
 
 
 async def _start_mesh(
     core: Core, assembly: Assembly, settings: Settings, parts: AsyncExitStack, group: asyncio.TaskGroup
 ) -> None:
-    """Start the features, then listen. The stop runs: cancel, features, links."""
+    """Start the features, then listen. The stop runs: features, cancel, links."""
     parts.push_async_callback(core.node.stop)
-    parts.push_async_callback(assembly.stop)
     parts.callback(core.cancel.cancel)
-    await assembly.start(core)
+    parts.push_async_callback(assembly.stop)
+    await assembly.start(core, group)
     try:
         await core.node.start(group)
     except OSError as error:
@@ -276,7 +299,8 @@ def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) ->
 
 def feature_choice(settings: Settings) -> FeatureChoice:
     """Read which features the configuration chooses, with their tables."""
-    return FeatureChoice(settings.features.enabled, disabled_features(settings), settings.features.tables)
+    features = settings.features
+    return FeatureChoice(features.enabled, disabled_features(settings), features.tables, features.required)
 
 
 def node_name(settings: Settings) -> str:

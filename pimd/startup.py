@@ -1,6 +1,5 @@
 """From a command line to a running daemon: find the files, say what is wrong, say what is up."""
 
-import asyncio
 import contextlib
 import logging
 import shlex
@@ -14,18 +13,21 @@ from pathlib import Path
 
 from pimd import __version__, paths
 from pimd.app import Environment, Started, StartError, feature_choice, listen_endpoints, mesh_passphrase, node_name, run
-from pimd.assembly.assembly import Plan
+from pimd.assembly.assembly import IMPORT_S
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.known import known_features
 from pimd.assembly.log_rate_limit import LogRateLimit
 from pimd.assembly.log_ring import LogRing
+from pimd.assembly.plan import Plan
 from pimd.characters import hidden, reads_as_id
 from pimd.contract import Membership
 from pimd.database import DatabaseError
+from pimd.faults import text_of, traceback_of
 from pimd.local_time import local_time
 from pimd.net.unix_socket import SocketInUse, refuse_long
 from pimd.rpc.unix import SETTING as RPC_SOCKET_SETTING
 from pimd.settings import Loaded, Problem, SettingsError, load
+from pimd.stop import Stop
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDirError
 from pimd.store.secret_file import SecretFileError
@@ -77,7 +79,11 @@ def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
     """Problems of this machine or build that stop the start despite a valid configuration."""
     settings, problem = loaded.settings, loaded.origin.problem
     try:
-        Plan.of_this_build(feature_choice(settings))
+        plan = Plan.of_this_build(feature_choice(settings), IMPORT_S)
+        for name, fault in plan.faults.items():
+            yield problem(("features", name), f"feature {name} would fail: {fault}")
+        for name in plan.unfinished():
+            yield problem(("features", name), f"feature {name}: its import did not end within {IMPORT_S:g} s")
     except AssemblyError as error:
         yield problem(error.key, str(error).removeprefix(".".join(map(str, error.key)) + ": "))
     if settings.mesh.mode == "private":
@@ -97,7 +103,7 @@ def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
             yield problem(("rpc", "unix_socket"), str(error))
 
 
-async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
+async def run_daemon(arguments: Arguments, stop: Stop) -> int:
     """Run until `stop`; one readable line on standard error when it ends with an error."""
     ring = LogRing()
     rate_limit = LogRateLimit(time.monotonic)
@@ -109,7 +115,7 @@ async def run_daemon(arguments: Arguments, stop: asyncio.Event) -> int:
         logging.getLogger().removeHandler(ring)
 
 
-async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLimit, stop: asyncio.Event) -> int:
+async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLimit, stop: Stop) -> int:
     path = paths.config_file(arguments.config, arguments.environ)
     try:
         loaded = _load(path, arguments)
@@ -127,11 +133,9 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
     except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
         return _failed(f"pimd: {error}", EXIT_FAILED)
     # A crash in a task of the core: everything was stopped in order before it arrives here.
-    except Exception as error:
-        log.exception("the daemon crashed")
-        return _failed(
-            f"pimd: crashed: {type(error).__name__}: {error}; this is a bug, the log has the cause", EXIT_FAILED
-        )
+    except Exception as error:  # noqa: BLE001
+        log.error("the daemon crashed: %s", traceback_of(error))
+        return _failed(f"pimd: crashed: {text_of(error)}; this is a bug, the log has the cause", EXIT_FAILED)
     return EXIT_OK
 
 

@@ -11,13 +11,17 @@ from pimd.contract import FeatureRow
 def explain_absent(
     method: str,
     known: Mapping[str, KnownFeature],
+    declared: Mapping[str, Sequence[str]],
     rows: Sequence[FeatureRow],
     names: Callable[[], Sequence[str]],
 ) -> dict[str, Any]:
-    """Return `feature`, `state` and `hint`; the feature is null when no known one declares such a method."""
+    """Return `feature`, `state` and `hint`; the feature is null when no known one declares such a method.
+
+    `declared` holds the namespaces of those that were imported.
+    """
     namespace = method.split(".", maxsplit=1)[0]
     for row in rows:
-        owned = known[row.name].namespaces if row.name in known else (row.name,)
+        owned = known[row.name].namespaces if row.name in known else declared.get(row.name, (row.name,))
         if namespace in owned and row.state != "running":
             return {"feature": row.name, "state": row.state, "hint": _hint(method, row)}
     near = difflib.get_close_matches(method, names(), 1, 0.6)
@@ -40,6 +44,10 @@ def _hint(method: str, row: FeatureRow) -> str:
             return what + f"which this build was made without; build or install one with PIMD_FEATURES=...,{row.name}"
         case "disabled":
             return what + f"which is off: {row.reason}; {again} turns it on"
+        case "starting":
+            return what + f"which is starting: {row.reason}; try again in a moment"
+        case "stopping":
+            return what + f"which is stopping: {row.reason}; {again} starts it again"
         case "quarantined":
             return what + f"which is quarantined: {row.reason}; {again} starts it again"
         case _:

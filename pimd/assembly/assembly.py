@@ -1,159 +1,37 @@
 """The features of one daemon: assembled at the start, and changed while it runs."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
-
-from pydantic import BaseModel, ValidationError
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pimd.assembly.absent import explain_absent
-from pimd.assembly.choice import (
-    AssemblyError,
-    Candidate,
-    Choice,
-    builtin_candidates,
-    choose,
-    installed_candidates,
-    start_order,
-    unknown_names,
-)
-from pimd.assembly.known import KnownFeature, known_features
-from pimd.assembly.plugin_host import PluginHost
+from pimd.assembly.choice import AssemblyError, Candidate
+from pimd.assembly.guard import Guard
+from pimd.assembly.installed import InstalledMeanwhile, drop_modules
+from pimd.assembly.life import Life, State
+from pimd.assembly.plan import Import, Plan, clashes, levels, without
+from pimd.assembly.plugin_host import START_S, STOP_S
+from pimd.assembly.provided import service_of
+from pimd.assembly.running import Built, Core, construct
 from pimd.assembly.secret_settings import secret_paths
-from pimd.assembly.services import (
-    FeaturePublisher,
-    PluginDatagrams,
-    PluginIdentity,
-    PluginSender,
-    ServicesView,
-    channel_of,
-)
-from pimd.clock import Clock
-from pimd.contract import (
-    ASSEMBLY,
-    CONFIG,
-    KEYSTORE,
-    LOG_RING,
-    MESH,
-    PUBLISH,
-    CancellationToken,
-    Config,
-    DaemonPlugin,
-    Feature,
-    FeatureRow,
-    LogRing,
-    PluginContext,
-)
-from pimd.database import DatabaseError
+from pimd.assembly.services import channel_of
+from pimd.calls import Outcome, running
+from pimd.contract import Feature, FeatureRow
 from pimd.events import Subscription, Topic
-from pimd.mesh.node import Node
-from pimd.proto.identity import Identity
-from pimd.rpc.core_methods import stream_methods
-from pimd.rpc.registry import Method, Registry, method_of
+from pimd.faults import modules_of, text_of, traceback_of
+from pimd.ids import NodeId
+from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
-from pimd.store.data_dir import DataDir
-from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.features")
 
-
-@dataclass(frozen=True)
-class FeatureChoice:
-    """What the configuration says about features."""
-
-    enabled: Sequence[str] | None = None
-    disabled: Mapping[str, str] = field(default_factory=dict)
-    """Name to the reason why it is off."""
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """`[features.<name>]`, unvalidated."""
-
-
-@dataclass(frozen=True)
-class Core:
-    """The parts of the daemon that the services of features are made from."""
-
-    node: Node
-    keystore: Keystore
-    identity: Identity
-    data_dir: DataDir
-    config: Config
-    log_ring: LogRing
-    clock: Clock
-    cancel: CancellationToken
-
-
-@dataclass
-class _Running:
-    """A started feature."""
-
-    feature: Feature
-    host: PluginHost
-    cancel: CancellationToken
-    methods: Sequence[Method]
-
-
-class _NoPlugin(DaemonPlugin):
-    """The plugin of a feature that declares methods only."""
-
-    async def start(self, ctx: PluginContext) -> None:
-        """Called by the host like any `start`; a feature of methods only has no state to set up."""
-
-
-class Plan:
-    """Which features are known and chosen before anything runs; making one imports the chosen ones.
-
-    Raises `AssemblyError` when they cannot be assembled.
-    """
-
-    def __init__(
-        self, choice: FeatureChoice, known: Mapping[str, KnownFeature], candidates: Sequence[Candidate]
-    ) -> None:
-        self.known = known
-        for name, owners in _twice(candidates).items():
-            log.warning("feature %s is brought by %s; the first is used", name, " and by ".join(owners))
-        self.choices = choose(self.known, candidates, choice.enabled, choice.disabled)
-        for doubt in unknown_names([one.name for one in self.choices], choice.disabled, choice.tables):
-            log.warning("%s", doubt)
-        loaded = {c.name: c.candidate.load() for c in self.choices if c.state == "chosen" and c.candidate is not None}
-        if choice.enabled is None:
-            self.choices = [_default(one, loaded) for one in self.choices]
-        chosen = {one.name: loaded[one.name] for one in self.choices if one.state == "chosen"}
-        absent = {one.name: f"{one.state}: {one.reason}" for one in self.choices if one.state != "chosen"}
-        self.order = start_order(chosen, absent)
-        self.tables = choice.tables
-        for feature in self.order:
-            self.settings_of(feature)
-
-    @classmethod
-    def of_this_build(cls, choice: FeatureChoice) -> Self:
-        """Plan with the features of this build and of installed distributions."""
-        known = known_features()
-        return cls(choice, known, [*builtin_candidates(known), *installed_candidates()])
-
-    def settings_of(self, feature: Feature) -> BaseModel:
-        """Validate `[features.<name>]`; `AssemblyError` with one line for the first wrong key."""
-        table = {key: value for key, value in self.tables.get(feature.name, {}).items() if key != "enabled"}
-        try:
-            return feature.settings.model_validate(table)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)[0]
-            key = ("features", feature.name, *found["loc"])
-            raise AssemblyError(f"{'.'.join(map(str, key))}: {found['msg']}", key) from None
-
-
-def _default(one: Choice, loaded: Mapping[str, Feature]) -> Choice:
-    if one.state == "chosen" and not loaded[one.name].default_enabled:
-        return replace(one, state="disabled", reason="off by default; list it in [features] enabled")
-    return one
-
-
-def _twice(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
-    owners: dict[str, list[str]] = {}
-    for candidate in candidates:
-        owners.setdefault(candidate.name, []).append(candidate.origin)
-    return {name: origins for name, origins in owners.items() if len(origins) > 1}
+DOORS_S = 2.0
+"""Seconds after which the daemon goes on without features that still start."""
+IMPORT_S = 30.0
+UP = frozenset({State.STARTING, State.RUNNING})
 
 
 class Assembly:
@@ -163,19 +41,25 @@ class Assembly:
         self._plan = plan
         self._registry = registry
         self._streams = streams
-        self._choices = {one.name: one for one in plan.choices}
-        self._running: dict[str, _Running] = {}
-        self._troubles: dict[str, tuple[str, str]] = {}
-        """Name to state (failed or quarantined) and reason."""
+        self._lives: dict[str, Life] = {}
+        for one in plan.choices:
+            state = State.LOADED if one.state == "chosen" else State(one.state)
+            self._lives[one.name] = Life(one.name, one.version, one.origin, one.candidate, state, one.reason)
+        for name, feature in plan.features.items():
+            self._lives[name].feature = feature
         self._changes: Topic[FeatureRow] = Topic()
         self._turn = asyncio.Lock()
+        self._meanwhile = InstalledMeanwhile()
         self._core: Core | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._endings: dict[str, asyncio.Task[None]] = {}
+        self._stopped = False
 
     # --- contract.Assembly
 
     def rows(self) -> list[FeatureRow]:
         """One row for every known feature, built or not."""
-        return [self.row(name) for name in self._choices]
+        return [self.row(name) for name in self._lives]
 
     def subscribe(self) -> Subscription[FeatureRow]:
         """Receive the new row of each feature whose state changes."""
@@ -183,113 +67,377 @@ class Assembly:
 
     def row(self, name: str) -> FeatureRow:
         """Return one feature's row; KeyError for an unknown name."""
-        one = self._choices[name]
-        running = self._running.get(name)
-        state, reason = self._state_of(one)
-        kinds = running.host.plugin.payload_kinds if running is not None else ()
+        life = self._lives[name]
+        declared = life.feature if life.state in UP else None
+        known = self._plan.known.get(name)
+        kinds = known.payload_kinds if known is not None else ()
+        if life.feature is not None and life.feature.plugin is not None:
+            kinds = life.feature.plugin.payload_kinds
         return FeatureRow(
             name=name,
-            version=one.version,
-            origin=one.origin,
-            state=state,
-            reason=reason,
+            version=life.version,
+            origin=life.origin,
+            state=life.shown,
+            reason=life.reason,
             methods=self._registry.names_of(name),
             payload_kinds=list(kinds),
-            events=[stream.name for stream in running.feature.events] if running is not None else [],
+            events=[stream.name for stream in declared.events] if declared is not None else [],
+            failures=life.built.guard.failures if life.built is not None else 0,
         )
 
     def running(self) -> list[str]:
-        """Names of the running features in start order, without the quarantined ones."""
-        return [name for name in self._running if name not in self._troubles]
+        """Names of the running features by rank."""
+        return [name for name, life in self._lives.items() if life.at(State.RUNNING)]
 
     def secret_settings(self) -> list[tuple[str, ...]]:
-        """Keys of secrets, of the features that were chosen or run; those of others are not imported."""
-        known = {one.name: one for one in (*self._plan.order, *(running.feature for running in self._running.values()))}
+        """Keys of secrets, of the features that were imported."""
+        known = {name: life.feature for name, life in self._lives.items() if life.feature is not None}
         return [(name, *path) for name, feature in known.items() for path in secret_paths(feature.settings)]
 
     def explain_absent(self, method: str) -> dict[str, Any]:
         """Return `data` of the -32601 answer: feature, state and hint."""
-        return explain_absent(method, self._plan.known, self.rows(), self._registry.names)
+        declared = {name: life.feature.namespaces for name, life in self._lives.items() if life.feature is not None}
+        return explain_absent(method, self._plan.known, declared, self.rows(), self._registry.names)
 
     def feature_of_module(self, module: str) -> str | None:
-        """Return the running feature that a module belongs to."""
-        for name, running in self._running.items():
-            declared = (running.feature.plugin, *running.feature.methods)  # a feature need not have a plugin
+        """Return the imported feature that a module belongs to."""
+        for name, life in self._lives.items():
+            if life.feature is None:
+                continue
+            declared = (life.feature.plugin, *life.feature.methods)  # a feature need not have a plugin
             home = next((one.__module__ for one in declared if one is not None), "?")
             package = ".".join(home.split(".")[:2]) if home.startswith("pimd_features.") else home.split(".")[0]
             if module == package or module.startswith(package + "."):
                 return name
         return None
 
+    def who_is_left(self) -> str:
+        """Name the features whose code runs, with their calls and tasks; any thread may ask."""
+        found = [f"the loop is blocked by {running.owner}"] if running.owner is not None else []
+        for name, life in self._lives.items():
+            busy = life.built.guard.calls.busy if life.built is not None else []
+            if busy or life.at(State.STOPPING):
+                found.append(f"feature {name} ({', '.join(busy) or life.reason})")
+        return "; ".join(found)
+
+    def blame(self, error: BaseException) -> str | None:
+        """Count an error that was caught outside of any call for the feature whose code raised it; returns its name."""
+        names = [name for module in modules_of(error) if (name := self.feature_of_module(module)) is not None]
+        built = self._lives[names[0]].built if names else None
+        if built is None:
+            return None
+        built.guard.blame("a task or timer that it did not start with spawn or ctx.clock", error)
+        return names[0]
+
     # --- life
 
-    async def start(self, core: Core) -> None:
-        """Start the chosen features in order; `AssemblyError` when one that is not optional fails."""
-        self._core = core
+    async def start(self, core: Core, group: asyncio.TaskGroup) -> None:
+        """Start the chosen features, each after those it requires; after 2 s the rest goes on starting alone.
+
+        `AssemblyError` when one that the configuration requires does not run.
+        """
+        self._core, self._group = core, group
         core.keystore.on_forgotten.append(self._forgotten)
-        for feature in self._plan.order:
-            try:
-                await self._start(feature)
-            except AssemblyError as error:
-                if not feature.optional:
-                    raise
-                self._trouble(feature.name, "failed", str(error))
-        self._warn_of_shared_kinds(core)
+        for name, reason in self._plan.faults.items():
+            self._fail(self._lives[name], reason)
+        chosen = [life for life in self._lives.values() if life.at(State.LOADED)]
+        starts = [group.create_task(self._bring_up(life), name=f"start of {life.name}") for life in chosen]
+        if starts:
+            await asyncio.wait(starts, timeout=DOORS_S)
+        for name in self._plan.choice.required:
+            await self._lives[name].settled.wait()
+            if not self._lives[name].at(State.RUNNING):
+                raise AssemblyError(
+                    f"feature {name}, which [features] required names, failed: {self._lives[name].reason}",
+                    ("features", "required"),
+                )
 
     async def stop(self) -> None:
-        """Stop all features in reverse order of start."""
-        for name in reversed(list(self._running)):
-            await self._stop(name)
+        """Stop all features, those that nobody requires first, within 6 s in all."""
+        self._stopped = True
+        await self._stop_levels(self._lives.values())
 
-    async def enable(self, name: str) -> FeatureRow:
-        """Start a feature that is off, failed or quarantined; `AssemblyError` says why it cannot start."""
+    async def enable(self, name: str, *, reload: bool = False) -> FeatureRow:
+        """Start a feature that is off, failed or quarantined; `AssemblyError` says why it cannot start.
+
+        With `reload` an installed one is stopped, and what is on disk now is imported and started.
+        """
         async with self._turn:
-            one = self._choice(name)
-            if one.candidate is None:
+            life = self._life(name)
+            if life.candidate is None:
                 raise AssemblyError(
                     f"this build was made without {name}; install one built with PIMD_FEATURES=...,{name}"
+                    if life.at(State.NOT_BUILT)
+                    else f"feature {name} is {life.reason}"
                 )
-            if name in self._running and name not in self._troubles:
+            if reload:
+                await self._unload(life)
+            if life.state in UP:
+                await life.settled.wait()
                 return self.row(name)
-            feature = one.candidate.load()
+            await self._ended(life)
+            life.feature = feature = await self._imported(life.candidate)
             self._refuse_missing(feature)
-            if name in self._running:
-                self._refuse_dependents(name, "started anew")
-                await self._stop(name)
-            self._troubles.pop(name, None)
-            self._choices[name] = replace(one, state="chosen", reason="enabled while running")
-            try:
-                await self._start(feature)
-            except AssemblyError as error:
-                self._trouble(name, "failed", str(error))
-                raise
-            return self._changed(name)
+            life.to(State.LOADED, "enabled while running")
+            self._yield_to_rank(life)
+            if life.at(State.LOADED):
+                await self._bring_up(life)
+            if not life.at(State.RUNNING):
+                raise AssemblyError(f"feature {name} did not start: {life.reason}")
+            await self._revive(name)
+            return self.row(name)
 
     async def disable(self, name: str) -> FeatureRow:
         """Stop a feature; `AssemblyError` while another running one requires it."""
         async with self._turn:
-            one = self._choice(name)
-            if one.candidate is None:
-                return self.row(name)
-            self._refuse_dependents(name, "disabled")
-            await self._stop(name)
-            self._troubles.pop(name, None)
-            self._choices[name] = replace(one, state="disabled", reason="disabled while running")
-            return self._changed(name)
+            life = self._life(name)
+            if life.candidate is not None and life.state not in {State.DISABLED, State.STOPPED}:
+                self._refuse_dependents(name, "disabled")
+                await self._stop(life)
+                if not life.at(State.STOPPED):
+                    life.to(State.STOPPED, "")
+            if life.candidate is not None:
+                life.reason, life.blocked_by = "disabled while running", None
+                self._changed(life)
+            return self.row(name)
+
+    # --- starting
+
+    async def _bring_up(self, life: Life) -> None:
+        """Wait for what the feature requires, then start it; what goes wrong is in its row."""
+        if life.feature is None and not await self._late_import(life):
+            return
+        feature = life.feature
+        for required in feature.requires if feature is not None else ():
+            other = self._lives[required]
+            await other.settled.wait()
+            if not other.at(State.RUNNING):
+                self._fail(life, without((life.name, required), f"{other.shown}: {other.reason}"), blocked_by=required)
+                return
+        if feature is not None and life.at(State.LOADED) and not self._stopped:
+            await self._start(life, feature)
+
+    async def _late_import(self, life: Life) -> bool:
+        """Wait for an import that the plan did not wait for; then rank decides about its claims."""
+        each = self._plan.imports[life.name]
+        if await _over(each, IMPORT_S) and each.feature is not None:
+            if each.feature.name in self._plan.features or not life.at(State.LOADED):
+                return False
+            if self._plan.choice.enabled is None and not each.feature.default_enabled:
+                life.to(State.STOPPED, "off by default; list it in [features] enabled")
+                return False
+            life.feature = each.feature
+            self._yield_to_rank(life)
+        elif life.at(State.LOADED):
+            self._fail(life, each.fault or f"its import did not end within {IMPORT_S:g} s")
+        return life.at(State.LOADED)
+
+    async def _start(self, life: Life, feature: Feature) -> None:
+        core, group = self._of_start()
+        why, life.blocked_by = life.reason, None
+        life.to(State.STARTING, "its start has not returned yet")
+        self._changed(life)
+        life.built = self._constructed(life, feature)
+        if life.built is None:
+            return
+        outcome = await life.built.host.start(life.built.context)
+        if not life.at(State.STARTING):
+            return
+        if not outcome.ok:
+            self._fail(
+                life, f"its start failed: {_said(life.name, outcome) or f'it did not return within {START_S:g} s'}"
+            )
+            return
+        if feature.plugin is not None:
+            life.built.host.serve(core.node.payloads.register(life.name, feature.plugin.payload_kinds), group)
+        self._registry.add(life.built.methods)
+        life.to(State.RUNNING, why)
+        self._changed(life)
+
+    def _constructed(self, life: Life, feature: Feature) -> Built | None:
+        core, _ = self._of_start()
+        guard = Guard(
+            life.name,
+            core.clock,
+            quarantine=lambda reason: self._trouble(life, State.QUARANTINED, reason),
+            timer=time.monotonic if core.watched else lambda: 0.0,
+        )
+        is_builtin = life.candidate is not None and life.candidate.is_builtin
+
+        def construct_it() -> Built:
+            return construct(
+                core,
+                feature,
+                guard,
+                self._plan.settings_of(feature),
+                assembly=self,
+                streams=self._streams,
+                provided=self._provided,
+                crashed=lambda reason: self._trouble(life, State.FAILED, reason),
+                is_builtin=is_builtin,
+            )
+
+        outcome = guard.calls.call("its construction", construct_it)
+        if outcome.ok:
+            built: Built = outcome.value
+            return built
+        self._fail(life, f"it cannot be constructed: {_said(life.name, outcome)}")
+        return None
+
+    async def _imported(self, candidate: Candidate) -> Feature:
+        core, _ = self._of_start()
+        each = Import(candidate, in_thread=core.watched and not candidate.is_builtin)
+        if not await _over(each, IMPORT_S):
+            raise AssemblyError(f"feature {candidate.name}: its import did not end within {IMPORT_S:g} s")
+        if each.feature is None:
+            life = self._lives[candidate.name]
+            if not life.at(State.FAILED):
+                life.to(State.LOADED, "enabled while running")
+                self._fail(life, each.fault or "")
+            raise AssemblyError(f"feature {candidate.name}: {each.fault}")
+        return each.feature
+
+    def _yield_to_rank(self, life: Life) -> None:
+        """Of those that claim the same, the later ones fail, whoever was there first."""
+        up = {
+            name: other.feature
+            for name, other in self._lives.items()
+            if other.feature is not None and (other.state in UP or other is life or other.at(State.LOADED))
+        }
+        for name, reason in clashes(up).items():
+            self._fail(self._lives[name], reason)
+
+    async def _revive(self, name: str) -> None:
+        """Start those again that failed only because this one did not run."""
+        for life in self._lives.values():
+            if life.blocked_by == name and life.at(State.FAILED) and life.feature is not None:
+                await self._ended(life)
+                life.to(State.LOADED, "what it requires runs again")
+                await self._bring_up(life)
+                if life.at(State.RUNNING):
+                    await self._revive(life.name)
+
+    # --- stopping
+
+    def _fail(self, life: Life, reason: str, *, blocked_by: str | None = None) -> None:
+        self._trouble(life, State.FAILED, reason)
+        life.blocked_by = blocked_by
+
+    def _trouble(self, life: Life, state: State, reason: str) -> None:
+        """Fail or quarantine a feature, and what requires it; they are stopped in order while the daemon runs on."""
+        if life.at(State.FAILED) and life.built is None:
+            life.reason = reason
+            log.error("feature %s is failed: %s", life.name, reason)
+        if life.state not in UP | {State.LOADED}:
+            return
+        _, group = self._of_start()
+        life.to(state, reason)
+        log.error("feature %s is %s: %s", life.name, state, reason)
+        self._close(life)
+        self._changed(life)
+        for other in self._dependents(life.name):
+            self._fail(other, without((other.name, life.name), f"{life.shown}: {reason}"), blocked_by=life.name)
+        if life.built is not None:
+            self._endings[life.name] = group.create_task(self._end(life), name=f"end of {life.name}")
+
+    def _dependents(self, name: str) -> list[Life]:
+        return [
+            life
+            for life in self._lives.values()
+            if life.state in UP and life.feature is not None and name in life.feature.requires
+        ]
+
+    def _close(self, life: Life) -> None:
+        """Let no new calls, payloads and events come to it."""
+        core, _ = self._of_start()
+        self._registry.remove(life.name)
+        core.node.payloads.unregister(life.name, quarantined=life.at(State.QUARANTINED))
+        if life.built is not None:
+            life.built.guard.stopping = True
+            life.built.guard.quarantined = life.at(State.QUARANTINED)
+
+    async def _end(self, life: Life, budget_s: float = STOP_S) -> None:
+        """Stop what exists of a feature, after what requires it."""
+        core, _ = self._of_start()
+        endings = [self._endings[n] for n, o in self._lives.items() if n in self._endings and self._requires(o, life)]
+        if endings:
+            await asyncio.wait(endings)
+        built = life.built
+        if built is not None:
+            await built.host.stop(budget_s)
+            core.node.datagrams.unregister(channel_of(life.name))
+            life.built = None
+
+    def _requires(self, one: Life, other: Life) -> bool:
+        return one.feature is not None and other.name in one.feature.requires
+
+    async def _ended(self, life: Life) -> None:
+        """Wait for the end of a stop that is under way."""
+        ending = self._endings.pop(life.name, None)
+        if ending is not None:
+            await asyncio.wait({ending})
+
+    async def _stop(self, life: Life, budget_s: float = STOP_S) -> None:
+        if life.at(State.LOADED):
+            life.to(State.STOPPED, "stopped before it was started")
+        if life.state in UP:
+            life.to(State.STOPPING, "it is being stopped")
+            self._close(life)
+            self._changed(life)
+            await self._end(life, budget_s)
+            life.to(State.STOPPED, "stopped")
+        await self._ended(life)
+
+    async def _stop_levels(self, lives: Iterable[Life]) -> None:
+        features = {life.name: life.feature for life in lives if life.feature is not None and life.built is not None}
+        waiting = levels(features)
+        until = asyncio.get_running_loop().time() + STOP_S
+        for left, names in zip(range(len(waiting), 0, -1), reversed(waiting), strict=True):
+            share = (until - asyncio.get_running_loop().time()) / left
+            async with asyncio.TaskGroup() as tasks:
+                for name in reversed(names):
+                    tasks.create_task(self._stop(self._lives[name], max(share, 0.1)), name=f"stop of {name}")
+        for life in self._lives.values():
+            await self._stop(life)
+
+    async def _unload(self, life: Life) -> None:
+        """Stop an installed feature and drop its modules; `AssemblyError` when that cannot be."""
+        if life.candidate is None or life.candidate.is_builtin:
+            raise AssemblyError(f"{life.name} is built in, and is loaded anew only by a restart of the daemon")
+        self._refuse_dependents(life.name, "loaded anew")
+        fresh = self._meanwhile.find(life.name)
+        await self._stop(life)
+        drop_modules(life.candidate)
+        if not life.at(State.STOPPED):
+            life.to(State.STOPPED, "loaded anew")
+        if fresh is not None:
+            life.candidate, life.version = fresh, fresh.version
 
     # --- inside
 
-    def _choice(self, name: str) -> Choice:
-        if name not in self._choices:
-            raise AssemblyError(f"there is no feature {name!r}; features.list names those there are")
-        return self._choices[name]
+    def _of_start(self) -> tuple[Core, asyncio.TaskGroup]:
+        if self._core is None or self._group is None:
+            raise RuntimeError("the assembly was not started")
+        return self._core, self._group
 
-    def _state_of(self, one: Choice) -> tuple[str, str]:
-        if one.name in self._troubles:
-            return self._troubles[one.name]
-        if one.name in self._running:
-            return "running", one.reason
-        return ("disabled", "not started yet") if one.state == "chosen" else (one.state, one.reason)
+    def _life(self, name: str) -> Life:
+        life = self._lives.get(name)
+        if life is None or life.candidate is None:
+            found = self._meanwhile.find(name)
+            if found is not None:
+                state, reason = State.DISABLED, "installed while the daemon ran"
+                self._lives[name] = Life(name, found.version, found.origin, found, state, reason)
+                self._lives = self._by_rank()
+            elif life is None:
+                raise AssemblyError(f"there is no feature {name!a}; features.list names those there are")
+        return self._lives[name]
+
+    def _by_rank(self) -> dict[str, Life]:
+        """The build's own in the order of its table, then the others by distribution."""
+        known = [self._lives[name] for name in self._plan.known if name in self._lives]
+        others = [life for life in self._lives.values() if life.name not in self._plan.known]
+        others.sort(key=lambda life: (life.origin, life.name))
+        return {life.name: life for life in (*known, *others)}
 
     def _refuse_missing(self, feature: Feature) -> None:
         missing = [required for required in feature.requires if required not in self.running()]
@@ -297,130 +445,53 @@ class Assembly:
             raise AssemblyError(f"{feature.name} -> {missing[0]}: {feature.name} needs {missing[0]}; enable that first")
 
     def _refuse_dependents(self, name: str, what: str) -> None:
-        for other, running in self._running.items():
-            if name in running.feature.requires:
-                raise AssemblyError(
-                    f"{other} -> {name}: {name} cannot be {what} while {other} runs; disable {other} first"
-                )
-
-    async def _start(self, feature: Feature) -> None:
-        if self._core is None:
-            raise RuntimeError("the assembly was not started")
-        core, name = self._core, feature.name
-        self._check_namespaces(feature)
-        settings = self._plan.settings_of(feature)
-        plugin = (feature.plugin or _NoPlugin)()
-        host = PluginHost(
-            name,
-            plugin,
-            core.clock,
-            core.node.counts,
-            on_quarantine=lambda reason: self._trouble(name, "quarantined", reason),
-            on_crash=lambda reason: self._trouble(name, "failed", reason),
-        )
-        cancel = core.cancel.child()
-        context = self._context(core, feature, host, cancel, settings)
-        methods = self._methods(feature, plugin, context)
-        running = _Running(feature, host, cancel, methods)
-        self._running[name] = running
-        error = await host.start(context)
-        if error is not None:
-            foreseen = isinstance(error, DatabaseError | OSError)
-            log.error("feature %s did not start: %s", name, error, exc_info=None if foreseen else error)
-            await self._stop(name)
-            raise AssemblyError(f"feature {name} did not start: {type(error).__name__}: {error}")
-        if feature.plugin is not None:
-            host.serve(core.node.payloads.register(name, plugin.payload_kinds))
-        self._registry.add(methods)
-
-    def _context(
-        self, core: Core, feature: Feature, host: PluginHost, cancel: CancellationToken, settings: BaseModel
-    ) -> PluginContext:
-        own = {
-            MESH.name: core.node.service,
-            KEYSTORE.name: core.keystore,
-            CONFIG.name: core.config,
-            LOG_RING.name: core.log_ring,
-            ASSEMBLY.name: self,
-            PUBLISH.name: FeaturePublisher(feature, self._streams.publish),
-        }
-        return PluginContext(
-            peers=core.keystore,
-            control=PluginSender(feature, core.node, lambda: asyncio.sleep(0)),
-            datagrams=PluginDatagrams(feature, core.node, host.guard),
-            identity=PluginIdentity(feature, core.identity),
-            data_dir=core.data_dir.plugin_dir(feature.name),
-            cancel=cancel,
-            clock=core.clock,
-            settings=settings,
-            log=logging.getLogger(f"pimd.features.{feature.name}"),
-            services=ServicesView(feature, own, self._provided),
-            spawn=host.spawn,
-            bites=core.node.counts.bites,
-        )
-
-    def _methods(self, feature: Feature, plugin: DaemonPlugin, context: PluginContext) -> list[Method]:
-        try:
-            own = [method_of(getattr(plugin, f.__name__), feature.name) for f in feature.plugin_functions()]
-            plain = [method_of(f, feature.name, lambda: context) for f in feature.methods]
-        except (TypeError, NameError) as error:
-            raise AssemblyError(f"feature {feature.name}: {error}") from error
-        streams = [m for stream in feature.events for m in stream_methods(feature.name, stream, self._streams)]
-        return [*own, *plain, *streams]
-
-    def _check_namespaces(self, feature: Feature) -> None:
-        start_order(
-            {
-                **{n: replace(r.feature, requires=()) for n, r in self._running.items()},
-                feature.name: replace(feature, requires=()),
-            },
-            {},
-        )
-
-    async def _stop(self, name: str) -> None:
-        running = self._running.get(name)
-        if running is None or self._core is None:
-            return
-        self._registry.remove(name)
-        running.cancel.cancel()
-        await running.host.shutdown()
-        self._core.node.payloads.unregister(name)
-        self._core.node.datagrams.unregister(channel_of(name))
-        self._running.pop(name, None)
+        for other in self._dependents(name):
+            raise AssemblyError(
+                f"{other.name} -> {name}: {name} cannot be {what} while {other.name} runs; disable {other.name} first"
+            )
 
     def _provided(self, key: str) -> Mapping[str, object]:
         found: dict[str, object] = {}
-        for name, running in self._running.items():
-            for offered in running.feature.provides:
-                if offered.key.name == key and name not in self._troubles:
-                    plugin = running.host.plugin
-                    found[name] = getattr(plugin, offered.attribute) if offered.attribute else plugin
+        for name, life in self._lives.items():
+            for offered in life.feature.provides if life.feature is not None and life.at(State.RUNNING) else ():
+                if offered.key.name == key and life.built is not None:
+                    service = service_of(life.built.guard, life.built.host.plugin, offered.attribute)
+                    if service is not None:
+                        found[name] = service
         return found
 
-    async def _forgotten(self, peer: Any) -> None:
+    async def _forgotten(self, peer: NodeId) -> None:
+        """Tell every plugin at the same time; a failure of one is its own."""
         async with asyncio.TaskGroup() as tasks:
-            for running in tuple(self._running.values()):
-                tasks.create_task(
-                    running.host.forgotten(peer), name=f"{running.feature.name} is told of a forgotten peer"
-                )
+            for name, life in self._lives.items():
+                if life.at(State.RUNNING) and life.built is not None:
+                    tasks.create_task(life.built.host.forgotten(peer), name=f"{name} is told of a forgotten peer")
 
-    def _trouble(self, name: str, state: str, reason: str) -> None:
-        """Remove the methods of a feature that failed or is quarantined; the rest of the daemon runs on."""
-        self._registry.remove(name)
-        if name in self._running:
-            self._running[name].host.quarantined = True
-        self._troubles[name] = (state, reason)
-        log.error("feature %s is %s: %s", name, state, reason)
-        self._changed(name)
+    def _changed(self, life: Life) -> None:
+        self._changes.publish(self.row(life.name))
 
-    def _changed(self, name: str) -> FeatureRow:
-        row = self.row(name)
-        self._changes.publish(row)
-        return row
 
-    def _warn_of_shared_kinds(self, core: Core) -> None:
-        for kind, claimants in core.node.payloads.claims().items():
-            if len(claimants) > 1:
-                log.warning(
-                    "payloads of kind %s are claimed by %s; %s gets them", kind, " and ".join(claimants), claimants[0]
-                )
+async def _over(each: Import, seconds: float) -> bool:
+    """Wait for an import without blocking the loop."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(over.set)
+
+    each.when_over(tell)
+    try:
+        async with asyncio.timeout(seconds):
+            await over.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _said(name: str, outcome: Outcome) -> str:
+    """Return the text of an error in one line; its traceback is logged at DEBUG."""
+    if outcome.error is None:
+        return ""
+    log.debug("feature %s: %s", name, traceback_of(outcome.error))
+    return str(outcome.error) if isinstance(outcome.error, AssemblyError) else text_of(outcome.error)

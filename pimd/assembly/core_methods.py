@@ -1,6 +1,6 @@
 """The `features.*` and `daemon.*` methods, which every assembly has."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,12 @@ class FeatureParams(Params):
 
     name: str
     persist: bool = False
+
+
+class EnableParams(FeatureParams):
+    """Also whether the code that is on disk now is to run."""
+
+    reload: bool = False
 
 
 class DaemonInfo(Result):
@@ -74,13 +80,14 @@ class CoreMethods:
         """List every known feature, built or not, with its state and the reason for it."""
         return self._assembly.rows()
 
-    @rpc("features.enable", errors=(InvalidParams, ConfigSaveRejected))
-    async def enable(self, params: FeatureParams) -> FeatureRow:
+    @rpc("features.enable", errors=(InvalidParams, ConfigSaveRejected), timeout_s=75.0)
+    async def enable(self, params: EnableParams) -> FeatureRow:
         """Start a feature without a restart.
 
-        Also starts one anew that failed or is quarantined. With `persist` the configuration file lists it from now on.
+        Also starts one anew that failed or is quarantined, and finds one that was installed since the start. With
+        `reload` an installed one is stopped and imported anew. With `persist` the configuration file lists it from now on.
         """
-        return await self._switch(params, on=True)
+        return await self._switch(params, self._assembly.enable(params.name, reload=params.reload), on=True)
 
     @rpc("features.disable", errors=(InvalidParams, ConfigSaveRejected))
     async def disable(self, params: FeatureParams) -> FeatureRow:
@@ -88,7 +95,7 @@ class CoreMethods:
 
         Refused while another running feature needs it. With `persist` the configuration file says so, too.
         """
-        return await self._switch(params, on=False)
+        return await self._switch(params, self._assembly.disable(params.name), on=False)
 
     @rpc("daemon.info")
     async def info(self, _: NoParams) -> DaemonInfo:
@@ -107,9 +114,9 @@ class CoreMethods:
         """Stop the daemon as SIGTERM does, once this is answered."""
         after_answer(self._shut_down)
 
-    async def _switch(self, params: FeatureParams, *, on: bool) -> FeatureRow:
+    async def _switch(self, params: FeatureParams, change: Awaitable[FeatureRow], *, on: bool) -> FeatureRow:
         try:
-            row = await (self._assembly.enable if on else self._assembly.disable)(params.name)
+            row = await change
         except AssemblyError as error:
             raise InvalidParams(str(error), {"feature": params.name}) from None
         if params.persist:

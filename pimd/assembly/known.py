@@ -17,6 +17,8 @@ class KnownFeature:
     namespaces: tuple[str, ...]
     requires: tuple[str, ...]
     built: bool
+    payload_kinds: tuple[str, ...] = ()
+    """A feature that is off is never imported, so its kinds stand here."""
 
 
 def known_features() -> dict[str, KnownFeature]:
@@ -36,6 +38,7 @@ def _rows(table: dict[str, dict[str, Any]]) -> dict[str, KnownFeature]:
             tuple(row.get("namespaces", ())),
             tuple(row.get("requires", ())),
             row.get("built", True),
+            tuple(row.get("payload_kinds", ())),
         )
         for name, row in table.items()
     }

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pimd.faults import text_of
 from pimd.limits import Bites, RecentMap, TokenBucket, declare, declare_rate
 
 LINES = declare_rate(
@@ -15,7 +16,7 @@ LINES = declare_rate(
     burst=100,
     period_s=60,
 )
-"""A kind is one logger with one format text, whatever its arguments."""
+"""A kind is what one line of code writes to one logger, whatever the text; lines of other programs' loggers count together."""
 KINDS = declare("kinds of logged lines remembered", 1024, "kinds", "the one longest unused is forgotten")
 _SHOWN = "pimd_shown"
 
@@ -33,7 +34,7 @@ class LogRateLimit(logging.Filter):
         super().__init__()
         self._now = now
         self._bites = Bites()
-        self._kinds: RecentMap[tuple[str, str], _Kind] = RecentMap(KINDS, self._bites)
+        self._kinds: RecentMap[tuple[str, str, int], _Kind] = RecentMap(KINDS, self._bites)
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -50,6 +51,11 @@ class LogRateLimit(logging.Filter):
         if not kind.bucket.take(self._now()):
             kind.left_out += 1
             return False
+        try:
+            record.getMessage()
+        # What a feature logs may be no text at all.
+        except BaseException as error:  # noqa: BLE001
+            record.msg, record.args = f"a line that cannot be written ({text_of(error)}): {record.msg!a}", ()
         if kind.left_out:
             record.msg = f"{record.getMessage()} ({kind.left_out} such lines before this one were left out)"
             record.args = ()
@@ -57,7 +63,8 @@ class LogRateLimit(logging.Filter):
         return True
 
     def _kind_of(self, record: logging.LogRecord) -> _Kind:
-        key = record.name, str(record.msg)
+        # A feature could make up loggers as it can make up texts.
+        key = record.name if record.name.startswith("pimd.") else "", record.pathname, record.lineno
         kind = self._kinds.use(key)
         if kind is None:
             kind = _Kind(TokenBucket(LINES, self._now(), self._bites))

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pimd.contract import LogRecord, rfc3339
 from pimd.events import Subscription, Topic
+from pimd.faults import text_of
 
 RING_SIZE = 2048
 TEXT_LIMIT = 4096
@@ -51,7 +52,7 @@ class LogRing(logging.Handler):
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
-            text = f"{text}: {type(error).__name__}: {error}"
+            text = f"{text}: {text_of(error)}"
         kept = LogRecord(
             ts=rfc3339(int(record.created * 1000)),
             level=level_word(record.levelno),

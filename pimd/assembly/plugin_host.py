@@ -1,128 +1,97 @@
-"""Runs one plugin and contains its failures."""
+"""Runs one plugin from `start` to `shutdown`, and ends it in order."""
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
 
-from pimd.assembly.tasks import Outcome, PluginTasks
-from pimd.clock import Clock
-from pimd.contract import CONGESTION_MET, DaemonPlugin, PluginContext
+from pimd.assembly.guard import Guard
+from pimd.calls import Outcome
+from pimd.contract import CONGESTION_MET, CancellationToken, DaemonPlugin, PluginContext
 from pimd.ids import NodeId
-from pimd.mesh.counters import Counters
-from pimd.mesh.payloads import PayloadQueue
-
-log = logging.getLogger("pimd.features")
+from pimd.mesh.payloads import Delivery, Ended, PayloadQueue
 
 START_S = 30.0
 PAYLOAD_S = 30.0
 FORGOTTEN_S = 5.0
-SHUTDOWN_S = 5.0
-FAILURES = 5
-WINDOW_S = 60.0
-"""After five failures within a minute a plugin is quarantined."""
+DRAIN_S = 2.0
+"""Seconds that what runs, and what waits in the queue, has to end when the feature stops."""
+SHUTDOWN_S = 3.0
+TASKS_S = 1.0
+STOP_S = DRAIN_S + SHUTDOWN_S + TASKS_S
 
 
 class PluginHost:
-    """One plugin from `start` to `shutdown`."""
+    """One plugin; everything that it is called for goes through the guard of its feature."""
 
-    def __init__(
-        self,
-        name: str,
-        plugin: DaemonPlugin,
-        clock: Clock,
-        counts: Counters,
-        *,
-        on_quarantine: Callable[[str], None],
-        on_crash: Callable[[str], None],
-    ) -> None:
-        self.name = name
+    def __init__(self, guard: Guard, plugin: DaemonPlugin, cancel: CancellationToken) -> None:
+        self.guard = guard
         self.plugin = plugin
-        self.quarantined = False
-        self.failures = 0
+        self._cancel = cancel
+        self._queue: PayloadQueue | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._started = False
+
+    @property
+    def failures(self) -> int:
         """Failures since the start of the plugin."""
-        self._clock = clock
-        self._counts = counts
-        self._on_quarantine = on_quarantine
-        self._on_crash = on_crash
-        self._tasks = PluginTasks(name)
-        self._recent: deque[float] = deque(maxlen=FAILURES)
-        self._stopping = False
+        return self.guard.failures
 
-    async def start(self, context: PluginContext) -> BaseException | None:
-        """Return what `start` raised, a TimeoutError after 30 s, or None."""
-        outcome = await self._tasks.run("start", self.plugin.start(context), START_S)
-        if outcome.timed_out:
-            return TimeoutError(f"its start did not return within {START_S:g} s")
-        return outcome.error
+    async def start(self, context: PluginContext) -> Outcome:
+        """Call `start`, at most 30 s; its failure is the caller's to tell."""
+        self._started = True
+        return await self.guard.calls.run("start", self.plugin.start, context, timeout_s=START_S)
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task of the plugin; one that crashes ends the plugin."""
-        self._tasks.start(name, work).add_done_callback(lambda task: self._task_ended(name, task))
-
-    def serve(self, queue: PayloadQueue) -> None:
-        """Pass payloads to the plugin one at a time, in order of arrival, until cancelled."""
-        self._tasks.start("payloads", self._hand_over(queue))
-
-    def guard(self, what: str, call: Callable[[], None]) -> None:
-        """Call a plain function of the plugin within this turn; an exception is logged and counted."""
-        if self.quarantined:
-            self._counts.count("dropped_quarantined")
-        if self.quarantined or self._stopping:
-            return
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - the containment seam
-            self._judge(what, Outcome(error), PAYLOAD_S)
+    def serve(self, queue: PayloadQueue, group: asyncio.TaskGroup) -> None:
+        """Pass payloads to the plugin one at a time, in order of arrival, until it stops."""
+        self._queue = queue
+        self._pump = group.create_task(self._hand_over(queue), name=f"payloads of {self.guard.feature}")
 
     async def forgotten(self, peer: NodeId) -> None:
-        """Call `on_peer_forgotten`; an exception is logged and counted."""
-        outcome = await self._tasks.run("on_peer_forgotten", self.plugin.on_peer_forgotten(peer), FORGOTTEN_S)
-        self._judge("on_peer_forgotten", outcome, FORGOTTEN_S)
+        """Call `on_peer_forgotten`; a failure is logged and counted."""
+        await self.guard.run("on_peer_forgotten", self.plugin.on_peer_forgotten, peer, timeout_s=FORGOTTEN_S)
 
-    async def shutdown(self) -> None:
-        """Call the plugin's `shutdown`, at most 5 s, then end its tasks; those that refuse are named."""
-        self._stopping = True
-        outcome = await self._tasks.run("shutdown", self.plugin.shutdown(), SHUTDOWN_S)
-        if not outcome.ok:
-            self._log("shutdown", outcome, SHUTDOWN_S)
-        stuck = await self._tasks.cancel_all()
+    async def stop(self, budget_s: float = STOP_S) -> None:
+        """End what runs, call `shutdown` once, end the tasks; nothing of the plugin runs after that.
+
+        Within `budget_s`, of which the three parts get their shares. No new payloads may come any more.
+        """
+        share = budget_s / STOP_S
+        self.guard.stopping = True
+        running = await self._drain(DRAIN_S * share)
+        if running:
+            self.guard.log.warning("feature %s stops while these run on: %s", self.guard.feature, ", ".join(running))
+        self._cancel.cancel()
+        if self._started:
+            self._started = False
+            await self.guard.run("shutdown", self.plugin.shutdown, timeout_s=SHUTDOWN_S * share)
+        stuck = await self.guard.calls.close(TASKS_S * share)
         if stuck:
-            log.warning("feature %s left tasks behind that ignore their cancellation: %s", self.name, ", ".join(stuck))
+            self.guard.log.warning("%s: ended by force, since they ignore their cancellation", ", ".join(stuck))
+
+    async def _drain(self, seconds: float) -> list[str]:
+        until = asyncio.get_running_loop().time() + seconds
+        if self._queue is not None and self._pump is not None:
+            self._queue.put_end()
+            await asyncio.wait({self._pump}, timeout=seconds)
+            self._pump.cancel()
+        return await self.guard.calls.drain(until - asyncio.get_running_loop().time())
 
     async def _hand_over(self, queue: PayloadQueue) -> None:
         while True:
-            delivery = await queue.get()
-            if self.quarantined:
-                self._counts.count("dropped_quarantined")
-                continue
-            CONGESTION_MET.set(delivery.congestion_met)
-            work = self.plugin.handle_payload(delivery.src, delivery.kind, delivery.body)
-            self._judge("handle_payload", await self._tasks.run("handle_payload", work, PAYLOAD_S), PAYLOAD_S)
+            try:
+                await self._take(await queue.get())
+            except Ended:
+                return
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if self.guard.stopping or task is None:
+                    raise
+                task.uncancel()  # the plugin kept this task, and cancelled it: the next payload is its business, too
+                self.guard.blame("a task of the daemon, which it cancelled,", error)
 
-    def _judge(self, what: str, outcome: Outcome, limit_s: float) -> None:
-        if outcome.ok or self._stopping:
-            return
-        self._log(what, outcome, limit_s)
-        self.failures += 1
-        now = self._clock.now()
-        self._recent.append(now)
-        if not self.quarantined and len(self._recent) == FAILURES and now - self._recent[0] <= WINDOW_S:
-            self.quarantined = True
-            log.error("feature %s failed %d times within %g s and is quarantined", self.name, FAILURES, WINDOW_S)
-            self._on_quarantine(f"{FAILURES} failures within {WINDOW_S:g} s, the last in {what}; the log has them")
-
-    def _log(self, what: str, outcome: Outcome, limit_s: float) -> None:
-        if outcome.timed_out:
-            log.error("feature %s: %s did not return within %g s and was cancelled", self.name, what, limit_s)
-        else:
-            log.error("feature %s: %s failed", self.name, what, exc_info=outcome.error)
-
-    def _task_ended(self, name: str, task: asyncio.Task[Outcome]) -> None:
-        outcome = task.result()
-        if self._stopping or outcome.ok:
-            return
-        log.error("feature %s: its task %r crashed", self.name, name, exc_info=outcome.error)
-        self.failures += 1
-        self._on_crash(f"its task {name!r} crashed: {type(outcome.error).__name__}; the log has the cause")
+    async def _take(self, delivery: Delivery) -> None:
+        CONGESTION_MET.set(delivery.congestion_met)
+        take = self.plugin.handle_payload
+        outcome = await self.guard.calls.run(
+            "handle_payload", take, delivery.src, delivery.kind, delivery.body, timeout_s=PAYLOAD_S
+        )
+        if not outcome.ok:
+            self.guard.judge("handle_payload", outcome, PAYLOAD_S)

@@ -6,6 +6,9 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from pimd.assembly.guard import Guard
+from pimd.calls import Stopped
+from pimd.clock import Clock, TimerHandle
 from pimd.contract import CORE_KEYS, DatagramReceiver, Feature, PluginPayload, Sent, ServiceKey
 from pimd.ids import NodeId
 from pimd.mesh.datagrams import CHANNEL_SIZE
@@ -94,9 +97,10 @@ def channel_of(feature: str) -> bytes:
 class PluginDatagrams:
     """Implements `contract.Datagrams` for one feature, on a channel named after it."""
 
-    def __init__(self, feature: Feature, node: Node, guard: Callable[[str, Callable[[], None]], None]) -> None:
+    def __init__(self, feature: Feature, node: Node, guard: Guard) -> None:
         self._channel = channel_of(feature.name)
         self._traffic = node.datagrams
+        self._counts = node.counts
         self._guard = guard
         self._notice: Callable[[NodeId], None] | None = None
 
@@ -106,13 +110,23 @@ class PluginDatagrams:
 
     def set_receiver(self, receiver: DatagramReceiver) -> None:
         """Wrap the receiver: an exception counts as a failure of the feature, and the link stays."""
-        self._traffic.register(
-            self._channel, lambda src, packet: self._guard("the datagram receiver", lambda: receiver(src, packet))
-        )
+
+        def take(src: NodeId, packet: bytes) -> None:
+            if self._guard.stopping:
+                self._counts.count("dropped_quarantined" if self._guard.quarantined else "dropped_unclaimed_datagrams")
+            else:
+                self._guard.call("the datagram receiver", receiver, src, packet)
+
+        self._traffic.register(self._channel, take)
 
     def set_writable(self, notice: Callable[[NodeId], None]) -> None:
         """Wrap the notice: an exception counts as a failure of the feature."""
-        self._notice = lambda dst: self._guard("the writable notice", lambda: notice(dst))
+
+        def tell(dst: NodeId) -> None:
+            if not self._guard.stopping:
+                self._guard.call("the writable notice", notice, dst)
+
+        self._notice = tell
 
 
 class PluginIdentity:
@@ -157,11 +171,40 @@ class PluginIdentity:
         return ecies.open(self._identity, ciphertext)
 
 
+class FeatureClock:
+    """The daemon's clock for one feature: what its timers call goes through its guard, and ends with it."""
+
+    def __init__(self, clock: Clock, guard: Guard) -> None:
+        self._clock = clock
+        self._guard = guard
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._clock.now()
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return self._clock.unix_ms()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
+        """Call back through the guard; never once the feature is stopped."""
+        return self._clock.call_at(when, lambda: _ignore(self._guard.call("a timer", callback)))
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        await self._clock.sleep(seconds)
+
+
+def _ignore(_: object) -> None:
+    """The guard has logged and counted it."""
+
+
 class FeaturePublisher:
     """Implements `contract.Publish` for one feature."""
 
-    def __init__(self, feature: Feature, publish: Callable[[str, BaseModel], None]) -> None:
+    def __init__(self, feature: Feature, publish: Callable[[str, BaseModel], None], guard: Guard) -> None:
         self._feature = feature.name
+        self._guard = guard
         self._streams = frozenset(stream.name for stream in feature.events)
         self._publish = publish
 
@@ -169,4 +212,6 @@ class FeaturePublisher:
         """Publish on a declared stream."""
         if stream not in self._streams:
             raise ValueError(f"feature {self._feature} did not declare the stream {stream!r}")
+        if self._guard.calls.closed:
+            raise Stopped(f"feature {self._feature} was stopped; it publishes nothing any more")
         self._publish(stream, payload)

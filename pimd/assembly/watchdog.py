@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Self
 
+from pimd.calls import BLOCKED_S, running
+
 log = logging.getLogger("pimd.watchdog")
 
 BEAT_S = 0.2
-BLOCKED_S = 0.6
-"""A loop without a heartbeat for this long is blocked; it is logged within a second."""
 
 
 class Watchdog:
@@ -61,7 +61,7 @@ class Watchdog:
         frame = sys._current_frames().get(self._watched)  # noqa: SLF001 - the documented way to see another thread's stack
         if frame is None:
             return
-        who = self._culprit(frame)
+        who = running.owner or self._culprit(frame)
         stack = " <- ".join(
             f"{entry.name} ({entry.filename}:{entry.lineno})"
             for entry in reversed(traceback.extract_stack(frame)[-12:])

@@ -143,14 +143,18 @@ class LogRecord(Result):
     fields: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
 
 
+FeatureState = Literal["starting", "running", "stopping", "disabled", "not_built", "failed", "quarantined"]
+
+
 class FeatureRow(Result):
     """One row of `features.list`."""
 
     name: str
     version: str
     origin: str = Field(description="`built-in`, or the name of the distribution that brought it.")
-    state: Literal["running", "disabled", "not_built", "failed", "quarantined"]
+    state: FeatureState
     reason: str = Field(description="Why it is in that state.")
     methods: list[str]
     payload_kinds: list[str]
     events: list[str]
+    failures: int = Field(default=0, ge=0, description="Failures since it was started, each with a line in the log.")

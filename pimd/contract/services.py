@@ -29,6 +29,13 @@ class ServiceKey(Generic[T]):
     name: str
 
 
+class ServiceFailed(Exception):  # noqa: N818 - says what is the matter
+    """Another feature, which offers the service, failed in this call: it raised, or did not answer within 30 s.
+
+    That is logged and counted there. Errors that a service means to raise come as they are: `RpcError`, `DatabaseError`, OSError.
+    """
+
+
 class Services(Protocol):
     """The services that one plugin declared."""
 

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from pimd.addresses import Endpoint
 from pimd.app import Parts, RunningDaemon, listen_endpoints, mesh_passphrase, running_daemon
-from pimd.assembly.assembly import Plan
 from pimd.assembly.log_ring import LogRing
+from pimd.assembly.plan import Plan
 from pimd.contract import RpcError
 from pimd.database.file import opener
 from pimd.ids import NodeId

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,9 @@ from typing import Any, Literal, Self
 import tomlkit
 
 from pimd.app import feature_choice
-from pimd.assembly.assembly import FeatureChoice, Plan
 from pimd.assembly.choice import Candidate, builtin_candidates, installed_candidates
 from pimd.assembly.known import known_features
+from pimd.assembly.plan import Plan
 from pimd.contract import Feature, PeerEntry
 from pimd.ids import NodeId
 from pimd.lab.config import ConfigTextHolder
@@ -260,8 +261,8 @@ class Lab:
     def plan(self, settings: Settings) -> Plan:
         """Return the plan for a choice of features; cached, because it imports them."""
         choice = feature_choice(settings)
-        choice = FeatureChoice(choice.enabled, {**NEEDS_SOCKETS, **choice.disabled}, choice.tables)
-        key = json.dumps([choice.enabled, choice.disabled, choice.tables], sort_keys=True, default=str)
+        choice = replace(choice, disabled={**NEEDS_SOCKETS, **choice.disabled})
+        key = json.dumps(asdict(choice), sort_keys=True, default=str)
         if key not in self._plans:
             known = known_features()
             own = [Candidate(feature.name, "lab", "lab", _loader(feature)) for feature in self._features]

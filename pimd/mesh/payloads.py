@@ -30,6 +30,10 @@ class Delivery:
     """Whether its frame carried the mark of a relay, or source, whose queue was half full."""
 
 
+class Ended(Exception):  # noqa: N818 - not an error
+    """No payload comes any more."""
+
+
 class PayloadQueue:
     """Payloads that wait for one plugin.
 
@@ -44,6 +48,7 @@ class PayloadQueue:
         self._of_source: Counter[NodeId] = Counter()
         self._bytes = Budget(BYTES, bites)
         self._arrived = asyncio.Event()
+        self._ended = False
 
     def __len__(self) -> int:
         return len(self._preferred) + len(self._strangers)
@@ -61,9 +66,16 @@ class PayloadQueue:
         self._arrived.set()
         return True
 
+    def put_end(self) -> None:
+        """Take no more payloads; `get` raises `Ended` after those that wait."""
+        self._ended = True
+        self._arrived.set()
+
     async def get(self) -> Delivery:
-        """Wait for the oldest payload of a preferred peer, else of a stranger."""
+        """Wait for the oldest payload of a preferred peer, else of a stranger; `Ended` after the last."""
         while not len(self):
+            if self._ended:
+                raise Ended
             self._arrived.clear()
             await self._arrived.wait()
         delivery = (self._preferred or self._strangers).popleft()
@@ -94,39 +106,43 @@ class PayloadQueue:
 
 
 class PayloadDispatch:
-    """Maps kinds to queues; of two plugins that claim a kind the first registered gets its payloads."""
+    """Maps kinds to queues; the assembly sees to it that a kind has one owner."""
 
     def __init__(self, counters: Counters, is_preferred_peer: Callable[[NodeId], bool]) -> None:
         self._counters = counters
         self._is_preferred_peer = is_preferred_peer
-        self._queues: dict[str, tuple[tuple[str, ...], PayloadQueue]] = {}
+        self._queues: dict[str, tuple[str, PayloadQueue]] = {}
+        self._quarantined: dict[str, str] = {}
 
     def register(self, plugin: str, kinds: Sequence[str]) -> PayloadQueue:
-        """Return the queue that `plugin` reads; later claimants of a kind come after it."""
+        """Return the queue that `plugin` reads; ValueError for a kind that another one has."""
+        for kind in kinds:
+            if kind in self._queues:
+                raise ValueError(f"payloads of kind {kind} belong to {self._queues[kind][0]}")
+        self.unregister(plugin)
         queue = PayloadQueue(self._counters.bites)
-        self._queues[plugin] = (tuple(kinds), queue)
+        self._queues |= dict.fromkeys(kinds, (plugin, queue))
         return queue
 
-    def unregister(self, plugin: str) -> None:
-        """Stop queueing for `plugin`; waiting payloads are dropped."""
-        self._queues.pop(plugin, None)
-
-    def claims(self) -> dict[str, list[str]]:
-        """Return kind -> plugins that claim it, in order."""
-        found: dict[str, list[str]] = {}
-        for plugin, (kinds, _) in self._queues.items():
-            for kind in kinds:
-                found.setdefault(kind, []).append(plugin)
-        return found
+    def unregister(self, plugin: str, *, quarantined: bool = False) -> None:
+        """Queue nothing more for `plugin`; its kinds are unclaimed, or those of a quarantined one."""
+        kinds = [kind for kind, (owner, _) in self._queues.items() if owner == plugin]
+        for kind in kinds:
+            del self._queues[kind]
+        self._quarantined = {kind: owner for kind, owner in self._quarantined.items() if owner != plugin}
+        if quarantined:
+            self._quarantined |= dict.fromkeys(kinds, plugin)
 
     def deliver(self, src: NodeId, payload: PluginPayload, *, congestion_met: bool = False) -> None:
-        """Queue for the first plugin that claims the kind, or drop and count."""
-        for kinds, queue in self._queues.values():
-            if payload.kind in kinds:
-                taken = queue.put(
-                    Delivery(src, payload.kind, payload.body, congestion_met),
-                    preferred_peer=self._is_preferred_peer(src),
-                )
-                self._counters.count("payloads_delivered" if taken else "dropped_plugin_queue_full")
-                return
-        self._counters.count("dropped_unclaimed_kind")
+        """Queue for the plugin that claims the kind, or drop and count."""
+        owner = self._queues.get(payload.kind)
+        if owner is not None:
+            taken = owner[1].put(
+                Delivery(src, payload.kind, payload.body, congestion_met),
+                preferred_peer=self._is_preferred_peer(src),
+            )
+            self._counters.count("payloads_delivered" if taken else "dropped_plugin_queue_full")
+        elif payload.kind in self._quarantined:
+            self._counters.count("dropped_quarantined")
+        else:
+            self._counters.count("dropped_unclaimed_kind")

@@ -1,6 +1,5 @@
 """Runs one call: binds params, applies the timeout, writes the result, hides internal errors."""
 
-import asyncio
 import inspect
 import logging
 import secrets
@@ -12,8 +11,10 @@ from jsonrpcserver.sentinels import NODATA
 from oslash.either import Either
 from pydantic import ValidationError
 
+from pimd.calls import Outcome, Stopped
 from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageError
 from pimd.database import DatabaseError
+from pimd.faults import text_of, traceback_of
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR
 from pimd.rpc.registry import Method
@@ -27,34 +28,47 @@ def handler(method: Method) -> Handler:
     """Wrap a method in the shape jsonrpcserver calls: the connection, then the params, returning an Either."""
 
     async def run(connection: Connection, /, *args: Any, **kwargs: Any) -> Either:
-        try:
-            return Success(await _call(method, connection, args, kwargs))
-        except RpcError as error:
-            return Error(error.code, error.message, NODATA if error.data is None else error.data)
-        except DatabaseError as error:
-            log.error("%s: %s", method.name, error)
-            return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
-        except BaseException as error:
-            # The dispatch seam. The cancellation of a connection must continue; an exception of the method itself,
-            # SystemExit and CancelledError included, must end the call only.
-            if _is_cancelled(error):
-                raise
-            return internal_error(method.name, error)
+        outcome = await method.calls.run(
+            method.name, _perform, method, connection, args, kwargs, timeout_s=method.timeout_s
+        )
+        if outcome.ok:
+            return Success(outcome.value)
+        # Whatever the method raised, SystemExit and CancelledError included, ends the call only.
+        return _failed(method, outcome)
 
     # jsonrpcserver binds the signature for each call; computing it each time is most of that cost.
     run.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]
     return run
 
 
-def _is_cancelled(error: BaseException) -> bool:
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+def _failed(method: Method, outcome: Outcome) -> Either:
+    match outcome.error:
+        case None:
+            return _timed_out(f"did not finish within {method.timeout_s:g} s and was stopped", method)
+        case Stopped():
+            return _timed_out(f"was stopped with the feature {method.feature}", method)
+        case RpcError() as error:
+            try:
+                return Error(int(error.code), str.__str__(error.message), NODATA if error.data is None else error.data)
+            # An error class of a feature need not keep to the contract.
+            except Exception:  # noqa: BLE001
+                return internal_error(method.name, error)
+        case DatabaseError() as error:
+            log.error("%s: %s", method.name, text_of(error))
+            return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
+        case error:
+            return internal_error(method.name, error)
+
+
+def _timed_out(what: str, method: Method) -> Either:
+    return Error(CallTimeout.code, f"{method.name} {what}; it may have done part of its work", NODATA)
 
 
 def internal_error(name: str, error: BaseException) -> Either:
     """Log the exception under a reference, and answer with that reference only."""
     reference = secrets.token_hex(4)
-    log.error("%s failed (reference %s)", name, reference, exc_info=error)
+    log.error("%s failed (reference %s): %s", name, reference, text_of(error))
+    log.info("reference %s: %s", reference, traceback_of(error))
     return Error(
         INTERNAL_ERROR,
         f"{name} failed inside the daemon; its log has the cause under reference {reference}",
@@ -62,18 +76,9 @@ def internal_error(name: str, error: BaseException) -> Either:
     )
 
 
-async def _call(method: Method, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    params = bind(method.params, args, kwargs)
-    limit = asyncio.timeout(method.timeout_s)
-    try:
-        async with limit:
-            result = await method.call(connection, params)
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise CallTimeout(
-            f"{method.name} did not finish within {method.timeout_s:g} s and was stopped; it may have done part of its work"
-        ) from None
+async def _perform(method: Method, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Validate, call, write: all three run code of the feature."""
+    result = await method.call(connection, bind(method.params, args, kwargs))
     return method.result_adapter.dump_python(result, mode="json", warnings="error")
 
 

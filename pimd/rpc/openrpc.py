@@ -7,8 +7,6 @@ from pimd import __version__
 from pimd.contract import RpcError
 from pimd.rpc.registry import Method, Registry
 
-REFERENCES = "#/components/schemas/{model}"
-
 
 class Description:
     """The document of a method table, rebuilt only after a change of methods."""
@@ -28,7 +26,7 @@ class Description:
 def document(registry: Registry) -> dict[str, Any]:
     """Describe the methods that are registered now."""
     schemas: dict[str, Any] = {}
-    methods = [_method(method, schemas) for method in registry]
+    methods = [describe(method, schemas) for method in registry]
     return {
         "openrpc": "1.3.2",
         "info": {
@@ -42,7 +40,8 @@ def document(registry: Registry) -> dict[str, Any]:
     }
 
 
-def _method(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
+def describe(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Describe one method, and add its models to `schemas`; ValueError when two models of one name differ."""
     summary, _, description = method.doc.partition("\n\n")
     described: dict[str, Any] = {
         "name": method.name,
@@ -51,7 +50,9 @@ def _method(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
         "result": {
             "name": "result",
             "schema": _hoisted(
-                method.result_adapter.json_schema(mode="serialization", ref_template=REFERENCES), schemas
+                method,
+                method.result_adapter.json_schema(mode="serialization", ref_template=_references(method)),
+                schemas,
             ),
         },
         "x-feature": method.feature,
@@ -64,7 +65,7 @@ def _method(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _params(method: Method, schemas: dict[str, Any]) -> list[dict[str, Any]]:
-    schema = _hoisted(method.params.model_json_schema(ref_template=REFERENCES), schemas)
+    schema = _hoisted(method, method.params.model_json_schema(ref_template=_references(method)), schemas)
     required = schema.get("required", [])
     return [
         {"name": name, "required": name in required, "schema": member}
@@ -76,9 +77,14 @@ def _error(error: type[RpcError]) -> dict[str, Any]:
     return {"code": error.code, "message": (inspect.getdoc(error) or error.__name__).split("\n")[0]}
 
 
-def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _references(method: Method) -> str:
+    return f"#/components/schemas/{method.schema_prefix}{{model}}"
+
+
+def _hoisted(method: Method, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """Move the definitions to the shared place; ValueError when two models of one name differ."""
-    for name, definition in schema.pop("$defs", {}).items():
+    for model, definition in schema.pop("$defs", {}).items():
+        name = method.schema_prefix + model
         if schemas.setdefault(name, definition) != definition:
-            raise ValueError(f"two different models are called {name}; rename one")
+            raise ValueError(f"two different models are called {model}; rename one")
     return schema

@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from pimd.calls import Calls
 from pimd.contract import NoParams, Params, RpcError, mark_of
 from pimd.contract.methods import DEFAULT_TIMEOUT_S
 from pimd.rpc.connection import Connection
@@ -31,6 +32,10 @@ class Method:
     params: type[Params] = NoParams
     errors: tuple[type[RpcError], ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
+    calls: Calls = field(default_factory=lambda: Calls("core"))
+    """Whose calls they are: a feature's own, so that it is timed and stopped with it."""
+    schema_prefix: str = ""
+    """Keeps the models of an installed feature apart from those of others in `rpc.discover`."""
 
     @cached_property
     def result_adapter(self) -> TypeAdapter[Any]:
@@ -56,7 +61,7 @@ def method_of(function: Callable[..., Any], feature: str, context: Callable[[], 
             f"{feature}: {mark.name} must take {taken}, with params a subclass of Params, and name its result"
         )
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{feature}: {mark.name} must be an async function")
+        raise TypeError(f"{feature}: {mark.name} is no async function")
     if context is None:
         call: Call = lambda _connection, given: function(given)  # noqa: E731
     else:

@@ -131,14 +131,12 @@ class Stream:
 
     def attach(self, id_: str | None, params: Any, wake: Callable[[], None]) -> Subscriber:
         """Begin a subscription; the history comes first."""
-        accepts = self.declared.accepts
-        subscriber = Subscriber(
-            self.declared.name,
-            id_,
-            (lambda payload: accepts(params, payload)) if accepts is not None and params is not None else _all,
-            wake,
-            self._bites,
-        )
+
+        def accepts(payload: BaseModel) -> bool:  # the declaration of now: the feature may have been started anew
+            declared = self.declared.accepts
+            return declared is None or params is None or declared(params, payload)
+
+        subscriber = Subscriber(self.declared.name, id_, accepts, wake, self._bites)
         subscriber.begin_with(self._history)
         self._subscribers.append(subscriber)
         return subscriber
@@ -160,10 +158,6 @@ class Stream:
         return text[:-2]
 
 
-def _all(_: BaseModel) -> bool:
-    return True
-
-
 class Streams:
     """All streams of all running features."""
 
@@ -180,6 +174,7 @@ class Streams:
             stream = self._streams[declared.name] = Stream(declared, self._clock, self.bites)
             for attach in tuple(self._push_all):
                 attach(stream)
+        stream.declared = declared
 
     def get(self, name: str) -> Stream:
         """Return a stream that was added."""

@@ -246,6 +246,8 @@ class FeaturesSection(Section):
     enabled: Annotated[list[str], BeforeValidator(_listed)] | None = None
     """None for all present features that are on by default."""
     disabled: Strings = []
+    required: Strings = []
+    """The daemon does not start without these."""
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from pimd.addresses import Endpoint
-from pimd.assembly.assembly import Assembly, Core, FeatureChoice, Plan
+from pimd.assembly.assembly import Assembly
 from pimd.assembly.choice import Candidate
 from pimd.assembly.known import KnownFeature
 from pimd.assembly.log_ring import LogRing
+from pimd.assembly.plan import FeatureChoice, Plan
+from pimd.assembly.plugin_host import PluginHost
+from pimd.assembly.running import Core
 from pimd.clock import SystemClock
 from pimd.contract import CancellationToken, Feature
 from pimd.ids import NodeId
@@ -29,6 +32,7 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.server import RpcServer
 from pimd.store.data_dir import hold_data_dir
 from pimd.store.keystore import Keystore
+from pimd.task_scope import task_scope
 
 
 @dataclass
@@ -48,6 +52,11 @@ class Assembled:
 
     def deliver(self, kind: str, body: bytes = b"", src: int = 7) -> None:
         self.core.node.payloads.deliver(NodeId(bytes([src]) * 16), PluginPayload(kind, body))
+
+    def host(self, name: str) -> PluginHost:
+        built = self.assembly._lives[name].built
+        assert built is not None
+        return built.host
 
     def row(self, name: str) -> Any:
         return self.assembly.row(name)
@@ -84,8 +93,9 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             rpc = RpcServer(clock, lambda name: assembly.explain_absent(name), list)  # noqa: PLW0108 - made on the next line
             assembly = Assembly(plan, rpc.registry, rpc.streams)
             core = Core(node, keystore, identity, data_dir, config, LogRing(), clock, CancellationToken())
+            group = await stack.enter_async_context(task_scope())
             stack.push_async_callback(assembly.stop)
-            await assembly.start(core)
+            await assembly.start(core, group)
             return Assembled(assembly, core, rpc)
 
         yield start

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from pimd.assembly import plugin_host, tasks
+from pimd.assembly import guard, plugin_host
 from pimd.assembly.choice import AssemblyError
 from pimd.contract import DaemonPlugin, Feature, NoParams, PluginContext, PluginPayload, rpc
 from pimd.ids import NodeId
@@ -85,7 +85,7 @@ async def test_whatever_a_handler_raises_is_counted_and_five_times_quarantines(
     for _ in range(4):
         all_.deliver("bad.x")
     all_.deliver("good.x", b"1")
-    host = all_.assembly._running["bad"].host
+    host = all_.host("bad")
     await until(lambda: host.failures == 4)
     assert all_.row("bad").state == "running"
     all_.deliver("bad.x")
@@ -104,11 +104,11 @@ async def test_whatever_a_handler_raises_is_counted_and_five_times_quarantines(
 
 async def test_failures_far_apart_do_not_quarantine(assemble: Assemble, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Bad, "handling", ValueError("x"))
-    monkeypatch.setattr(plugin_host, "WINDOW_S", 0.0)
+    monkeypatch.setattr(guard, "WINDOW_S", 0.0)
     all_ = await assemble(BAD)
     for _ in range(8):
         all_.deliver("bad.x")
-    await until(lambda: all_.assembly._running["bad"].host.failures == 8)
+    await until(lambda: all_.host("bad").failures == 8)
     assert all_.row("bad").state == "running"
 
 
@@ -119,7 +119,7 @@ async def test_a_handler_that_never_returns_is_cancelled_and_counted(
     all_ = await assemble(BAD, GOOD)
     all_.deliver("bad.x", b"hang")
     all_.deliver("good.x", b"1")
-    await until(lambda: all_.assembly._running["bad"].host.failures == 1)
+    await until(lambda: all_.host("bad").failures == 1)
     assert (await all_.call("good.count"))["result"] == 1
     assert (await all_.call("bad.ping"))["result"] == "pong"
 
@@ -129,7 +129,7 @@ async def test_a_plugin_that_floods_leaves_the_loop_to_others(assemble: Assemble
     all_.deliver("bad.x", b"flood")
     for n in range(20):
         all_.deliver("good.x", b"%d" % n)
-    good = all_.assembly._running["good"].host.plugin
+    good = all_.host("good").plugin
     assert isinstance(good, Good)
     await until(lambda: len(good.got) == 20)
     assert (await all_.call("good.count"))["result"] == 20
@@ -158,7 +158,7 @@ async def test_a_shutdown_that_never_returns_holds_nobody_up(
                 await asyncio.sleep(0.05)
 
     monkeypatch.setattr(plugin_host, "SHUTDOWN_S", 0.01)
-    monkeypatch.setattr(tasks, "ABANDON_S", 0.01)
+    monkeypatch.setattr(plugin_host, "TASKS_S", 0.01)
     all_ = await assemble(Feature("stuck", "Hangs.", (), Stuck), GOOD)
     await all_.assembly.stop()
     assert all_.assembly.running() == []
@@ -174,7 +174,7 @@ async def test_a_plugin_is_told_to_end_before_it_is_shut_down_and_then_gets_noth
             told.append(self.ctx.cancel.is_cancelled)
 
     all_ = await assemble(Feature("good", "Looks.", plugin=Plugin, namespaces=("good",)))
-    plugin = all_.assembly._running["good"].host.plugin
+    plugin = all_.host("good").plugin
     assert isinstance(plugin, Plugin)
     assert not plugin.ctx.cancel.is_cancelled
     await all_.assembly.disable("good")
@@ -206,23 +206,38 @@ async def test_stopping_goes_in_reverse_order_and_includes_what_failed_half_way(
         return Feature(name_, "Notes.", (), Plugin, requires=requires, optional=fails)
 
     all_ = await assemble(feature("b", requires=("a",)), feature("a"), feature("c", fails=True))
-    assert order == ["+a", "+b", "+c", "-c"]
+    assert order == ["+a", "+c", "+b", "-c"]
     assert all_.row("c").state == "failed"
     await all_.assembly.stop()
-    assert order == ["+a", "+b", "+c", "-c", "-b", "-a"]
+    assert order == ["+a", "+c", "+b", "-c", "-b", "-a"]
 
 
-async def test_a_feature_that_must_start_and_does_not_stops_the_start(assemble: Assemble) -> None:
-    class Broken(DaemonPlugin):
-        """Cannot start."""
+class Broken(DaemonPlugin):
+    """Cannot start."""
 
-        name: ClassVar[str] = "broken"
+    name: ClassVar[str] = "broken"
 
-        async def start(self, ctx: PluginContext) -> None:
-            raise OSError("no such device")
+    async def start(self, ctx: PluginContext) -> None:
+        raise OSError("no such device")
 
-    with pytest.raises(AssemblyError, match=r"feature broken did not start: OSError: no such device"):
-        await assemble(Feature("broken", "Breaks.", (), Broken))
+
+BROKEN = Feature("broken", "Breaks.", (), Broken)
+
+
+async def test_a_feature_that_does_not_start_is_failed_with_what_requires_it(assemble: Assemble) -> None:
+    all_ = await assemble(BROKEN, Feature("on_top", "x", requires=("broken",)), GOOD)
+    assert (all_.row("broken").state, all_.row("broken").reason) == (
+        "failed",
+        "its start failed: OSError: no such device",
+    )
+    assert all_.row("on_top").state == "failed"
+    assert all_.row("on_top").reason.startswith("on_top -> broken: on_top cannot run without broken (failed: its start")
+    assert (await all_.call("good.count"))["result"] == 0
+
+
+async def test_a_required_feature_that_does_not_start_ends_the_start(assemble: Assemble) -> None:
+    with pytest.raises(AssemblyError, match=r"feature broken, .*: its start failed: OSError: no such device"):
+        await assemble(BROKEN, required=["broken"])
 
 
 async def test_all_plugins_are_told_of_a_forgotten_peer_whatever_one_does(assemble: Assemble) -> None:
@@ -249,21 +264,28 @@ async def test_all_plugins_are_told_of_a_forgotten_peer_whatever_one_does(assemb
     await all_.core.keystore.import_identity(peer, b"\x42" * 32, "x")
     assert await all_.core.keystore.forget(peer)
     assert told == [peer]
-    assert all_.assembly._running["failing"].host.failures == 1
+    assert all_.host("failing").failures == 1
 
 
-async def test_two_plugins_that_claim_one_kind_are_named_and_the_first_wins(
-    assemble: Assemble, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Greedy(Quiet):
-        """Claims the other's kind."""
+class Greedy(Quiet):
+    """Claims the other's kind."""
 
-        name: ClassVar[str] = "greedy"
-        payload_kinds: ClassVar[tuple[str, ...]] = ("good.x",)
+    name: ClassVar[str] = "greedy"
+    payload_kinds: ClassVar[tuple[str, ...]] = ("good.x",)
 
+
+async def test_a_kind_has_one_owner_by_rank_and_not_by_history(assemble: Assemble) -> None:
     all_ = await assemble(GOOD, Feature("greedy", "Takes.", (), Greedy))
-    assert "good.x are claimed by good and greedy; good gets them" in caplog.text
+    reason = "the payload kind good.x belongs to good, which comes first"
+    assert all_.row("greedy").state == "failed"
+    assert reason in all_.row("greedy").reason
+    with pytest.raises(AssemblyError, match=reason):
+        await all_.assembly.enable("greedy")
+    await all_.assembly.disable("good")
+    assert (await all_.assembly.enable("greedy")).state == "running"
+    assert (await all_.assembly.enable("good")).state == "running"
+    assert (all_.row("greedy").state, reason in all_.row("greedy").reason) == ("failed", True)
     all_.deliver("good.x", b"1")
-    good = all_.assembly._running["good"].host.plugin
+    good = all_.host("good").plugin
     assert isinstance(good, Good)
     await until(lambda: good.got == [b"1"])

@@ -42,12 +42,11 @@ def logged() -> Logged:
 
 @pytest.mark.limit("lines logged of one kind")
 def test_lines_of_one_kind_are_limited_and_the_next_tells_how_many_were_left_out(logged: Logged) -> None:
-    for number in range(LINES.burst + 50):
+    for number in [*range(LINES.burst + 50), "100 %s", "nobody"]:
+        if number == "100 %s":
+            assert logged.lines.texts == [f"linked with {number}" for number in range(LINES.burst)]
+            logged.now = LINES.period_s / LINES.value
         logged.log.warning("linked with %s", number)
-    assert logged.lines.texts == [f"linked with {number}" for number in range(LINES.burst)]
-    logged.now = LINES.period_s / LINES.value
-    logged.log.warning("linked with %s", "100 %s")
-    logged.log.warning("linked with %s", "nobody")
     assert logged.lines.texts[LINES.burst :] == ["linked with 100 %s (50 such lines before this one were left out)"]
 
 
@@ -73,6 +72,26 @@ def test_what_only_a_debugger_sees_is_never_left_out(logged: Logged) -> None:
 @pytest.mark.limit("kinds of logged lines remembered")
 def test_so_many_kinds_are_remembered(logged: Logged, lower: Lower) -> None:
     lower(log_rate_limit.KINDS, 3)
-    for number in range(10):
-        logged.log.info(f"made up {number}")  # noqa: G004 - that is what is tested
+    for line in range(10):
+        logged.log.handle(logged.log.makeRecord(logged.log.name, logging.INFO, "made_up.py", line, "x", (), None))
     assert len(logged.rate_limit._kinds) == 3
+
+
+def test_texts_and_loggers_that_are_made_up_do_not_pass_the_limit(logged: Logged) -> None:
+    for number in range(LINES.burst + 50):
+        child = logging.getLogger(f"{logged.log.name}.{number}")
+        child.info(f"made up {number}")
+    assert len(logged.lines.texts) == LINES.burst
+
+
+def test_a_line_that_cannot_be_written_harms_nobody(logged: Logged) -> None:
+    class Evil:
+        def __str__(self) -> str:
+            raise SystemExit(1)
+
+    logged.log.info("it is %s", Evil())
+    logged.log.info("%d", "no number")
+    assert logged.lines.texts == [
+        "a line that cannot be written (SystemExit: 1): 'it is %s'",
+        "a line that cannot be written (TypeError: %d format: a real number is required, not str): '%d'",
+    ]

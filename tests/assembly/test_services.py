@@ -50,7 +50,7 @@ class Happened(Result):
 
 
 def context(all_: Assembled, name: str = "probe") -> PluginContext:
-    plugin: Any = all_.assembly._running[name].host.plugin
+    plugin: Any = all_.host(name).plugin
     found: PluginContext = plugin.ctx
     return found
 
@@ -69,7 +69,10 @@ async def test_only_services_that_were_named_can_be_taken(assemble: Assemble) ->
 
 async def test_a_service_of_another_feature_needs_to_be_required(assemble: Assemble) -> None:
     giver = Feature(
-        "giver", "x", plugin=type("Giver", (Probe,), {"name": "giver"}), provides=(Provided(PEER_SUMMARIES),)
+        "giver",
+        "x",
+        plugin=type("Giver", (Probe,), {"name": "giver", "payload_kinds": ()}),
+        provides=(Provided(PEER_SUMMARIES),),
     )
     stranger = Feature("probe", "x", plugin=Probe)
     all_ = await assemble(giver, stranger)
@@ -80,12 +83,15 @@ async def test_a_service_of_another_feature_needs_to_be_required(assemble: Assem
 
 async def test_a_required_feature_gives_its_service(assemble: Assemble) -> None:
     giver = Feature(
-        "giver", "x", plugin=type("Giver", (Probe,), {"name": "giver"}), provides=(Provided(PEER_SUMMARIES),)
+        "giver",
+        "x",
+        plugin=type("Giver", (Probe,), {"name": "giver", "payload_kinds": ()}),
+        provides=(Provided(PEER_SUMMARIES),),
     )
     taker = Feature("probe", "x", plugin=Probe, requires=("giver",))
     all_ = await assemble(taker, giver)
-    given: object = context(all_).services[PEER_SUMMARIES]
-    assert given is all_.assembly._running["giver"].host.plugin
+    given: Any = context(all_).services[PEER_SUMMARIES]
+    assert given._service is all_.host("giver").plugin
 
 
 async def test_only_claimed_kinds_can_be_sent(assemble: Assemble) -> None:
@@ -109,7 +115,9 @@ async def test_a_payload_that_is_too_large_is_refused_before_anything_is_sent(as
 
 
 async def test_the_seed_is_for_those_who_declared_the_need(assemble: Assemble) -> None:
-    needy = Feature("needy", "x", plugin=type("Needy", (Probe,), {"name": "needy"}), needs_signing_seed=True)
+    needy = Feature(
+        "needy", "x", plugin=type("Needy", (Probe,), {"name": "needy", "payload_kinds": ()}), needs_signing_seed=True
+    )
     all_ = await assemble(Feature("probe", "x", plugin=Probe), needy)
     with pytest.raises(PermissionError, match="needs_signing_seed"):
         context(all_).identity.signing_seed()

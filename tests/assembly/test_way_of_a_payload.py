@@ -1,15 +1,18 @@
 """The way of an inbound payload is as short as docs/architecture.md says."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
 import pytest
 
+from pimd.assembly.guard import Guard
 from pimd.assembly.plugin_host import PluginHost
-from pimd.contract import CONGESTION_MET, DaemonPlugin, PluginContext, PluginPayload
+from pimd.contract import CONGESTION_MET, CancellationToken, DaemonPlugin, PluginContext, PluginPayload
 from pimd.ids import NodeId
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.frames import FLAG_CONGESTED, MeshData
+from pimd.task_scope import task_scope
 from tests.mesh.conftest import Running, StartNode, start_node
 from tests.mesh.test_node import eventually, linked
 from tests.ways import MOST, documented, traced
@@ -35,18 +38,24 @@ class Taker(DaemonPlugin):
         self.marked.append(CONGESTION_MET.get())
 
 
-def serve(node: Running) -> tuple[Taker, PluginHost]:
+@pytest.fixture
+async def group() -> AsyncIterator[asyncio.TaskGroup]:
+    async with task_scope() as tasks:
+        yield tasks
+
+
+def serve(node: Running, group: asyncio.TaskGroup) -> tuple[Taker, PluginHost]:
     plugin = Taker()
-    host = PluginHost("test", plugin, node.node._clock, node.node.counts, on_quarantine=print, on_crash=print)
-    host.serve(node.node.payloads.register("test", ["test.x"]))
+    host = PluginHost(Guard("test", node.node._clock), plugin, CancellationToken())
+    host.serve(node.node.payloads.register("test", ["test.x"]), group)
     return plugin, host
 
 
 async def test_an_inbound_payload_goes_through_the_documented_files(
-    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+    start_node: StartNode, group: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await linked(start_node)
-    plugin, host = serve(bob)
+    plugin, host = serve(bob, group)
     assert alice.node.send_routed(bob.id, PluginPayload("test.x", b"first"))  # shared keys are made once
     await eventually(lambda: plugin.bodies == [b"first"])
     link = bob.node._links.best(alice.id)
@@ -61,16 +70,16 @@ async def test_an_inbound_payload_goes_through_the_documented_files(
         receive(data)
         while len(plugin.bodies) < 2:
             await asyncio.sleep(0)
-    await host.shutdown()
+    await host.stop()
     assert found == documented("What happens to an inbound payload")
     assert len(found) <= MOST
 
 
 async def test_a_plugin_learns_which_payloads_met_congestion(
-    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+    start_node: StartNode, group: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await linked(start_node)
-    plugin, host = serve(bob)
+    plugin, host = serve(bob, group)
     receive = bob.node._frames.receive
 
     def mark_the_second(link: PeerLink, frame: MeshData) -> None:
@@ -82,5 +91,5 @@ async def test_a_plugin_learns_which_payloads_met_congestion(
     for number in range(3):
         assert alice.node.send_routed(bob.id, PluginPayload("test.x", bytes([number])))
         await eventually(lambda: len(plugin.bodies) == number + 1)  # noqa: B023 - awaited within the round
-    await host.shutdown()
+    await host.stop()
     assert plugin.marked == [False, True, False]

@@ -11,6 +11,7 @@ from pimd.clock import ManualClock
 from pimd.proto.cards import issue, parse
 from pimd.proto.identity import Identity
 from pimd.settings import load
+from pimd.stop import Stop
 from pimd.store.ageing import FIRST_AFTER_S
 from pimd.store.config_file import ConfigFile
 from pimd.store.keystore import Keystore
@@ -30,7 +31,7 @@ DAY_S = 24 * 3600
 
 async def run_until_cleaned(tmp_path: Path, text: str, clock: ManualClock) -> None:
     """Start a daemon, let the time of the first cleaning come, and stop it."""
-    stop, up = asyncio.Event(), asyncio.Event()
+    stop, up = Stop(), asyncio.Event()
     settings = load(text, None, {}).settings
     config = ConfigFile(None, tmp_path / "pim.toml", settings, node_name(settings))
     environment = Environment(tmp_path / "data", {}, LogRing(), clock=clock)

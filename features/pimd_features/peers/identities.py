@@ -10,6 +10,7 @@ from pimd.contract import (
     PeerIdentityMismatch,
     PeerNotFound,
     PluginContext,
+    ServiceFailed,
     StorageError,
     rpc,
 )
@@ -94,7 +95,11 @@ async def forget(ctx: PluginContext, params: ForgetParams) -> Forgot:
     messages, conversation = 0, False
     if params.also_delete_messages:
         for provider in ctx.services.providers(PEER_DATA):
-            erased = await provider.erase(params.node_id)
+            try:
+                erased = await provider.erase(params.node_id)
+            except ServiceFailed as error:
+                ctx.log.error("not all messages with %s are deleted: %s", params.node_id.abbreviated, error)
+                continue
             messages += erased.messages
             conversation = conversation or erased.conversation
     return Forgot(forgot_identity=known, deleted_messages=messages, deleted_conversation=conversation)

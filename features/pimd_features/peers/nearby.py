@@ -1,5 +1,6 @@
 """Nodes that announce themselves nearby, from every provider of `DISCOVERY`."""
 
+import contextlib
 from collections.abc import Iterator
 
 from pimd.contract import (
@@ -11,6 +12,7 @@ from pimd.contract import (
     NoParams,
     PluginContext,
     RecentSet,
+    ServiceFailed,
     declare,
     rpc,
 )
@@ -18,16 +20,16 @@ from pimd.ids import NodeId
 from pimd_features.peers.models import STREAM, Discovered, PeerFound
 
 POLL_S = 1.0
-AGAIN_AFTER_FAULT_S = 60.0
 TOLD = declare(
     "nodes nearby that were told of", 4096, "nodes", "the one seen longest ago is forgotten, and may be announced again"
 )
 
 
 def nearby(ctx: PluginContext) -> Iterator[DiscoveredNode]:
-    """Yield what every provider sees now; providers come and go with their features."""
+    """Yield what every provider sees now; providers come and go with their features, and one that fails is passed over."""
     for provider in ctx.services.providers(DISCOVERY):
-        yield from provider.nodes()
+        with contextlib.suppress(ServiceFailed):
+            yield from provider.nodes()
 
 
 @rpc("peers.discovered")
@@ -65,14 +67,8 @@ class Newcomers:
     async def watch(self) -> None:
         """Ask the providers once a second; polling spares each of them an event of its own."""
         while True:
-            pause_s = POLL_S
-            try:
-                self.tell()
-            except Exception:
-                # A provider is another feature: its fault must not end this one.
-                self._ctx.log.exception("a feature that finds nodes nearby failed")
-                pause_s = AGAIN_AFTER_FAULT_S
-            await self._ctx.clock.sleep(pause_s)
+            self.tell()
+            await self._ctx.clock.sleep(POLL_S)
 
     def tell(self) -> None:
         """Publish `discovered` for every node that was not announced before."""

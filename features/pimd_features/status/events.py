@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pimd.contract import NodeIdHex, Result
+from pimd.contract import FeatureState, NodeIdHex, Result
 
 STREAM = "status.event"
 Role = Literal["client", "relay", "gateway"]
@@ -45,7 +45,7 @@ class FeatureDetail(Result):
     """Name, state and reason as in the row of `features.list`, at the moment of the change."""
 
     name: str
-    state: Literal["running", "disabled", "not_built", "failed", "quarantined"]
+    state: FeatureState
     reason: str
 
 

@@ -71,9 +71,10 @@ def test_features_that_come_and_go_are_told_of_and_roles_are_what_a_late_client_
     with alice.socket() as client:
         client.call("status.subscribe")
         client.call("features.disable", {"name": "logs"})
-        off = client.wait_for("feature_changed")
+        stopping, off = (client.wait_for("feature_changed") for _ in range(2))
         client.call("features.enable", {"name": "logs"})
-        on = client.wait_for("feature_changed")
+        starting, on = (client.wait_for("feature_changed") for _ in range(2))
+    assert [one["detail"]["state"] for one in (stopping, starting)] == ["stopping", "starting"]
     assert off["detail"] == {"name": "logs", "state": "disabled", "reason": "disabled while running"}
     assert on["detail"] == {"name": "logs", "state": "running", "reason": "enabled while running"}
     # A kind of our own: the desktop client passes over kinds that it does not know.
@@ -82,6 +83,7 @@ def test_features_that_come_and_go_are_told_of_and_roles_are_what_a_late_client_
     with alice.socket() as late:
         late.call("status.subscribe")
         late.call("features.disable", {"name": "logs"})
+        late.wait_for("feature_changed")
         late.wait_for("feature_changed")
         assert not late.notifications or late.notifications[0]["params"]["kind"] == "role_changed"
         late.wait_for("role_changed")

@@ -1,0 +1,118 @@
+"""The one guard of a feature: every call into its code goes through it, and its failures are counted here."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from pimd.calls import BLOCKED_S, Calls, Outcome, Stopped
+from pimd.clock import Clock
+from pimd.contract import DatabaseError
+from pimd.faults import text_of, traceback_of
+
+FAILURES = 5
+WINDOW_S = 60.0
+"""After five failures within a minute a feature is quarantined."""
+BLOCKS = 3
+"""So is one whose steps block the loop three times within a minute."""
+
+
+class Guard:
+    """Calls a feature's code; failures are logged in one line, counted, and quarantine it."""
+
+    def __init__(
+        self,
+        feature: str,
+        clock: Clock,
+        *,
+        quarantine: Callable[[str], None] = lambda _: None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.feature = feature
+        self.failures = 0
+        """Failures since the feature was started."""
+        self.stopping = False
+        """While it stops, failures are logged and no longer counted."""
+        self.quarantined = False
+        self.calls = Calls(f"feature {feature}", self._blocked, timer)
+        self.log = logging.getLogger(f"pimd.features.{feature}")
+        self._clock = clock
+        self._quarantine = quarantine
+        self._recent: deque[float] = deque(maxlen=FAILURES)
+        self._blocks: deque[float] = deque(maxlen=BLOCKS)
+
+    def call(self, what: str, function: Callable[..., object], *args: object) -> Outcome:
+        """Call a plain function within this turn; a failure is logged and counted."""
+        outcome = self.calls.call(what, function, *args)
+        self.judge(what, outcome)
+        return outcome
+
+    async def run(self, what: str, function: Callable[..., Awaitable[Any]], *args: object, timeout_s: float) -> Outcome:
+        """Call an async function for at most `timeout_s`; a failure is logged and counted."""
+        outcome = await self.calls.run(what, function, *args, timeout_s=timeout_s)
+        self.judge(what, outcome, timeout_s)
+        return outcome
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None], crashed: Callable[[str], None]) -> None:
+        """Run a task of the feature; `crashed` gets the reason when it ends with an exception."""
+
+        def ended(outcome: Outcome) -> None:
+            if outcome.ok or self.stopping or isinstance(outcome.error, Stopped):
+                return
+            self.failures += 1
+            self.tell(f"its task {name!r} crashed", outcome)
+            crashed(f"its task {name!r} crashed: {_text(outcome)}")
+
+        self.calls.spawn(name, work, ended)
+
+    def judge(self, what: str, outcome: Outcome, limit_s: float = 0.0) -> None:
+        """Log and count an outcome that is not ok."""
+        if outcome.ok or isinstance(outcome.error, Stopped):
+            return
+        if outcome.timed_out:
+            self.log.error("feature %s: %s did not return within %g s and was cancelled", self.feature, what, limit_s)
+        else:
+            self.tell(f"{what} failed", outcome)
+        if not self.stopping:
+            self._count(what)
+
+    def tell(self, what: str, outcome: Outcome) -> None:
+        """Log one line; the traceback only at DEBUG."""
+        self.log.error("feature %s: %s: %s", self.feature, what, _text(outcome))
+        if outcome.error is not None and not isinstance(outcome.error, DatabaseError):
+            self.log.debug("feature %s: %s: %s", self.feature, what, traceback_of(outcome.error))
+
+    def blame(self, what: str, error: BaseException) -> None:
+        """Log and count an error that was caught elsewhere."""
+        self.judge(what, Outcome(error=error))
+
+    # --- inside
+
+    def _count(self, what: str) -> None:
+        self.failures += 1
+        now = self._clock.now()
+        self._recent.append(now)
+        if len(self._recent) == FAILURES and now - self._recent[0] <= WINDOW_S:
+            self._recent.clear()
+            self._quarantine(f"{FAILURES} failures within {WINDOW_S:g} s, the last in {what}; the log has them")
+
+    def _blocked(self, what: str, seconds: float) -> None:
+        self.failures += 1
+        now = self._clock.now()
+        self._blocks.append(now)
+        self.log.error(
+            "feature %s: %s blocked the daemon for %.1f s, more than %g s in one go; it must await more often, "
+            "or do such work in a thread",
+            self.feature,
+            what,
+            seconds,
+            BLOCKED_S,
+        )
+        if len(self._blocks) == BLOCKS and now - self._blocks[0] <= WINDOW_S and not self.stopping:
+            self._blocks.clear()
+            self._quarantine(f"it blocked the daemon {BLOCKS} times within {WINDOW_S:g} s, the last time in {what}")
+
+
+def _text(outcome: Outcome) -> str:
+    return text_of(outcome.error) if outcome.error is not None else "no answer in time"

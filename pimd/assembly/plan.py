@@ -1,0 +1,282 @@
+"""Which features are to run, in what order, and what is wrong with each of the others, before anything runs."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from pydantic import BaseModel, ValidationError
+
+from pimd.assembly.choice import (
+    CORE_NAMESPACES,
+    AssemblyError,
+    Candidate,
+    Choice,
+    builtin_candidates,
+    choose,
+    installed_candidates,
+    unknown_names,
+)
+from pimd.assembly.declaration import DeclarationError, check_declaration
+from pimd.assembly.known import KnownFeature, known_features
+from pimd.calls import Calls
+from pimd.contract import Feature
+from pimd.faults import text_of, traceback_of
+
+log = logging.getLogger("pimd.features")
+
+IMPORT_S = 1.0
+"""Seconds that the plan waits for imports of installed features; those that take longer are awaited while others run."""
+
+
+@dataclass(frozen=True)
+class FeatureChoice:
+    """What the configuration says about features."""
+
+    enabled: Sequence[str] | None = None
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    """Name to the reason why it is off."""
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`[features.<name>]`, unvalidated."""
+    required: Sequence[str] = ()
+    """Features without which the daemon does not start."""
+
+
+class Import:
+    """The import of one feature; an installed one is imported in a thread, which nobody has to wait for."""
+
+    def __init__(self, candidate: Candidate, *, in_thread: bool) -> None:
+        self.candidate = candidate
+        self.feature: Feature | None = None
+        self.fault: str | None = None
+        self._over = threading.Event()
+        self._told: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        if in_thread:
+            threading.Thread(target=self._run, name=f"import of {candidate.name}", daemon=True).start()
+        else:
+            self._run()
+
+    def wait(self, seconds: float) -> bool:
+        """Block for at most `seconds`; tell whether the import is over."""
+        return self._over.wait(max(0.0, seconds))
+
+    def when_over(self, callback: Callable[[], None]) -> None:
+        """Call back from the thread of the import, or at once when it is over."""
+        with self._lock:
+            if not self._over.is_set():
+                self._told.append(callback)
+                return
+        callback()
+
+    def _run(self) -> None:
+        self.feature, self.fault = _imported(self.candidate)
+        with self._lock:
+            self._over.set()
+        for callback in self._told:
+            callback()
+
+
+def _imported(candidate: Candidate) -> tuple[Feature | None, str | None]:
+    calls = Calls(f"feature {candidate.name}", in_loop=False)
+    loaded = calls.call("its import", candidate.load)
+    if loaded.error is not None:
+        log.debug("feature %s: %s", candidate.name, traceback_of(loaded.error))
+        return None, f"it cannot be imported: {text_of(loaded.error)}; {_way_out(candidate)}"
+    checked = calls.call("its declaration", check_declaration, loaded.value, candidate.name)
+    if isinstance(checked.error, DeclarationError):
+        return None, str(checked.error)
+    if checked.error is not None:
+        log.debug("feature %s: %s", candidate.name, traceback_of(checked.error))
+        return None, f"its declaration cannot be read: {text_of(checked.error)}; {_way_out(candidate)}"
+    return checked.value, None
+
+
+def _way_out(candidate: Candidate) -> str:
+    off = f'set [features] disabled = ["{candidate.name}"]'
+    return off if candidate.is_builtin else f"repair or uninstall {candidate.origin}, or {off}"
+
+
+class Plan:
+    """The features that the configuration chooses; making one imports them.
+
+    What is wrong with one feature is in `faults`. Raises `AssemblyError` for a wrong value in the table of a built-in
+    feature, and for a fault of a required one.
+    """
+
+    def __init__(
+        self,
+        choice: FeatureChoice,
+        known: Mapping[str, KnownFeature],
+        candidates: Sequence[Candidate],
+        patience_s: float = IMPORT_S,
+    ) -> None:
+        self.known = known
+        self.choice = choice
+        for name, owners in _twice(candidates).items():
+            log.warning("feature %s is brought by %s; the first is used", name, " and by ".join(owners))
+        self.choices = choose(known, candidates, choice.enabled, choice.disabled)
+        for doubt in unknown_names([one.name for one in self.choices], choice.disabled, choice.tables):
+            log.warning("%s", doubt)
+        self.imports = {
+            one.name: Import(one.candidate, in_thread=not one.candidate.is_builtin)
+            for one in self.choices
+            if one.state == "chosen" and one.candidate is not None
+        }
+        until = time.monotonic() + patience_s
+        for each in self.imports.values():
+            each.wait(until - time.monotonic())
+        self.features = {name: each.feature for name, each in self.imports.items() if each.feature is not None}
+        if choice.enabled is None:
+            self.choices = [self._default(one) for one in self.choices]
+        self.faults = self._faults()
+        self._refuse_wrong()
+
+    @classmethod
+    def of_this_build(cls, choice: FeatureChoice, patience_s: float = IMPORT_S) -> Self:
+        """Plan with the features of this build and of installed distributions."""
+        known = known_features()
+        return cls(choice, known, [*builtin_candidates(known), *installed_candidates()], patience_s)
+
+    def settings_of(self, feature: Feature) -> BaseModel:
+        """Validate `[features.<name>]`; `AssemblyError` with one line for the first wrong key."""
+        table = {key: value for key, value in self.choice.tables.get(feature.name, {}).items() if key != "enabled"}
+        outcome = Calls(f"feature {feature.name}", in_loop=False).call(
+            "its settings", feature.settings.model_validate, table
+        )
+        if outcome.error is not None:
+            key, text = _first_problem(outcome.error)
+            where = ("features", feature.name, *key)
+            raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
+        settings: BaseModel = outcome.value
+        return settings
+
+    def unfinished(self) -> set[str]:
+        """Return the features whose import had not ended when the plan was made."""
+        return {name for name, each in self.imports.items() if name not in self.features and each.fault is None}
+
+    # --- inside
+
+    def _default(self, one: Choice) -> Choice:
+        feature = self.features.get(one.name)
+        if feature is not None and not feature.default_enabled:
+            del self.features[one.name], self.imports[one.name]
+            return replace(one, state="disabled", reason="off by default; list it in [features] enabled")
+        return one
+
+    def _faults(self) -> dict[str, str]:
+        faults = {one.name: one.reason for one in self.choices if one.state == "failed"}
+        faults |= {name: each.fault for name, each in self.imports.items() if each.fault is not None}
+        builtin = {one.name for one in self.choices if one.candidate is not None and one.candidate.is_builtin}
+        for name, feature in self.features.items():
+            try:
+                self.settings_of(feature)
+            except AssemblyError as error:
+                if name in builtin:
+                    raise
+                faults[name] = f"{error}; correct the configuration, which [features.{name}] is the table of"
+        absent = {one.name: f"{one.state}: {one.reason}" for one in self.choices if one.name not in self.imports}
+        pending = self.unfinished()
+        faults = clashes(self.features) | faults
+        return missing(self.features, pending, absent | faults) | faults
+
+    def _refuse_wrong(self) -> None:
+        off = {one.name: f"{one.state}: {one.reason}" for one in self.choices if one.name not in self.imports}
+        for name in self.choice.required:
+            reason = self.faults.get(name) or off.get(name)
+            if reason is None and name not in self.imports:
+                reason = "not installed: no build and no installed package has it"
+            if reason is not None:
+                raise AssemblyError(
+                    f"feature {ascii(name)[1:-1]}, which [features] required names, failed: {reason}",
+                    ("features", "required"),
+                )
+
+
+def _first_problem(error: BaseException) -> tuple[tuple[str | int, ...], str]:
+    if not isinstance(error, ValidationError):
+        return (), f"its settings cannot be read: {text_of(error)}"
+    outcome = Calls("settings", in_loop=False).call(
+        "its errors", lambda: error.errors(include_url=False, include_input=False)
+    )
+    return ((), text_of(error)) if outcome.error is not None else (outcome.value[0]["loc"], outcome.value[0]["msg"])
+
+
+def _twice(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
+    owners: dict[str, list[str]] = {}
+    for candidate in candidates:
+        owners.setdefault(candidate.name, []).append(candidate.origin)
+    return {name: origins for name, origins in owners.items() if len(origins) > 1}
+
+
+def clashes(features: Mapping[str, Feature]) -> dict[str, str]:
+    """Return what claims a namespace or payload kind of one before it; `features` come by rank."""
+    namespaces: dict[str, str] = dict.fromkeys(CORE_NAMESPACES, "the daemon")
+    kinds: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    for name, feature in features.items():
+        own_kinds = feature.plugin.payload_kinds if feature.plugin is not None else ()
+        for what, claims, owners in (
+            ("RPC namespace", feature.namespaces, namespaces),
+            ("payload kind", own_kinds, kinds),
+        ):
+            taken = next((claim for claim in claims if claim in owners), None)
+            if taken is not None:
+                faults[name] = (
+                    f"the {what} {taken} belongs to {owners[taken]}, which comes first; "
+                    f"let {name} claim another, or turn one of the two off"
+                )
+        if name not in faults:
+            namespaces |= dict.fromkeys(feature.namespaces, name)
+            kinds |= dict.fromkeys(own_kinds, name)
+    return faults
+
+
+def missing(features: Mapping[str, Feature], pending: set[str], absent: Mapping[str, str]) -> dict[str, str]:
+    """Return those whose requirements cannot all run, each with the chain; `absent` says of the others why they do not."""
+    faults = {}
+    for name in features:
+        chain = _broken_chain(name, features, pending, absent, (name,))
+        if chain is not None:
+            faults[name] = chain
+    return faults
+
+
+def _broken_chain(
+    name: str, features: Mapping[str, Feature], pending: set[str], absent: Mapping[str, str], chain: tuple[str, ...]
+) -> str | None:
+    for required in features[name].requires:
+        way = (*chain, required)
+        if required in chain:
+            return f"features require each other in a circle: {' -> '.join(way)}; turn one of them off"
+        if required in absent or (required not in features and required not in pending):
+            why = absent.get(required, "no feature has that name")
+            return without(way, why)
+        if required in features:
+            broken = _broken_chain(required, features, pending, absent, way)
+            if broken is not None:
+                return broken
+    return None
+
+
+def without(chain: Sequence[str], why: str) -> str:
+    """Say that the first of a chain cannot run because the last does not."""
+    first, last = chain[0], chain[-1]
+    return f"{' -> '.join(chain)}: {first} cannot run without {last} ({why}); turn {last} on, or {first} off"
+
+
+def levels(features: Mapping[str, Feature]) -> list[list[str]]:
+    """Sort names so that each level requires only names of earlier ones."""
+    depth: dict[str, int] = {}
+
+    def of(name: str) -> int:
+        if name not in depth:
+            depth[name] = 0  # ends a circle
+            depth[name] = max((of(r) + 1 for r in features[name].requires if r in features), default=0)
+        return depth[name]
+
+    for name in features:
+        of(name)
+    return [[name for name in features if depth[name] == level] for level in sorted(set(depth.values()))]

@@ -1,0 +1,144 @@
+"""What exists of a feature while it runs: plugin, guard, context, methods."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from pimd.assembly.declaration import methods_of
+from pimd.assembly.guard import Guard
+from pimd.assembly.plugin_host import PluginHost
+from pimd.assembly.services import (
+    FeatureClock,
+    FeaturePublisher,
+    PluginDatagrams,
+    PluginIdentity,
+    PluginSender,
+    ServicesView,
+)
+from pimd.clock import Clock
+from pimd.contract import (
+    ASSEMBLY,
+    CONFIG,
+    KEYSTORE,
+    LOG_RING,
+    MESH,
+    PUBLISH,
+    CancellationToken,
+    Config,
+    DaemonPlugin,
+    EventStream,
+    Feature,
+    LogRing,
+    PluginContext,
+)
+from pimd.contract import Assembly as AssemblyService
+from pimd.mesh.node import Node
+from pimd.proto.identity import Identity
+from pimd.rpc.core_methods import stream_methods
+from pimd.rpc.registry import Method
+from pimd.rpc.streams import Streams
+from pimd.store.data_dir import DataDir
+from pimd.store.keystore import Keystore
+
+
+@dataclass(frozen=True)
+class Core:
+    """The parts of the daemon that the services of features are made from."""
+
+    node: Node
+    keystore: Keystore
+    identity: Identity
+    data_dir: DataDir
+    config: Config
+    log_ring: LogRing
+    clock: Clock
+    cancel: CancellationToken
+    watched: bool = True
+    """Whether real time counts: features are imported in threads, and their steps are timed. Not so in a simulation."""
+
+
+class _NoPlugin(DaemonPlugin):
+    """The plugin of a feature that declares methods only."""
+
+    async def start(self, ctx: PluginContext) -> None:
+        """Called by the host like any `start`; a feature of methods only has no state to set up."""
+
+
+@dataclass
+class Built:
+    """A feature that was constructed, from before its start until after its stop."""
+
+    feature: Feature
+    guard: Guard
+    host: PluginHost
+    context: PluginContext
+    methods: Sequence[Method]
+
+
+def construct(  # noqa: PLR0913 - what a feature stands on
+    core: Core,
+    feature: Feature,
+    guard: Guard,
+    settings: BaseModel,
+    *,
+    assembly: AssemblyService,
+    streams: Streams,
+    provided: Callable[[str], Mapping[str, object]],
+    crashed: Callable[[str], None],
+    is_builtin: bool,
+) -> Built:
+    """Construct the plugin and everything around it; raises what its code raises."""
+    plugin = (feature.plugin or _NoPlugin)()
+    cancel = core.cancel.child()
+    own = {
+        MESH.name: core.node.service,
+        KEYSTORE.name: core.keystore,
+        CONFIG.name: core.config,
+        LOG_RING.name: core.log_ring,
+        ASSEMBLY.name: assembly,
+        PUBLISH.name: FeaturePublisher(feature, streams.publish, guard),
+    }
+    context = PluginContext(
+        peers=core.keystore,
+        control=PluginSender(feature, core.node, lambda: asyncio.sleep(0)),
+        datagrams=PluginDatagrams(feature, core.node, guard),
+        identity=PluginIdentity(feature, core.identity),
+        data_dir=core.data_dir.plugin_dir(feature.name),
+        cancel=cancel,
+        clock=FeatureClock(core.clock, guard),
+        settings=settings,
+        log=logging.getLogger(f"pimd.features.{feature.name}"),
+        services=ServicesView(feature, own, provided),
+        spawn=lambda name, work: guard.spawn(name, work, crashed),
+        bites=core.node.counts.bites,
+    )
+    prefix = "" if is_builtin else f"{feature.name}_"
+    found = methods_of(feature, plugin, lambda: context)
+    found = [
+        *found,
+        *(m for one in feature.events for m in stream_methods(feature.name, _guarded(one, guard), streams)),
+    ]
+    methods = [replace(method, calls=guard.calls, schema_prefix=prefix) for method in found]
+    for method in methods:
+        method.result_adapter  # noqa: B018 - built now, so that a bad annotation fails this feature only
+    return Built(feature, guard, PluginHost(guard, plugin, cancel), context, methods)
+
+
+def _guarded(stream: EventStream, guard: Guard) -> EventStream:
+    """Wrap the functions of a stream: one that fails lets the event pass for nobody, and is counted."""
+
+    def ask(what: str, function: Callable[..., bool] | None) -> Callable[..., bool] | None:
+        if function is None:
+            return None
+
+        def asked(*args: Any) -> bool:
+            outcome = guard.call(f"{what} of {stream.name}", lambda: bool(function(*args)))
+            return outcome.ok and outcome.value is True
+
+        return asked
+
+    return replace(stream, accepts=ask("accepts", stream.accepts), remembers=ask("remembers", stream.remembers))

@@ -1,0 +1,50 @@
+"""The text of an error of foreign code: one line, bounded, whatever its `__str__` does."""
+
+import traceback
+from collections.abc import Callable
+
+TEXT_LIMIT = 300
+TRACEBACK_LIMIT = 20_000
+FRAMES = 24
+"""Frames of a traceback that are kept, the innermost ones."""
+
+
+def text_of(error: BaseException) -> str:
+    """Return the type and the text of an error, in one line of at most 300 characters; never raises."""
+    name = _safely(lambda: type(error).__name__, "an error without a name")
+    said = _safely(lambda: str(error), f"(its text cannot be had: __str__ of {name} fails)")
+    line = " ".join(said[: 4 * TEXT_LIMIT].split())
+    if len(line) > TEXT_LIMIT:
+        line = line[:TEXT_LIMIT] + "..."
+    printable = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return f"{name}: {printable}" if printable else name
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback as text, its frames and its error bounded; never raises."""
+    lines = _safely(lambda: "".join(traceback.format_tb(error.__traceback__, -FRAMES)), "")
+    causes: list[str] = []
+    cause = error.__cause__ or error.__context__
+    while cause is not None and cause is not error and len(causes) < FRAMES:
+        causes.append(f"caused by {text_of(cause)}\n")
+        cause = cause.__cause__ or cause.__context__
+    return f"{lines[-TRACEBACK_LIMIT:]}{text_of(error)}\n{''.join(causes)}".rstrip()
+
+
+def modules_of(error: BaseException) -> list[str]:
+    """Return the modules of all frames of a traceback, the innermost first."""
+    entry, found = error.__traceback__, []
+    while entry is not None:
+        found.append(str(entry.tb_frame.f_globals.get("__name__", "")))
+        entry = entry.tb_next
+    return found[::-1]
+
+
+def _safely(text: Callable[[], object], otherwise: str) -> str:
+    """Return a plain `str`; a subclass could bring methods that raise."""
+    try:
+        found = text()
+        return str.__str__(found) if isinstance(found, str) else otherwise
+    # An error of foreign code may raise anything while it is told.
+    except BaseException:  # noqa: BLE001
+        return otherwise
