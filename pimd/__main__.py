@@ -51,7 +51,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run(arguments: Arguments) -> int:
-    """Run the daemon in a loop of its own, and leave nothing behind that could keep the process."""
+    """Run the daemon in a loop of its own, and end the process when it is done."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     workers = ThreadPoolExecutor(thread_name_prefix="worker")
@@ -68,7 +68,7 @@ def _run(arguments: Arguments) -> int:
     workers.shutdown(wait=False, cancel_futures=True)
     with contextlib.suppress(RuntimeError):
         loop.close()
-    _leave_threads(code)
+    _leave(code)
     return code
 
 
@@ -88,17 +88,19 @@ def _until_done(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any],
             stop.took(loop, {"message": "outside of any call", "exception": error})
 
 
-def _leave_threads(code: int) -> None:
-    """End the process when threads of others would keep it."""
+def _leave(code: int) -> None:
+    """End the process without what the interpreter does at its end: that waits for threads, and runs code of features."""
     others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
     for one in others:
         one.join(LEFT_S / len(others))
     stuck = [one.name for one in others if one.is_alive()]
     if stuck:
-        log.warning("ended by force, since these threads go on: %s", ", ".join(stuck))
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(code)
+        log.warning("these threads go on, and end with the process: %s", ", ".join(stuck))
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -268,6 +268,7 @@ class Calls:
 
         def done(task: "asyncio.Task[Outcome]") -> None:
             self._tasks.discard(task)
+            _drop(coroutine)  # it has ended, unless it was cancelled before its first step
             if ended is not None and not task.cancelled():
                 ended(task.result())
 
@@ -336,8 +337,17 @@ async def _wait(work: Coroutine[Any, Any, object], seconds: float) -> None:
 
 def _drop(coroutine: Coroutine[Any, Any, Any]) -> None:
     """End a coroutine for good; what it raises or awaits on the way is ignored."""
+    chain: list[Any] = []
+    inner: Any = coroutine
+    while inner is not None:
+        chain.append(inner)
+        inner = getattr(inner, "cr_await", None)
     try:
         coroutine.close()
     # The seam: a `finally` of foreign code may raise anything.
     except BaseException:  # noqa: BLE001
-        return
+        _undead.extend(one for one in chain if getattr(one, "cr_frame", None) is not None)
+
+
+_undead: list[object] = []
+"""Coroutines that ignore even their end. Collected outside of a running loop, one could spin in its `except` for ever."""

@@ -53,6 +53,7 @@ class Assembly:
         self._core: Core | None = None
         self._group: asyncio.TaskGroup | None = None
         self._endings: dict[str, asyncio.Task[None]] = {}
+        self._starts: list[asyncio.Task[None]] = []
         self._stopped = False
 
     # --- contract.Assembly
@@ -141,9 +142,9 @@ class Assembly:
         for name, reason in self._plan.faults.items():
             self._fail(self._lives[name], reason)
         chosen = [life for life in self._lives.values() if life.at(State.LOADED)]
-        starts = [group.create_task(self._bring_up(life), name=f"start of {life.name}") for life in chosen]
-        if starts:
-            await asyncio.wait(starts, timeout=DOORS_S)
+        self._starts = [group.create_task(self._bring_up(life), name=f"start of {life.name}") for life in chosen]
+        if self._starts:
+            await asyncio.wait(self._starts, timeout=DOORS_S)
         for name in self._plan.choice.required:
             await self._lives[name].settled.wait()
             if not self._lives[name].at(State.RUNNING):
@@ -156,6 +157,8 @@ class Assembly:
         """Stop all features, those that nobody requires first, within 6 s in all."""
         self._stopped = True
         await self._stop_levels(self._lives.values())
+        for start in self._starts:  # one may still wait for an import
+            start.cancel()
 
     async def enable(self, name: str, *, reload: bool = False) -> FeatureRow:
         """Start a feature that is off, failed or quarantined; `AssemblyError` says why it cannot start.

@@ -111,7 +111,7 @@ class Plan:
         choice: FeatureChoice,
         known: Mapping[str, KnownFeature],
         candidates: Sequence[Candidate],
-        patience_s: float = IMPORT_S,
+        patience_s: float | None = None,
     ) -> None:
         self.known = known
         self.choice = choice
@@ -125,7 +125,7 @@ class Plan:
             for one in self.choices
             if one.state == "chosen" and one.candidate is not None
         }
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + (IMPORT_S if patience_s is None else patience_s)
         for each in self.imports.values():
             each.wait(until - time.monotonic())
         self.features = {name: each.feature for name, each in self.imports.items() if each.feature is not None}
@@ -135,7 +135,7 @@ class Plan:
         self._refuse_wrong()
 
     @classmethod
-    def of_this_build(cls, choice: FeatureChoice, patience_s: float = IMPORT_S) -> Self:
+    def of_this_build(cls, choice: FeatureChoice, patience_s: float | None = None) -> Self:
         """Plan with the features of this build and of installed distributions."""
         known = known_features()
         return cls(choice, known, [*builtin_candidates(known), *installed_candidates()], patience_s)

@@ -15,7 +15,7 @@ FEATURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class FeatureSettings(BaseModel):
-    """Base of a feature's `[features.<name>]` table; a wrong or unknown key stops the start with one readable line."""
+    """Base of a feature's `[features.<name>]` table; a wrong or unknown key makes an installed feature `failed`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,7 @@ class Feature:
     summary: str
     """One line for people."""
     namespaces: tuple[str, ...] = ()
-    """RPC namespaces it owns; each is owned by exactly one feature, a clash is a start-up error."""
+    """RPC namespaces it owns; each is owned by exactly one feature; on a clash the later one is `failed`."""
     plugin: type[DaemonPlugin] | None = None
     methods: tuple[Callable[..., Any], ...] = ()
     """Plain functions `(context, params)` marked `@rpc`; marked methods of the plugin class need not be listed."""
@@ -60,19 +60,30 @@ class Feature:
     uses: tuple[ServiceKey[Any], ...] = ()
     """Core services, and multi-provider keys, that it takes."""
     optional: bool = False
-    """When its start fails, the daemon goes on and lists it as failed."""
+    """Without effect: `[features] required` says without which the daemon does not start."""
     needs_signing_seed: bool = False
     default_enabled: bool = True
 
     def __post_init__(self) -> None:
         if not FEATURE_NAME.fullmatch(self.name):
             raise ValueError(f"feature name {self.name!r}: lowercase letters, digits and underscores, a letter first")
+        for part in ("namespaces", "methods", "events", "requires", "provides", "uses"):
+            given: Any = getattr(self, part)
+            if not isinstance(given, tuple):
+                line = f'("{given}",)' if isinstance(given, str) else "(...,)"
+                raise ValueError(f"feature {self.name}: {part} = {given!r} is no tuple; write: {part}={line}")  # noqa: TRY004
         for method in self.marked_names():
             if method.split(".")[0] not in self.namespaces:
-                raise ValueError(f"feature {self.name}: method {method} is outside its namespaces {self.namespaces}")
+                raise ValueError(
+                    f"feature {self.name}: method {method} is outside its namespaces {self.namespaces}; "
+                    f'write: namespaces=("{method.split(".")[0]}",)'
+                )
         for stream in self.events:
             if stream.name.removesuffix(".event") not in self.namespaces or not stream.name.endswith(".event"):
-                raise ValueError(f"feature {self.name}: stream {stream.name} is not <one of its namespaces>.event")
+                line = f'EventStream("{(self.namespaces or (self.name,))[0]}.event", ...)'
+                raise ValueError(
+                    f"feature {self.name}: stream {stream.name} is not <one of its namespaces>.event; write: {line}"
+                )
 
     def plugin_functions(self) -> tuple[Callable[..., Any], ...]:
         """The `@rpc` methods of the plugin class and its bases, unbound, in order of definition."""

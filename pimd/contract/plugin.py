@@ -48,7 +48,7 @@ class PluginContext:
     services: Services
     """What the feature named in `uses` and `requires`; asking for anything else raises PermissionError."""
     spawn: Spawn
-    """The only way to start a task; cancelled after `shutdown` returned or ran out of time."""
+    """The only way to start a task; cancelled after `shutdown` returned or ran out of time, and dropped a second later."""
     bites: Bites = field(default_factory=Bites)
     """Where the feature counts that one of its limits was reached; `Mesh.counters` shows it."""
 
@@ -59,21 +59,23 @@ class DaemonPlugin:
     The life of a plugin: constructed without arguments, then `start` once. After that `handle_payload` and
     `on_peer_forgotten` any number of times, and at last `shutdown` once, even when its own `start` failed half-way.
 
-    Containment: an exception of a plugin's coroutine, `SystemExit` and `CancelledError` included, is logged and
-    counted. A call over 30 s is cancelled and counted. After 5 failures in 60 s the plugin is quarantined until it is
-    enabled again: its payloads are dropped, and its methods answer -32601 with the state `quarantined`. This protects
-    against faults, not against malice.
+    Containment: an exception of a plugin's code, `SystemExit` and `CancelledError` included, is logged and counted. A
+    call over 30 s is cancelled and counted; one that ignores that is left behind. After 5 failures in 60 s, or 3 steps
+    that block the daemon for over 0.6 s, the plugin is quarantined until it is enabled again: its payloads are dropped,
+    and its methods answer -32601 with the state `quarantined`. This protects against faults, not against malice.
     """
 
     name: ClassVar[str]
     """`[a-z][a-z0-9_]*`; log field and, by convention, the prefix of the payload kinds."""
     payload_kinds: ClassVar[tuple[str, ...]] = ()
-    """The `PluginPayload.kind`s it claims. The first plugin in registration order that claims a kind gets it."""
+    """The `PluginPayload.kind`s it claims. A kind has one owner, by rank: built-in features first, then distributions by
+    name. A later claimant is `failed`."""
 
     async def start(self, ctx: PluginContext) -> None:
         """Return when start-up is complete; long-running work belongs in `ctx.spawn`.
 
-        An exception stops the daemon's start with a message that names the feature, unless the feature is `optional`.
+        An exception makes the feature, and what requires it, `failed`. After 2 s the daemon opens its listeners without it
+        (state `starting`), after 30 s it is `failed`.
         """
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
@@ -92,4 +94,8 @@ class DaemonPlugin:
         """
 
     async def shutdown(self) -> None:
-        """Release what `start` took, best effort, within 5 s; plugins stop in reverse order of start."""
+        """Release what `start` took, best effort, within 3 s, exactly once; nothing of the plugin runs after it.
+
+        Before it no new payloads, calls and events come, and what runs has 2 s to end. Features stop before those that they
+        require.
+        """

@@ -4,6 +4,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from jsonrpcserver import Error, Success
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from pimd.calls import Outcome, Stopped
 from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageError
+from pimd.contract.methods import after_answer_callbacks
 from pimd.database import DatabaseError
 from pimd.faults import text_of, traceback_of
 from pimd.rpc.connection import Connection
@@ -28,9 +30,13 @@ def handler(method: Method) -> Handler:
     """Wrap a method in the shape jsonrpcserver calls: the connection, then the params, returning an Either."""
 
     async def run(connection: Connection, /, *args: Any, **kwargs: Any) -> Either:
+        callbacks = after_answer_callbacks.get()
+        before = len(callbacks) if callbacks is not None else 0
         outcome = await method.calls.run(
             method.name, _perform, method, connection, args, kwargs, timeout_s=method.timeout_s
         )
+        if callbacks is not None:
+            callbacks[before:] = [partial(_after, method, callback) for callback in callbacks[before:]]
         if outcome.ok:
             return Success(outcome.value)
         # Whatever the method raised, SystemExit and CancelledError included, ends the call only.
@@ -58,6 +64,12 @@ def _failed(method: Method, outcome: Outcome) -> Either:
             return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
         case error:
             return internal_error(method.name, error)
+
+
+def _after(method: Method, callback: Callable[[], None]) -> None:
+    outcome = method.calls.call("what it does after an answer", callback)
+    if outcome.error is not None and not isinstance(outcome.error, Stopped):
+        log.error("what %s does after its answer failed: %s", method.name, text_of(outcome.error))
 
 
 def _timed_out(what: str, method: Method) -> Either:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,7 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             *features: Feature,
             known: Mapping[str, KnownFeature] | None = None,
             config: Any = None,  # few features take it
+            candidates: Sequence[Candidate] = (),
             **choice: Any,
         ) -> Assembled:
             clock = SystemClock()
@@ -88,8 +89,8 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
                 system_network(),
                 clock,
             )
-            candidates = [Candidate(f.name, "1", "test", lambda f=f: f) for f in features]  # type: ignore[misc]
-            plan = Plan(FeatureChoice(**choice), known or {}, candidates)
+            given = [Candidate(f.name, "1", "test", lambda f=f: f) for f in features]  # type: ignore[misc]
+            plan = Plan(FeatureChoice(**choice), known or {}, [*given, *candidates])
             rpc = RpcServer(clock, lambda name: assembly.explain_absent(name), list)  # noqa: PLW0108 - made on the next line
             assembly = Assembly(plan, rpc.registry, rpc.streams)
             core = Core(node, keystore, identity, data_dir, config, LogRing(), clock, CancellationToken())

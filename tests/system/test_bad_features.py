@@ -1,0 +1,162 @@
+"""Whole daemons with a bad feature: they come up, answer, and stop in time."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.assembly.bad_features import Bad
+from tests.system.conftest import MakeDaemon
+from tests.system.daemon import Daemon, Failed
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+STOP_S = 10.0
+"""Eight seconds, and what a busy machine adds."""
+SPIN = "import time\n        until = time.monotonic() + {}\n        while time.monotonic() < until: pass"
+
+
+def works(what: str, log: str, state: str = "running", answer: int = 1, **parts: str) -> Bad:
+    return Bad(what, parts, state, "", log, answer)
+
+
+BAD = [
+    works(
+        "bare task that leaves",
+        "a task or timer that it did not start",
+        top="async def t(): leave()",
+        start="self.t = asyncio.get_running_loop().create_task(t())",
+    ),
+    works(
+        "bare task that is interrupted",
+        "failed: KeyboardInterrupt",
+        top="async def t(): raise KeyboardInterrupt",
+        start="self.t = asyncio.get_running_loop().create_task(t())",
+    ),
+    works(
+        "bare task that raises",
+        "failed: Evil: (its text",
+        top="async def t(): fail()",
+        start="asyncio.get_running_loop().create_task(t())",
+    ),
+    works(
+        "bare timer that leaves", "failed: SystemExit: 3", start="asyncio.get_running_loop().call_later(0.01, leave)"
+    ),
+    works(
+        "bare task that swallows its cancellation",
+        "",
+        start="self.t = asyncio.get_running_loop().create_task(stubborn())",
+    ),
+    works("task that swallows its cancellation", "", start="ctx.spawn('t', stubborn())"),
+    works("shutdown that swallows its cancellation", "", shutdown="await stubborn()"),
+    works("start that swallows its cancellation", "", "starting", -32601, start="await stubborn()"),
+    works(
+        "thread that stays",
+        "",
+        start="import threading, time; threading.Thread(target=time.sleep, args=(3600,)).start()",
+    ),
+    works(
+        "work for the executor that stays",
+        "",
+        start="import time; asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)",
+    ),
+    works("shutdown that spins", "", shutdown="while True: pass"),
+    works("shutdown that sleeps in a thread's way", "", shutdown="import time; time.sleep(3600)"),
+    works(
+        "signal handlers of its own",
+        "",
+        start="import signal; asyncio.get_running_loop().add_signal_handler(15, leave); signal.signal(15, leave)",
+    ),
+    works("import that leaves", "it cannot be imported: SystemExit: 3", "failed", -32601, top="leave()"),
+    works("import that hangs", "", "starting", -32601, top="import time; time.sleep(3600)"),
+]
+
+
+def install(bad: Bad, site: Path) -> str:
+    info = site / "bad_dist-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-dist\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pimd.features]\nbad = bad_feature:FEATURE\n")
+    (site / "bad_feature.py").write_text(bad.source)
+    return str(site)
+
+
+def with_bad(daemon: MakeDaemon, tmp_path: Path, bad: Bad, config: str = "") -> Daemon:
+    made = daemon(config=config)
+    made.environ["PYTHONPATH"] += ":" + install(bad, tmp_path / "site")
+    return made
+
+
+def row_of(alice: Daemon) -> dict[str, object]:
+    return next(row for row in alice.call("features.list") if row["name"] == "bad")
+
+
+def stopped_in_time(alice: Daemon) -> None:
+    began = time.monotonic()
+    assert alice.kill(signal.SIGTERM) == 0
+    assert time.monotonic() - began < STOP_S
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.what)
+def test_a_daemon_with_it_comes_up_answers_and_stops(daemon: MakeDaemon, tmp_path: Path, bad: Bad) -> None:
+    alice = with_bad(daemon, tmp_path, bad).start()
+    with alice.socket() as client:
+        for _ in range(200):
+            client.call("status")
+    answer = alice.ask("bad.do")
+    assert answer.get("result", answer.get("error", {}).get("code")) == bad.answer
+    assert row_of(alice)["state"] == bad.state
+    assert {row["name"] for row in alice.call("features.list") if row["state"] != "running"} <= {"bad", "discovery"}
+    assert bad.line in alice.log.read_text()
+    stopped_in_time(alice)
+
+
+def test_one_that_blocks_the_loop_is_blamed_and_the_third_time_quarantined(daemon: MakeDaemon, tmp_path: Path) -> None:
+    alice = with_bad(daemon, tmp_path, Bad("blocks", {"do": SPIN.format(0.9)})).start()
+    for _ in range(3):
+        assert alice.ask("bad.do")["result"] == 1
+    log = alice.log.read_text()
+    assert "the event loop is blocked by feature bad: do (" in log
+    assert log.count("feature bad: bad.do blocked the daemon for") == 3
+    assert row_of(alice)["state"] == "quarantined"
+    assert "it blocked the daemon 3 times within 60 s" in str(row_of(alice)["reason"])
+    assert alice.ask("bad.do")["error"]["data"]["state"] == "quarantined"
+    stopped_in_time(alice)
+
+
+def test_one_that_spins_for_ever_is_ended_with_the_process_and_nothing_is_lost(
+    daemon: MakeDaemon, tmp_path: Path
+) -> None:
+    bad = Bad("spins", {"do": "after_answer(spin)", "top": "def spin():\n    while True: pass"})
+    alice = with_bad(daemon, tmp_path, bad).start()
+    alice.call("peers.import_identity", {"node_id": "ab" * 16, "x25519_pubkey": "42" * 32, "friendly_name": "x"})
+    assert alice.ask("bad.do")["result"] == 1
+    stopped_in_time(alice)
+    assert "is ended by force; what is left: the loop is blocked by feature bad" in alice.log.read_text()
+    again = daemon(alice.name).start()
+    assert again.call("peers.export_identity", {"node_id": "ab" * 16})
+
+
+def test_a_second_signal_ends_at_once_and_hang_up_is_ignored(daemon: MakeDaemon, tmp_path: Path) -> None:
+    alice = with_bad(daemon, tmp_path, Bad("spins", {"shutdown": "while True: pass"})).start()
+    assert alice.process is not None
+    alice.process.send_signal(signal.SIGHUP)
+    assert alice.call("status")
+    while "SIGHUP is ignored" not in alice.log.read_text():
+        alice.call("status")
+    alice.process.send_signal(signal.SIGTERM)
+    while "stopping" not in alice.log.read_text():
+        pass
+    assert alice.kill(signal.SIGTERM) == 128 + signal.SIGTERM
+
+
+def test_what_the_configuration_requires_ends_the_start(daemon: MakeDaemon, tmp_path: Path) -> None:
+    bad = Bad("import", {"top": "leave()"})
+    required = with_bad(daemon, tmp_path, bad, '[features]\nrequired = ["bad"]\n')
+    with pytest.raises(
+        Failed, match=r"feature bad, which \[features\] required names, failed: it cannot be imported"
+    ) as it:
+        required.start()
+    assert it.value.code == 1
+    assert "Traceback" not in it.value.stderr
