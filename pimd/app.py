@@ -157,8 +157,7 @@ async def run(
             secret,
             key_file=key_file,
         )
-        daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop.set, stop.failed))
-        stop.who_is_left, stop.blame = daemon.assembly.who_is_left, daemon.assembly.blame
+        daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop))
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
@@ -173,13 +172,8 @@ async def run(
 
 
 @asynccontextmanager
-async def running_daemon(
-    on: Parts, shut_down: Callable[[], None], failed: Callable[[], None] = lambda: None
-) -> AsyncIterator[RunningDaemon]:
-    """Run a daemon's features and mesh for the length of the block.
-
-    `daemon.shutdown` calls `shut_down`; `failed` is called before a daemon that failed is unwound.
-    """
+async def running_daemon(on: Parts, stop: Stop) -> AsyncIterator[RunningDaemon]:
+    """Run a daemon's features and mesh for the length of the block; `daemon.shutdown` sets `stop`."""
     async with AsyncExitStack() as stack:
         in_use = InUse(
             lambda peer: node.service.has_route(peer),  # noqa: PLW0108 - the node is made after the keystore
@@ -189,6 +183,7 @@ async def running_daemon(
         keystore = await stack.enter_async_context(Keystore.open(on.data_dir.path / PEERS_NAME, on.clock, in_use))
         node = _node(on, keystore)
         assembly, rpc = _assembly(on.plan, on.clock, node.counts.bites)
+        stop.who_is_left, stop.blame = assembly.who_is_left, assembly.blame
         core = Core(
             node,
             keystore,
@@ -201,7 +196,7 @@ async def running_daemon(
             watched=on.watched,
         )
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
-        rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, shut_down).methods())
+        rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, stop.set).methods())
         rpc.registry.add(IdentityMethods(node, on.identity.node_id, on.key_file).methods())
         if on.watched:
             stack.enter_context(Watchdog(assembly.feature_of_module))
@@ -215,7 +210,7 @@ async def running_daemon(
                 _watch_machine(node, on.clock, group)
             yield RunningDaemon(core, assembly, rpc, group)
         except BaseException:
-            failed()
+            stop.failed()
             raise
 
 

@@ -15,6 +15,8 @@ from pimd.faults import traceback_of
 log = logging.getLogger("pimd")
 
 DEADLINE_S = 8.0
+HOLD_S = 0.2
+"""Seconds after which signals that a feature took are taken back."""
 TELL_S = 0.5
 """Seconds to write the last line: standard error may be a pipe that nobody reads."""
 
@@ -88,10 +90,17 @@ class Signals:
         self._asked = False
         self._read, self._write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._write, False)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in self.HEARD:
-            signal.signal(number, self._on_signal)
+        self._hold()
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
+
+    def _hold(self) -> None:
+        """Take the signals, and take them again should a feature have taken them."""
+        if signal.set_wakeup_fd(self._write, warn_on_full_buffer=False) != self._write or any(
+            signal.getsignal(number) != self._on_signal for number in self.HEARD
+        ):
+            for number in self.HEARD:
+                signal.signal(number, self._on_signal)
+        self._loop.call_later(HOLD_S, self._hold)
 
     def _on_signal(self, number: int, _: object) -> None:
         """Called by the interpreter, which has told the pipe already, unless somebody else took its place."""

@@ -33,6 +33,7 @@ from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.rpc.connection import Connection
 from pimd.rpc.streams import Stream, Subscriber
 from pimd.settings import Settings
+from pimd.stop import Stop
 from pimd.store.data_dir import DataDir
 
 log = logging.getLogger("pimd.lab")
@@ -73,7 +74,7 @@ class _Life:
         self.clock = LabClock(clock_error_ms, boot)
         self.ring = LogRing()
         self.context = contextvars.copy_context()
-        self.stop = asyncio.Event()
+        self.stop = Stop()
         loop = asyncio.get_running_loop()
         self.up: asyncio.Future[RunningDaemon] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
@@ -218,7 +219,7 @@ class LabDaemon:
 
     async def _live(self, life: _Life) -> None:
         try:
-            async with running_daemon(self._parts(life), life.stop.set) as running:
+            async with running_daemon(self._parts(life), life.stop) as running:
                 if life is self._life:
                     self._running = running
                 life.up.set_result(running)
