@@ -19,6 +19,7 @@ def test_table_and_declaration_agree(name: str) -> None:
     assert feature.summary == row["summary"]
     assert list(feature.namespaces) == row.get("namespaces", [])
     assert list(feature.requires) == row.get("requires", [])
+    assert list(feature.plugin.payload_kinds if feature.plugin else ()) == row.get("payload_kinds", [])
 
 
 def test_every_package_of_features_is_in_the_table() -> None:

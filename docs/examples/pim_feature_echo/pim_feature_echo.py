@@ -79,5 +79,4 @@ FEATURE = Feature(
     events=(EventStream("echo.event", Echoed),),
     settings=EchoSettings,
     uses=(PUBLISH,),
-    optional=True,
 )

@@ -9,5 +9,4 @@ FEATURE = Feature(
     plugin=DiscoveryPlugin,
     provides=(Provided(DISCOVERY),),
     uses=(MESH, KEYSTORE, CONFIG),
-    optional=True,
 )
