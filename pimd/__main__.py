@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pimd import __version__, standard_streams
-from pimd.startup import EXIT_OK, Arguments, check_config, run_daemon, version
+from pimd.faults import traceback_of
+from pimd.startup import EXIT_FAILED, EXIT_OK, Arguments, check_config, run_daemon, version
 from pimd.stop import DEADLINE_S, Signals, Stop
 
 log = logging.getLogger("pimd")
@@ -59,7 +60,12 @@ def _run(arguments: Arguments) -> int:
     stop = Stop(DEADLINE_S)
     Signals(loop, stop)
     loop.set_exception_handler(stop.took)
-    code: int = _until_done(loop, run_daemon(arguments, stop), stop)
+    try:
+        code: int = _until_done(loop, run_daemon(arguments, stop), stop)
+    # Threads of the databases would keep a process that leaves here in another way.
+    except BaseException as error:  # noqa: BLE001
+        log.error("the daemon crashed: %s", traceback_of(error))
+        code = EXIT_FAILED
     left = [task for task in asyncio.all_tasks(loop) if not task.done()]
     for task in left:
         task.cancel()
@@ -85,7 +91,7 @@ def _until_done(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any],
         except (SystemExit, KeyboardInterrupt) as error:
             if main.done():
                 raise
-            stop.took(loop, {"message": "outside of any call", "exception": error})
+            loop.call_soon(stop.took, loop, {"message": "outside of any call", "exception": error})
 
 
 def _leave(code: int) -> None:
