@@ -81,7 +81,8 @@ def _obstacles(loaded: Loaded, arguments: Arguments) -> Iterator[Problem]:
     try:
         plan = Plan.of_this_build(feature_choice(settings), IMPORT_S)
         for name, fault in plan.faults.items():
-            yield problem(("features", name), f"feature {name} would fail: {fault}")
+            key = ("features", "enabled") if fault.startswith("not installed") else ("features", name)
+            yield problem(key, f"feature {name} would fail: {fault}")
         for name in plan.unfinished():
             yield problem(("features", name), f"feature {name}: its import did not end within {IMPORT_S:g} s")
     except AssemblyError as error:

@@ -87,8 +87,10 @@ class Assembly:
         )
 
     def running(self) -> list[str]:
-        """Names of the running features by rank."""
-        return [name for name, life in self._lives.items() if life.at(State.RUNNING)]
+        """Names of the running features, each after those it requires."""
+        lives = self._lives.values()
+        up = {life.name: life.feature for life in lives if life.at(State.RUNNING) and life.feature is not None}
+        return [name for level in levels(up) for name in level]
 
     def secret_settings(self) -> list[tuple[str, ...]]:
         """Keys of secrets, of the features that were imported."""

@@ -63,8 +63,11 @@ def test_a_build_variable_at_run_time_is_ignored_with_one_line(daemon: MakeDaemo
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ('[features]\ndisabled = ["peers"]\n', "status -> peers: status cannot run without peers"),
-        ('[features]\nenabled = ["statsu"]\n', "did you mean status"),
+        (
+            '[features]\nrequired = ["status"]\ndisabled = ["peers"]\n',
+            "status -> peers: status cannot run without peers",
+        ),
+        ('[features]\nrequired = ["statsu"]\nenabled = ["statsu"]\n', "did you mean status"),
         ("[features.messaging]\naccept = 3\n", r"features.messaging.accept"),
         ('[features.messaging]\nacept = "everyone"\n', r"features.messaging.acept"),
     ],
