@@ -103,9 +103,7 @@ def _leave(code: int) -> None:
     if stuck:
         log.warning("these threads go on, and end with the process: %s", ", ".join(stuck))
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    standard_streams.finish()
     os._exit(code)
 
 

@@ -1,7 +1,6 @@
 """The features of one daemon: assembled at the start, and changed while it runs."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -225,7 +224,7 @@ class Assembly:
     async def _late_import(self, life: Life) -> bool:
         """Wait for an import that the plan did not wait for; then rank decides about its claims."""
         each = self._plan.imports[life.name]
-        if await _over(each, IMPORT_S) and each.feature is not None:
+        if await each.over(IMPORT_S) and each.feature is not None:
             if each.feature.name in self._plan.features or not life.at(State.LOADED):
                 return False
             if self._plan.choice.enabled is None and not each.feature.default_enabled:
@@ -292,7 +291,7 @@ class Assembly:
     async def _imported(self, candidate: Candidate) -> Feature:
         core, _ = self._of_start()
         each = Import(candidate, in_thread=core.watched and not candidate.is_builtin)
-        if not await _over(each, IMPORT_S):
+        if not await each.over(IMPORT_S):
             raise AssemblyError(f"feature {candidate.name}: its import did not end within {IMPORT_S:g} s")
         if each.feature is None:
             life = self._lives[candidate.name]
@@ -474,24 +473,6 @@ class Assembly:
 
     def _changed(self, life: Life) -> None:
         self._changes.publish(self.row(life.name))
-
-
-async def _over(each: Import, seconds: float) -> bool:
-    """Wait for an import without blocking the loop."""
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def tell() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(over.set)
-
-    each.when_over(tell)
-    try:
-        async with asyncio.timeout(seconds):
-            await over.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 def _said(name: str, outcome: Outcome) -> str:

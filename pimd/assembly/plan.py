@@ -1,5 +1,7 @@
 """Which features are to run, in what order, and what is wrong with each of the others, before anything runs."""
 
+import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -63,8 +65,24 @@ class Import:
         """Block for at most `seconds`; tell whether the import is over."""
         return self._over.wait(max(0.0, seconds))
 
-    def when_over(self, callback: Callable[[], None]) -> None:
-        """Call back from the thread of the import, or at once when it is over."""
+    async def over(self, seconds: float) -> bool:
+        """Wait for at most `seconds` without blocking the loop; tell whether the import is over."""
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(told.set)
+
+        self._when_over(tell)
+        try:
+            async with asyncio.timeout(seconds):
+                await told.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _when_over(self, callback: Callable[[], None]) -> None:
         with self._lock:
             if not self._over.is_set():
                 self._told.append(callback)

@@ -11,6 +11,7 @@ from pimd.calls import Stopped
 from pimd.clock import Clock, TimerHandle
 from pimd.contract import CORE_KEYS, DatagramReceiver, Feature, PluginPayload, Sent, ServiceKey
 from pimd.ids import NodeId
+from pimd.lived_time import LivedTime
 from pimd.mesh.datagrams import CHANNEL_SIZE
 from pimd.mesh.node import Node
 from pimd.proto import ecies
@@ -185,6 +186,15 @@ class FeatureClock:
     def unix_ms(self) -> int:
         """Milliseconds since 1970."""
         return self._clock.unix_ms()
+
+    def lived_ms(self) -> int:
+        """Milliseconds that the data directory has lived."""
+        return self._clock.lived_ms()
+
+    @property
+    def lived(self) -> LivedTime:
+        """The state behind `lived_ms`."""
+        return self._clock.lived
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Call back through the guard; never once the feature is stopped."""

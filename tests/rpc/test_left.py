@@ -134,7 +134,7 @@ async def test_a_new_connection_does_not_wait_for_sixty_busy_ones(
         time.sleep(0.002)  # noqa: ASYNC251 - the work of a call that never waits
         return "done"
 
-    monkeypatch.setattr("pimd.rpc.invoke._call", busy)
+    monkeypatch.setattr("pimd.rpc.invoke._perform", busy)
     monkeypatch.setattr("pimd.rpc.turns.TURN_S", 0.001)
     clients = [await connect("unix") for _ in range(20)]
     for client in clients:
