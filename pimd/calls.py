@@ -42,12 +42,14 @@ class Outcome:
 class _Call:
     """One call that runs; `deadline` is in seconds of the loop's time."""
 
-    __slots__ = ("before", "closing", "deadline", "expired", "self_cancelled", "task", "what")
+    __slots__ = ("before", "closing", "deadline", "expired", "self_cancelled", "spared_s", "task", "what")
 
-    def __init__(self, what: str, task: "asyncio.Task[Any]", deadline: float) -> None:
+    def __init__(self, what: str, task: "asyncio.Task[Any]", deadline: float, spared_s: float | None = None) -> None:
         self.what = what
         self.task = task
         self.deadline = deadline
+        self.spared_s = spared_s
+        """Seconds that it gets once more when nothing ran at its deadline; None when that is used up."""
         self.before = task.cancelling()
         self.expired = False
         self.self_cancelled = False
@@ -55,10 +57,34 @@ class _Call:
 
 
 class Running:
-    """Whose step runs now; the watchdog reads it from its thread."""
+    """Whose step runs now, which the watchdog reads from its thread; and whether anything ran, as the watchdog saw it."""
 
     def __init__(self) -> None:
         self.owner: str | None = None
+        self._looked: tuple[float, float] | None = None
+        self._stood_still_at = float("-inf")
+
+    def look(self) -> bool:
+        """Called by the watchdog every 0.2 s; False when nothing ran since the last look, because the process was stopped."""
+        now, stood_still = time.monotonic(), self._stands_still()
+        if stood_still:
+            self._stood_still_at = now
+        self._looked = (now, time.process_time())
+        return not stood_still
+
+    def no_longer_watched(self) -> None:
+        """Called by the watchdog when it ends."""
+        self._looked = None
+
+    def stood_still_since(self, began: float) -> bool:
+        """Tell whether the process was stopped, or the machine slept, after `began`; False without a watchdog."""
+        return self._stood_still_at >= began or self._stands_still()
+
+    def _stands_still(self) -> bool:
+        if self._looked is None:
+            return False
+        looked_at, worked = self._looked
+        return time.monotonic() - looked_at > BLOCKED_S > time.process_time() - worked
 
 
 running = Running()
@@ -124,7 +150,7 @@ class Calls:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a call needs a task")
-        call = _Call(what, task, asyncio.get_running_loop().time() + timeout_s)
+        call = _Call(what, task, asyncio.get_running_loop().time() + timeout_s, timeout_s)
         self._live[call] = None
         self._arm(call.deadline)
         try:
@@ -241,7 +267,7 @@ class Calls:
         if call.task in self._tasks or call.task.cancelling() <= call.before:
             return False
         if not call.expired:
-            call.deadline = min(call.deadline, asyncio.get_running_loop().time() + LEAVE_S)
+            call.deadline, call.spared_s = min(call.deadline, asyncio.get_running_loop().time() + LEAVE_S), None
             self._arm(call.deadline)
         return call.expired
 
@@ -285,7 +311,7 @@ class Calls:
 
     def _judge_step(self, what: str, began: float) -> None:
         took = self._timer() - began
-        if took > BLOCKED_S and self._blocked is not None:
+        if took > BLOCKED_S and self._blocked is not None and not running.stood_still_since(began):
             self._blocked(what, took)
 
     def _expire(self, call: _Call) -> None:
@@ -303,9 +329,13 @@ class Calls:
 
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
+        # So late, the process was stopped, or other code blocked the loop: the call did not have its time.
+        is_late = now - self._sweep_at > BLOCKED_S
         self._sweeper, self._sweep_at = None, float("inf")
         for call in tuple(self._live):
-            if call.deadline <= now:
+            if call.deadline <= now and is_late and call.spared_s is not None:
+                call.deadline, call.spared_s = now + call.spared_s, None
+            elif call.deadline <= now:
                 self._expire(call)
         nearest = min((call.deadline for call in self._live), default=float("inf"))
         if nearest < float("inf"):

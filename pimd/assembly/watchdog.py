@@ -39,6 +39,7 @@ class Watchdog:
             self._timer.cancel()
         self._stop.set()
         self._thread.join()
+        running.no_longer_watched()
 
     def _beat(self) -> None:
         self._beat_at = time.monotonic()
@@ -46,14 +47,9 @@ class Watchdog:
 
     def _watch(self) -> None:
         told = 0.0
-        looked_at, worked = time.monotonic(), time.process_time()
         while not self._stop.wait(BEAT_S):
             beat_at = self._beat_at
-            missed_s, worked_s = time.monotonic() - looked_at, time.process_time() - worked
-            looked_at, worked = looked_at + missed_s, worked + worked_s
-            if missed_s > BLOCKED_S > worked_s:
-                continue  # nothing ran, this thread included: the process was stopped, or the machine slept
-            if looked_at - beat_at > BLOCKED_S and told != beat_at:
+            if running.look() and time.monotonic() - beat_at > BLOCKED_S and told != beat_at:
                 told = beat_at
                 self._tell()
 
