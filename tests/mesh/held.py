@@ -24,7 +24,7 @@ def held(running: Running) -> Sizes:
     sizes = {**_of_keystore(running), **_of_routing(running), **_of_mesh(running)}
     for link in node._links.all():
         sizes |= {f"{name} of {link.peer_id.short}": size for name, size in _of_link(link).items()}
-    for plugin, (_, queue) in node.payloads._queues.items():
+    for plugin, queue in set(node.payloads._queues.values()):
         sizes |= {f"{name} for {plugin}": size for name, size in _of_queue(queue).items()}
     return sizes
 
