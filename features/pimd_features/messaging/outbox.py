@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +24,8 @@ class _Entry:
     """One unacknowledged message."""
 
     message: Outgoing
+    place: int
+    """Grows in the order in which the messages were written."""
     attempts: int = 0
     in_flight: bool = False
     round: int = 0
@@ -36,10 +37,27 @@ class _Peer:
     """All unacknowledged messages to one peer."""
 
     entries: dict[MessageId, _Entry] = field(default_factory=dict)
-    ready: OrderedDict[MessageId, None] = field(default_factory=OrderedDict)
+    ready: dict[MessageId, None] = field(default_factory=dict)
+    places: list[tuple[int, MessageId]] = field(default_factory=list)
+    """A heap of those that are, or were, ready: whatever is repeated goes in the order in which it was written."""
     in_flight: int = 0
     window: int = WINDOW
     """Half as many after an acknowledgement that tells of congestion, one more after any other (RFC 5681, AIMD)."""
+
+    def make_ready(self, entry: _Entry) -> None:
+        """May be ready already."""
+        if entry.message.id not in self.ready:
+            self.ready[entry.message.id] = None
+            heapq.heappush(self.places, (entry.place, entry.message.id))
+
+    def first_ready(self) -> _Entry:
+        """Take the oldest of those that are ready; one must be."""
+        while True:
+            place, id_ = heapq.heappop(self.places)
+            entry = self.entries.get(id_)
+            if entry is not None and entry.place == place and id_ in self.ready:
+                del self.ready[id_]
+                return entry
 
 
 class Outbox:
@@ -57,8 +75,8 @@ class Outbox:
     def add(self, message: Outgoing) -> None:
         """Queue a message behind those that wait for the same peer."""
         peer = self._peers.setdefault(message.peer, _Peer())
-        peer.entries[message.id] = _Entry(message)
-        peer.ready[message.id] = None
+        entry = peer.entries[message.id] = _Entry(message, next(self._order))
+        peer.make_ready(entry)
 
     def acknowledged(self, peer_id: NodeId, id_: MessageId, *, congestion_met: bool) -> None:
         """Drop a message that arrived, and adapt the window to the path."""
@@ -107,13 +125,13 @@ class Outbox:
         peer = self._peers.get(peer_id)
         if peer is None:
             return False
-        for id_, entry in peer.entries.items():
+        for entry in peer.entries.values():
             if entry.in_flight and not anew:
                 continue
             self._land(peer, entry)
             entry.attempts = 0
             entry.round += 1
-            peer.ready[id_] = None
+            peer.make_ready(entry)
         return bool(peer.ready)
 
     def take(self, peer_id: NodeId) -> Outgoing | None:
@@ -121,15 +139,13 @@ class Outbox:
         peer = self._peers.get(peer_id)
         if peer is None or not peer.ready or peer.in_flight >= peer.window:
             return None
-        id_, _ = peer.ready.popitem(last=False)
-        return peer.entries[id_].message
+        return peer.first_ready().message
 
     def put_back(self, message: Outgoing) -> None:
         """Keep a message that could not be sent, without route or card; `appeared` makes it ready again."""
         peer = self._peers.get(message.peer)
         if peer is not None and message.id in peer.entries:
-            peer.ready[message.id] = None
-            peer.ready.move_to_end(message.id, last=False)
+            peer.make_ready(peer.entries[message.id])
 
     def sent(self, message: Outgoing, now: float) -> None:
         """Note that a next hop took the message; without an acknowledgement it is sent again after a delay."""
@@ -162,7 +178,7 @@ class Outbox:
                 continue
             self._land(peer, entry)
             if what == "retry":
-                peer.ready[id_] = None
+                peer.make_ready(entry)
 
     def expired(self, lived_ms: int) -> Iterator[Outgoing]:
         """All messages whose expiry is at or before this moment of lived time."""
