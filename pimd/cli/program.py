@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pimd import __version__, standard_streams
 from pimd.cli import commands, identity_commands, mesh_commands
@@ -55,6 +55,13 @@ class _Parser(argparse.ArgumentParser):
         """Raise the error, so that `main` prints it as text or JSON."""
         self.print_usage(sys.stderr)
         raise UsageError(message)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Called by argparse for help and version, with standard output, which may be closed or full."""
+        if file is not None and file is sys.stderr:
+            super()._print_message(message, file)
+        else:
+            put(message.rstrip("\n"))
 
 
 def _run(options: argparse.Namespace) -> None:

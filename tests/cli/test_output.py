@@ -66,7 +66,7 @@ def test_an_argument_that_is_no_text_is_refused_in_words(alice: Daemon) -> None:
     ("redirected", "words"), [(">/dev/full", b"No space left on device"), (">&-", b"standard output is closed")]
 )
 def test_an_output_that_takes_nothing_is_one_line_and_a_failure(alice: Daemon, redirected: str, words: bytes) -> None:
-    for command in (["peers"], ["--json", "status"], ["call", "rpc.methods"]):
+    for command in (["peers"], ["--json", "status"], ["call", "rpc.methods"], ["--version"], ["send", "--help"]):
         done = pim(alice, *command, redirected=redirected)
         assert done.returncode == 1
         assert (done.stderr.count(b"\n"), words in done.stderr) == (1, True), done.stderr
