@@ -4,8 +4,9 @@ from typing import ClassVar, Self
 
 
 class _FixedBytes(bytes):
-    """An immutable byte string of one fixed length."""
+    """An immutable byte string of one fixed length; without a dict, so that the garbage collector passes it over."""
 
+    __slots__ = ()
     SIZE: ClassVar[int]
 
     def __new__(cls, raw: bytes) -> Self:
@@ -34,6 +35,7 @@ class _FixedBytes(bytes):
 class NodeId(_FixedBytes):
     """First 16 bytes of SHA-256 over the node's Ed25519 public key."""
 
+    __slots__ = ()
     SIZE = 16
 
     @property
@@ -51,4 +53,5 @@ class NodeId(_FixedBytes):
 class MessageId(_FixedBytes):
     """Sixteen bytes that its sender made as a UUIDv4."""
 
+    __slots__ = ()
     SIZE = 16
