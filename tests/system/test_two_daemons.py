@@ -320,19 +320,44 @@ def test_a_port_that_is_taken_is_told_in_one_line(daemon: MakeDaemon) -> None:
         carol.start()
 
 
-@pytest.mark.system
-@pytest.mark.parametrize("name", ["peers.db", "plugins/messaging/messages.db"])
-def test_a_database_of_a_newer_version_stops_the_start_and_is_left_alone(daemon: MakeDaemon, name: str) -> None:
-    alice = daemon().start()
-    alice.kill(signal.SIGTERM)
+def of_a_newer_version(alice: Daemon, name: str) -> None:
+    alice.start().kill(signal.SIGTERM)
     with closing(sqlite3.connect(alice.data_dir / name)) as connection:
         connection.execute("PRAGMA user_version = 99")
+
+
+def is_left_alone(alice: Daemon, name: str) -> bool:
+    with closing(sqlite3.connect(alice.data_dir / name)) as connection:
+        return bool(connection.execute("PRAGMA user_version").fetchone() == (99,))
+
+
+REQUIRED = '[features]\nrequired = ["messaging"]\n'
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("name", "config"), [("peers.db", ""), ("plugins/messaging/messages.db", REQUIRED)])
+def test_a_database_of_a_newer_version_stops_the_start_and_is_left_alone(
+    daemon: MakeDaemon, name: str, config: str
+) -> None:
+    alice = daemon(config=config)
+    of_a_newer_version(alice, name)
     with pytest.raises(Failed, match="newer") as failed:
         alice.start()
     assert failed.value.code == 1
     assert "Traceback" not in failed.value.stderr
-    with closing(sqlite3.connect(alice.data_dir / name)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+    assert is_left_alone(alice, name)
+
+
+@pytest.mark.system
+def test_a_newer_database_of_a_feature_costs_that_feature_only(daemon: MakeDaemon) -> None:
+    alice, name = daemon(), "plugins/messaging/messages.db"
+    of_a_newer_version(alice, name)
+    alice.start()
+    rows = {row["name"]: row for row in alice.call("features.list")}
+    assert rows["messaging"]["state"] == "failed"
+    assert "newer" in rows["messaging"]["reason"]
+    assert rows["peers"]["state"] == "running"
+    assert is_left_alone(alice, name)
 
 
 @pytest.mark.system
