@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -61,6 +61,8 @@ class Dialler:
         self._dial = dial
         self._pinned = pinned
         self._on_other_key = on_other_key
+        self.tell_labels: Callable[[Iterable[tuple[NodeId | None, str]]], None] = lambda _: None
+        """Called with the labels of all configured endpoints behind each change of them, or of who is known there."""
         self._linked_since = linked_since
         self._clock = clock
         self._random = random
@@ -165,6 +167,7 @@ class Dialler:
         """Keep the configured ids as a set, because it is read for every frame."""
         met = (kept.node_id for kept in self._kept.values() if kept.configured)
         self.configured = frozenset(node_id for node_id in met if node_id is not None)
+        self.tell_labels((kept.node_id, kept.entry.label) for kept in self._kept.values() if kept.configured)
 
     def _run(self, group: asyncio.TaskGroup, kept: _Kept) -> None:
         endpoint = kept.entry.endpoint

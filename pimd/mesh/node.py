@@ -103,6 +103,7 @@ class Node:
             keystore.pinned,
             self._events.publish,
         )
+        self._dialler.tell_labels = keystore.index.labels_configured
         self._admission = Admission(policy, keystore, self._links, self._dialler)
         self.key_use = KeyUse(
             identity.node_id, keystore, clock, self._links, self._dialler, self.parse_card, self._announce_on

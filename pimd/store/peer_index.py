@@ -2,7 +2,7 @@
 
 import itertools
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pimd.characters import escaped, folded, hidden, reads_as_id
 from pimd.contract.services import KnownPeer
@@ -27,6 +27,9 @@ class PeerIndex:
         self._met: _Names = {}
         self._named: dict[NodeId, tuple[_Names, str]] = {}
         """Where the name of an id stands."""
+        self._configured: dict[NodeId, str] = {}
+        self._reserved: frozenset[str] = frozenset()
+        """Folded labels of configured addresses, also of those where nobody was met."""
 
     # --- what changes it
 
@@ -51,6 +54,12 @@ class PeerIndex:
             if after is not None:
                 self._labels.setdefault(folded(after), {})[node_id] = None
         self._rename(node_id)
+
+    def labels_configured(self, labels: Iterable[tuple[NodeId | None, str]]) -> None:
+        """Take in all labels of configured addresses, each with the node known there; empty ones are none."""
+        given = [(node_id, label) for node_id, label in labels if label]
+        self._configured = {node_id: label for node_id, label in given if node_id is not None}
+        self._reserved = frozenset(folded(label) for _, label in given)
 
     # --- contract.PeerIndex
 
@@ -81,18 +90,31 @@ class PeerIndex:
 
     def shown(self, node_id: NodeId) -> str:
         """Return a label, a name that can stand for the node, a name with its id, or the short id."""
-        note, known = self._notes.get(node_id), self._identities.get(node_id)
-        if note is not None and note.label is not None:
-            return note.label
+        known, label = self._identities.get(node_id), self.label(node_id)
+        if label is not None:
+            return label
         if known is None or not known.name:
             return node_id.short
-        if is_usable(known.name) and not self.labelled(known.name):
+        if is_usable(known.name) and not self._is_of_another(known.name, node_id):
             return known.name
         unseen = set(hidden(known.name))
         plain = "".join(escaped(char) if at in unseen else char for at, char in enumerate(known.name))
         return f"{plain} ({node_id.short})"
 
+    def label(self, node_id: NodeId) -> str | None:
+        """Return the user's label, or else that of the configured address where the node was met."""
+        note = self._notes.get(node_id)
+        return note.label if note is not None and note.label is not None else self._configured.get(node_id)
+
     # --- how
+
+    def _is_of_another(self, name: str, node_id: NodeId) -> bool:
+        """Tell whether a name is a label, or belongs to others of the first kind that `peers.resolve` would find."""
+        key = folded(name)
+        if key in self._labels or key in self._reserved:
+            return True
+        bearers = self._contacts.get(key) or self._met.get(key) or {}
+        return any(bearer != node_id for bearer in bearers)
 
     def _rename(self, node_id: NodeId) -> None:
         names, name = self._named.pop(node_id, (self._met, ""))

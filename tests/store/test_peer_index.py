@@ -101,3 +101,33 @@ async def test_a_name_that_cannot_stand_for_its_node_is_shown_with_the_id(
         keystore.learn(one.card(1, name), direct=True)
         assert keystore.index.shown(one.id) == shown.format(short=one.id.short)
         assert keystore.index.shown(alice.id) == "Zoë"
+
+
+async def test_a_label_of_a_configured_address_is_nobody_elses_name(path: Path, clock: ManualClock) -> None:
+    async with Keystore.open(path, clock) as keystore:
+        bob, stranger = person("bob"), person("stranger")
+        keystore.learn(stranger.card(1, "BOB"), direct=True)
+        keystore.learn(bob.card(1, "laptop"), direct=True)
+        keystore.index.labels_configured([(None, "bob"), (None, "")])
+        assert keystore.index.shown(stranger.id) == f"BOB ({stranger.id.short})"
+        keystore.index.labels_configured([(bob.id, "bob")])
+        assert keystore.index.shown(bob.id) == "bob"
+        assert keystore.index.shown(stranger.id) == f"BOB ({stranger.id.short})"
+        await keystore.set_label(bob.id, "robert")
+        assert keystore.index.shown(bob.id) == "robert"
+        keystore.index.labels_configured([])
+        assert keystore.index.shown(stranger.id) == "BOB"
+
+
+async def test_a_name_that_means_another_or_several_is_shown_with_the_id(path: Path, clock: ManualClock) -> None:
+    async with Keystore.open(path, clock) as keystore:
+        one, other, heard_of = person("one"), person("other"), person("heard of")
+        keystore.learn(one.card(1, "bob"), direct=True)
+        assert keystore.index.shown(one.id) == "bob"
+        for stranger, direct in ((other, True), (heard_of, False)):
+            keystore.learn(stranger.card(1, "Bob"), direct=direct)
+        for who, name in ((one, "bob"), (other, "Bob"), (heard_of, "Bob")):
+            assert keystore.index.shown(who.id) == f"{name} ({who.id.short})"
+        await keystore.set_contact(one.id, contact=True)
+        assert keystore.index.shown(one.id) == "bob"
+        assert keystore.index.shown(other.id) == f"Bob ({other.id.short})"
