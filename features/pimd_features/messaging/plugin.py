@@ -171,7 +171,7 @@ class MessagingPlugin(DaemonPlugin):
         try:
             with _storage():
                 page, more = await self._store.history(
-                    params.peer_node_id, params.before_ts_ms, params.before_id, limit
+                    params.peer_node_id, params.before_ts_ms, params.before_id, limit, self._ctx.clock.unix_ms()
                 )
         except LookupError as error:
             raise InvalidParams(f"parameter before_id: {error}; begin again without it") from error

@@ -13,7 +13,7 @@ SELECT coalesce(
     (SELECT max(+position) FROM messages WHERE peer = ?1 AND id = ?2),
     CASE WHEN ?3 IS NULL THEN {_LAST} END,
     (SELECT max(position) FROM messages WHERE peer = ?1 AND timestamp_ms = ?3),
-    (SELECT max(position) + 1 FROM messages WHERE peer = ?1 AND timestamp_ms < ?3),
+    (SELECT max(position) + 1 FROM messages WHERE peer = ?1 AND (timestamp_ms < ?3 OR timestamp_ms > ?4)),
     0
 )"""  # noqa: S608 - a constant
 
@@ -41,16 +41,17 @@ class UpTo:
     id: MessageId | None = None
 
 
-async def below(database: Database, peer: NodeId, ts_ms: int | None, id_: MessageId | None) -> int:
+async def below(database: Database, peer: NodeId, ts_ms: int | None, id_: MessageId | None, now_ms: int) -> int:
     """Return the position below which the next page begins; LookupError for an unknown id without a time.
 
-    For a time that no message has the page begins with the last message from before it.
+    For a time that no message has the page begins with the last message from before it. Times after this node's clock count
+    as before, as in `up_to`.
     """
     if id_ is not None and ts_ms is None:
         known = await database.read("SELECT 1 FROM messages WHERE peer = ? AND id = ?", (peer, id_))
         if not known:
             raise LookupError(f"no message {id_} is in this conversation")
-    rows = await database.read(_BELOW, (peer, id_, ts_ms))
+    rows = await database.read(_BELOW, (peer, id_, ts_ms, now_ms))
     return int(rows[0][0])
 
 

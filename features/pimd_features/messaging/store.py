@@ -12,6 +12,9 @@ from pimd_features.messaging.reassigning import reassign
 DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
 """How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
 
+LATEST_MS = 2**63 - 1
+"""After any time that a message can have."""
+
 RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "delivered": 3, "read": 4}
 """A status only ever rises; failed is the lowest, because a late acknowledgement overrides a failure."""
 
@@ -229,13 +232,15 @@ class MessageStore:
         return Conversation(NodeId(rows[0][0]), *rows[0][1:]) if rows else None
 
     async def history(
-        self, peer: NodeId, before_ts_ms: int | None, before_id: MessageId | None, limit: int
+        self, peer: NodeId, before_ts_ms: int | None, before_id: MessageId | None, limit: int, now_ms: int = LATEST_MS
     ) -> tuple[list[MessageRecord], bool]:
         """One page, newest first, and whether older messages exist; LookupError for an unknown id without a time.
 
+        `now_ms` is what this node's clock says.
+
         A client that pages by time gets on: up to 500 more are added, so that the page ends with a time no newer message has.
         """
-        start = await below(self._database, peer, before_ts_ms, before_id)
+        start = await below(self._database, peer, before_ts_ms, before_id, now_ms)
         page = await self._page(peer, start, 0, limit + 1)
         has_more = len(page) > limit
         del page[limit:]

@@ -311,6 +311,18 @@ async def test_a_page_below_a_time_that_nothing_has_begins_with_all_from_before_
         await database.close()
 
 
+async def test_a_page_below_now_begins_with_what_a_clock_in_the_future_stamped(party: MakeParty) -> None:
+    alice, bob = await party("alice", ManualClock(unix_ms=NOW_MS)), await party("bob")
+    for unix_ms in (NOW_MS, IN_2038_MS):
+        alice.clock.set_unix_ms(unix_ms)
+        await alice.say(bob, str(unix_ms))
+    alice.clock.set_unix_ms(NOW_MS + 1000)
+    for before_ts_ms in (NOW_MS + 500, NOW_MS + 1000, NOW_MS + 2000):
+        params = HistoryParams(peer_node_id=bob.id, before_ts_ms=before_ts_ms)
+        found = [message.body for message in (await alice.running.history(params)).messages]
+        assert found == [str(IN_2038_MS), str(NOW_MS)]
+
+
 async def test_the_id_wins_over_the_time_and_an_unknown_one_falls_back_to_it(party: MakeParty) -> None:
     alice, bob = await party("alice", ManualClock(unix_ms=NOW_MS)), await party("bob")
     sent = []
