@@ -12,6 +12,9 @@ class PeerIndex(Protocol):
     A name that a peer gave itself is in no look-up when it reads as an id, or holds letters that are not seen.
     """
 
+    def label(self, node_id: NodeId) -> str | None:
+        """Return the user's label of an id, or else that of the configured address where it was met."""
+
     def labelled(self, label: str) -> Collection[NodeId]:
         """Return whom the user gave that label, known or not."""
 

@@ -102,9 +102,9 @@ class Receiver:
         return False
 
     def is_contact(self, peer: NodeId) -> bool:
-        """Tell whether the user imported, labelled or wrote to this id."""
+        """Tell whether the user imported, labelled or wrote to this id, or labelled a configured address of it."""
         known = self._keystore.get(peer)
-        return known is not None and known.contact
+        return (known is not None and known.contact) or self._keystore.index.label(peer) is not None
 
     async def _has_room(self, src: NodeId, size: int) -> bool:
         strangers = [c for c in await self._store.conversations() if not self.is_contact(c.peer)]

@@ -372,6 +372,12 @@ async def test_contacts_only(party: MakeParty) -> None:
     assert await flood(bob, alice, 3, "x") == 3
 
 
+async def test_who_has_a_label_in_the_configuration_is_no_stranger(party: MakeParty) -> None:
+    alice, bob = await pair(party, accept="contacts")
+    bob.keystore.index.labels_configured([(alice.id, "alice")])
+    assert await flood(bob, alice, 3, "x") == 3
+
+
 async def test_read_receipts_are_repeated_for_a_day(party: MakeParty) -> None:
     alice, bob = await pair(party)
     await alice.say(bob, "x")
