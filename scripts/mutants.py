@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -163,26 +163,43 @@ def draw(seed: int, count: int, only: Sequence[Path]) -> list[Mutant]:
 
 
 def is_caught(mutant: Mutant, tests: QuickTests, tree: Path) -> bool:
-    """Tell whether a test fails or does not end; the copy is as before afterwards."""
-    file = tree / mutant.place.path
+    """Tell whether a test fails, or does not end, that passes without the change; the copy is as before afterwards.
+
+    A busy machine may fail a test by itself.
+    """
+    for chosen in tests.of(mutant):
+        with changed(tree / mutant.place.path, mutant):
+            failed = failing(tree, chosen, tests.time(chosen))
+        if failed and not failing(tree, failed, tests.time(failed)):
+            return True
+    return False
+
+
+@contextmanager
+def changed(file: Path, mutant: Mutant) -> Iterator[None]:
+    """Write the change, and take it back in the end."""
     was = file.stat()
     file.write_text(mutant.after)
     try:
-        return any(_fails(tree, chosen, tests.time(chosen)) for chosen in tests.of(mutant))
+        yield
     finally:
         file.write_text(mutant.before)
         os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))  # for this time it is compiled already
 
 
-def _fails(tree: Path, chosen: Sequence[str], seconds: float) -> bool:
+def failing(tree: Path, chosen: Sequence[str], seconds: float) -> list[str]:
+    """Return the first of the tests that fails; all of them when they do not end, none when they pass."""
     if not chosen:
-        return False
+        return []
     names = tree / "chosen-tests.txt"
     names.write_text("\n".join(chosen))
     # The method says that a test which hangs ends the process, whatever its fixtures would still wait for.
     options = ("-x", f"--timeout={TEST_TIMEOUT_S}", "--timeout-method=thread", f"@{names}")
-    code, _ = pytest(tree, *options, timeout_s=STARTING_S + 4 * seconds, PYTHONDONTWRITEBYTECODE="1")
-    return code not in PASSED
+    code, said = pytest(tree, *options, timeout_s=STARTING_S + 4 * seconds, PYTHONDONTWRITEBYTECODE="1")
+    if code in PASSED:
+        return []
+    named = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", said, re.MULTILINE)
+    return [test for test in chosen if test in named] or list(chosen)
 
 
 def try_all(mutants: Sequence[Mutant], tests: QuickTests, trees: Sequence[Path]) -> Iterator[tuple[Mutant, bool]]:

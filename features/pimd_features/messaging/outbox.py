@@ -130,7 +130,6 @@ class Outbox:
                 continue
             self._land(peer, entry)
             entry.attempts = 0
-            entry.round += 1
             peer.make_ready(entry)
         return bool(peer.ready)
 

@@ -70,6 +70,18 @@ def test_a_peer_that_appears_gets_everything_at_once() -> None:
     assert send_all(outbox, 1.0) == [0, 1, 2]
 
 
+def test_a_timer_of_the_last_attempt_makes_nothing_ready_that_is_being_sent_anew() -> None:
+    outbox = Outbox(lambda: 0.5)
+    outbox.add(message(1))
+    send_all(outbox, 0.0)
+    outbox.appeared(PEER, anew=True)
+    assert outbox.take(PEER) == message(1)
+    outbox.tick(FIRST_RETRY_S)
+    assert outbox.take(PEER) is None
+    outbox.sent(message(1), FIRST_RETRY_S)
+    assert send_all(outbox, FIRST_RETRY_S + 0.1) == []
+
+
 def test_what_could_not_be_sent_keeps_its_place() -> None:
     outbox = Outbox(lambda: 0.5)
     for n in range(3):
