@@ -3,28 +3,22 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import aiosqlite
-
 from pimd.clock import Clock, SystemClock
-from pimd.database.errors import DatabaseError, SchemaTooNew
-from pimd.database.file import open_file, stop
+from pimd.database.errors import DatabaseError
+from pimd.database.file import open_file
 from pimd.database.migrations import Migration
+from pimd.database.thread import DatabaseThread, Undone, Work, refuse_awaitable
 from pimd.task_scope import task_scope
-
-__all__ = ["Database", "DatabaseError", "Migration", "SchemaTooNew", "Work"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-Work = Callable[[aiosqlite.Connection], Awaitable[T]]
-"""The statements of one job. It may run twice, so it changes nothing but the database, and awaits nothing else."""
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
 """Starts a named task that its owner will cancel; the one of a `PluginContext` fits."""
@@ -37,6 +31,7 @@ class _Job:
     name: str
     work: Work[Any]
     done: asyncio.Future[Any]
+    begin: Callable[[], None]
 
 
 class Database:
@@ -46,22 +41,19 @@ class Database:
     one of them fails, all are rolled back and done again one by one, so that only the faulty one fails.
     """
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection, damaged: Path | None) -> None:
+    def __init__(self, path: Path, thread: DatabaseThread, damaged: Path | None) -> None:
         self.path = path
         self.damaged = damaged
         """Where a damaged file was moved when this one was opened; None as a rule."""
         self.transactions = 0
         """Commits so far."""
-        self._connection = connection
+        self._thread = thread
         self._waiting: list[_Job] = []
         self._wake = asyncio.Event()
         self._closing = False
         self._released = False
         self._begun = asyncio.Event()
         self._closed = asyncio.Event()
-        # A connection sees its own uncommitted rows, so a read waits until no transaction is open.
-        self._turn = asyncio.Lock()
-        self._writer: asyncio.Task[Any] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -92,8 +84,8 @@ class Database:
         Migration n brings the schema from version n - 1 to n. A damaged file is moved aside (`damaged`, and a line in
         the log) and a new one begun. Raises `DatabaseError`, and `SchemaTooNew` when a later version wrote the file.
         """
-        connection, damaged = await open_file(path, migrations, clock or SystemClock())
-        database = cls(path, connection, damaged)
+        thread, damaged = await open_file(path, migrations, clock or SystemClock())
+        database = cls(path, thread, damaged)
         spawn(f"database {path.name}", database._run())
         try:
             # A task that is cancelled before its first step never reaches its `finally`.
@@ -111,24 +103,37 @@ class Database:
         """
         return await self.submit(name, work)
 
-    def submit(self, name: str, work: Work[T]) -> asyncio.Future[T]:
-        """Queue without waiting; cancel the future, before its transaction begins, to take the job back."""
-        self._refuse_unless_usable(name)
+    def submit(self, name: str, work: Work[T], *, begin: Callable[[], None] = lambda: None) -> asyncio.Future[T]:
+        """Queue without waiting; cancel the future, before its transaction begins, to take the job back.
+
+        `begin` is called in the event loop right before the transaction, so that `work` gets nothing that still changes.
+        """
+        self._refuse_if_closed(name)
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(name, work, done))
+        self._waiting.append(_Job(name, work, done, begin))
         self._wake.set()
         return done
 
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return the committed rows of a SELECT, by index or column name; `DatabaseError` if SQLite refuses."""
-        self._refuse_unless_usable("read")
-        async with self._turn:
-            try:
-                return list(await self._connection.execute_fetchall(sql, parameters))
-            except sqlite3.Error as error:
-                raise DatabaseError.from_sqlite(self.path, "read", error) from error
-            except ValueError as error:  # aiosqlite's word for a connection that was closed meanwhile
+        return await self.query(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    async def query(self, work: Work[T]) -> T:
+        """Run several SELECTs of one moment, and return the result; `DatabaseError` if SQLite refuses.
+
+        Never between the statements of a transaction; what `work` raises is raised here.
+        """
+        self._refuse_if_closed("read")
+        try:
+            result = await self._thread.run(work)
+        except sqlite3.Error as error:
+            raise DatabaseError.from_sqlite(self.path, "read", error) from error
+        except ValueError as error:  # aiosqlite's word for a connection that was closed meanwhile
+            if self._released:
                 raise DatabaseError(self.path, "read", "the database is closed") from error
+            raise
+        refuse_awaitable(result)
+        return result
 
     async def close(self) -> None:
         """Commit what is queued, refuse the rest, release the file. Closing twice is no error.
@@ -139,21 +144,17 @@ class Database:
         self._wake.set()
         await self._closed.wait()
 
-    def _refuse_unless_usable(self, action: str) -> None:
+    def _refuse_if_closed(self, action: str) -> None:
         if self._closing:
             raise DatabaseError(self.path, action, "the database is closed")
-        if self._writer is not None and asyncio.current_task() is self._writer:
-            raise RuntimeError(f"{self.path.name}: a job uses the connection it was handed; this would wait forever")
 
     async def _run(self) -> None:
-        self._writer = asyncio.current_task()
         self._begun.set()
         try:
             while not (self._closing and not self._waiting):
                 await self._wake.wait()
                 self._wake.clear()
-                async with self._turn:
-                    await self._commit_waiting()
+                await self._commit_waiting()
         finally:
             await self._release()
 
@@ -163,66 +164,48 @@ class Database:
         if not self._released:
             self._released = True
             try:
-                await stop(self._connection)
+                await self._thread.stop()
             finally:
                 self._closed.set()
 
     async def _commit_waiting(self) -> None:
         batch = [job for job in self._waiting if not job.done.done()]
         self._waiting = []
-        if not batch:
-            return
+        for job in batch:
+            job.begin()
         try:
-            await self._commit(batch)
+            if batch:
+                await self._commit(batch)
         finally:
             self._fail(batch, DatabaseError(self.path, "write", "the database was closed, and may have done it or not"))
 
     async def _commit(self, batch: Sequence[_Job]) -> None:
         """Do the jobs in one transaction, or, when that fails, each in its own."""
         try:
-            await self._connection.execute("BEGIN IMMEDIATE")
+            done = await self._thread.transact([job.work for job in batch])
         except sqlite3.Error as error:
-            self._report(batch, error)
-            return
-        try:
-            results = await self._work_and_commit(batch)
-        # A job is a plugin's code: whatever it raises is its caller's, and must not reach the other jobs.
-        except Exception as error:  # noqa: BLE001
-            await self._roll_back()
-            await self._after_failure(batch, error)
-            return
-        for job, result in zip(batch, results, strict=True):
-            if not job.done.done():
-                job.done.set_result(result)
+            done = Undone(error, began=False)
+        if not isinstance(done, Undone):
+            self.transactions += 1
+            log.debug("%s: committed %d jobs, first %s", self.path.name, len(batch), batch[0].name)
+            for job, result in zip(batch, done, strict=True):
+                if not job.done.done():
+                    job.done.set_result(result)
+        elif done.began and len(batch) > 1:
+            for job in batch:
+                await self._commit([job])
+        else:
+            self._report(batch, done.error)
 
-    async def _work_and_commit(self, batch: Sequence[_Job]) -> list[Any]:
-        results = [await job.work(self._connection) for job in batch]
-        if not self._connection.in_transaction:
-            # SQLite rolls back by itself when the disk is full; a job that swallowed that error must not count as done.
-            raise sqlite3.OperationalError("the transaction had already ended")
-        await self._connection.execute("COMMIT")
-        self.transactions += 1
-        log.debug("%s: committed %d jobs, first %s", self.path.name, len(batch), batch[0].name)
-        return results
-
-    async def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            await self._connection.execute("ROLLBACK")
-
-    async def _after_failure(self, batch: Sequence[_Job], error: Exception) -> None:
-        if len(batch) == 1:
-            self._report(batch, error)
-            return
-        for job in batch:
-            await self._commit([job])
-
-    def _report(self, batch: Sequence[_Job], error: Exception) -> None:
+    def _report(self, batch: Sequence[_Job], error: BaseException) -> None:
         for job in batch:
             self._fail([job], self._explained(job, error))
         if isinstance(error, sqlite3.Error):
             log.warning("%s (%d jobs not done)", self._explained(batch[0], error), len(batch))
 
-    def _explained(self, job: _Job, error: Exception) -> Exception:
+    def _explained(self, job: _Job, error: BaseException) -> BaseException:
+        if isinstance(error, StopIteration):  # which no future takes
+            return RuntimeError(f"{job.name}: the job raised StopIteration")
         if not isinstance(error, sqlite3.Error):
             return error
         failure = DatabaseError.from_sqlite(self.path, job.name, error)
@@ -230,7 +213,7 @@ class Database:
         return failure
 
     @staticmethod
-    def _fail(jobs: Sequence[_Job], failure: Exception) -> None:
+    def _fail(jobs: Sequence[_Job], failure: BaseException) -> None:
         for job in jobs:
             if not job.done.done():
                 job.done.set_exception(failure)

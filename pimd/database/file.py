@@ -8,11 +8,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiosqlite
-
 from pimd.clock import Clock
 from pimd.database.errors import DatabaseError, SchemaTooNew, is_damage
 from pimd.database.migrations import Migration, migrate, schema_version
+from pimd.database.thread import DatabaseThread
 from pimd.paths import sync_directory
 
 log = logging.getLogger(__name__)
@@ -26,10 +25,8 @@ class _Damaged(Exception):  # noqa: N818 - never leaves this module
     """The content of the file cannot be trusted."""
 
 
-async def open_file(
-    path: Path, migrations: Sequence[Migration], clock: Clock
-) -> tuple[aiosqlite.Connection, Path | None]:
-    """Return a connection to a sound file of the newest schema, and where a damaged one was moved, if there was one.
+async def open_file(path: Path, migrations: Sequence[Migration], clock: Clock) -> tuple[DatabaseThread, Path | None]:
+    """Return the thread of a sound file of the newest schema, and where a damaged one was moved, if there was one.
 
     Raises `DatabaseError`, and `SchemaTooNew` for a file of a later program.
     """
@@ -38,7 +35,7 @@ async def open_file(
 
 async def _open_on_disk(
     path: Path, migrations: Sequence[Migration], clock: Clock
-) -> tuple[aiosqlite.Connection, Path | None]:
+) -> tuple[DatabaseThread, Path | None]:
     try:
         return await _open_sound(path, migrations), None
     except _Damaged as damage:
@@ -50,13 +47,13 @@ async def _open_on_disk(
         raise DatabaseError(path, "open", f"a new file is damaged at once ({damage}); check the disk") from damage
 
 
-opener: ContextVar[
-    Callable[[Path, Sequence[Migration], Clock], Awaitable[tuple[aiosqlite.Connection, Path | None]]]
-] = ContextVar("opener", default=_open_on_disk)
+opener: ContextVar[Callable[[Path, Sequence[Migration], Clock], Awaitable[tuple[DatabaseThread, Path | None]]]] = (
+    ContextVar("opener", default=_open_on_disk)
+)
 """The function that opens database files in this context; a simulation sets one that keeps them in memory."""
 
 
-async def _open_sound(path: Path, migrations: Sequence[Migration]) -> aiosqlite.Connection:
+async def _open_sound(path: Path, migrations: Sequence[Migration]) -> DatabaseThread:
     _make_private(path)
     _refuse_lost_main_file(path)
     if _has_content(path):
@@ -69,63 +66,51 @@ async def _check(path: Path, supported: int) -> None:
     # A connection that may write would check the log in and delete it when it is closed. Only a rollback journal, left
     # by a kill during the very first start, cannot be looked at without undoing what it holds.
     mode = "rw" if _has_content(path.with_name(path.name + "-journal")) else "ro"
-    await stop(await _connect(path, mode, lambda connection: _refuse_unsound(connection, path, supported)))
+    thread = await _connect(path, mode, lambda connection: _refuse_unsound(connection, path, supported))
+    await thread.stop()
 
 
-async def _connect(
-    path: Path, mode: str, prepare: Callable[[aiosqlite.Connection], Awaitable[None]]
-) -> aiosqlite.Connection:
-    connection: aiosqlite.Connection | None = None
+async def _connect(path: Path, mode: str, prepare: Callable[[sqlite3.Connection], None]) -> DatabaseThread:
+    thread: DatabaseThread | None = None
     ready = False
     try:
-        connection = await aiosqlite.connect(_uri(path, mode), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        await prepare(connection)
+        thread = await DatabaseThread.connect(_uri(path, mode), BUSY_TIMEOUT_S)
+        await thread.run(prepare)
         ready = True
     except sqlite3.Error as error:
         if is_damage(error):
             raise _Damaged(str(error)) from error
         raise DatabaseError.from_sqlite(path, "open", error) from error
     finally:
-        if connection is not None and not ready:
-            await stop(connection)
-    return connection
+        if thread is not None and not ready:
+            await thread.stop()
+    return thread
 
 
-async def _refuse_unsound(connection: aiosqlite.Connection, path: Path, supported: int) -> None:
-    found = await schema_version(connection)
+def _refuse_unsound(connection: sqlite3.Connection, path: Path, supported: int) -> None:
+    found = schema_version(connection)
     if found > supported:
         raise SchemaTooNew(path, found, supported)
     if found < 0:
         raise _Damaged(f"schema version {found}")
-    findings = [row[0] for row in await connection.execute_fetchall("PRAGMA quick_check(1)")]
+    findings = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
     if findings != ["ok"]:
         raise _Damaged(str(findings[0]).replace("\n", " "))
 
 
-async def prepare(connection: aiosqlite.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+def prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     """Set up a connection as all here are, and bring the schema up to date."""
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text
-    await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute("PRAGMA synchronous = FULL")
-    await connection.execute("PRAGMA foreign_keys = ON")
-    await migrate(connection, path, migrations)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    migrate(connection, path, migrations)
 
 
 def _text(raw: bytes) -> str:
     # A flipped bit in a text must not make the whole table unreadable.
     return raw.decode(errors="replace")
-
-
-async def stop(connection: aiosqlite.Connection) -> None:
-    """Close and end the thread: an aiosqlite connection left open keeps the interpreter from exiting."""
-    try:
-        _ = connection.in_transaction
-    except ValueError:
-        return  # a job closed it; its thread would never answer again
-    stopped = connection.stop()
-    if stopped is not None:
-        await stopped
 
 
 def _make_private(path: Path) -> None:

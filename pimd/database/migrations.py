@@ -2,48 +2,46 @@
 
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import aiosqlite
-
 from pimd.database.errors import DatabaseError, is_damage
+from pimd.database.thread import refuse_awaitable
 
 log = logging.getLogger(__name__)
 
-Migration = str | Callable[[aiosqlite.Connection], Awaitable[None]]
-"""SQL statements, each with its `;` at the end of a line, or a coroutine function for what SQL alone cannot do."""
+Migration = str | Callable[[sqlite3.Connection], None]
+"""SQL statements, each with its `;` at the end of a line, or a plain function for what SQL alone cannot do."""
 
 
-async def schema_version(connection: aiosqlite.Connection) -> int:
+def schema_version(connection: sqlite3.Connection) -> int:
     """Return how many migrations the file has been through; 0 for a new one."""
-    rows = list(await connection.execute_fetchall("PRAGMA user_version"))
-    return int(rows[0][0])
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-async def migrate(connection: aiosqlite.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     """Apply what is missing, each migration with its number in one transaction; a failing one leaves no trace."""
-    for number in range(await schema_version(connection) + 1, len(migrations) + 1):
+    for number in range(schema_version(connection) + 1, len(migrations) + 1):
         log.debug("%s: migrating to schema version %d", path.name, number)
-        await connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            await _apply(connection, migrations[number - 1])
-            await connection.execute(f"PRAGMA user_version = {number}")
-            await connection.execute("COMMIT")
+            _apply(connection, migrations[number - 1])
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
-                await connection.execute("ROLLBACK")
+                connection.execute("ROLLBACK")
             if is_damage(error):
                 raise
             raise DatabaseError.from_sqlite(path, f"migration {number}", error) from error
 
 
-async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None:
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     if callable(migration):
-        await migration(connection)
+        refuse_awaitable(migration(connection))
         return
     for statement in statements_of(migration):
-        await connection.execute(statement)
+        connection.execute(statement)
 
 
 def statements_of(script: str) -> Iterator[str]:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiosqlite
-
 from pimd.clock import Clock
 from pimd.database import SchemaTooNew
 from pimd.database.file import prepare
 from pimd.database.migrations import Migration, schema_version
+from pimd.database.thread import DatabaseThread, Undone, Work
 
 T = TypeVar("T")
 
@@ -20,49 +19,35 @@ SYNC_S = 0.004
 """Seconds that a commit takes."""
 
 
-class _Connection(aiosqlite.Connection):
-    """The interface of aiosqlite without its thread: each statement runs where it is awaited."""
+class _OpenFile(DatabaseThread):
+    """A file of a disk without a thread: each call runs where it is awaited, and a commit takes its time."""
 
     def __init__(self, database: sqlite3.Connection, sync_s: float) -> None:
-        self._running = True
         self._sync_s = sync_s
-        self._connection = database
-        self._iter_chunk_size = 64
+        self._database: sqlite3.Connection | None = database
+        self._running = True
 
-    def __del__(self) -> None:
-        """The database stays with the disk, so there is nothing to warn of."""
-
-    async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        if args and args[0] == "COMMIT":
-            await asyncio.sleep(self._sync_s)
-        _ = self._conn  # the machine may be off by now, or the file closed
-        return fn(*args, **kwargs)
-
-    @property
-    def _conn(self) -> sqlite3.Connection:
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `function` with the database, unless the machine is off or the file was closed."""
         if not self._running:
-            raise ValueError("no active connection")
-        if self._connection is None:
+            raise ValueError("Connection closed")
+        if self._database is None:
             raise sqlite3.OperationalError("the machine is off")
-        return self._connection
+        return function(self._database)
 
-    @property
-    def in_transaction(self) -> bool:
-        return self._connection is not None and self._connection.in_transaction
+    async def transact(self, works: Sequence[Work[Any]]) -> list[Any] | Undone:
+        """Do all in one transaction, after the time of a commit."""
+        await asyncio.sleep(self._sync_s)
+        return await super().transact(works)
 
-    def stop(self) -> asyncio.Future[Any] | None:
-        """Close the connection; an uncommitted transaction is rolled back."""
-        if self._running and self.in_transaction:
-            self._conn.rollback()
+    async def stop(self) -> None:
+        """Close the file; the database stays with the disk."""
         self._running = False
-        self._connection = None
-        return None
+        self._database = None
 
     def power_off(self) -> None:
         """Refuse every further statement, as if none had reached the disk."""
-        if self.in_transaction:
-            self._conn.rollback()
-        self._connection = None
+        self._database = None
 
 
 class Disk:
@@ -71,28 +56,27 @@ class Disk:
     def __init__(self, sync_s: float = SYNC_S) -> None:
         self._sync_s = sync_s
         self._files: dict[Path, sqlite3.Connection] = {}
-        self._open: list[_Connection] = []
+        self._open: list[_OpenFile] = []
 
     async def open(
         self, path: Path, migrations: Sequence[Migration], clock: Clock
-    ) -> tuple[aiosqlite.Connection, Path | None]:
+    ) -> tuple[DatabaseThread, Path | None]:
         """Open a file, or create it; it is never damaged."""
         del clock
         database = self._files.get(path)
         if database is None:
             database = self._files[path] = sqlite3.connect(":memory:", isolation_level=None)
-        connection = _Connection(database, self._sync_s)
-        self._open.append(connection)
-        found = await schema_version(connection)
+        found = schema_version(database)
         if found > len(migrations):
             raise SchemaTooNew(path, found, len(migrations))
-        await prepare(connection, path, migrations)
-        return connection, None
+        prepare(database, path, migrations)
+        self._open.append(_OpenFile(database, self._sync_s))
+        return self._open[-1], None
 
     def power_off(self) -> None:
         """Discard uncommitted data, and refuse every further statement of the daemon that had the files open."""
-        for connection in self._open:
-            connection.power_off()
+        for file in self._open:
+            file.power_off()
         self._open.clear()
 
     def copied(self, old: Path, new: Path) -> "Disk":

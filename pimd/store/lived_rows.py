@@ -3,8 +3,6 @@
 import logging
 import sqlite3
 
-import aiosqlite
-
 from pimd.clock import Clock
 from pimd.database import Database, DatabaseError
 from pimd.lived_time import Credible, LivedState, Reading
@@ -43,9 +41,9 @@ async def resume(database: Database, clock: Clock) -> None:
             log.warning("%s: the row of the lived time is damaged, it begins anew: %s", database.path, error)
     now_ms = clock.lived_ms()
 
-    async def work(connection: aiosqlite.Connection) -> None:
-        await connection.execute("INSERT OR IGNORE INTO seen SELECT node_id, ? FROM identities", (now_ms,))
-        await connection.execute("DELETE FROM seen WHERE node_id NOT IN (SELECT node_id FROM identities)")
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT OR IGNORE INTO seen SELECT node_id, ? FROM identities", (now_ms,))
+        connection.execute("DELETE FROM seen WHERE node_id NOT IN (SELECT node_id FROM identities)")
 
     await database.write("date identities", work)
 
@@ -54,8 +52,8 @@ async def keep(database: Database, clock: Clock) -> None:
     """Write the lived time; a failure is logged, and costs the time until the next writing if the daemon dies."""
     state = clock.lived.state()
 
-    async def work(connection: aiosqlite.Connection) -> None:
-        await connection.execute("INSERT OR REPLACE INTO lived VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _encode(state))
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT OR REPLACE INTO lived VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _encode(state))
 
     try:
         await database.write("keep the lived time", work)

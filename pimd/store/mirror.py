@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-import aiosqlite
-
 from pimd.database import Database
 
 log = logging.getLogger(__name__)
@@ -33,7 +31,7 @@ class TableSql(Generic[K, V]):
     """Raises ValueError or TypeError for an invalid row, which is then left out."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
     """The rows that one transaction will write, and their previous values in memory."""
 
@@ -95,14 +93,14 @@ class MirrorTable(Mapping[K, V]):
         """Undo a change in memory only."""
         self._set(key, value)
 
-    async def write(self, connection: aiosqlite.Connection, changes: Mapping[K, V | None]) -> None:
-        """Write the changed rows; None stands for a deleted row."""
+    def write(self, connection: sqlite3.Connection, changes: Mapping[K, V | None]) -> None:
+        """Write the changed rows, on the database's thread; None stands for a deleted row."""
         gone = [(key,) for key, value in changes.items() if value is None]
         here = [self.sql.encode(key, value) for key, value in changes.items() if value is not None]
         if gone:
-            await connection.executemany(self.sql.delete, gone)
+            connection.executemany(self.sql.delete, gone)
         if here:
-            await connection.executemany(self.sql.upsert, here)
+            connection.executemany(self.sql.upsert, here)
 
     def _set(self, key: K, value: V | None) -> None:
         old = self.rows.get(key)
@@ -121,6 +119,8 @@ class Mirror:
         self._database = database
         self._name = name
         self._pending: _Batch | None = None
+        self._unsettled: list[_Batch] = []
+        """In the order of their changes; the last may be `_pending`."""
         self._newest: asyncio.Future[None] | None = None
         self._tables: list[MirrorTable[Any, Any]] = []
 
@@ -155,18 +155,21 @@ class Mirror:
     def _batch(self) -> _Batch:
         if self._pending is None:
             batch = _Batch()
-            batch.done = self._newest = self._database.submit(self._name, partial(self._write, batch))
+            batch.done = self._newest = self._database.submit(
+                self._name, partial(_write, batch), begin=partial(self._begin, batch)
+            )
             batch.done.add_done_callback(lambda _: self._settle(batch))
             self._pending = batch
+            self._unsettled.append(batch)
         return self._pending
 
-    async def _write(self, batch: _Batch, connection: aiosqlite.Connection) -> None:
+    def _begin(self, batch: _Batch) -> None:
+        """Let later changes make a batch of their own: the thread reads this one."""
         if self._pending is batch:
             self._pending = None
-        for table, changes in batch.changes.items():
-            await table.write(connection, changes)
 
     def _settle(self, batch: _Batch) -> None:
+        self._unsettled.remove(batch)
         if not batch.done.cancelled() and batch.done.exception() is None:
             for callback in batch.after_commit:
                 callback()
@@ -179,8 +182,14 @@ class Mirror:
             self._undo(table, key, old)
 
     def _undo(self, table: MirrorTable[Any, Any], key: Any, old: Any) -> None:
-        later = self._pending
-        if later is not None and (table, key) in later.before:
-            later.before[table, key] = old
-        else:
-            table.restore(key, old)
+        """Return a row to what is on disk, unless a later batch has changed it again."""
+        for later in self._unsettled:
+            if (table, key) in later.before:
+                later.before[table, key] = old
+                return
+        table.restore(key, old)
+
+
+def _write(batch: _Batch, connection: sqlite3.Connection) -> None:
+    for table, changes in batch.changes.items():
+        table.write(connection, changes)

@@ -11,25 +11,40 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import pytest
 
-from pimd.database import Database, DatabaseError, SchemaTooNew, Work
+from pimd.database import Connection, Database, DatabaseError, SchemaTooNew, Work
 from pimd.database import file as database_file
 
 SCHEMA = ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);\n",)
 
 
 def insert(text: str) -> Work[int]:
-    async def work(connection: aiosqlite.Connection) -> int:
-        cursor = await connection.execute("INSERT INTO notes (text) VALUES (?)", (text,))
+    def work(connection: Connection) -> int:
+        cursor = connection.execute("INSERT INTO notes (text) VALUES (?)", (text,))
         return cursor.lastrowid or 0
 
     return work
+
+
+class Held:
+    """A job that begins, and goes on when the test says so."""
+
+    def __init__(self, last: Work[Any]) -> None:
+        self._last = last
+        self._loop = asyncio.get_running_loop()
+        self.begun = asyncio.Event()
+        self.go = threading.Event()
+
+    def __call__(self, connection: Connection) -> Any:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        assert self.go.wait(20)
+        return self._last(connection)
 
 
 async def texts(database: Database) -> list[str]:
@@ -72,20 +87,14 @@ async def test_jobs_of_one_loop_turn_share_one_transaction(database: Database) -
 
 
 async def test_jobs_queued_while_a_commit_is_under_way_share_the_next_transaction(database: Database) -> None:
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    async def slow(connection: aiosqlite.Connection) -> None:
-        begun.set()
-        await go.wait()
-        await connection.execute("INSERT INTO notes (text) VALUES ('slow')")
-
+    slow = Held(insert("slow"))
     async with asyncio.TaskGroup() as group:
         group.create_task(database.write("slow", slow))
-        await begun.wait()
+        await slow.begun.wait()
         for number in range(10):
             group.create_task(database.write("insert", insert(str(number))))
             await asyncio.sleep(0)
-        go.set()
+        slow.go.set()
     assert database.transactions == 2
 
 
@@ -98,8 +107,8 @@ async def test_only_the_faulty_job_of_a_group_fails_and_the_others_are_redone(da
 
 
 async def test_a_job_that_raises_gets_its_own_exception_back_and_leaves_nothing_behind(database: Database) -> None:
-    async def faulty(connection: aiosqlite.Connection) -> None:
-        await connection.execute("INSERT INTO notes (text) VALUES ('half')")
+    def faulty(connection: Connection) -> None:
+        connection.execute("INSERT INTO notes (text) VALUES ('half')")
         raise KeyError("mine")
 
     other = database.submit("insert", insert("whole"))
@@ -122,30 +131,74 @@ async def test_the_name_of_a_failed_transaction_and_its_file_are_in_the_error_an
 
 
 async def test_a_read_never_sees_what_is_not_committed(database: Database) -> None:
-    inserted, go = asyncio.Event(), asyncio.Event()
-
-    async def work(connection: aiosqlite.Connection) -> None:
-        await connection.execute("INSERT INTO notes (text) VALUES ('soon')")
-        inserted.set()
-        await go.wait()
+    def changes_its_mind(_: Connection) -> None:
         raise LookupError("changed its mind")
+
+    held = Held(changes_its_mind)
+
+    def work(connection: Connection) -> None:
+        connection.execute("INSERT INTO notes (text) VALUES ('soon')")
+        held(connection)
 
     job = database.submit("work", work)
     async with asyncio.TaskGroup() as group:
-        await inserted.wait()
+        await held.begun.wait()
         reading = group.create_task(texts(database))
         await asyncio.sleep(0)
-        go.set()
+        held.go.set()
     assert reading.result() == []
     assert isinstance(job.exception(), LookupError)
 
 
-async def test_a_job_that_calls_the_database_itself_is_told_instead_of_waiting_forever(database: Database) -> None:
-    async def nested(_connection: aiosqlite.Connection) -> None:
-        await database.write("inner", insert("x"))
+async def test_several_reads_of_one_query_see_one_moment(database: Database) -> None:
+    await database.write("insert", insert("one"))
 
-    with pytest.raises(RuntimeError, match="uses the connection it was handed"):
-        await database.write("outer", nested)
+    def counted_twice(connection: Connection) -> tuple[int, int]:
+        counts = [connection.execute("SELECT count(*) FROM notes").fetchone()[0] for _ in range(2)]
+        return counts[0], counts[1]
+
+    async with asyncio.TaskGroup() as group:
+        query = group.create_task(database.query(counted_twice))
+        group.create_task(database.write("insert", insert("two")))
+    assert query.result() in [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("how", ["write", "query"])
+async def test_a_job_that_is_a_coroutine_function_is_told_how_to_be_written(database: Database, how: str) -> None:
+    async def old(_: Connection) -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="is a plain function"):
+        await (database.write("old", old) if how == "write" else database.query(old))  # type: ignore[unused-coroutine]
+    assert await database.write("insert", insert("goes on")) == 1
+
+
+@pytest.mark.parametrize("what", [SystemExit(3), KeyboardInterrupt(), StopIteration(), GeneratorExit()])
+async def test_whatever_a_job_raises_reaches_its_caller_and_no_other_job(
+    database: Database, what: BaseException
+) -> None:
+    def faulty(_: Connection) -> None:
+        raise what
+
+    other = database.submit("insert", insert("whole"))
+    job = database.submit("faulty", faulty)
+    await asyncio.wait([job])
+    assert type(job.exception()) in (type(what), RuntimeError)
+    assert await other == 1
+
+
+async def test_what_a_job_writes_is_settled_right_before_its_transaction(database: Database) -> None:
+    words: list[str] = []
+    taken: list[str] = []
+
+    def begin() -> None:
+        taken.extend(words)
+
+    job = database.submit("words", lambda connection: [insert(word)(connection) for word in taken], begin=begin)
+    words.append("still in time")
+    await job
+    words.append("too late")
+    assert await texts(database) == ["still in time"]
 
 
 async def test_a_caller_cancelled_before_its_transaction_began_changes_nothing(database: Database) -> None:
@@ -156,19 +209,13 @@ async def test_a_caller_cancelled_before_its_transaction_began_changes_nothing(d
 
 
 async def test_a_caller_cancelled_during_the_transaction_spoils_nobody_elses_work(database: Database) -> None:
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    async def slow(connection: aiosqlite.Connection) -> None:
-        begun.set()
-        await go.wait()
-        await connection.execute("INSERT INTO notes (text) VALUES ('slow')")
-
+    slow = Held(insert("slow"))
     async with asyncio.TaskGroup() as group:
         impatient = group.create_task(database.write("slow", slow))
         patient = database.submit("insert", insert("patient"))
-        await begun.wait()
+        await slow.begun.wait()
         impatient.cancel()
-        go.set()
+        slow.go.set()
         await patient
     assert sorted(await texts(database)) == ["patient", "slow"]
 
@@ -195,9 +242,9 @@ async def test_a_job_that_swallows_the_error_of_a_full_disk_does_not_count_as_do
     [[pages]] = await database.read("PRAGMA page_count")
     await database.read(f"PRAGMA max_page_count = {pages}")
 
-    async def swallowing(connection: aiosqlite.Connection) -> None:
+    def swallowing(connection: Connection) -> None:
         with contextlib.suppress(sqlite3.OperationalError):
-            await connection.execute("INSERT INTO notes (text) VALUES (?)", ("x" * 100_000,))
+            connection.execute("INSERT INTO notes (text) VALUES (?)", ("x" * 100_000,))
 
     with pytest.raises(DatabaseError, match="already ended"):
         await database.write("swallowing", swallowing)
@@ -234,18 +281,26 @@ async def test_a_file_locked_by_another_program_is_reported_as_such(
         assert await database.write("insert", insert("x")) == 1
 
 
-async def test_the_failure_of_the_writer_fails_all_waiting_jobs_and_leaves_the_block(path: Path) -> None:
-    jobs: list[asyncio.Future[None]] = []
+async def test_a_job_that_closes_the_connection_costs_all_later_ones_an_error_and_no_wait(path: Path) -> None:
+    async with Database.open(path, SCHEMA) as database:
+        with pytest.raises(DatabaseError, match="closed"):
+            await database.write("close it", Connection.close)
+        with pytest.raises(DatabaseError, match="closed"):
+            await database.write("insert", insert("x"))
+        with pytest.raises(DatabaseError, match="closed"):
+            await database.read("SELECT 1")
 
-    async def break_it(connection: aiosqlite.Connection) -> None:
-        await connection.close()
+
+async def test_the_end_of_the_thread_fails_all_waiting_jobs_and_leaves_the_block(path: Path) -> None:
+    jobs: list[asyncio.Future[int]] = []
 
     async def block() -> None:
         async with Database.open(path, SCHEMA) as database:
-            jobs.extend(database.submit("break it", break_it) for _ in range(3))
+            await database._thread.stop()
+            jobs.extend(database.submit("insert", insert(str(number))) for number in range(3))
             await asyncio.Event().wait()
 
-    with pytest.raises(ValueError, match="no active connection"):
+    with pytest.raises(ValueError, match="Connection closed"):
         await block()
     assert [type(job.exception()) for job in jobs] == [DatabaseError] * 3
 
@@ -286,7 +341,7 @@ async def test_a_cancelled_block_closes_its_file_and_releases_its_thread(path: P
         task = group.create_task(block())
         await inside.wait()
         task.cancel()
-    thread = opened[0]._connection._thread
+    thread = opened[0]._thread._connection._thread
     await asyncio.to_thread(thread.join, 10)  # it was told to end; its last instructions may still be running
     assert not thread.is_alive()
     assert not path.with_name("notes.db-wal").exists()
@@ -299,28 +354,25 @@ async def test_a_close_that_is_cancelled_goes_on_by_itself(path: Path) -> None:
             await asyncio.sleep(0)
             closing.cancel()
         await database.close()
-        assert database._connection._connection is None
+        assert database._thread._connection._connection is None
 
 
 async def test_an_owner_that_cancels_the_writer_fails_the_jobs_and_closes_the_file(path: Path) -> None:
     tasks: list[asyncio.Task[None]] = []
-    begun = asyncio.Event()
-
-    async def endless(_connection: aiosqlite.Connection) -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
+    endless = Held(insert("may be done or not"))
     async with asyncio.TaskGroup() as group:
         database = await Database.start(path, SCHEMA, lambda _, work: tasks.append(group.create_task(work)))
         under_way = database.submit("endless", endless)
-        await begun.wait()
+        await endless.begun.wait()
         waiting = database.submit("insert", insert("x"))
         tasks[0].cancel()
+        await asyncio.wait([under_way, waiting])
+        endless.go.set()
         await database.close()
     assert isinstance(under_way.exception(), DatabaseError)
     assert isinstance(waiting.exception(), DatabaseError)
     async with Database.open(path, SCHEMA) as database:
-        assert await texts(database) == []
+        assert await texts(database) == ["may be done or not"]
 
 
 async def test_a_start_whose_writer_never_gets_to_run_leaves_no_thread_behind(path: Path) -> None:

@@ -3,17 +3,16 @@
 import sqlite3
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
-from pimd.database import Database, DatabaseError
+from pimd.database import Connection, Database, DatabaseError
 from pimd.database.migrations import Migration, statements_of
 
 FIRST = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);\n"
 
 
-async def upper_case(connection: aiosqlite.Connection) -> None:
-    await connection.execute("UPDATE notes SET text = upper(text)")
+def upper_case(connection: Connection) -> None:
+    connection.execute("UPDATE notes SET text = upper(text)")
 
 
 VERSIONS: tuple[Migration, ...] = (
@@ -36,7 +35,7 @@ async def test_a_file_of_any_earlier_version_is_brought_up_with_its_rows(tmp_pat
 async def test_a_migration_runs_once(tmp_path: Path) -> None:
     ran: list[int] = []
 
-    async def count(_connection: aiosqlite.Connection) -> None:
+    def count(_connection: Connection) -> None:
         ran.append(1)
 
     for _ in range(3):

@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import pytest
 
 from pimd.clock import ManualClock
-from pimd.database import Database, DatabaseError, SchemaTooNew
+from pimd.database import Connection, Database, DatabaseError, SchemaTooNew
 from pimd.database.file import opener
 from pimd.lab import run
 from pimd.lab.disk import SYNC_S, Disk
@@ -26,8 +25,8 @@ def on(disk: Disk, main: Callable[[], Awaitable[Any]]) -> Any:
     return run(with_disk, seed=1)
 
 
-async def insert(connection: aiosqlite.Connection, name: str) -> None:
-    await connection.execute("INSERT INTO things VALUES (?)", (name,))
+def insert(connection: Connection, name: str) -> None:
+    connection.execute("INSERT INTO things VALUES (?)", (name,))
 
 
 def names(disk: Disk) -> list[str]:
@@ -95,8 +94,8 @@ def test_after_a_crash_the_next_start_works_while_the_last_one_still_ends() -> N
 def test_a_failing_job_is_rolled_back() -> None:
     disk = Disk()
 
-    async def faulty(connection: aiosqlite.Connection) -> None:
-        await insert(connection, "half")
+    def faulty(connection: Connection) -> None:
+        insert(connection, "half")
         raise ValueError("no")
 
     async def main() -> None:

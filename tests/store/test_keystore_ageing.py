@@ -247,12 +247,12 @@ async def test_while_the_disk_refuses_nobody_leaves_and_it_is_tried_again(
             keystore.learn(peer.card(1), direct=False)
         clock.advance(2 * LIFETIME_MIN_S)
         await keystore.durable()
-        connection = keystore._mirror._database._connection
-        await connection.execute("PRAGMA query_only = ON")
+        database = keystore._mirror._database
+        await database.read("PRAGMA query_only = ON")
         task = tasks.create_task(age_out_identities(keystore, clock, LIFETIME_MIN_S, DAY_S))
         cleaning = Cleaning(keystore, clock)
         assert await cleaning.pass_time(0, FIRST_AFTER_S) == 20
         assert "could not be removed" in caplog.text
-        await connection.execute("PRAGMA query_only = OFF")
+        await database.read("PRAGMA query_only = OFF")
         assert await cleaning.pass_time(DAY_S) == 0
         task.cancel()

@@ -23,6 +23,7 @@ class Words:
         self.database = database
         self.mirror = Mirror(database, "words")
         self.while_failing: list[Callable[[], None]] = []
+        self._loop = asyncio.get_running_loop()
         sql: TableSql[str, str] = TableSql(
             name="words",
             select="SELECT * FROM words",
@@ -36,7 +37,7 @@ class Words:
     def _encode(self, word: str, meaning: str) -> tuple[str, str]:
         if meaning == "bad":
             while self.while_failing:
-                asyncio.get_running_loop().call_soon(self.while_failing.pop())
+                self._loop.call_soon_threadsafe(self.while_failing.pop())
             raise ValueError("cannot be written")
         return word, meaning
 

@@ -57,7 +57,7 @@ async def test_what_could_not_be_written_is_not_looked_up(
         await keystore.durable()
         before = looked_up(keystore.index)
 
-        async def fail(*_: object) -> None:
+        def fail(*_: object) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
         with monkeypatch.context() as patched:

@@ -55,14 +55,13 @@ async def below(database: Database, peer: NodeId, ts_ms: int | None, id_: Messag
     return int(rows[0][0])
 
 
-async def up_to(connection: Connection, peer: NodeId, message: UpTo, now_ms: int) -> int:
+def up_to(connection: Connection, peer: NodeId, message: UpTo, now_ms: int) -> int:
     """Return the position of the last message that was read.
 
     For a time that no message has it is the last of before it. Times after this node's clock were set by a wrong one, and
     count as before.
     """
-    rows = list(await connection.execute_fetchall(_UP_TO, (peer, message.id, message.ts_ms, now_ms)))
-    return int(rows[0][0])
+    return int(connection.execute(_UP_TO, (peer, message.id, message.ts_ms, now_ms)).fetchone()[0])
 
 
 async def end_of_page(database: Database, peer: NodeId, last: int) -> int:

@@ -16,29 +16,28 @@ async def reassign(database: Database, old: NodeId, new: NodeId) -> int:
     The sender seals a message again when the key of its peer differs from the one it was sealed for. `DatabaseError`.
     """
 
-    async def work(connection: Connection) -> int:
-        moved = await connection.execute(_MOVE, (new, old))
+    def work(connection: Connection) -> int:
+        moved = connection.execute(_MOVE, (new, old))
         if moved.rowcount:
-            await connection.execute(
+            connection.execute(
                 "INSERT OR IGNORE INTO conversations (peer, unread, received, received_bytes) VALUES (?, 0, 0, 0)",
                 (new,),
             )
             for peer in (old, new):
-                await _show_newest(connection, peer)
+                _show_newest(connection, peer)
         return moved.rowcount
 
     return await database.write("move waiting messages to another key", work)
 
 
-async def _show_newest(connection: Connection, peer: NodeId) -> None:
-    rows = await connection.execute_fetchall(
+def _show_newest(connection: Connection, peer: NodeId) -> None:
+    newest = connection.execute(
         "SELECT body, timestamp_ms, position FROM messages WHERE peer = ? ORDER BY position DESC LIMIT 1", (peer,)
-    )
-    newest = next(iter(rows), None)
+    ).fetchone()
     if newest is None:
-        await connection.execute("DELETE FROM conversations WHERE peer = ?", (peer,))
+        connection.execute("DELETE FROM conversations WHERE peer = ?", (peer,))
         return
-    await connection.execute(
+    connection.execute(
         "UPDATE conversations SET last_preview = ?, last_ts_ms = ?, last_position = ? WHERE peer = ?",
         (preview(newest[0]), newest[1], newest[2], peer),
     )

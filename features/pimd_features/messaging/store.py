@@ -78,8 +78,8 @@ class MessageStore:
     async def add_sent(self, message: Outgoing, body: str, sealed_for: bytes, ciphertext: bytes) -> None:
         """Store a message with the status `pending` and update its conversation, in one transaction."""
 
-        async def work(connection: Connection) -> None:
-            rows = await connection.execute_fetchall(
+        def work(connection: Connection) -> None:
+            row = connection.execute(
                 "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms, sealed_for, ciphertext)"
                 " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?) RETURNING *",
                 (
@@ -91,8 +91,8 @@ class MessageStore:
                     sealed_for,
                     ciphertext,
                 ),
-            )
-            await _count(connection, next(iter(rows)))
+            ).fetchone()
+            _count(connection, row)
 
         await self._database.write("store a message to send", work)
 
@@ -115,8 +115,8 @@ class MessageStore:
     async def seal_again(self, message: Outgoing, sealed_for: bytes, ciphertext: bytes) -> None:
         """Replace the ciphertext: the peer turned out to have another key than the imported one."""
 
-        async def work(connection: Connection) -> None:
-            await connection.execute(
+        def work(connection: Connection) -> None:
+            connection.execute(
                 "UPDATE messages SET sealed_for = ?, ciphertext = ? WHERE peer = ? AND id = ? AND direction = 'sent'",
                 (sealed_for, ciphertext, message.peer, message.id),
             )
@@ -131,24 +131,30 @@ class MessageStore:
         self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
     ) -> list[MessageId]:
         """Bring messages sent to `peer` to a higher status; return those that changed."""
+        lower = [one for one in RANK if _rises(one, status)]
+        delivered = now_ms if RANK[status] >= RANK["delivered"] else None
+        read = now_ms if status == "read" else None
+        which = f"peer = ? AND direction = 'sent' AND id IN ({_marks(ids)}) AND status IN ({_marks(lower)})"  # two lists of `?`
         # Read first: an acknowledgement of a message that was never sent must not cost a transaction.
-        known = await self._database.read(
-            f"SELECT id, status FROM messages WHERE peer = ? AND direction = 'sent' AND id IN ({','.join('?' * len(ids))})",  # noqa: S608
-            (peer, *ids),
-        )
-        if not any(RANK[row["status"]] < RANK[status] for row in known):
+        if not await self._database.read(f"SELECT 1 FROM messages WHERE {which} LIMIT 1", (peer, *ids, *lower)):  # noqa: S608
             return []
 
-        async def work(connection: Connection) -> list[MessageId]:
-            return [id_ for id_ in ids if await _raise(connection, peer, id_, status, now_ms)]
+        def work(connection: Connection) -> list[MessageId]:
+            rows = connection.execute(
+                "UPDATE messages SET status = ?, failure_reason = NULL, delivered_at_ms = coalesce(delivered_at_ms, ?),"  # noqa: S608
+                f" read_at_ms = ? WHERE {which} RETURNING id",
+                (status, delivered, read, peer, *ids, *lower),
+            ).fetchall()
+            changed = {MessageId(row[0]) for row in rows}
+            return [id_ for id_ in ids if id_ in changed]
 
         return await self._database.write(f"mark messages {status}", work)
 
     async def fail(self, message: Outgoing, reason: str) -> bool:
         """Mark a message failed; False when it was acknowledged or deleted meanwhile."""
 
-        async def work(connection: Connection) -> bool:
-            done = await connection.execute(
+        def work(connection: Connection) -> bool:
+            done = connection.execute(
                 "UPDATE messages SET status = 'failed', failure_reason = ?"
                 " WHERE peer = ? AND id = ? AND direction = 'sent' AND status IN ('pending', 'sent')",
                 (reason, message.peer, message.id),
@@ -171,37 +177,35 @@ class MessageStore:
     async def add_received(self, message: MessageRecord) -> int | None:
         """Store a received message and return its position; None when a copy is stored already."""
 
-        async def work(connection: Connection) -> int | None:
-            rows = list(
-                await connection.execute_fetchall(
-                    "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
-                    " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
-                    " WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2) RETURNING *",
-                    (message.peer_node_id, message.id, message.body, message.timestamp_ms, message.delivered_at_ms),
-                )
-            )
-            if not rows:
+        def work(connection: Connection) -> int | None:
+            row = connection.execute(
+                "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
+                " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
+                " WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2) RETURNING *",
+                (message.peer_node_id, message.id, message.body, message.timestamp_ms, message.delivered_at_ms),
+            ).fetchone()
+            if row is None:
                 return None
-            await _count(connection, rows[0])
-            return int(rows[0]["position"])
+            _count(connection, row)
+            return int(row["position"])
 
         return await self._database.write("store a received message", work)
 
     async def mark_read(self, peer: NodeId, last: UpTo, now_ms: int, receipts_until_lived_ms: int) -> list[MessageId]:
         """Mark received messages read and queue their read receipts; return their ids."""
 
-        async def work(connection: Connection) -> list[MessageId]:
-            rows = await connection.execute_fetchall(
+        def work(connection: Connection) -> list[MessageId]:
+            rows = connection.execute(
                 "UPDATE messages SET status = 'read', read_at_ms = ? WHERE peer = ? AND direction = 'received'"
                 " AND status = 'delivered' AND position <= ? RETURNING id",
-                (now_ms, peer, await up_to(connection, peer, last, now_ms)),
-            )
+                (now_ms, peer, up_to(connection, peer, last, now_ms)),
+            ).fetchall()
             ids = [MessageId(row[0]) for row in rows]
-            await connection.executemany(
+            connection.executemany(
                 "INSERT OR REPLACE INTO read_receipts VALUES (?, ?, ?)",
                 [(peer, id_, receipts_until_lived_ms) for id_ in ids],
             )
-            await connection.execute("UPDATE conversations SET unread = unread - ? WHERE peer = ?", (len(ids), peer))
+            connection.execute("UPDATE conversations SET unread = unread - ? WHERE peer = ?", (len(ids), peer))
             return ids
 
         return await self._database.write("mark messages read", work)
@@ -262,14 +266,14 @@ class MessageStore:
         where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
         also = "AND" if where else "WHERE"
 
-        async def work(connection: Connection) -> tuple[int, int]:
-            await connection.execute(
+        def work(connection: Connection) -> tuple[int, int]:
+            connection.execute(
                 f"INSERT OR REPLACE INTO deleted SELECT peer, id, ? FROM messages {where} {also} direction = 'received'",  # noqa: S608 - two constants
                 (lived_ms, *which),
             )
-            messages = await connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
-            conversations = await connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
-            await connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608
+            messages = connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
+            conversations = connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
+            connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608
             return messages.rowcount, conversations.rowcount
 
         return await self._database.write("delete messages", work)
@@ -277,17 +281,17 @@ class MessageStore:
     async def forget_old(self, lived_ms: int) -> None:
         """Delete marks of deletion after 30 days, and read receipts whose time to be repeated is over."""
 
-        async def work(connection: Connection) -> None:
-            await connection.execute("DELETE FROM deleted WHERE deleted_lived_ms < ?", (lived_ms - DELETED_KEPT_MS,))
-            await connection.execute("DELETE FROM read_receipts WHERE until_lived_ms < ?", (lived_ms,))
+        def work(connection: Connection) -> None:
+            connection.execute("DELETE FROM deleted WHERE deleted_lived_ms < ?", (lived_ms - DELETED_KEPT_MS,))
+            connection.execute("DELETE FROM read_receipts WHERE until_lived_ms < ?", (lived_ms,))
 
         await self._database.write("forget old marks", work)
 
 
-async def _count(connection: Connection, message: Row) -> None:
+def _count(connection: Connection, message: Row) -> None:
     """Bring the conversation's row up to date with a message just stored."""
     body, received = message["body"], message["direction"] == "received"
-    await connection.execute(
+    connection.execute(
         "INSERT INTO conversations VALUES (?1, ?2, ?3, ?4, ?2, ?5, ?6) ON CONFLICT (peer) DO UPDATE SET"
         " unread = unread + ?2, received = received + ?2, received_bytes = received_bytes + ?5,"
         " last_preview = ?3, last_ts_ms = ?4, last_position = ?6",
@@ -302,19 +306,9 @@ async def _count(connection: Connection, message: Row) -> None:
     )
 
 
-async def _raise(connection: Connection, peer: NodeId, id_: MessageId, status: Status, now_ms: int) -> bool:
-    rows = list(
-        await connection.execute_fetchall(
-            "SELECT status FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'", (peer, id_)
-        )
-    )
-    if not rows or RANK[rows[0][0]] >= RANK[status] or (rows[0][0] == "failed" and RANK[status] < RANK["delivered"]):
-        return False
-    delivered = now_ms if RANK[status] >= RANK["delivered"] else None
-    read = now_ms if status == "read" else None
-    await connection.execute(
-        "UPDATE messages SET status = ?, failure_reason = NULL, delivered_at_ms = coalesce(delivered_at_ms, ?),"
-        " read_at_ms = ? WHERE peer = ? AND id = ? AND direction = 'sent'",
-        (status, delivered, read, peer, id_),
-    )
-    return True
+def _rises(old: str, new: Status) -> bool:
+    return RANK[old] < RANK[new] and (old != "failed" or RANK[new] >= RANK["delivered"])
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))

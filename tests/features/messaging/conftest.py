@@ -146,7 +146,7 @@ class Party:
     def is_busy(self) -> bool:
         """Whether its store has jobs."""
         database = self.plugin._database if self.plugin is not None else None
-        return database is not None and (bool(database._waiting) or database._turn.locked())
+        return database is not None and (bool(database._waiting) or database._thread.calls > 0)
 
     def __getitem__(self, key: ServiceKey[Any]) -> Any:
         services: dict[ServiceKey[Any], Any] = {
