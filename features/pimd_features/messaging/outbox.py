@@ -133,12 +133,12 @@ class Outbox:
             peer.make_ready(entry)
         return bool(peer.ready)
 
-    def take(self, peer_id: NodeId) -> Outgoing | None:
-        """Return the next message to send now, if the window has room."""
+    def take(self, peer_id: NodeId) -> list[Outgoing]:
+        """Return the messages to send now, as many as the window has room for; each is `sent` or `put_back` next."""
         peer = self._peers.get(peer_id)
-        if peer is None or not peer.ready or peer.in_flight >= peer.window:
-            return None
-        return peer.first_ready().message
+        if peer is None:
+            return []
+        return [peer.first_ready().message for _ in range(min(len(peer.ready), peer.window - peer.in_flight))]
 
     def put_back(self, message: Outgoing) -> None:
         """Keep a message that could not be sent, without route or card; `appeared` makes it ready again."""

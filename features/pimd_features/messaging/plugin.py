@@ -34,6 +34,7 @@ from pimd.contract import (
 )
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
+from pimd_features.messaging.acknowledged import Acknowledged
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receiving import Receiver
@@ -41,7 +42,8 @@ from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
-from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND, Ack, AckKind
+from pimd_features.messaging.strangers import Strangers
+from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND
 
 DATABASE_NAME = "messages.db"
 STREAM = "messages.event"
@@ -65,6 +67,7 @@ class MessagingPlugin(DaemonPlugin):
 
     def __init__(self) -> None:
         self._database: Database | None = None
+        self._takers: dict[str, Receiver | Acknowledged] = {}
         self._with_messages: set[NodeId] = set()
         self._let_go: Callable[[], None] = lambda: None
         self._repeating: set[NodeId] = set()
@@ -87,7 +90,12 @@ class MessagingPlugin(DaemonPlugin):
         settings = models.MessagingSettings.model_validate(ctx.settings.model_dump())
         self._sender.owe_receipts(await self._store.peers_with_receipts())
         self._sightings = Sightings(ctx)
-        self._receiver = Receiver(ctx, settings, self._store, self._sender, self._tell_received)
+        self._strangers = Strangers(ctx, settings)
+        receiver = Receiver(ctx, self._store, self._sender, self._strangers, self._tell_received)
+        acknowledged = Acknowledged(ctx, self._sender, self._outbox)
+        self._takers = {MSG_KIND: receiver, ACK_KIND: acknowledged}
+        ctx.spawn("receiver", receiver.run())
+        ctx.spawn("acknowledgements", acknowledged.run())
         ctx.spawn("sender", self._sender.run())
         ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
         ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
@@ -96,19 +104,15 @@ class MessagingPlugin(DaemonPlugin):
     async def shutdown(self) -> None:
         """Commit what is queued and close `messages.db`; nothing to do when `start` never opened it."""
         self._let_go()
+        for taker in self._takers.values():
+            await taker.drained()
         if self._database is not None:
             await self._database.close()
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
-        """Take a message or an acknowledgement."""
-        try:
-            if kind == MSG_KIND:
-                await self._receiver.take(src, body)
-            else:
-                await self._take_ack(src, body)
-        except DatabaseError as error:
-            # Not acknowledged, so the sender tries again; a full disk is no reason for quarantine.
-            self._ctx.log.error("a payload of %s was not taken: %s", src.abbreviated, error)
+        """Take a message or an acknowledgement; waits while too many are being stored."""
+        if (taker := self._takers.get(kind)) is not None:
+            await taker.take(src, body)
 
     async def erase(self, peer: NodeId) -> Erased:
         """Delete a conversation because the user asked for it (`PEER_DATA`)."""
@@ -189,8 +193,8 @@ class MessagingPlugin(DaemonPlugin):
         """Tell how many people wrote who are no contacts, and whose messages found no room or are not accepted."""
         with _storage():
             found = await self._store.conversations()
-        refused = self._receiver.refused()
-        stored = {one.peer for one in found if one.received and not self._receiver.is_contact(one.peer)}
+        refused = self._strangers.refused()
+        stored = {one.peer for one in found if one.received and not self._strangers.is_contact(one.peer)}
         return models.Strangers(
             wrote=len(stored.union(refused)), refused=len(refused), newest_refused=refused[: models.REFUSED_SHOWN]
         )
@@ -239,29 +243,14 @@ class MessagingPlugin(DaemonPlugin):
             after_answer(lambda: self._publish(STREAM, cleared))
         return models.DeletedConversation(deleted_messages=messages, deleted_conversation=conversations > 0)
 
-    async def _take_ack(self, src: NodeId, body: bytes) -> None:
-        try:
-            ack = Ack.decode(body)
-            kind = AckKind(ack.kind)
-        except ValueError:
-            return  # a kind of a later version, or malformed
-        status: models.Status = "delivered" if kind is AckKind.DELIVERED else "read"
-        await self._sender.note(src, [ack.message_id], status)
-        self._outbox.acknowledged(src, ack.message_id, congestion_met=ack.congestion_met)
-        self._sender.wake()
-
     def _status_changed(self, peer: NodeId, id_: MessageId, status: models.Status) -> None:
         now_ms = self._ctx.clock.unix_ms()
         self._publish(STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms))
 
-    async def _tell_received(self, record: models.MessageRecord) -> None:
+    def _tell_received(self, record: models.MessageRecord, conversation: Conversation) -> None:
         self._with_messages.add(record.peer_node_id)
-        conversation = await self._store.conversation(record.peer_node_id)
-        if conversation is None:
-            self._with_messages.discard(record.peer_node_id)
-            return  # deleted in the same moment
-        summary = self._summary(conversation)
-        self._publish(STREAM, models.MessageReceived(message=record, conversation=summary))
+        received = models.MessageReceived(message=record, conversation=self._summary(conversation))
+        self._publish(STREAM, received)
 
     def _why_unknown(self, peer: NodeId) -> str:
         if self._keystore.is_forgotten(peer):

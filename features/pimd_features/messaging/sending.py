@@ -1,13 +1,14 @@
 """Sends the messages of the outbox, stores their progress, and gives up expired ones."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 
-from pimd.contract import CONGESTION_MET, KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, Sent, seal_for
+from pimd.contract import KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, Sent, seal_for
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
-from pimd_features.messaging.store import MessageStore, Outgoing
+from pimd_features.messaging.store import MessageStore, Outgoing, Sealed
 from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
 
 EXPIRY_CHECK_S = 60.0
@@ -79,33 +80,41 @@ class Sender:
         for peer in self._outbox.peers():
             if peer in self._congested or self._mesh.route(peer) is None:
                 continue
-            handed_over: list[MessageId] = []
-            while (message := self._outbox.take(peer)) is not None:
-                if not await self._hand_over(message):
+            while messages := self._outbox.take(peer):
+                handed_over = await self._hand_over(messages)
+                if handed_over:
+                    await self.note(peer, handed_over, "sent")
+                if len(handed_over) < len(messages):
                     break
-                handed_over.append(message.id)
-            if handed_over:
-                await self.note(peer, handed_over, "sent")
 
-    async def _hand_over(self, message: Outgoing) -> bool:
-        """Send one message; False when the peer has no route, no card or no room now."""
+    async def _hand_over(self, messages: list[Outgoing]) -> list[MessageId]:
+        """Send messages to one peer until it has no route, no card or no room; the rest goes back. Return what was sent."""
+        handed_over: list[MessageId] = []
+        waiting = deque(messages)
         try:
-            frame = await self._frame(message)
-        except DatabaseError:
-            self._outbox.put_back(message)
-            raise
-        if frame is None:
-            self._outbox.remove(message.peer, message.id)  # deleted meanwhile
-            return True
-        sent = await self._ctx.control.send_routed(message.peer, frame)
-        if not sent:
-            self._outbox.put_back(message)
-            if sent is Sent.CONGESTED and message.peer not in self._congested:
-                self._congested.add(message.peer)
-                self._ctx.spawn(f"room towards {message.peer.short}", self._wait_for_room(message.peer))
-            return False
-        self._outbox.sent(message, self._ctx.clock.now())
-        return True
+            sealed = await self._store.sealed(messages)
+            while waiting:
+                message = waiting[0]
+                if message not in sealed:
+                    self._outbox.remove(message.peer, message.id)  # deleted meanwhile
+                elif await self._send(message, sealed[message]):
+                    handed_over.append(message.id)
+                else:
+                    break
+                waiting.popleft()
+        finally:
+            for message in waiting:
+                self._outbox.put_back(message)
+        return handed_over
+
+    async def _send(self, message: Outgoing, sealed: Sealed) -> bool:
+        sent = await self._ctx.control.send_routed(message.peer, await self._frame(message, sealed))
+        if sent:
+            self._outbox.sent(message, self._ctx.clock.now())
+        elif sent is Sent.CONGESTED and message.peer not in self._congested:
+            self._congested.add(message.peer)
+            self._ctx.spawn(f"room towards {message.peer.short}", self._wait_for_room(message.peer))
+        return bool(sent)
 
     async def _wait_for_room(self, peer: NodeId) -> None:
         """Resume sending to a peer when its queue has room; without a route `appeared` resumes it."""
@@ -113,10 +122,7 @@ class Sender:
         self._congested.discard(peer)
         self.wake()
 
-    async def _frame(self, message: Outgoing) -> PluginPayload | None:
-        sealed = await self._store.sealed(message)
-        if sealed is None:
-            return None
+    async def _frame(self, message: Outgoing, sealed: Sealed) -> PluginPayload:
         ciphertext = sealed.ciphertext
         known = self._keystore.get(message.peer)
         if known is not None and known.x25519_pub != sealed.sealed_for:
@@ -146,11 +152,9 @@ class Sender:
         self._last_redial = now
         self._mesh.redial()
 
-    async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind) -> None:
+    async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind, congestion_met: bool = False) -> None:  # noqa: FBT001,FBT002
         """Send an acknowledgement to the sender of a message, best effort."""
-        await self._ctx.control.send_routed(
-            peer, PluginPayload(ACK_KIND, Ack(id_, kind, CONGESTION_MET.get()).encode())
-        )
+        await self._ctx.control.send_routed(peer, PluginPayload(ACK_KIND, Ack(id_, kind, congestion_met).encode()))
 
     def owe_receipts(self, peers: Iterable[NodeId]) -> None:
         """Note that read receipts for these peers are to be repeated."""

@@ -1,5 +1,6 @@
 """Messages on disk: what a method of this class returned for survives SIGKILL."""
 
+from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,20 @@ class Conversation:
     received: int
     received_bytes: int
     last_position: int
+
+
+Key = tuple[NodeId, MessageId]
+"""The other end, and the id."""
+
+Stored = tuple[MessageRecord, Conversation]
+"""A message just received, and its conversation right after that."""
+
+_SEALED = (
+    "SELECT timestamp_ms, body, sealed_for, ciphertext FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
+)
+_KNOWN = (
+    "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2 UNION ALL SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2"
+)
 
 
 def _record(row: Row) -> MessageRecord:
@@ -104,13 +119,16 @@ class MessageStore:
         )
         return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_lived_ms"]) for r in rows]
 
-    async def sealed(self, message: Outgoing) -> Sealed | None:
-        """Return what to send; None when the message was deleted meanwhile."""
-        rows = await self._database.read(
-            "SELECT timestamp_ms, body, sealed_for, ciphertext FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'",
-            (message.peer, message.id),
-        )
-        return Sealed(*rows[0]) if rows else None
+    async def sealed(self, messages: Sequence[Outgoing]) -> dict[Outgoing, Sealed]:
+        """Return what to send, without those that were deleted meanwhile."""
+
+        def work(connection: Connection) -> dict[Outgoing, Sealed]:
+            found = {
+                message: connection.execute(_SEALED, (message.peer, message.id)).fetchone() for message in messages
+            }
+            return {message: Sealed(*row) for message, row in found.items() if row is not None}
+
+        return await self._database.query(work)
 
     async def seal_again(self, message: Outgoing, sealed_for: bytes, ciphertext: bytes) -> None:
         """Replace the ciphertext: the peer turned out to have another key than the imported one."""
@@ -130,7 +148,7 @@ class MessageStore:
     async def raise_status(
         self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
     ) -> list[MessageId]:
-        """Bring messages sent to `peer` to a higher status; return those that changed."""
+        """Bring messages sent to `peer` to a higher status; return those that changed, each once."""
         lower = [one for one in RANK if _rises(one, status)]
         delivered = now_ms if RANK[status] >= RANK["delivered"] else None
         read = now_ms if status == "read" else None
@@ -146,7 +164,7 @@ class MessageStore:
                 (status, delivered, read, peer, *ids, *lower),
             ).fetchall()
             changed = {MessageId(row[0]) for row in rows}
-            return [id_ for id_ in ids if id_ in changed]
+            return [id_ for id_ in dict.fromkeys(ids) if id_ in changed]
 
         return await self._database.write(f"mark messages {status}", work)
 
@@ -165,19 +183,21 @@ class MessageStore:
 
     # --- received messages
 
-    async def is_known(self, peer: NodeId, id_: MessageId) -> bool:
-        """Whether a message was received before, even if it was deleted since; or has the id of one sent to that peer."""
-        rows = await self._database.read(
-            "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2"
-            " UNION ALL SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2",
-            (peer, id_),
-        )
-        return bool(rows)
+    async def known(self, keys: Sequence[Key]) -> set[Key]:
+        """Which of these were received before, even if deleted since; or have the id of a message sent to that peer."""
 
-    async def add_received(self, message: MessageRecord) -> int | None:
-        """Store a received message and return its position; None when a copy is stored already."""
+        def work(connection: Connection) -> set[Key]:
+            return {key for key in keys if connection.execute(_KNOWN, key).fetchone() is not None}
 
-        def work(connection: Connection) -> int | None:
+        return await self._database.query(work)
+
+    def add_received(self, message: MessageRecord) -> "Future[Stored | None]":
+        """Store a received message with its position; None when a copy is stored already.
+
+        Those added in one turn of the event loop share a transaction, and none fails with another.
+        """
+
+        def work(connection: Connection) -> Stored | None:
             row = connection.execute(
                 "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
                 " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
@@ -186,10 +206,9 @@ class MessageStore:
             ).fetchone()
             if row is None:
                 return None
-            _count(connection, row)
-            return int(row["position"])
+            return message.model_copy(update={"position": row["position"]}), _count(connection, row)
 
-        return await self._database.write("store a received message", work)
+        return self._database.submit("store a received message", work)
 
     async def mark_read(self, peer: NodeId, last: UpTo, now_ms: int, receipts_until_lived_ms: int) -> list[MessageId]:
         """Mark received messages read and queue their read receipts; return their ids."""
@@ -288,13 +307,13 @@ class MessageStore:
         await self._database.write("forget old marks", work)
 
 
-def _count(connection: Connection, message: Row) -> None:
+def _count(connection: Connection, message: Row) -> Conversation:
     """Bring the conversation's row up to date with a message just stored."""
     body, received = message["body"], message["direction"] == "received"
-    connection.execute(
+    row = connection.execute(
         "INSERT INTO conversations VALUES (?1, ?2, ?3, ?4, ?2, ?5, ?6) ON CONFLICT (peer) DO UPDATE SET"
         " unread = unread + ?2, received = received + ?2, received_bytes = received_bytes + ?5,"
-        " last_preview = ?3, last_ts_ms = ?4, last_position = ?6",
+        " last_preview = ?3, last_ts_ms = ?4, last_position = ?6 RETURNING *",
         (
             message["peer"],
             int(received),
@@ -303,7 +322,8 @@ def _count(connection: Connection, message: Row) -> None:
             len(body.encode()) if received else 0,
             message["position"],
         ),
-    )
+    ).fetchone()
+    return Conversation(NodeId(row[0]), *row[1:])
 
 
 def _rises(old: str, new: Status) -> bool:

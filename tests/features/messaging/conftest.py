@@ -145,8 +145,10 @@ class Party:
     @property
     def is_busy(self) -> bool:
         """Whether its store has jobs."""
-        database = self.plugin._database if self.plugin is not None else None
-        return database is not None and (bool(database._waiting) or database._thread.calls > 0)
+        if self.plugin is None or (database := self.plugin._database) is None:
+            return False
+        is_taking = not all(taker._arrived._idle.is_set() for taker in self.plugin._takers.values())
+        return is_taking or bool(database._waiting) or database._thread.calls > 0
 
     def __getitem__(self, key: ServiceKey[Any]) -> Any:
         services: dict[ServiceKey[Any], Any] = {
@@ -207,6 +209,12 @@ class Party:
                 task.cancel()
         await plugin.shutdown()
         await asyncio.wait(tasks)
+
+    async def take(self, src: NodeId, kind: str, body: bytes) -> None:
+        """Hand over one payload, and wait until it is dealt with."""
+        await self.running.handle_payload(src, kind, body)
+        for taker in self.running._takers.values():
+            await taker.drained()
 
     def learn(self, other: "Party", *, contact: bool = False, brought_by: str = "") -> None:
         card = parse(issue(other.identity, 1, 0, other.name).raw)

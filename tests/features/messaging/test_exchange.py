@@ -16,7 +16,7 @@ from pimd.contract import (
     seal_for,
 )
 from pimd.ids import MessageId, NodeId
-from pimd_features.messaging import receiving
+from pimd_features.messaging import strangers as limits_of_strangers
 from pimd_features.messaging.models import (
     EXPIRES_S,
     ConversationParams,
@@ -73,10 +73,10 @@ async def test_what_the_disk_does_not_take_is_not_acknowledged_and_may_come_agai
     body = Msg(MessageId(bytes(range(16))), bob.clock.unix_ms(), sealed).encode()
     assert bob.running._database is not None
     await bob.running._database.read("PRAGMA query_only = 1")
-    await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    await bob.take(alice.id, MSG_KIND, body)
     assert (bob.air.waiting, await bob.messages(alice), bob.kinds()) == ([], [], [])
     await bob.running._database.read("PRAGMA query_only = 0")
-    await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    await bob.take(alice.id, MSG_KIND, body)
     assert [message.body for message in await bob.messages(alice)] == ["keep this"]
     assert [payload.kind for _, _, payload in bob.air.waiting] == [ACK_KIND]
 
@@ -150,7 +150,7 @@ async def test_it_expires_and_an_acknowledgement_after_that_is_believed(party: M
     assert (message.status, message.failure_reason) == ("failed", "expired")
     assert alice.kinds().count("message_status") == 1
     assert len(alice.running._outbox) == 0
-    await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
+    await alice.take(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
     (message,) = await alice.messages(bob)
     assert (message.status, message.failure_reason) == ("delivered", None)
 
@@ -198,10 +198,10 @@ async def test_a_state_never_goes_back_and_only_the_recipient_is_believed(party:
     disconnect(alice, bob)
     sent = await alice.say(bob, "secret")
     for liar, kind in ((eve, 1), (eve, 2), (bob, 3), (bob, 0), (bob, 255)):
-        await alice.running.handle_payload(liar.id, ACK_KIND, Ack(sent.id, kind).encode())
+        await alice.take(liar.id, ACK_KIND, Ack(sent.id, kind).encode())
     assert (await alice.messages(bob))[0].status == "pending"
-    await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 2).encode())
-    await alice.running.handle_payload(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
+    await alice.take(bob.id, ACK_KIND, Ack(sent.id, 2).encode())
+    await alice.take(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
     message = (await alice.messages(bob))[0]
     assert message.status == "read"
     assert message.delivered_at_ms is not None
@@ -212,17 +212,17 @@ async def test_duplicates_are_acknowledged_again_and_not_shown_again_also_when_d
     id_ = MessageId(bytes(16))
     body = Msg(id_, 1, seal_for(bob.identity.x25519_pub, b"once")).encode()
     for _ in range(3):
-        await bob.running.handle_payload(alice.id, MSG_KIND, body)
+        await bob.take(alice.id, MSG_KIND, body)
     assert len([1 for _, dst, payload in bob.air.waiting if dst == alice.id and payload.kind == ACK_KIND]) == 3
     assert len(await bob.messages(alice)) == 1
     await bob.running.delete_conversation(ConversationParams(peer_node_id=alice.id))
     bob.air.waiting.clear()
-    await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    await bob.take(alice.id, MSG_KIND, body)
     assert await bob.messages(alice) == []
     assert len(bob.air.waiting) == 1
     bob.clock.advance(31 * 24 * 3600.0)
     await bob.running._store.forget_old(bob.clock.lived_ms())
-    await bob.running.handle_payload(alice.id, MSG_KIND, body)
+    await bob.take(alice.id, MSG_KIND, body)
     assert len(await bob.messages(alice)) == 1
 
 
@@ -230,9 +230,7 @@ async def test_a_message_from_the_future_is_dated_at_its_arrival(party: MakePart
     alice, bob = await pair(party)
     sealed = seal_for(bob.identity.x25519_pub, b"x")
     for n, timestamp in enumerate((2**63, 5)):
-        await bob.running.handle_payload(
-            alice.id, MSG_KIND, Msg(MessageId(bytes([n]) * 16), timestamp, sealed).encode()
-        )
+        await bob.take(alice.id, MSG_KIND, Msg(MessageId(bytes([n]) * 16), timestamp, sealed).encode())
     assert sorted(message.timestamp_ms for message in await bob.messages(alice)) == [5, bob.clock.unix_ms()]
 
 
@@ -250,9 +248,9 @@ async def test_what_cannot_be_read_is_dropped_and_not_acknowledged(party: MakePa
         Msg(id_, 1, seal_for(key, b"x" * 8193)).encode(),
     ]
     for body in bad:
-        await bob.running.handle_payload(alice.id, MSG_KIND, body)
+        await bob.take(alice.id, MSG_KIND, body)
     for body in (b"", bytes(16), bytes(18)):
-        await bob.running.handle_payload(alice.id, ACK_KIND, body)
+        await bob.take(alice.id, ACK_KIND, body)
     assert await bob.messages(alice) == []
     assert bob.air.waiting == []
 
@@ -319,9 +317,7 @@ async def flood(bob: Party, src: Party, count: int, body: str, start: int = 0) -
     bob.air.waiting.clear()
     for n in range(start, start + count):
         id_ = MessageId(n.to_bytes(8) + src.id[:8])
-        await bob.running.handle_payload(
-            src.id, MSG_KIND, Msg(id_, n, seal_for(bob.identity.x25519_pub, body.encode())).encode()
-        )
+        await bob.take(src.id, MSG_KIND, Msg(id_, n, seal_for(bob.identity.x25519_pub, body.encode())).encode())
     return len(bob.air.waiting)
 
 
@@ -354,14 +350,14 @@ async def test_a_strangers_message_does_not_cost_a_look_through_all_identities(
 
 @pytest.mark.limit("messages of all strangers", "bytes of messages of all strangers")
 async def test_all_strangers_together_are_limited(party: MakeParty, lower: Lower) -> None:
-    lower(receiving.STRANGERS_MESSAGES, 70)
+    lower(limits_of_strangers.STRANGERS_MESSAGES, 70)
     alice, bob = await pair(party)
     eve = await party("eve")
     connect(bob, eve)
     assert await flood(bob, alice, 60, "x") == 50
     assert await flood(bob, eve, 60, "x") == 20
-    lower(receiving.STRANGERS_MESSAGES, 10_000)
-    lower(receiving.STRANGERS_BYTES, 100)
+    lower(limits_of_strangers.STRANGERS_MESSAGES, 10_000)
+    lower(limits_of_strangers.STRANGERS_BYTES, 100)
     assert await flood(bob, eve, 60, "x" * 8, start=60) == 3
 
 
@@ -432,7 +428,7 @@ async def test_conversations_are_newest_first_with_unread_and_preview(party: Mak
     eve = await party("eve")
     await alice.say(bob, "a\nb" + "c" * 200)
     alice.clock.advance(1.0)
-    await alice.running.handle_payload(
+    await alice.take(
         eve.id, MSG_KIND, Msg(MessageId(bytes(16)), 2**60, seal_for(alice.identity.x25519_pub, b"hi")).encode()
     )
     first, second = (await alice.running.list_conversations(NoParams())).conversations
@@ -454,7 +450,7 @@ async def test_history_limits_are_clamped(party: MakeParty) -> None:
 
 async def test_an_unknown_kind_of_payload_harms_nobody(party: MakeParty) -> None:
     alice, bob = await pair(party)
-    await bob.running.handle_payload(alice.id, "messaging.other", b"x")
+    await bob.take(alice.id, "messaging.other", b"x")
     assert PluginPayload("messaging.msg", b"").kind in bob.running.payload_kinds
 
 
@@ -480,7 +476,7 @@ async def test_an_acknowledgement_tells_whether_the_message_met_congestion(party
         ((_, _, message),) = alice.air.waiting
         alice.air.waiting.clear()
         token = CONGESTION_MET.set(met)
-        await bob.running.handle_payload(alice.id, message.kind, message.body)
+        await bob.take(alice.id, message.kind, message.body)
         CONGESTION_MET.reset(token)
         ((_, _, ack),) = alice.air.waiting
         assert Ack.decode(ack.body).congestion_met is met

@@ -3,7 +3,7 @@
 import pytest
 
 from pimd.contract import NoParams
-from pimd_features.messaging import receiving
+from pimd_features.messaging import strangers as limits_of_strangers
 from pimd_features.messaging.models import ConversationParams, Strangers
 from tests.features.messaging.conftest import MakeParty, Party
 from tests.features.messaging.test_exchange import connect, flood
@@ -29,7 +29,7 @@ async def test_twenty_strangers_behind_one_neighbour_fill_its_share_only(party: 
     bob = await party("bob")
     crowd = [await stranger(party, f"eve {n}", bob, RELAY) for n in range(20)]
     taken = [await flood(bob, one, 50, "x") for one in crowd]
-    assert sum(taken) == receiving.SOURCE_MESSAGES.value
+    assert sum(taken) == limits_of_strangers.SOURCE_MESSAGES.value
     honest = await stranger(party, "honest", bob, OTHER_RELAY)
     assert await flood(bob, honest, 50, "hello") == 50
     found = await strangers(bob)
@@ -40,7 +40,7 @@ async def test_twenty_strangers_behind_one_neighbour_fill_its_share_only(party: 
 
 @pytest.mark.limit("bytes of messages of strangers whom one neighbour brought")
 async def test_their_bytes_have_a_share_too(party: MakeParty, lower: Lower) -> None:
-    lower(receiving.SOURCE_BYTES, 100)
+    lower(limits_of_strangers.SOURCE_BYTES, 100)
     bob = await party("bob")
     eve, mallory = [await stranger(party, name, bob, RELAY) for name in ("eve", "mallory")]
     honest = await stranger(party, "honest", bob, OTHER_RELAY)
@@ -49,8 +49,8 @@ async def test_their_bytes_have_a_share_too(party: MakeParty, lower: Lower) -> N
 
 @pytest.mark.limit("messages of all strangers")
 async def test_a_share_shrinks_so_that_a_new_source_finds_room(party: MakeParty, lower: Lower) -> None:
-    lower(receiving.STRANGERS_MESSAGES, 100)
-    lower(receiving.SOURCE_MESSAGES, 25)
+    lower(limits_of_strangers.STRANGERS_MESSAGES, 100)
+    lower(limits_of_strangers.SOURCE_MESSAGES, 25)
     bob = await party("bob")
     taken = [await flood(bob, await stranger(party, f"eve {n}", bob, f"10.0.0.{n}"), 50, "x") for n in range(8)]
     assert taken == [25, 18, 14, 10, 8, 6, 4, 3]
@@ -58,7 +58,7 @@ async def test_a_share_shrinks_so_that_a_new_source_finds_room(party: MakeParty,
 
 
 async def test_who_was_refused_and_finds_room_later_is_not_refused_any_more(party: MakeParty, lower: Lower) -> None:
-    lower(receiving.SOURCE_MESSAGES, 2)
+    lower(limits_of_strangers.SOURCE_MESSAGES, 2)
     bob = await party("bob")
     eve, honest = [await stranger(party, name, bob, RELAY) for name in ("eve", "honest")]
     assert await flood(bob, eve, 2, "x") == 2
@@ -72,7 +72,7 @@ async def test_who_was_refused_and_finds_room_later_is_not_refused_any_more(part
 
 @pytest.mark.limit("refused strangers remembered")
 async def test_only_so_many_refused_strangers_are_counted(party: MakeParty, lower: Lower) -> None:
-    lower(receiving.REFUSED, 2)
+    lower(limits_of_strangers.REFUSED, 2)
     bob = await party("bob", accept="contacts")
     crowd = [await stranger(party, f"eve {n}", bob, RELAY) for n in range(3)]
     for one in crowd:
