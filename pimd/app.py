@@ -22,7 +22,7 @@ from pimd.assembly.log_ring import LogRing
 from pimd.assembly.plan import FeatureChoice, Plan
 from pimd.assembly.running import Core
 from pimd.assembly.watchdog import Watchdog
-from pimd.clock import Clock, SystemClock, since_boot
+from pimd.clock import Clock, LivedClock, SystemClock, since_boot
 from pimd.contract import CancellationToken, Membership
 from pimd.ids import NodeId
 from pimd.limits import Bites
@@ -69,7 +69,7 @@ class Environment:
     log_ring: LogRing
     """Attached before the daemon starts, so that it holds the records of the start."""
     pid_file: Path | None = None
-    clock: Clock | None = None
+    clock: LivedClock | None = None
     network: Network | None = None
 
 
@@ -83,7 +83,7 @@ class Parts:
     data_dir: DataDir
     config: ConfigFile
     log_ring: LogRing
-    clock: Clock
+    clock: LivedClock
     network: Network
     listen: Sequence[Endpoint]
     """Endpoints where the mesh listens."""

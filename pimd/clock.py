@@ -34,15 +34,19 @@ class Clock(Protocol):
     def lived_ms(self) -> int:
         """Milliseconds that the data directory has lived, over all starts; whatever is kept for a time ends by this."""
 
-    @property
-    def lived(self) -> LivedTime:
-        """The state behind `lived_ms`, which the keystore keeps on disk."""
-
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Run `callback` on the event loop once `now()` has reached `when`."""
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds` of this clock's time."""
+
+
+class LivedClock(Clock, Protocol):
+    """The clock of a daemon, whose lived time goes on over its starts."""
+
+    @property
+    def lived(self) -> LivedTime:
+        """The state behind `lived_ms`, which the keystore keeps on disk."""
 
 
 def _boot_id() -> str:

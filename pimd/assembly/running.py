@@ -4,21 +4,24 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
+from pimd import contract
 from pimd.assembly.declaration import methods_of
 from pimd.assembly.guard import Guard
 from pimd.assembly.plugin_host import PluginHost
 from pimd.assembly.services import (
     FeatureClock,
     FeaturePublisher,
-    PluginDatagrams,
     PluginIdentity,
     PluginSender,
     ServicesView,
+    datagrams_of,
 )
+from pimd.assembly.views import view
 from pimd.clock import Clock
 from pimd.contract import (
     ASSEMBLY,
@@ -29,13 +32,20 @@ from pimd.contract import (
     PUBLISH,
     CancellationToken,
     Config,
+    ControlSender,
     DaemonPlugin,
     EventStream,
     Feature,
+    IdentitySecrets,
     LogRing,
+    Mesh,
+    PeerDirectory,
+    PeerIndex,
     PluginContext,
+    Publish,
+    ServiceKey,
+    Services,
 )
-from pimd.contract import Assembly as AssemblyService
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
 from pimd.rpc.core_methods import stream_methods
@@ -85,7 +95,7 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     guard: Guard,
     settings: BaseModel,
     *,
-    assembly: AssemblyService,
+    assembly: contract.Assembly,
     streams: Streams,
     provided: Callable[[str], Mapping[str, object]],
     crashed: Callable[[str], None],
@@ -94,25 +104,19 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     """Construct the plugin and everything around it; raises what its code raises."""
     plugin = (feature.plugin or _NoPlugin)()
     cancel = core.cancel.child()
-    own = {
-        MESH.name: core.node.service,
-        KEYSTORE.name: core.keystore,
-        CONFIG.name: core.config,
-        LOG_RING.name: core.log_ring,
-        ASSEMBLY.name: assembly,
-        PUBLISH.name: FeaturePublisher(feature, streams.publish, guard),
-    }
+    publisher = FeaturePublisher(feature, streams.publish, guard)
+    own = _core_services(core, assembly, publisher, feature.uses)
     context = PluginContext(
-        peers=core.keystore,
-        control=PluginSender(feature, core.node, lambda: asyncio.sleep(0)),
-        datagrams=PluginDatagrams(feature, core.node, guard),
-        identity=PluginIdentity(feature, core.identity),
+        peers=view(PeerDirectory, core.keystore),
+        control=view(ControlSender, PluginSender(feature, core.node, lambda: asyncio.sleep(0))),
+        datagrams=datagrams_of(feature, core.node, guard),
+        identity=view(IdentitySecrets, PluginIdentity(feature, core.identity)),
         data_dir=core.data_dir.plugin_dir(feature.name),
         cancel=cancel,
-        clock=FeatureClock(core.clock, guard),
+        clock=view(Clock, FeatureClock(core.clock, guard)),
         settings=settings,
         log=logging.getLogger(f"pimd.features.{feature.name}"),
-        services=ServicesView(feature, own, provided),
+        services=view(Services, ServicesView(feature, own, provided)),
         spawn=lambda name, work: guard.spawn(name, work, crashed),
         bites=core.node.counts.bites,
     )
@@ -126,6 +130,22 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     for method in methods:
         method.result_adapter  # noqa: B018 - built now, so that a bad annotation fails this feature only
     return Built(feature, guard, PluginHost(guard, plugin, cancel), context, methods)
+
+
+def _core_services(
+    core: Core, assembly: contract.Assembly, publish: Publish, uses: Sequence[ServiceKey[Any]]
+) -> Mapping[str, object]:
+    """Make a view of each core service that a feature uses, by the name of its key."""
+    keystore = core.keystore
+    makers: Mapping[ServiceKey[Any], Callable[[], object]] = {
+        MESH: partial(view, Mesh, core.node.service),
+        KEYSTORE: partial(view, contract.Keystore, keystore, index=view(PeerIndex, keystore.index)),
+        CONFIG: partial(view, Config, core.config),
+        LOG_RING: partial(view, LogRing, core.log_ring),
+        ASSEMBLY: partial(view, contract.Assembly, assembly),
+        PUBLISH: partial(view, Publish, publish),
+    }
+    return {key.name: make() for key, make in makers.items() if key in uses}
 
 
 def _guarded(stream: EventStream, guard: Guard) -> EventStream:

@@ -7,11 +7,11 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from pimd.assembly.guard import Guard
+from pimd.assembly.views import made_of
 from pimd.calls import Stopped
 from pimd.clock import Clock, TimerHandle
-from pimd.contract import CORE_KEYS, DatagramReceiver, Feature, PluginPayload, Sent, ServiceKey
+from pimd.contract import CORE_KEYS, DatagramReceiver, Datagrams, Feature, PluginPayload, Sent, ServiceKey
 from pimd.ids import NodeId
-from pimd.lived_time import LivedTime
 from pimd.mesh.datagrams import CHANNEL_SIZE
 from pimd.mesh.node import Node
 from pimd.proto import ecies
@@ -95,39 +95,34 @@ def channel_of(feature: str) -> bytes:
     return hashlib.sha256(b"pim-channel-v1\0" + feature.encode()).digest()[:CHANNEL_SIZE]
 
 
-class PluginDatagrams:
-    """Implements `contract.Datagrams` for one feature, on a channel named after it."""
+def datagrams_of(feature: Feature, node: Node, guard: Guard) -> Datagrams:
+    """Return the datagrams of one feature, on a channel named after it; what fails in its functions counts as its failure."""
+    channel, seal_and_queue = channel_of(feature.name), node.datagrams.send
+    told: Callable[[NodeId], None] | None = None
 
-    def __init__(self, feature: Feature, node: Node, guard: Guard) -> None:
-        self._channel = channel_of(feature.name)
-        self._traffic = node.datagrams
-        self._counts = node.counts
-        self._guard = guard
-        self._notice: Callable[[NodeId], None] | None = None
+    def send(dst: NodeId, packet: bytes) -> Sent:
+        return seal_and_queue(channel, dst, packet, told)
 
-    def send(self, dst: NodeId, packet: bytes) -> Sent:
-        """Seal with the keys of the pair, and queue on the channel of this feature."""
-        return self._traffic.send(self._channel, dst, packet, self._notice)
-
-    def set_receiver(self, receiver: DatagramReceiver) -> None:
-        """Wrap the receiver: an exception counts as a failure of the feature, and the link stays."""
-
+    def set_receiver(receiver: DatagramReceiver) -> None:
         def take(src: NodeId, packet: bytes) -> None:
-            if self._guard.stopping:
-                self._counts.count("dropped_quarantined" if self._guard.quarantined else "dropped_unclaimed_datagrams")
+            if guard.stopping:
+                node.counts.count("dropped_quarantined" if guard.quarantined else "dropped_unclaimed_datagrams")
             else:
-                self._guard.call("the datagram receiver", receiver, src, packet)
+                guard.call("the datagram receiver", receiver, src, packet)
 
-        self._traffic.register(self._channel, take)
+        node.datagrams.register(channel, take)
 
-    def set_writable(self, notice: Callable[[NodeId], None]) -> None:
-        """Wrap the notice: an exception counts as a failure of the feature."""
+    def set_writable(notice: Callable[[NodeId], None]) -> None:
+        nonlocal told
 
         def tell(dst: NodeId) -> None:
-            if not self._guard.stopping:
-                self._guard.call("the writable notice", notice, dst)
+            if not guard.stopping:
+                guard.call("the writable notice", notice, dst)
 
-        self._notice = tell
+        told = tell
+
+    made: Datagrams = made_of(Datagrams, {"send": send, "set_receiver": set_receiver, "set_writable": set_writable})
+    return made
 
 
 class PluginIdentity:
@@ -190,11 +185,6 @@ class FeatureClock:
     def lived_ms(self) -> int:
         """Milliseconds that the data directory has lived."""
         return self._clock.lived_ms()
-
-    @property
-    def lived(self) -> LivedTime:
-        """The state behind `lived_ms`."""
-        return self._clock.lived
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Call back through the guard; never once the feature is stopped."""

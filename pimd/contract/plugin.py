@@ -31,7 +31,10 @@ class Spawn(Protocol):
 
 @dataclass(frozen=True)
 class PluginContext:
-    """Everything the daemon offers a plugin, handed over once, at start."""
+    """Everything the daemon offers a plugin, handed over once, at start.
+
+    Ports and core services are views: they have the members of their Protocol, and no others.
+    """
 
     peers: PeerDirectory
     control: ControlSender

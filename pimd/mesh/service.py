@@ -35,7 +35,7 @@ class MeshService:
     @property
     def listen_endpoints(self) -> Sequence[Endpoint]:
         """As bound; before that, as configured."""
-        return [listener.endpoint for listener in self._parts.listeners] or self._parts.config.listen
+        return [listener.endpoint for listener in self._parts.listeners] or [*self._parts.config.listen]
 
     @property
     def relays(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from pimd.addresses import Endpoint
-from pimd.clock import Clock
+from pimd.clock import LivedClock
 from pimd.contract.peers import Forgotten, PeerDirectoryEvent, PeerInfoSource, Seen
 from pimd.contract.services import KeyConflict, KnownPeer
 from pimd.database import Database
@@ -66,7 +66,7 @@ class Keystore(OwnKey):
     def __init__(
         self,
         database: Database,
-        clock: Clock,
+        clock: LivedClock,
         tasks: asyncio.TaskGroup,
         in_use: InUse,
         *,
@@ -105,7 +105,7 @@ class Keystore(OwnKey):
     async def open(
         cls,
         path: Path,
-        clock: Clock,
+        clock: LivedClock,
         in_use: InUse = NONE_IN_USE,
         *,
         limit: int = IDENTITIES_KEPT.value,
@@ -270,7 +270,7 @@ class Keystore(OwnKey):
 
     def gateways(self) -> Collection[NodeId]:
         """Return the identities whose card says that they lead out of the mesh."""
-        return self.index.gateways
+        return self.index.gateways.keys()
 
     def is_forgotten(self, node_id: NodeId) -> bool:
         """Tell whether the user forgot it and it was not learned again."""

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 
-from pimd.clock import Clock
+from pimd.clock import LivedClock
 from pimd.database import Database, DatabaseError
 from pimd.lived_time import Credible, LivedState, Reading
 
@@ -31,7 +31,7 @@ ALTER TABLE aged_out RENAME COLUMN at_ms TO at_lived_ms;
 """Marks made by the wall clock keep their order, before all that follow."""
 
 
-async def resume(database: Database, clock: Clock) -> None:
+async def resume(database: Database, clock: LivedClock) -> None:
     """Let the clock continue from what the last start kept; identities written without a moment count as seen now."""
     rows = await database.read("SELECT * FROM lived")
     if rows:
@@ -48,7 +48,7 @@ async def resume(database: Database, clock: Clock) -> None:
     await database.write("date identities", work)
 
 
-async def keep(database: Database, clock: Clock) -> None:
+async def keep(database: Database, clock: LivedClock) -> None:
     """Write the lived time; a failure is logged, and costs the time until the next writing if the daemon dies."""
     state = clock.lived.state()
 

@@ -17,7 +17,7 @@ class PeerIndex:
     """Made before the tables are read; `identity_changed` and `note_changed` are called behind each change."""
 
     def __init__(self, identities: Mapping[NodeId, KnownPeer], notes: Mapping[NodeId, Note]) -> None:
-        self.gateways: set[NodeId] = set()
+        self.gateways: dict[NodeId, None] = {}
         """Identities whose card says that they lead out of the mesh."""
         self._identities = identities
         self._notes = notes
@@ -40,9 +40,9 @@ class PeerIndex:
         elif old is not None and new is None:
             del self._ids[bisect_left(self._ids, node_id)]
         if new is not None and new.is_gateway:
-            self.gateways.add(node_id)
+            self.gateways[node_id] = None
         else:
-            self.gateways.discard(node_id)
+            self.gateways.pop(node_id, None)
         self._rename(node_id)
 
     def note_changed(self, node_id: NodeId, old: Note | None, new: Note | None) -> None:

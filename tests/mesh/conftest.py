@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pimd.addresses import Endpoint
-from pimd.clock import Clock, SystemClock
+from pimd.clock import LivedClock, SystemClock
 from pimd.contract import PeerEntry, tcp_endpoint
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
@@ -70,7 +70,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
             relays: bool = True,
             abilities: int = ABILITIES,
             identity: Identity | None = None,
-            clock: Clock | None = None,
+            clock: LivedClock | None = None,
             **keeps: int,
         ) -> Running:
             clock = clock or SystemClock()

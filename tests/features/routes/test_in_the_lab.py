@@ -21,14 +21,16 @@ class LiarPlugin(DaemonPlugin):
     name: ClassVar[str] = "liar"
     payload_kinds: ClassVar[tuple[str, ...]] = (ASK_KIND,)
     next_hop: ClassVar[NodeId]
+    daemon: ClassVar[LabDaemon]
+    """Its own, since the contract lets no plugin send a kind that it did not claim."""
 
     async def start(self, ctx: PluginContext) -> None:
-        self._ctx = ctx
+        """It needs nothing of what the contract offers."""
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         answer = Answer(Ask.decode(body).id, self.next_hop, "honest")
         frame = PluginPayload(ANSWER_KIND, answer.encode())
-        self._ctx.control._node.send_routed(src, frame)  # type: ignore[attr-defined] # it did not claim that kind
+        self.daemon.node.send_routed(src, frame)
 
 
 LIAR = Feature(name="liar", summary="Lies.", plugin=LiarPlugin, default_enabled=False)
@@ -87,7 +89,7 @@ def test_a_hop_that_lies_about_its_next_hop_ends_or_bends_the_trace_and_hurts_no
         async with Lab(3, features=[LIAR]) as lab:
             first, second, liar, _, last = await line(lab, 5, {3: LYING})
             claims = {"back": second.id, "oneself": liar.id, "nobody": NodeId(bytes([7]) * 16), "far": last.id}
-            LiarPlugin.next_hop = claims[whom]
+            LiarPlugin.daemon, LiarPlugin.next_hop = liar, claims[whom]
             found = await first.call("route.trace", {"node_id": str(last.id)})
             assert await first.call("lab.probe", {"node_id": str(last.id), "body": "still reached"}) == {"sent": True}
             assert not lab.crashes
