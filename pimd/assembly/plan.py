@@ -149,6 +149,8 @@ class Plan:
         self.features = {name: each.feature for name, each in self.imports.items() if each.feature is not None}
         if choice.enabled is None:
             self.choices = [self._default(one) for one in self.choices]
+        self._checked: dict[str, tuple[Feature, BaseModel]] = {}
+        """Settings that no start has taken yet; the next start of a feature gets new ones."""
         self.faults = self._faults()
         self._refuse_wrong()
 
@@ -159,7 +161,10 @@ class Plan:
         return cls(choice, known, [*builtin_candidates(known), *installed_candidates()], patience_s)
 
     def settings_of(self, feature: Feature) -> BaseModel:
-        """Validate `[features.<name>]`; `AssemblyError` with one line for the first wrong key."""
+        """Validate `[features.<name>]`, for a first start only once; `AssemblyError` with one line for the first wrong key."""
+        checked = self._checked.pop(feature.name, None)
+        if checked is not None and checked[0] is feature:
+            return checked[1]
         table = {key: value for key, value in self.choice.tables.get(feature.name, {}).items() if key != "enabled"}
         outcome = Calls(f"feature {feature.name}", in_loop=False).call(
             "its settings", feature.settings.model_validate, table
@@ -190,7 +195,7 @@ class Plan:
         builtin = {one.name for one in self.choices if one.candidate is not None and one.candidate.is_builtin}
         for name, feature in self.features.items():
             try:
-                self.settings_of(feature)
+                self._checked[name] = feature, self.settings_of(feature)
             except AssemblyError as error:
                 if name in builtin:
                     raise

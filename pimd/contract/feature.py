@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar
 
 from pimd.contract.methods import NoParams, Params, mark_of
 from pimd.contract.plugin import DaemonPlugin
 from pimd.contract.services import Provided, ServiceKey
 
+S = TypeVar("S", bound=BaseModel, default=Any)
 FEATURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -41,7 +43,7 @@ class EventStream:
 
 
 @dataclass(frozen=True)
-class Feature:
+class Feature(Generic[S]):
     """The declaration; building one has no side effect, and names are checked at once (ValueError)."""
 
     name: str
@@ -49,11 +51,11 @@ class Feature:
     """One line for people."""
     namespaces: tuple[str, ...] = ()
     """RPC namespaces it owns; each is owned by exactly one feature; on a clash the later one is `failed`."""
-    plugin: type[DaemonPlugin] | None = None
+    plugin: type[DaemonPlugin[S]] | None = None
     methods: tuple[Callable[..., Any], ...] = ()
     """Plain functions `(context, params)` marked `@rpc`; marked methods of the plugin class need not be listed."""
     events: tuple[EventStream, ...] = ()
-    settings: type[BaseModel] = FeatureSettings
+    settings: type[S] = FeatureSettings  # type: ignore[assignment] # the default of those who declare none
     requires: tuple[str, ...] = ()
     """Features that must run for it to run; they start first."""
     provides: tuple[Provided[Any], ...] = ()

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol
 
 from pydantic import BaseModel
+from typing_extensions import TypeVar
 
 from pimd.clock import Clock
 from pimd.contract.cancellation import CancellationToken
@@ -17,6 +18,9 @@ from pimd.contract.peers import PeerDirectory
 from pimd.contract.services import Services
 from pimd.ids import NodeId
 from pimd.limits import Bites
+
+S_co = TypeVar("S_co", bound=BaseModel, covariant=True, default=BaseModel)
+S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True, default=BaseModel)
 
 
 class Spawn(Protocol):
@@ -30,8 +34,8 @@ class Spawn(Protocol):
 
 
 @dataclass(frozen=True)
-class PluginContext:
-    """Everything the daemon offers a plugin, handed over once, at start.
+class PluginContext(Generic[S_co]):
+    """Everything the daemon offers a plugin, handed over once, at start; its parameter is the model of the settings.
 
     Ports and core services are views: they have the members of their Protocol, and no others.
     """
@@ -45,8 +49,8 @@ class PluginContext:
     cancel: CancellationToken
     """Cancelled when the plugin is to stop; long-running tasks are tied to it."""
     clock: Clock
-    settings: BaseModel
-    """The validated `[features.<name>]` table, an instance of the model that the feature declared."""
+    settings: S_co
+    """The validated `[features.<name>]` table, an instance of the model that the feature declared; need not be checked again."""
     log: logging.Logger
     services: Services
     """What the feature named in `uses` and `requires`; asking for anything else raises PermissionError."""
@@ -56,8 +60,10 @@ class PluginContext:
     """Where the feature counts that one of its limits was reached; `Mesh.counters` shows it."""
 
 
-class DaemonPlugin:
+class DaemonPlugin(Generic[S_contra]):
     """Base of every plugin; each method but `start` has a default that does nothing.
+
+    `DaemonPlugin[EchoSettings]` belongs to a feature whose `settings` are `EchoSettings`: `ctx.settings` is one of those.
 
     The life of a plugin: constructed without arguments, then `start` once. After that `handle_payload` and
     `on_peer_forgotten` any number of times, and at last `shutdown` once, even when its own `start` failed half-way.
@@ -74,7 +80,7 @@ class DaemonPlugin:
     """The `PluginPayload.kind`s it claims. A kind has one owner, by rank: built-in features first, then distributions by
     name. A later claimant is `failed`."""
 
-    async def start(self, ctx: PluginContext) -> None:
+    async def start(self, ctx: PluginContext[S_contra]) -> None:
         """Return when start-up is complete; long-running work belongs in `ctx.spawn`.
 
         An exception makes the feature, and what requires it, `failed`. After 2 s the daemon opens its listeners without it

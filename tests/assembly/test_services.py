@@ -4,6 +4,7 @@ import hmac
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import field_validator
 
 from pimd.assembly.services import PluginIdentity
 from pimd.contract import (
@@ -16,6 +17,7 @@ from pimd.contract import (
     DaemonPlugin,
     EventStream,
     Feature,
+    FeatureSettings,
     NoParams,
     PayloadTooLarge,
     PluginContext,
@@ -164,6 +166,32 @@ def test_a_derived_key_is_hkdf_sha256_of_the_seed_as_the_protocol_says() -> None
 def test_the_purpose_of_a_key_holds_no_nul(purpose: str) -> None:
     with pytest.raises(ValueError, match="NUL"):
         derive("probe", purpose)
+
+
+class Counted(FeatureSettings):
+    """Counts how often one is made."""
+
+    made: ClassVar[list[str]] = []
+    word: str = "none"
+
+    @field_validator("word")
+    @classmethod
+    def _count(cls, value: str) -> str:
+        cls.made.append(value)
+        return value.upper()
+
+
+async def test_settings_are_validated_once_for_each_start_and_handed_over_as_the_declared_model(
+    assemble: Assemble,
+) -> None:
+    Counted.made.clear()
+    all_ = await assemble(Feature("probe", "x", plugin=Probe, settings=Counted), tables={"probe": {"word": "a"}})
+    assert (context(all_).settings, Counted.made) == (Counted.model_construct(word="A"), ["a"])
+    first = context(all_).settings
+    await all_.assembly.disable("probe")
+    await all_.assembly.enable("probe")
+    assert (context(all_).settings, Counted.made) == (first, ["a", "a"])
+    assert context(all_).settings is not first
 
 
 async def test_its_directory_is_its_own_and_private(assemble: Assemble) -> None:

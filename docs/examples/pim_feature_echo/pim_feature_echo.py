@@ -42,17 +42,17 @@ class Echoed(Result):
     text: str
 
 
-class EchoPlugin(DaemonPlugin):
+class EchoPlugin(DaemonPlugin[EchoSettings]):
     """Answers questions; publishes answers."""
 
     name: ClassVar[str] = "echo"
     payload_kinds: ClassVar[tuple[str, ...]] = ("echo.ask", "echo.answer")
 
-    async def start(self, ctx: PluginContext) -> None:
+    async def start(self, ctx: PluginContext[EchoSettings]) -> None:
         """Keep what is needed later."""
         self._ctx = ctx
         self._publish = ctx.services[PUBLISH]
-        self._shout = EchoSettings.model_validate(ctx.settings.model_dump()).shout
+        self._shout = ctx.settings.shout
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """`src` is proven; what it wrote is not to be trusted any further."""

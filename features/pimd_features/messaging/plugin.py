@@ -59,7 +59,7 @@ def _storage() -> Iterator[None]:
         raise StorageError(f"the message store could not do it, nothing was changed: {error}") from error
 
 
-class MessagingPlugin(DaemonPlugin):
+class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
@@ -74,7 +74,7 @@ class MessagingPlugin(DaemonPlugin):
 
     # --- DaemonPlugin
 
-    async def start(self, ctx: PluginContext) -> None:
+    async def start(self, ctx: PluginContext[models.MessagingSettings]) -> None:
         """Open the store, and load the messages that were not acknowledged before the last stop."""
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
@@ -87,10 +87,9 @@ class MessagingPlugin(DaemonPlugin):
         for message in await self._store.waiting():
             self._outbox.add(message)
         self._sender = Sender(ctx, self._store, self._outbox, self._status_changed)
-        settings = models.MessagingSettings.model_validate(ctx.settings.model_dump())
         self._sender.owe_receipts(await self._store.peers_with_receipts())
         self._sightings = Sightings(ctx)
-        self._strangers = Strangers(ctx, settings)
+        self._strangers = Strangers(ctx)
         receiver = Receiver(ctx, self._store, self._sender, self._strangers, self._tell_received)
         acknowledged = Acknowledged(ctx, self._sender, self._outbox)
         self._takers = {MSG_KIND: receiver, ACK_KIND: acknowledged}

@@ -24,9 +24,9 @@ REFUSED = declare(
 class Strangers:
     """Says whose messages are welcome, and who was refused."""
 
-    def __init__(self, ctx: PluginContext, settings: MessagingSettings) -> None:
+    def __init__(self, ctx: PluginContext[MessagingSettings]) -> None:
         self._ctx = ctx
-        self._settings = settings
+        self._settings = ctx.settings
         self._keystore = ctx.services[KEYSTORE]
         self._refused: RecentSet[NodeId] = RecentSet(REFUSED, ctx.bites)
 
