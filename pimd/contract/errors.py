@@ -65,24 +65,6 @@ class PeerNotFound(RpcError):  # noqa: N818
     code: ClassVar[int] = -32010
 
 
-class PeerAmbiguous(RpcError):  # noqa: N818
-    """A name or the start of an id means several; `data.candidates` lists them with their ids."""
-
-    code: ClassVar[int] = -32013
-
-
-class PeerAlreadyExists(RpcError):  # noqa: N818
-    """An entry for that address is already configured."""
-
-    code: ClassVar[int] = -32011
-
-
-class InvalidPeerAddress(RpcError):  # noqa: N818
-    """The address is neither `host:port` nor `unix:/path`, or nothing usable answers there."""
-
-    code: ClassVar[int] = -32012
-
-
 class ConfigValidationFailed(RpcError):  # noqa: N818
     """The configuration is wrong; `data` is the array of problems."""
 
@@ -93,36 +75,6 @@ class ConfigSaveRejected(RpcError):  # noqa: N818
     """The configuration is valid but was not saved."""
 
     code: ClassVar[int] = -32021
-
-
-class PeerIdentityMismatch(RpcError):  # noqa: N818
-    """An import names another key than the one the peer signed."""
-
-    code: ClassVar[int] = -32040
-
-
-class BroadcastIntervalTooSmall(RpcError):  # noqa: N818
-    """This node's card would go out more often than every 30 s."""
-
-    code: ClassVar[int] = -32041
-
-
-class ConnectFailed(RpcError):  # noqa: N818
-    """No link could be made at an address; the message says why."""
-
-    code: ClassVar[int] = -32603
-
-
-class MessagePeerUnknown(RpcError):  # noqa: N818
-    """A message to a node never seen nor imported; there is no key to seal to."""
-
-    code: ClassVar[int] = -32060
-
-
-class MessageBodyTooLarge(RpcError):  # noqa: N818
-    """The body is over 8 KiB of UTF-8."""
-
-    code: ClassVar[int] = -32061
 
 
 class StorageError(RpcError):

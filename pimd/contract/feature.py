@@ -8,7 +8,7 @@ from typing import Any, Generic
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
-from pimd.contract.methods import NoParams, Params, mark_of
+from pimd.contract.methods import NoParams, Params, RpcError, mark_of
 from pimd.contract.plugin import DaemonPlugin
 from pimd.contract.services import Provided, ServiceKey
 
@@ -56,6 +56,8 @@ class Feature(Generic[S]):
     """Plain functions `(context, params)` marked `@rpc`; marked methods of the plugin class need not be listed."""
     events: tuple[EventStream, ...] = ()
     settings: type[S] = FeatureSettings  # type: ignore[assignment] # the default of those who declare none
+    errors: tuple[type[RpcError], ...] = ()
+    """The error classes of its own, which its methods declare besides those of the contract."""
     requires: tuple[str, ...] = ()
     """Features that must run for it to run; they start first."""
     provides: tuple[Provided[Any], ...] = ()
@@ -69,11 +71,12 @@ class Feature(Generic[S]):
     def __post_init__(self) -> None:
         if not FEATURE_NAME.fullmatch(self.name):
             raise ValueError(f"feature name {self.name!r}: lowercase letters, digits and underscores, a letter first")
-        for part in ("namespaces", "methods", "events", "requires", "provides", "uses"):
+        for part in ("namespaces", "methods", "events", "errors", "requires", "provides", "uses"):
             given: Any = getattr(self, part)
             if not isinstance(given, tuple):
                 line = f'("{given}",)' if isinstance(given, str) else "(...,)"
                 raise ValueError(f"feature {self.name}: {part} = {given!r} is no tuple; write: {part}={line}")  # noqa: TRY004
+        self._check_errors()
         for method in self.marked_names():
             if method.split(".")[0] not in self.namespaces:
                 raise ValueError(
@@ -86,6 +89,13 @@ class Feature(Generic[S]):
                 raise ValueError(
                     f"feature {self.name}: stream {stream.name} is not <one of its namespaces>.event; write: {line}"
                 )
+
+    def _check_errors(self) -> None:
+        given: tuple[Any, ...] = self.errors
+        for error in given:
+            if not (isinstance(error, type) and issubclass(error, RpcError)):
+                line = "class NotesFull(RpcError): code: ClassVar[int] = -32070"
+                raise ValueError(f"feature {self.name}: errors has {error!r}, no class of RpcError; write: {line}")  # noqa: TRY004
 
     def plugin_functions(self) -> tuple[Callable[..., Any], ...]:
         """The `@rpc` methods of the plugin class and its bases, unbound, in order of definition."""

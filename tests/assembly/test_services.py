@@ -226,6 +226,8 @@ async def test_a_plain_function_gets_the_context(assemble: Assemble) -> None:
         (lambda: Feature("Bad", "x"), "lowercase"),
         (lambda: Feature("a", "x", events=(EventStream("b.event", Happened),)), "not <one of its namespaces>"),
         (lambda: Feature("a", "x", ("a",), events=(EventStream("a.other", Happened),)), "not <one of its namespaces>"),
+        (lambda: Feature("a", "x", errors=ValueError), "no tuple; write"),  # type: ignore[arg-type]
+        (lambda: Feature("a", "x", errors=(ValueError,)), "no class of RpcError; write: class"),  # type: ignore[arg-type]
     ],
 )
 def test_a_declaration_that_cannot_be_is_refused_at_once(make: Any, message: str) -> None:

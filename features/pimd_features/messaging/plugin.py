@@ -18,8 +18,6 @@ from pimd.contract import (
     InvalidParams,
     Lagged,
     MeshEvent,
-    MessageBodyTooLarge,
-    MessagePeerUnknown,
     NoParams,
     PeerDirectoryEvent,
     PeerInfoSource,
@@ -35,6 +33,7 @@ from pimd.contract import (
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
 from pimd_features.messaging.acknowledged import Acknowledged
+from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receiving import Receiver

@@ -13,6 +13,14 @@ from pimd.contract import (
     Provided,
 )
 from pimd_features.peers.accepting import accept
+from pimd_features.peers.errors import (
+    BroadcastIntervalTooSmall,
+    ConnectFailed,
+    InvalidPeerAddress,
+    PeerAlreadyExists,
+    PeerAmbiguous,
+    PeerIdentityMismatch,
+)
 from pimd_features.peers.identities import block, export_identity, forget, get, import_identity, label, unblock
 from pimd_features.peers.linking import add_static, configured, list_peers, remove
 from pimd_features.peers.models import STREAM, PeersEvent
@@ -46,6 +54,14 @@ FEATURE = Feature(
         export_identity,
     ),
     events=(EventStream(STREAM, PeersEvent),),
+    errors=(
+        BroadcastIntervalTooSmall,
+        ConnectFailed,
+        InvalidPeerAddress,
+        PeerAlreadyExists,
+        PeerAmbiguous,
+        PeerIdentityMismatch,
+    ),
     provides=(Provided(PEER_SUMMARIES, "rows"),),
     uses=(MESH, KEYSTORE, CONFIG, PUBLISH, PEER_DATA, DISCOVERY),
 )

@@ -14,13 +14,13 @@ from pimd.contract import (
     InvalidParams,
     OtherKeyError,
     PeerEntry,
-    PeerIdentityMismatch,
     PeerNotFound,
     PluginContext,
     StorageError,
     rpc,
 )
 from pimd.ids import NodeId
+from pimd_features.peers.errors import PeerIdentityMismatch
 from pimd_features.peers.identities import refuse_own_id
 from pimd_features.peers.linking import checked_endpoint
 from pimd_features.peers.models import STREAM, Accepted, AcceptParams, PeerAccepted

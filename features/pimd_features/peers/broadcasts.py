@@ -7,7 +7,6 @@ from pimd.contract import (
     CONFIG,
     MESH,
     BroadcastConfig,
-    BroadcastIntervalTooSmall,
     ConfigSaveRejected,
     DaemonPlugin,
     InvalidParams,
@@ -15,6 +14,7 @@ from pimd.contract import (
     PluginContext,
     rpc,
 )
+from pimd_features.peers.errors import BroadcastIntervalTooSmall
 from pimd_features.peers.models import OUTGOING_INTERVAL_MIN_S, BroadcastNow, BroadcastParams, BroadcastState
 
 

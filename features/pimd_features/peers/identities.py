@@ -7,7 +7,6 @@ from pimd.contract import (
     PEER_DATA,
     InvalidParams,
     KeyConflict,
-    PeerIdentityMismatch,
     PeerNotFound,
     PluginContext,
     ServiceFailed,
@@ -15,6 +14,7 @@ from pimd.contract import (
     rpc,
 )
 from pimd.ids import NodeId
+from pimd_features.peers.errors import PeerIdentityMismatch
 from pimd_features.peers.models import (
     Exported,
     ExportParams,

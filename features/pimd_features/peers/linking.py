@@ -10,16 +10,15 @@ from pimd.contract import (
     DialInfo,
     Endpoint,
     InvalidParams,
-    InvalidPeerAddress,
     NoParams,
     NotSupported,
-    PeerAlreadyExists,
     PeerEntry,
     PeerNotFound,
     PeerSummary,
     PluginContext,
     rpc,
 )
+from pimd_features.peers.errors import InvalidPeerAddress, PeerAlreadyExists
 from pimd_features.peers.models import Added, AddStaticParams, Configured, ListParams, RemoveParams
 from pimd_features.peers.plugin import refuse_other_mechanisms
 from pimd_features.peers.rows import Rows

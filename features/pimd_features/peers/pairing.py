@@ -9,13 +9,10 @@ from pimd.contract import (
     MESH,
     PUBLISH,
     ConfigSaveRejected,
-    ConnectFailed,
     DialError,
     Endpoint,
     InvalidParams,
-    InvalidPeerAddress,
     NotSupported,
-    PeerAlreadyExists,
     PeerEntry,
     PeerNotFound,
     PeerSummary,
@@ -25,6 +22,7 @@ from pimd.contract import (
     rpc,
 )
 from pimd.ids import NodeId
+from pimd_features.peers.errors import ConnectFailed, InvalidPeerAddress, PeerAlreadyExists
 from pimd_features.peers.identities import refuse_own_id
 from pimd_features.peers.linking import checked_endpoint, configure
 from pimd_features.peers.models import STREAM, Connected, ConnectParams, PairParams, PeerChanged

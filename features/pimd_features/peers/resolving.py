@@ -11,7 +11,6 @@ from pimd.contract import (
     MESH,
     DialInfo,
     NoParams,
-    PeerAmbiguous,
     PeerNotFound,
     PluginContext,
     folded,
@@ -20,6 +19,7 @@ from pimd.contract import (
     rpc,
 )
 from pimd.ids import NodeId
+from pimd_features.peers.errors import PeerAmbiguous
 from pimd_features.peers.models import Candidate, Count, Resolved, ResolveParams
 from pimd_features.peers.nearby import nearby
 

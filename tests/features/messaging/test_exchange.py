@@ -9,14 +9,13 @@ import pytest
 from pimd.contract import (
     CONGESTION_MET,
     InvalidParams,
-    MessageBodyTooLarge,
-    MessagePeerUnknown,
     NoParams,
     PluginPayload,
     seal_for,
 )
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import strangers as limits_of_strangers
+from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown
 from pimd_features.messaging.models import (
     EXPIRES_S,
     ConversationParams,
