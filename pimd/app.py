@@ -39,7 +39,7 @@ from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
-from pimd.settings import Settings, disabled_features
+from pimd.settings import Settings, disabled_features, old_tables
 from pimd.stop import Stop
 from pimd.store.ageing import age_out_identities, keep_lived_time
 from pimd.store.config_file import ConfigFile
@@ -295,7 +295,9 @@ def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) ->
 def feature_choice(settings: Settings) -> FeatureChoice:
     """Read which features the configuration chooses, with their tables."""
     features = settings.features
-    return FeatureChoice(features.enabled, disabled_features(settings), features.tables, features.required)
+    return FeatureChoice(
+        features.enabled, disabled_features(settings), features.tables, features.required, old_tables(settings)
+    )
 
 
 def node_name(settings: Settings) -> str:

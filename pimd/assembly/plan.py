@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import difflib
 import logging
 import threading
 import time
@@ -44,6 +45,8 @@ class FeatureChoice:
     """`[features.<name>]`, unvalidated."""
     required: Sequence[str] = ()
     """Features without which the daemon does not start."""
+    old_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What stands where the table of a feature was before `[features.<name>]`, by name, unvalidated."""
 
 
 class Import:
@@ -166,15 +169,25 @@ class Plan:
         if checked is not None and checked[0] is feature:
             return checked[1]
         table = {key: value for key, value in self.choice.tables.get(feature.name, {}).items() if key != "enabled"}
+        old = self._old_table(feature, table)
         outcome = Calls(f"feature {feature.name}", in_loop=False).call(
-            "its settings", feature.settings.model_validate, table
+            "its settings", feature.settings.model_validate, {**old, **table}
         )
         if outcome.error is not None:
             key, text = _first_problem(outcome.error)
-            where = ("features", feature.name, *key)
+            where = (feature.name, *key) if key and key[0] in old else ("features", feature.name, *key)
             raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
         settings: BaseModel = outcome.value
         return settings
+
+    def _old_table(self, feature: Feature, table: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what counts of a table at its old place; other programs may have keys of their own there."""
+        known, given = feature.settings.model_fields, self.choice.old_tables.get(feature.name, {})
+        for key in given.keys() - known.keys():
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            log.warning("unknown key %s.%s is ignored%s", feature.name, ascii(key)[1:-1], hint)
+        return {key: value for key, value in given.items() if key in known and key not in table}
 
     def unfinished(self) -> set[str]:
         """Return the features whose import had not ended when the plan was made."""

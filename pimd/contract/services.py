@@ -7,7 +7,7 @@ A feature names the keys it takes from the core in `uses`; a service of another 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -178,7 +178,7 @@ class ConfigText:
 
 @dataclass(frozen=True)
 class BroadcastConfig:
-    """The table `[messaging.broadcast]` in force."""
+    """The table `[messaging.broadcast]` in force: the period of this node's card, and what `peers` lets announce."""
 
     outgoing_interval_s: int | None
     """A shorter period than the protocol's own for this node's card; None is the protocol's."""
@@ -186,16 +186,6 @@ class BroadcastConfig:
     """Whether `peer_seen` announces identities whose card came over other nodes."""
     min_peer_interval_s: int
     """Seconds between two announcements of one such identity."""
-
-
-@dataclass(frozen=True)
-class DiscoveryConfig:
-    """`[discovery]` as it was at the start."""
-
-    connect_relays: bool
-    """Dial discovered nodes that the policy admits."""
-    connect_gateways: bool
-    """The same for nodes that are known to be gateways."""
 
 
 class Config(Protocol):
@@ -222,8 +212,8 @@ class Config(Protocol):
     async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
         """Put in force and write into the file; OSError when it cannot be written, with nothing changed."""
 
-    def discovery(self) -> DiscoveryConfig:
-        """Return which discovered nodes are to be dialled."""
+    def discovery(self) -> Mapping[str, Any]:
+        """Return the table of the feature `discovery`, unchecked, since its model is the feature's; the feature has `ctx.settings`."""
 
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Return everything wrong with `text`; empty means it would load."""

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from pimd.settings.lines import line_of
 from pimd.settings.model import ENV_PREFIX, RADIO_SECTIONS, Settings, from_sources
-from pimd.settings.sections import MeshSection, is_loopback
+from pimd.settings.sections import MeshSection, OldFeatureTable, is_loopback
 
 UNUSED = (
     "transport.max_reconnect_attempts",
@@ -29,6 +29,7 @@ UNUSED = (
     "discovery.shared_key",
 )
 """Keys of other programs that use the same file; they have no effect here."""
+OLD_TABLES = frozenset(name for name, field in Settings.model_fields.items() if field.annotation is OldFeatureTable)
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,8 @@ def _warnings(table: Mapping[str, Any], settings: Settings, origin: Origin) -> I
     for name in RADIO_SECTIONS:
         if name in table:
             yield f"{source}:{line_of(text, [name])}: [{name}] is not used: pimd drives no radio hardware"
+    for name in OLD_TABLES & table.keys():
+        yield f"{source}:{line_of(text, [name])}: [{name}] is now called [features.{name}]; what stands here still counts"
     for dotted in UNUSED:
         parts = dotted.split(".")
         if _present(table, parts):
@@ -205,6 +208,8 @@ def _unknown(
         path = (*at, key)
         if key in fields:
             inner = getattr(model, key)
+            if isinstance(inner, OldFeatureTable):
+                continue  # the feature knows its keys
             if isinstance(inner, BaseModel) and isinstance(value, dict):
                 yield from _unknown(value, inner, path)
             elif key == "peers":
@@ -227,7 +232,7 @@ def _environment_warnings(environ: Mapping[str, str]) -> Iterator[str]:
         model = sections[section].annotation if section in sections else None
         fields = getattr(model, "model_fields", {})
         top = key.partition("__")[0]
-        if model is None or (top not in fields and section != "features"):
+        if model is None or (top not in fields and section not in {"features", *OLD_TABLES}):
             known = [
                 f"{ENV_PREFIX}{s}__{k}".upper()
                 for s, f in sections.items()
@@ -239,6 +244,12 @@ def _environment_warnings(environ: Mapping[str, str]) -> Iterator[str]:
             )
 
 
+def old_tables(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the tables of features that stand at their old place, by name, unchecked and without `enabled`."""
+    tables = {name: getattr(settings, name) for name in OLD_TABLES}
+    return {name: dict(table.model_extra) for name, table in tables.items() if table.model_extra}
+
+
 def disabled_features(settings: Settings) -> dict[str, str]:
     """Return the disabled features, each with the line that disables it."""
     reasons = {
@@ -246,6 +257,5 @@ def disabled_features(settings: Settings) -> dict[str, str]:
         for name, table in settings.features.tables.items()
         if table.get("enabled") in (False, "false", "False", "0")
     }
-    if not settings.discovery.enabled:
-        reasons["discovery"] = "[discovery] enabled = false"
+    reasons |= {name: f"[{name}] enabled = false" for name in OLD_TABLES if not getattr(settings, name).enabled}
     return {**reasons, **dict.fromkeys(settings.features.disabled, "listed in [features] disabled")}

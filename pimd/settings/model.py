@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pimd.settings.sections import (
-    DiscoverySection,
     FeaturesSection,
     GatewaySection,
     InterfaceSection,
@@ -15,6 +14,7 @@ from pimd.settings.sections import (
     MeshSection,
     MessagingSection,
     NodeSection,
+    OldFeatureTable,
     PeerSection,
     RelaySection,
     RoutingSection,
@@ -35,7 +35,7 @@ class Settings(BaseModel):
 
     node: NodeSection = NodeSection()
     interface: InterfaceSection = InterfaceSection()
-    discovery: DiscoverySection = DiscoverySection()
+    discovery: OldFeatureTable = OldFeatureTable()
     mesh: MeshSection = MeshSection()
     transport: TransportSection = TransportSection()
     routing: RoutingSection = RoutingSection()

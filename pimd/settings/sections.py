@@ -103,16 +103,10 @@ class InterfaceSection(Section):
         return value
 
 
-class DiscoverySection(Section):
-    """`[discovery]`: finding others on the local network."""
+class OldFeatureTable(Section):
+    """A feature's table where it stood before `[features.<name>]`; the feature itself checks all keys but `enabled`."""
 
     enabled: bool = True
-    port: Port = 9101
-    broadcast_interval_ms: Count = 5000
-    peer_timeout_ms: Count = 30000
-    connect_relays: bool = True
-    connect_gateways: bool = True
-    shared_key: SecretStr | None = None
 
 
 class KdfSection(Section):
@@ -203,9 +197,10 @@ class SecuritySection(Section):
 
 
 class BroadcastSection(Section):
-    """`[messaging.broadcast]`: how often this node's card is sent again."""
+    """`[messaging.broadcast]`: how often this node's card is sent again, and what `peers` lets announce of others."""
 
     outgoing_interval_s: Annotated[int, Field(ge=30)] | None = None
+    """Of the core: a shorter period than the protocol's own for the card."""
     watch_incoming: bool = True
     min_peer_interval_s: Seconds = 60
     peer_cleanup: PeerCleanup | None = None

@@ -14,10 +14,11 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, InlineTable, Table, Whitespace
 
 from pimd.addresses import Endpoint
-from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, DiscoveryConfig, PeerEntry
+from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, PeerEntry
 from pimd.ids import NodeId
 from pimd.paths import sync_directory
-from pimd.settings import Settings, SettingsError, load
+from pimd.settings import Settings, SettingsError, load, old_tables
+from pimd.settings.load import OLD_TABLES
 
 NEW_FILE = "# Written by pimd; docs/configuration.md explains every key.\n"
 BACKUP_SUFFIX = ".bak"
@@ -96,10 +97,10 @@ class ConfigFile:
         await self._edit(edit)
         self._broadcast = broadcast
 
-    def discovery(self) -> DiscoveryConfig:
-        """Whether discovered relays and gateways are dialled, as configured at the start."""
-        configured = self._settings.discovery
-        return DiscoveryConfig(configured.connect_relays, configured.connect_gateways)
+    def discovery(self) -> Mapping[str, Any]:
+        """As configured at the start."""
+        new = self._settings.features.tables.get("discovery", {})
+        return {**old_tables(self._settings).get("discovery", {}), **new}
 
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Everything wrong with `text`."""
@@ -157,8 +158,8 @@ class ConfigFile:
             features = document.setdefault("features", tomlkit.table())
             for key, belongs in (("enabled", enabled), ("disabled", not enabled)):
                 _set_member(features, key, name, belongs=belongs)
-            # `[discovery] enabled` counts like `[features.discovery] enabled`.
-            for table in (features.get(name), document.get(name) if name == "discovery" else None):
+            # `enabled` counts at the old place of the table, too.
+            for table in (features.get(name), document.get(name) if name in OLD_TABLES else None):
                 if isinstance(table, dict) and "enabled" in table:
                     table["enabled"] = enabled
             return True

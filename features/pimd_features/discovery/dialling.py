@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from pimd.contract import Bites, DialInfo, DiscoveryConfig, Endpoint, Keystore, Mesh, PeerEntry, declare
+from pimd.contract import Bites, DialInfo, Endpoint, Keystore, Mesh, PeerEntry, declare
 from pimd.ids import NodeId
+from pimd_features.discovery.settings import DiscoverySettings
 from pimd_features.discovery.sightings import Sighting
 
 AUTO_LINKS = 8
@@ -28,7 +29,7 @@ class AutoDial:
         self,
         mesh: Mesh,
         keystore: Keystore,
-        config: DiscoveryConfig,
+        settings: DiscoverySettings,
         own_id: NodeId,
         now: Callable[[], float],
         bites: Bites,
@@ -36,7 +37,7 @@ class AutoDial:
         self._bites = bites
         self._mesh = mesh
         self._keystore = keystore
-        self._config = config
+        self._settings = settings
         self._own_id = own_id
         self._now = now
         self._kept: dict[Endpoint, float] = {}
@@ -68,7 +69,7 @@ class AutoDial:
     def _may_dial(self, sighting: Sighting) -> bool:
         known = self._keystore.get(sighting.node_id)
         is_gateway = known is not None and known.is_gateway
-        allowed = self._config.connect_gateways if is_gateway else self._config.connect_relays
+        allowed = self._settings.connect_gateways if is_gateway else self._settings.connect_relays
         return allowed and self._mesh.refusal(sighting.node_id) is None
 
     def _wants(self, node_id: NodeId) -> bool:

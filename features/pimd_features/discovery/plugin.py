@@ -4,10 +4,11 @@ import logging
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pimd.contract import CONFIG, KEYSTORE, MESH, DaemonPlugin, DiscoveredNode, PluginContext
+from pimd.contract import KEYSTORE, MESH, DaemonPlugin, DiscoveredNode, PluginContext
 from pimd_features.discovery.announcement import Announcements
 from pimd_features.discovery.dialling import AutoDial
 from pimd_features.discovery.service_browser import ServiceBrowser
+from pimd_features.discovery.settings import DiscoverySettings
 from pimd_features.discovery.sightings import Sightings
 
 TEND_S = 0.5
@@ -16,12 +17,12 @@ ASKERS = 4
 """Instances queried at the same time."""
 
 
-class DiscoveryPlugin(DaemonPlugin):
+class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
     """Implements `contract.Discovery`; without a network it tries again until there is one."""
 
     name: ClassVar[str] = "discovery"
 
-    async def start(self, ctx: PluginContext) -> None:
+    async def start(self, ctx: PluginContext[DiscoverySettings]) -> None:
         """Start the tasks and return at once; the start of the daemon does not wait for the network."""
         self._ctx = ctx
         # python-zeroconf warns of what strangers send and of its own errors; the latter are logged here, once.
@@ -30,8 +31,7 @@ class DiscoveryPlugin(DaemonPlugin):
         self._sightings = Sightings(ctx.clock.now, ctx.bites)
         announcements = Announcements(mesh, own_id)
         self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
-        wanted = ctx.services[CONFIG].discovery()
-        self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], wanted, own_id, ctx.clock.now, ctx.bites)
+        self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], ctx.settings, own_id, ctx.clock.now, ctx.bites)
         ctx.spawn("look out", self._tend())
         for number in range(ASKERS):
             ctx.spawn(f"ask {number + 1}", self._browser.ask())

@@ -5,18 +5,19 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pimd.addresses import Endpoint
-from pimd.contract import DialInfo, DiscoveryConfig, PeerEntry
+from pimd.contract import DialInfo, PeerEntry
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.proto.cards import GATEWAY, issue
 from pimd_features.discovery import dialling
 from pimd_features.discovery.dialling import AutoDial
 from pimd_features.discovery.networks import DialAddress
+from pimd_features.discovery.settings import DiscoverySettings
 from pimd_features.discovery.sightings import Sighting
 from tests.mesh.conftest import Running, StartNode
 from tests.mesh.test_node import eventually
 
-ALL = DiscoveryConfig(connect_relays=True, connect_gateways=True)
+ALL = DiscoverySettings(connect_relays=True, connect_gateways=True)
 NOWHERE = Endpoint.tcp("127.0.0.1", 1)
 
 
@@ -30,7 +31,7 @@ class Clock:
         return self.seconds
 
 
-def auto_dial(one: Running, config: DiscoveryConfig = ALL, now: Callable[[], float] | None = None) -> AutoDial:
+def auto_dial(one: Running, config: DiscoverySettings = ALL, now: Callable[[], float] | None = None) -> AutoDial:
     return AutoDial(one.node.service, one.keystore, config, one.id, now or Clock(), Bites())
 
 
@@ -90,17 +91,17 @@ async def test_not_all_nodes_dial_the_same_one_first(start_node: StartNode) -> N
 @pytest.mark.parametrize(
     ("config", "flags", "dials"),
     [
-        (DiscoveryConfig(connect_relays=False, connect_gateways=True), None, False),
-        (DiscoveryConfig(connect_relays=False, connect_gateways=True), 0, False),
-        (DiscoveryConfig(connect_relays=False, connect_gateways=True), GATEWAY, True),
-        (DiscoveryConfig(connect_relays=True, connect_gateways=False), None, True),
-        (DiscoveryConfig(connect_relays=True, connect_gateways=False), GATEWAY, False),
-        (DiscoveryConfig(connect_relays=False, connect_gateways=False), GATEWAY, False),
+        (DiscoverySettings(connect_relays=False, connect_gateways=True), None, False),
+        (DiscoverySettings(connect_relays=False, connect_gateways=True), 0, False),
+        (DiscoverySettings(connect_relays=False, connect_gateways=True), GATEWAY, True),
+        (DiscoverySettings(connect_relays=True, connect_gateways=False), None, True),
+        (DiscoverySettings(connect_relays=True, connect_gateways=False), GATEWAY, False),
+        (DiscoverySettings(connect_relays=False, connect_gateways=False), GATEWAY, False),
     ],
 )
 async def test_relays_and_gateways_are_dialled_as_configured(
     start_node: StartNode,
-    config: DiscoveryConfig,
+    config: DiscoverySettings,
     flags: int | None,
     dials: bool,  # noqa: FBT001
 ) -> None:
