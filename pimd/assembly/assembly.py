@@ -459,7 +459,7 @@ class Assembly:
         for name, life in self._lives.items():
             for offered in life.feature.provides if life.feature is not None and life.at(State.RUNNING) else ():
                 if offered.key.name == key and life.built is not None:
-                    service = service_of(life.built.guard, life.built.host.plugin, offered.attribute)
+                    service = service_of(key, life.built.guard, life.built.host.plugin, offered.attribute)
                     if service is not None:
                         found[name] = service
         return found

@@ -2,13 +2,30 @@
 
 import functools
 import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pimd.assembly.guard import Guard
+from pimd.assembly.views import made_of, members_of
 from pimd.calls import Outcome
-from pimd.contract import DatabaseError, RpcError, ServiceFailed
+from pimd.contract import (
+    DISCOVERY,
+    PEER_DATA,
+    PEER_SUMMARIES,
+    DatabaseError,
+    Discovery,
+    PeerData,
+    PeerSummaries,
+    RpcError,
+    ServiceFailed,
+)
 
 CALL_S = 30.0
+CONTRACTS: Mapping[str, type] = {
+    DISCOVERY.name: Discovery,
+    PEER_DATA.name: PeerData,
+    PEER_SUMMARIES.name: PeerSummaries,
+}
 MEANT = (RpcError, DatabaseError, OSError)
 """Errors that a service means to raise; they reach the caller and are no failure."""
 
@@ -45,9 +62,28 @@ def _value(guard: Guard, name: str, outcome: Outcome) -> Any:
     raise ServiceFailed(f"feature {guard.feature} failed in {name}, which it offers; its log lines say why")
 
 
-def service_of(guard: Guard, plugin: object, attribute: str) -> GuardedService | None:
-    """Return the service that `attribute` of a plugin holds, or the plugin itself; None when it cannot be had."""
-    if not attribute:
-        return GuardedService(guard, plugin)
-    outcome = guard.call(f"the service {attribute}", getattr, plugin, attribute)
-    return GuardedService(guard, outcome.value) if outcome.ok else None
+def service_of(key: str, guard: Guard, plugin: object, attribute: str) -> Any:
+    """Return the service that `attribute` of a plugin holds, or the plugin itself; None when it cannot be had.
+
+    For a key of the contract it is a view with the members of its Protocol.
+    """
+    outcome = guard.call(f"the service {attribute}", getattr, plugin, attribute) if attribute else Outcome(value=plugin)
+    if not outcome.ok:
+        return None
+    service = GuardedService(guard, outcome.value)
+    contract = CONTRACTS.get(key)
+    if contract is None:
+        return service
+    return made_of(contract, {name: _late(service, name, of) for name, of in members_of(contract).items()})
+
+
+def _late(service: GuardedService, name: str, declared: Any) -> Callable[..., Any]:
+    """Look the method up at each call, within the guard: that may fail, too."""
+
+    async def run(*args: Any, **named: Any) -> Any:
+        return await getattr(service, name)(*args, **named)
+
+    def call(*args: Any, **named: Any) -> Any:
+        return getattr(service, name)(*args, **named)
+
+    return run if inspect.iscoroutinefunction(declared) else call

@@ -87,13 +87,16 @@ async def test_a_required_feature_gives_its_service(assemble: Assemble) -> None:
     giver = Feature(
         "giver",
         "x",
-        plugin=type("Giver", (Probe,), {"name": "giver", "payload_kinds": ()}),
+        plugin=type(
+            "Giver", (Probe,), {"name": "giver", "payload_kinds": (), "summary": lambda self, _: f"of {self.name}"}
+        ),
         provides=(Provided(PEER_SUMMARIES),),
     )
     taker = Feature("probe", "x", plugin=Probe, requires=("giver",))
     all_ = await assemble(taker, giver)
     given: Any = context(all_).services[PEER_SUMMARIES]
-    assert given._service is all_.host("giver").plugin
+    assert given.summary(SOMEBODY) == "of giver"
+    assert {name for name in dir(given) if not name.startswith("_")} == {"neighbours", "summary"}
 
 
 async def test_only_claimed_kinds_can_be_sent(assemble: Assemble) -> None:
