@@ -130,6 +130,7 @@ class Outbox:
                 continue
             self._land(peer, entry)
             entry.attempts = 0
+            entry.round += 1
             peer.make_ready(entry)
         return bool(peer.ready)
 
