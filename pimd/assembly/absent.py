@@ -24,7 +24,7 @@ def explain_absent(
         owned = known[row.name].namespaces if row.name in known else declared.get(row.name, (row.name,))
         if namespace in owned and row.state != "running":
             return {"feature": row.name, "state": row.state, "hint": _hint(method, row)}
-    near = difflib.get_close_matches(method, names(), 1, 0.6)
+    near = difflib.get_close_matches(method[:SHOWN], names(), 1, 0.6)
     hint = f"did you mean {near[0]}?" if near else "rpc.methods lists what there is"
     return {"feature": None, "state": "unknown", "hint": f"there is no method {_shown(method)}; {hint}"}
 

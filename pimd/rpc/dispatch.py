@@ -167,16 +167,16 @@ class Dispatch:
         outcome = refusal if refusal is not None else await self._run(request, connection)
         if request.is_notification:
             return Part(None)
-        if isinstance(outcome, Fault):
-            return Part(envelope.failure(outcome))
+        text = envelope.failure(outcome) if isinstance(outcome, Fault) else outcome
         if connection.output is None:
-            return Part(outcome)
+            return Part(text)
         try:
-            connection.output.take(len(outcome))
+            connection.output.take(len(text))
         except OverLimit:
-            text = f"it was done, but its answer of {len(outcome)} bytes found no room: {FULL}"
-            return Part(self._failure(request, text))
-        return Part(outcome, len(outcome))
+            done = "it failed" if isinstance(outcome, Fault) else "it was done"
+            why = f"{done}, but its answer of {len(text)} bytes found no room: {FULL}"
+            return Part(self._failure(request, why))
+        return Part(text, len(text))
 
     def _refusal(self, request: Request, connection: Connection) -> Fault | None:
         if not connection.authenticated and request.method != "rpc.authenticate":

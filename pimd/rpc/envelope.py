@@ -9,12 +9,14 @@ from typing import Any, Final
 from jsonrpcserver.sentinels import NOID
 
 from pimd.limits import Bites
-from pimd.rpc.limits import BATCH, VALUES
+from pimd.rpc.limits import BATCH, ID, VALUES
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
 SCANNED_AT_ONCE: Final = 1 << 16
+MARKS: Final = (b"[", b"{", b",")
+"""Each comes before one value, or next to it."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +50,29 @@ class Batch:
     members: tuple[Request | Fault, ...]
 
 
+class _Refused(ValueError):  # noqa: N818 - a refusal
+    """Valid for the decoder, and no JSON that is taken here."""
+
+
 class _Repeated(dict[str, Any]):
     """A JSON object in which a member stood twice."""
 
 
-def parse(raw: bytes | str, bites: Bites) -> Request | Batch | Fault:
+def parse(raw: bytes | bytearray, bites: Bites) -> Request | Batch | Fault:
     """Read one message; every error in it becomes a `Fault`, nothing is raised."""
+    if _values(raw) > VALUES.value:
+        bites.count(VALUES)
+        return Fault(
+            PARSE_ERROR,
+            f"Parse error: a message has at most {VALUES.value} values; split it",
+            {"limit": VALUES.value},
+        )
     try:
-        text = raw.decode() if isinstance(raw, bytes) else raw
-        if _values(text) > VALUES.value:
-            bites.count(VALUES)
-            return Fault(
-                PARSE_ERROR,
-                f"Parse error: a message has at most {VALUES.value} values; split it",
-                {"limit": VALUES.value},
-            )
-        value = _decode(text)
-    except UnicodeDecodeError:
-        return Fault(PARSE_ERROR, "Parse error: the message is not UTF-8")
-    except RecursionError:
-        return Fault(PARSE_ERROR, "Parse error: the message is nested too deeply")
-    except ValueError as error:
-        return Fault(PARSE_ERROR, f"Parse error: {error}")
+        value = _decode(raw)
+    except (ValueError, RecursionError) as error:
+        return Fault(PARSE_ERROR, f"Parse error: {_why(error)}")
     if not isinstance(value, list):
-        return _request(value)
+        return _request(value, bites)
     if not value:
         return Fault(INVALID_REQUEST, "Invalid Request: the batch is empty")
     if len(value) > BATCH.value:
@@ -81,27 +82,40 @@ def parse(raw: bytes | str, bites: Bites) -> Request | Batch | Fault:
             f"Invalid Request: a batch has at most {BATCH.value} members, this one {len(value)}; split it",
             {"limit": BATCH.value},
         )
-    return Batch(tuple(_request(member) for member in value))
+    return Batch(tuple(_request(member, bites) for member in value))
 
 
-def _values(text: str) -> int:
+def _why(error: ValueError | RecursionError) -> str:
+    match error:
+        case json.JSONDecodeError() | _Refused():
+            return str(error)
+        case UnicodeDecodeError():
+            return "the message is not UTF-8"
+        case RecursionError():
+            return "the message is nested too deeply"
+        case _:  # of `int`, and its text is for programmers
+            return "a number has too many digits"
+
+
+def _values(raw: bytes | bytearray) -> int:
     """Count what becomes an object of its own, and stop beyond the limit: parsing `[[],[],...]` takes 50 bytes for each byte."""
-    if sum(map(text.count, "[{,")) <= VALUES.value:
+    if sum(map(raw.count, MARKS)) <= VALUES.value:
         return 0  # also counting what stands inside strings
     found, inside = 0, False
-    text = text.replace("\\\\", "").replace('\\"', "")
-    for start in range(0, len(text), SCANNED_AT_ONCE):
-        pieces = text[start : start + SCANNED_AT_ONCE].split('"')
-        found += sum(piece.count(mark) for piece in pieces[inside::2] for mark in "[{,")
+    raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    for start in range(0, len(raw), SCANNED_AT_ONCE):
+        pieces = raw[start : start + SCANNED_AT_ONCE].split(b'"')
+        found += sum(piece.count(mark) for piece in pieces[inside::2] for mark in MARKS)
         inside ^= len(pieces) % 2 == 0
         if found > VALUES.value:
             break
     return found
 
 
-def _decode(text: str) -> Any:
-    value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
-    if "\\ud" in text or "\\uD" in text:
+def _decode(raw: bytes | bytearray) -> Any:
+    # The text is not kept: one character that is not Latin makes it four times as long as the message.
+    value = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+    if b"\\ud" in raw or b"\\uD" in raw:
         _refuse_lone_surrogates(value)
     return value
 
@@ -112,13 +126,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+    raise _Refused(f"{word} is no JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ValueError("a number is out of range")
+        raise _Refused("a number is out of range")
     return number
 
 
@@ -126,15 +140,18 @@ def _refuse_lone_surrogates(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("a string holds half of a surrogate pair") from None
+        raise _Refused("a string holds half of a surrogate pair") from None
 
 
-def _request(value: Any) -> Request | Fault:
+def _request(value: Any, bites: Bites) -> Request | Fault:
     if not isinstance(value, dict):
         return Fault(INVALID_REQUEST, "Invalid Request: a request is a JSON object")
     id_ = value.get("id", NOID)
     if isinstance(id_, bool) or not (id_ is NOID or id_ is None or isinstance(id_, str | int | float)):
         return Fault(INVALID_REQUEST, "Invalid Request: `id` is a string, a number or null")
+    if isinstance(id_, str) and len(id_) > ID.value:  # each answer repeats it, also the one that there is no room
+        bites.count(ID)
+        return Fault(INVALID_REQUEST, f"Invalid Request: `id` has at most {ID}")
     answer_to = None if id_ is NOID else id_
     if isinstance(value, _Repeated):
         return Fault(INVALID_REQUEST, "Invalid Request: a member stands twice in the request object", id=answer_to)

@@ -23,6 +23,8 @@ from pimd.rpc.registry import Method
 
 log = logging.getLogger("pimd.rpc")
 
+FIELD_SHOWN = 64
+
 Handler = Callable[..., Awaitable[Any]]
 
 
@@ -110,12 +112,17 @@ def bind(model: type[Params], args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 def _invalid(error: ValidationError) -> InvalidParams:
     # Not the value itself: it may be a secret, or four megabytes.
     problems = [
-        {"field": ".".join(str(part) for part in found["loc"]), "problem": _problem(found["msg"])}
+        {"field": _shortened(".".join(str(part) for part in found["loc"])), "problem": _problem(found["msg"])}
         for found in error.errors(include_url=False, include_context=False, include_input=False)[:10]
     ]
     first = problems[0]
     name = f"parameter {first['field']}" if first["field"] else "the parameters"
     return InvalidParams(f"{name}: {first['problem']}", problems)
+
+
+def _shortened(field: str) -> str:
+    """Cut a name that the caller made up: it is answered, and may have four megabytes."""
+    return field if len(field) <= FIELD_SHOWN else field[:FIELD_SHOWN] + "..."
 
 
 def _problem(message: str) -> str:

@@ -110,6 +110,10 @@ async def wrong(_: Connection, __: Params) -> None:
     raise InvalidParams("this is never right", {"why": "a test"})
 
 
+async def wrong_at_length(_: Connection, params: ValueParams) -> None:
+    raise InvalidParams("this is never right", params.value)
+
+
 async def leave(_: Connection, __: Params) -> None:
     raise SystemExit(3)
 
@@ -154,6 +158,7 @@ def _methods(world: World) -> list[Method]:
         ("echo", echo, Any, ValueParams),
         ("secret", secret, None, Params),
         ("wrong", wrong, None, Params),
+        ("wrong_at_length", wrong_at_length, None, ValueParams),
         ("leave", leave, None, Params),
         ("cancel", cancel, None, Params),
         ("unwritable", unwritable, Any, Params),

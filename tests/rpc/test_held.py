@@ -8,7 +8,7 @@ import pytest
 
 from pimd.limits import MIB, Bites, Budget, Limit
 from pimd.rpc import client_socket, envelope
-from pimd.rpc.limits import BATCH_ANSWER, OUTPUT, OWN_BYTES, PARSED, VALUES, ConnectionBytes, OverLimit, reserved
+from pimd.rpc.limits import BATCH_ANSWER, ID, OUTPUT, OWN_BYTES, PARSED, VALUES, ConnectionBytes, OverLimit, reserved
 from tests.limits import Lower
 from tests.mesh.test_node import eventually
 from tests.rpc.conftest import GOOD_HEAD, Connect, Dial, World
@@ -102,6 +102,47 @@ async def test_answers_that_wait_are_limited_and_small_ones_pass(world: World, c
     hog.close()
     assert len((await client.ask(call("echo", "x" * 2 * OWN_BYTES)))["result"]) == 2 * OWN_BYTES
     await eventually(lambda: world.server.budgets.output.held == 0)
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+async def test_errors_that_wait_are_limited_like_other_answers(world: World, connect: Connect, listener: str) -> None:
+    client = await connect(listener)
+    hog = ConnectionBytes(world.server.budgets.output)
+    hog.take(OUTPUT.value - reserved() + OWN_BYTES)
+    refused = await client.ask(call("wrong_at_length", "x" * 2 * OWN_BYTES))
+    assert refused["error"]["code"] == -32005
+    assert "it failed" in refused["error"]["message"]
+    hog.close()
+    assert len((await client.ask(call("wrong_at_length", "x" * 2 * OWN_BYTES)))["error"]["data"]) == 2 * OWN_BYTES
+    await eventually(lambda: world.server.budgets.output.held == 0)
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+@pytest.mark.parametrize("method", ["echo", "nothing_of_that_name", "wrong"])
+@pytest.mark.limit("characters of the id of an RPC request")
+async def test_an_id_that_each_answer_would_repeat_has_a_limit(connect: Connect, listener: str, method: str) -> None:
+    client = await connect(listener)
+    assert (await client.ask(call(method, id_="\u00e9" * ID.value)))["id"] == "\u00e9" * ID.value
+    refused = await client.ask(call(method, id_="\u00e9" * (ID.value + 1)))
+    assert (refused["id"], refused["error"]["code"]) == (None, -32600)
+    for answer in await client.ask(f"[{call(method, id_='x' * 10**6)}]"):
+        assert len(json.dumps(answer)) < 1000
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+@pytest.mark.parametrize("made_up", ["x" * 10**6, "\u00e9" * 10**5])
+async def test_what_a_caller_made_up_is_not_repeated_at_length(connect: Connect, listener: str, made_up: str) -> None:
+    client = await connect(listener)
+    request = {"jsonrpc": "2.0", "id": 1, "method": "subtract", "params": {made_up: 1}}
+    for wrong in (
+        request,
+        request | {"method": made_up},
+        request | {"params": made_up},
+        request | {"jsonrpc": made_up},
+    ):
+        answer = await client.ask(json.dumps(wrong))
+        assert "error" in answer
+        assert len(json.dumps(answer)) < 2000
 
 
 @pytest.mark.limit("bytes of answers that wait to be read over all RPC connections")
