@@ -115,7 +115,7 @@ class Stream:
         self.seq = 0
         self._history: deque[Event] = deque(maxlen=declared.history)
         self._clock = clock
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: dict[Subscriber, None] = {}
 
     def publish(self, payload: BaseModel) -> None:
         """Number the payload and queue it for all; without subscribers or history it is not encoded."""
@@ -138,13 +138,12 @@ class Stream:
 
         subscriber = Subscriber(self.declared.name, id_, accepts, wake, self._bites)
         subscriber.begin_with(self._history)
-        self._subscribers.append(subscriber)
+        self._subscribers[subscriber] = None
         return subscriber
 
     def detach(self, subscriber: Subscriber) -> None:
         """End a subscription; unknown ones are ignored."""
-        if subscriber in self._subscribers:
-            self._subscribers.remove(subscriber)
+        self._subscribers.pop(subscriber, None)
 
     def _is_remembered(self, payload: BaseModel) -> bool:
         remembers = self.declared.remembers
