@@ -79,7 +79,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
         steps = migrations(ctx.clock.lived_ms())
         self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
-        self._store = MessageStore(self._database)
+        self._store = MessageStore(self._database, ctx.bites)
         self._outbox = Outbox(random.random)
         self._with_messages |= {one.peer for one in await self._store.conversations()}
         self._let_go = self._keystore.keep(self._with_messages.__contains__)
@@ -168,6 +168,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
 
         For the next page pass the id of the last one; pages are stable while new messages arrive. `before_ts_ms` alone means
         below the newest message of that time: it may repeat messages and skips none. Such a page may hold more than `limit`.
+        One of long messages may end after 100 of them, with `has_more` true.
         """
         limit = min(max(params.limit if params.limit is not None else models.PAGE, 1), models.PAGE_LIMIT)
         try:

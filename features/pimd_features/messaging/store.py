@@ -4,7 +4,7 @@ from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pimd.contract import Connection, Database, Row
+from pimd.contract import MIB, Bites, Connection, Database, Row, declare
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
@@ -13,6 +13,13 @@ from pimd_features.messaging.reassigning import reassign
 DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
 """How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
 
+PAGE_BYTES = declare(
+    "bytes of messages on one page of a conversation",
+    MIB,
+    "bytes",
+    "the page ends, and `has_more` is true; 100 messages always fit, and further ones of the last one's time are added",
+)
+"""Clients that do not page ask for 100 messages of at most 8 KiB, so they never get fewer."""
 LATEST_MS = 2**63 - 1
 """After any time that a message can have."""
 
@@ -85,8 +92,9 @@ def _record(row: Row) -> MessageRecord:
 class MessageStore:
     """The statements; every method that changes something is one transaction. All raise `DatabaseError`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bites: Bites) -> None:
         self._database = database
+        self._bites = bites
 
     # --- sent messages
 
@@ -265,13 +273,24 @@ class MessageStore:
         """
         start = await below(self._database, peer, before_ts_ms, before_id, now_ms)
         page = await self._page(peer, start, 0, limit + 1)
-        has_more = len(page) > limit
-        del page[limit:]
+        fit = min(limit, self._fit(page[:limit]))
+        has_more = len(page) > fit
+        del page[fit:]
         if has_more and before_id is None:
             end = await end_of_page(self._database, peer, page[-1].position)
             page += await self._page(peer, page[-1].position, end, PAGE_LIMIT)
             has_more = bool(await self._page(peer, page[-1].position, 0, 1))
         return page, has_more
+
+    def _fit(self, page: Sequence[MessageRecord]) -> int:
+        """Return how many messages a page may hold, one at least."""
+        size = 0
+        for count, message in enumerate(page):
+            size += len(message.body.encode())
+            if size > PAGE_BYTES.value and count:
+                self._bites.count(PAGE_BYTES)
+                return count
+        return len(page)
 
     async def _page(self, peer: NodeId, below: int, down_to: int, limit: int) -> list[MessageRecord]:
         rows = await self._database.read(

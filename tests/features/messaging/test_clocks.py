@@ -11,6 +11,7 @@ from pimd.clock import ManualClock
 from pimd.contract import InvalidParams, NoParams, seal_for
 from pimd.database import Database
 from pimd.ids import MessageId
+from pimd.limits import Bites
 from pimd.lived_time import STEADY_MS
 from pimd.task_scope import task_scope
 from pimd_features.messaging.models import EXPIRES_LIMIT_S, HistoryParams, MarkReadParams
@@ -248,7 +249,7 @@ TIMES = st.lists(st.sampled_from([1, 2, 3, 50, 99, 100, 101, 10**6]), min_size=1
 
 async def store_of(tasks: object, path: Path, times: list[int]) -> tuple[Database, MessageStore]:
     database = await Database.start(path, migrations(0), lambda *work: _spawn(tasks, *work))
-    store = MessageStore(database)
+    store = MessageStore(database, Bites())
     for number, time in enumerate(times):
         stored = await store.add_received(record(number, time))
         assert stored is not None
@@ -386,7 +387,7 @@ async def test_a_store_of_before_keeps_its_order_of_arrival_and_what_waits(tmp_p
     connection.close()
     async with task_scope() as tasks:
         database = await Database.start(path, migrations(5000), lambda *work: _spawn(tasks, *work))
-        store = MessageStore(database)
+        store = MessageStore(database, Bites())
         page, _ = await store.history(PEER, None, None, 10)
         assert [(m.position, m.body.partition("\n")[0]) for m in page] == [
             (4, "arrived late"),

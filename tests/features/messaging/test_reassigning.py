@@ -5,6 +5,7 @@ from pathlib import Path
 from pimd.clock import ManualClock
 from pimd.database import Database
 from pimd.ids import MessageId, NodeId
+from pimd.limits import Bites
 from pimd_features.messaging.models import MessageRecord
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.schema import migrations
@@ -19,7 +20,7 @@ def message(number: int) -> Outgoing:
 
 async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
-        store = MessageStore(database)
+        store = MessageStore(database, Bites())
         for number in range(1, 5):
             await store.add_sent(message(number), f"body {number}", bytes(32), b"sealed")
         await store.raise_status(OLD, [message(1).id], "delivered", 9)
@@ -37,7 +38,7 @@ async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
 
 async def test_a_conversation_of_which_everything_moved_is_gone(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
-        store = MessageStore(database)
+        store = MessageStore(database, Bites())
         await store.add_sent(message(1), "body", bytes(32), b"sealed")
         assert await store.reassign(OLD, NEW) == 1
         assert [one.peer for one in await store.conversations()] == [NEW]

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from pimd.database import Database
 from pimd.ids import MessageId, NodeId
+from pimd.limits import Bites
 from pimd.task_scope import task_scope
-from pimd_features.messaging.models import MessageRecord, preview
+from pimd_features.messaging.models import PAGE, MessageRecord, preview
 from pimd_features.messaging.schema import migrations
-from pimd_features.messaging.store import MessageStore, Outgoing
-from pimd_features.messaging.wire import Ack, AckKind, Msg
+from pimd_features.messaging.store import PAGE_BYTES, MessageStore, Outgoing
+from pimd_features.messaging.wire import BODY_LIMIT, Ack, AckKind, Msg
+from tests.limits import Lower
 
+WIDE = "\U0001f600" * (BODY_LIMIT // 4)
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "pim_link_v2.json").read_text())
 PEER = NodeId(bytes(range(16)))
 
@@ -82,7 +85,7 @@ async def test_pages_are_complete_in_order_of_arrival_and_stable(
     path = tmp_path_factory.mktemp("store") / "messages.db"
     async with task_scope() as tasks:
         database = await Database.start(path, migrations(0), lambda name, work: _spawn(tasks, name, work))
-        store = MessageStore(database)
+        store = MessageStore(database, Bites())
         for n, time in enumerate(times):
             assert await store.add_received(record(n, time))
         found: list[MessageRecord] = []
@@ -113,7 +116,7 @@ async def test_a_message_that_failed_is_lifted_by_its_acknowledgement_and_by_not
     message = Outgoing(PEER, MessageId(bytes(16)), 1, 2)
     async with task_scope() as tasks:
         database = await Database.start(tmp_path / "messages.db", migrations(0), lambda *work: _spawn(tasks, *work))
-        store = MessageStore(database)
+        store = MessageStore(database, Bites())
         await store.add_sent(message, "hello", bytes(32), b"sealed")
         assert await store.fail(message, "expired")
         assert await store.raise_status(PEER, [message.id], "sent", 3) == []
@@ -128,3 +131,36 @@ async def test_a_message_that_failed_is_lifted_by_its_acknowledgement_and_by_not
 
 def _spawn(tasks: Any, name: str, work: Any) -> None:
     tasks.create_task(work, name=name)
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+@pytest.mark.limit("bytes of messages on one page of a conversation")
+async def test_a_page_of_long_messages_ends_early_and_the_next_goes_on(tmp_path: Path, *, by_id: bool) -> None:
+    count = 2 * PAGE_BYTES.value // BODY_LIMIT + 10
+    async with task_scope() as tasks:
+        database = await Database.start(tmp_path / "m.db", migrations(0), lambda name, work: _spawn(tasks, name, work))
+        store = MessageStore(database, Bites())
+        for n in range(count):
+            assert await store.add_received(record(n, n).model_copy(update={"body": WIDE}))
+        assert len((await store.history(PEER, None, None, PAGE))[0]) == PAGE
+        sizes, before_ts, before_id, more = [], None, None, True
+        while more:
+            page, more = await store.history(PEER, before_ts, before_id, 500)
+            sizes.append(len(page))
+            before_ts, before_id = page[-1].timestamp_ms, page[-1].id if by_id else None
+        fit = PAGE_BYTES.value // BODY_LIMIT
+        assert sizes == [fit, fit, 10]
+        await database.close()
+
+
+@pytest.mark.limit("bytes of messages on one page of a conversation")
+async def test_a_page_holds_one_message_at_least(tmp_path: Path, lower: Lower) -> None:
+    lower(PAGE_BYTES, 1)
+    async with task_scope() as tasks:
+        database = await Database.start(tmp_path / "m.db", migrations(0), lambda name, work: _spawn(tasks, name, work))
+        store = MessageStore(database, Bites())
+        for n in range(3):
+            await store.add_received(record(n, n).model_copy(update={"body": WIDE}))
+        page, more = await store.history(PEER, None, None, 500)
+        assert ([message.timestamp_ms for message in page], more) == ([2], True)
+        await database.close()
