@@ -203,7 +203,8 @@ class LabDaemon:
         request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": dict(params or {})}
 
         async def answer() -> str | None:
-            answer = await running.rpc.dispatch.answer(json.dumps(request), Connection("unix"))
+            message = running.rpc.dispatch.parse(json.dumps(request).encode())
+            answer = await running.rpc.dispatch.answer(message, Connection("unix"))
             answer.sent()
             return answer.text
 

@@ -6,6 +6,7 @@ import socket
 
 from pimd.limits import Bites, Budget
 from pimd.rpc.limits import LINGERING_BYTES, LINGERING_S, OWN_BYTES, UNREAD_S, ConnectionBytes
+from pimd.rpc.reading import Unparsed
 
 
 def has_left(transport: asyncio.BaseTransport | None) -> bool:
@@ -63,10 +64,11 @@ class Lingering:
 
 
 class UnreadOutput:
-    """Closes a connection whose client stops reading while its answers take room from others."""
+    """Closes a connection whose client stops reading while its answers, or its next message, take room from others."""
 
-    def __init__(self, output: ConnectionBytes) -> None:
+    def __init__(self, output: ConnectionBytes, unparsed: Unparsed) -> None:
         self._output = output
+        self._unparsed = unparsed
         self._timer: asyncio.TimerHandle | None = None
 
     def paused(self, transport: asyncio.Transport) -> None:
@@ -85,7 +87,7 @@ class UnreadOutput:
 
     def _look(self, transport: asyncio.Transport, before: int) -> None:
         now = transport.get_write_buffer_size()
-        if now >= before and self._output.held > OWN_BYTES:
+        if now >= before and (self._output.held > OWN_BYTES or self._unparsed.has_place):
             transport.abort()
         else:
             self._watch(transport, now)

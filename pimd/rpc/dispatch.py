@@ -41,6 +41,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Message:
+    """One message as `parse` found it, to be given to `answer` at once."""
+
+    content: Request | Batch | Fault
+    weight: int
+    """Bytes that are counted until it is answered."""
+    has_room: bool
+
+
+@dataclass(frozen=True)
 class Answer:
     """The answer, and the callbacks that run once it is sent."""
 
@@ -87,22 +97,27 @@ class Dispatch:
         for task in tuple(self._tasks):
             task.cancel()
 
-    async def answer(self, raw: bytes | str, connection: Connection) -> Answer:
-        """Answer one message; errors of clients and methods become answers, so nothing is raised."""
-        message = envelope.parse(raw, self.bites)
-        if isinstance(message, Fault):
-            return Answer(envelope.failure(message))
-        if self.calls >= CALLS_IN_ALL.value or not connection.has_room:
-            self.bites.count(CALLS_PER_CONNECTION if self.calls < CALLS_IN_ALL.value else CALLS_IN_ALL)
-            return self._overloaded(message)
+    def parse(self, raw: bytes | bytearray) -> Message:
+        """Read one message and count it; nothing of `raw` is needed any more."""
         weight = _weight(raw)
-        if weight and not self._parsed.take(weight):
-            return self._overloaded(message)
-        del raw
+        if not weight or self._parsed.take(weight):
+            return Message(envelope.parse(raw, self.bites), weight, has_room=True)
+        return Message(envelope.parse(raw, self.bites), 0, has_room=False)
+
+    async def answer(self, message: Message, connection: Connection) -> Answer:
+        """Answer one message; errors of clients and methods become answers, so nothing is raised."""
+        content = message.content
         try:
-            return await self._counted(message, connection)
+            if isinstance(content, Fault):
+                return Answer(envelope.failure(content))
+            if self.calls >= CALLS_IN_ALL.value or not connection.has_room:
+                self.bites.count(CALLS_PER_CONNECTION if self.calls < CALLS_IN_ALL.value else CALLS_IN_ALL)
+                return self._overloaded(content)
+            if not message.has_room:
+                return self._overloaded(content)
+            return await self._counted(content, connection)
         finally:
-            self._parsed.give_back(weight)
+            self._parsed.give_back(message.weight)
 
     async def _counted(self, message: Request | Batch, connection: Connection) -> Answer:
         self.calls += 1
@@ -168,7 +183,7 @@ class Dispatch:
         if request.is_notification:
             return Part(None)
         text = envelope.failure(outcome) if isinstance(outcome, Fault) else outcome
-        if connection.output is None:
+        if connection.output is None or refusal is not None:  # a refusal is short
             return Part(text)
         try:
             connection.output.take(len(text))
@@ -245,8 +260,8 @@ def _give_back(connection: Connection, parts: Sequence[Part]) -> None:
         connection.output.give_back(sum(part.held for part in parts))
 
 
-def _weight(raw: bytes | str) -> int:
+def _weight(raw: bytes | bytearray) -> int:
     """Bytes that a parsed message may take; 0 for a small one. One character that is not ASCII makes four bytes of each."""
-    marks = map(raw.count, "[{,") if isinstance(raw, str) else map(raw.count, (b"[", b"{", b","))
-    size = (len(raw) if raw.isascii() else 4 * len(raw)) + VALUE_BYTES * min(sum(marks), VALUES.value)
+    values = min(sum(map(raw.count, envelope.MARKS)), VALUES.value)
+    size = (len(raw) if raw.isascii() else 4 * len(raw)) + VALUE_BYTES * values
     return size if size > OWN_BYTES else 0

@@ -50,6 +50,9 @@ class Batch:
     members: tuple[Request | Fault, ...]
 
 
+NOT_UTF_8: Final = Fault(PARSE_ERROR, "Parse error: the message is not UTF-8")
+
+
 class _Refused(ValueError):  # noqa: N818 - a refusal
     """Valid for the decoder, and no JSON that is taken here."""
 
@@ -69,6 +72,8 @@ def parse(raw: bytes | bytearray, bites: Bites) -> Request | Batch | Fault:
         )
     try:
         value = _decode(raw)
+    except UnicodeDecodeError:
+        return NOT_UTF_8
     except (ValueError, RecursionError) as error:
         return Fault(PARSE_ERROR, f"Parse error: {_why(error)}")
     if not isinstance(value, list):
@@ -89,8 +94,6 @@ def _why(error: ValueError | RecursionError) -> str:
     match error:
         case json.JSONDecodeError() | _Refused():
             return str(error)
-        case UnicodeDecodeError():
-            return "the message is not UTF-8"
         case RecursionError():
             return "the message is nested too deeply"
         case _:  # of `int`, and its text is for programmers

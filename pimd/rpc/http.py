@@ -17,6 +17,7 @@ from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault, failure
 from pimd.rpc.http_connection import SERVER, BoundedConnection, BoundedServer, json_response
 from pimd.rpc.limits import MESSAGE, OWN_BYTES, Budgets
+from pimd.rpc.reading import BigMessages
 from pimd.rpc.streams import Streams
 from pimd.rpc.websocket import WebSocketSession
 
@@ -65,6 +66,7 @@ class HttpRpcListener:
         dispatch: Dispatch,
         streams: Streams,
         budgets: Budgets,
+        big_messages: BigMessages,
         describe: Callable[[], object],
     ) -> None:
         self._config = config
@@ -73,7 +75,7 @@ class HttpRpcListener:
         self._streams = streams
         self._describe = describe
         self._browser = BrowserRules(config.allowed_origins, config.allowed_hosts)
-        self._server = BoundedServer(self._serve, budgets)
+        self._server = BoundedServer(self._serve, budgets, big_messages)
         self._listeners: list[asyncio.Server] = []
         self._sessions: set[WebSocketSession] = set()
         self._stopping = False
@@ -162,9 +164,11 @@ class HttpRpcListener:
         size = carrier.arrived()
         carrier.serve(serving=True)
         await self._dispatch.turns.take(carrier.caller)
-        answer = await self._dispatch.answer(body, carrier.caller)
+        message = self._dispatch.parse(body)
         del body
         carrier.release(size)
+        answer = await self._dispatch.answer(message, carrier.caller)
+        del message
         if answer.text is None:
             response: web.StreamResponse = json_response(None, 204)
         else:
@@ -179,7 +183,7 @@ class HttpRpcListener:
         answer.sent()
         return response
 
-    async def _body(self, request: BaseRequest) -> bytes:
+    async def _body(self, request: BaseRequest) -> bytearray:
         if (request.content_length or 0) > MESSAGE.value:
             raise self._too_long()
         self._expect(request)
@@ -189,9 +193,10 @@ class HttpRpcListener:
                 body += chunk
                 if len(body) > MESSAGE.value:
                     raise self._too_long()
+                await _connection(request).may_read_on()
         except web.RequestPayloadError as error:
             raise Refused(400, "the body could not be read: it is no valid HTTP, or ended early") from error
-        return bytes(body)
+        return body
 
     @staticmethod
     def _expect(request: BaseRequest) -> None:
@@ -216,7 +221,9 @@ class HttpRpcListener:
         headers = request.headers.copy()
         headers.popall("Sec-WebSocket-Protocol", None)
         request = request.clone(headers=headers)
-        socket = web.WebSocketResponse(max_msg_size=MESSAGE.value, compress=False, autoping=False, autoclose=True)
+        socket = web.WebSocketResponse(
+            max_msg_size=MESSAGE.value, compress=False, autoping=False, autoclose=True, decode_text=False
+        )
         check = socket.can_prepare(request)
         if not check.ok:
             raise Refused(400, "this is the WebSocket RPC listener; ask for an upgrade, or use POST /rpc")

@@ -11,7 +11,8 @@ from aiohttp.web_request import BaseRequest
 from pimd.rpc.client_socket import Lingering, UnreadOutput, has_left
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Fault, failure
-from pimd.rpc.limits import CONNECTIONS, FIRST_MESSAGE, MESSAGE_S, Budgets, ConnectionBytes, OverLimit
+from pimd.rpc.limits import CONNECTIONS, FIRST_MESSAGE, MESSAGE_S, OWN_BYTES, Budgets, ConnectionBytes
+from pimd.rpc.reading import BigMessages, Unparsed
 
 log = logging.getLogger("pimd.rpc")
 
@@ -45,15 +46,17 @@ class BoundedConnection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type] # None is how aiohttp is told to write none
             auto_decompress=False,
             lingering_time=0.0,
+            read_bufsize=OWN_BYTES // 2,  # of a body twice as much is read ahead
         )
         self._budgets = manager.budgets
         self._lingerers = manager.lingering
-        self._read = ConnectionBytes(manager.budgets.reading)
+        self._unparsed = Unparsed(manager.big_messages, self._go_on)
+        self._may_go_on = asyncio.Event()
         self.output = ConnectionBytes(manager.budgets.output, alone=True)
         """Answers that the socket has not taken."""
         self.caller = Connection("http", output=self.output, has_left=lambda: self.has_left)
         """For the calls of `POST /rpc`, one after the other."""
-        self._unread = UnreadOutput(self.output)
+        self._unread = UnreadOutput(self.output, self._unparsed)
         self._in_hand = 0
         """Of what was read, the bytes of messages that are being answered."""
         self._lingering: Lingering | None = None
@@ -61,6 +64,8 @@ class BoundedConnection(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self.unread_limit: int | None = None
         """Bytes of one message beyond which the connection is cut; None leaves that to the handler."""
+        self.is_websocket = False
+        """Whether messages are read here, and not by a handler that asks `may_read_on`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve the client, or refuse it over the limit of connections."""
@@ -77,17 +82,15 @@ class BoundedConnection(web.RequestHandler):
             self._lingering.received(len(data))
             return
         if data:
-            try:
-                self._read.take(len(data))
-            except OverLimit:
-                self._refuse("the daemon holds too many unfinished messages; try again later")
-                return
-            if self.unread_limit is not None and self._read.held > self.unread_limit:
+            self._unparsed.take(len(data))
+            if self.unread_limit is not None and self._unparsed.held > self.unread_limit:
                 self._budgets.bites.count(FIRST_MESSAGE)
                 self.cut("a message is too long")
                 return
             self._arm()
         super().data_received(data)
+        if self.is_websocket and self.transport is not None and not self._unparsed.may_go_on():
+            self.transport.pause_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Release the counted bytes and the place of the connection."""
@@ -97,7 +100,8 @@ class BoundedConnection(web.RequestHandler):
         self._unread.resumed()
         self.output.close()
         self.consumed()
-        self._read.close()
+        self._unparsed.close()
+        self._may_go_on.set()
         self._budgets.http.leave(self)
         super().connection_lost(exc)
 
@@ -133,19 +137,34 @@ class BoundedConnection(web.RequestHandler):
             return False
         return self.transport is not None
 
+    async def may_read_on(self) -> None:
+        """Called by a handler that reads a body: a long one waits for its turn."""
+        while not self._unparsed.may_go_on() and self.transport is not None:
+            self._may_go_on.clear()
+            await self._may_go_on.wait()
+
+    def _go_on(self) -> None:
+        self._may_go_on.set()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+            self._arm()
+        if self.is_websocket and self.transport is not None and not (self._reading_paused or self._buffer_paused):
+            self.transport.resume_reading()
+
     def arrived(self) -> int:
         """Called by a handler when it has a whole message; return how many bytes count until they are released."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        size = self._read.held - self._in_hand
+        size = self._unparsed.held - self._in_hand
         self._in_hand += size
         return size
 
     def release(self, size: int) -> None:
         """Called by a handler when it is done with a message of so many bytes."""
         self._in_hand -= size
-        self._read.give_back(size)
+        self._unparsed.give_back(size)
 
     def consumed(self) -> None:
         """Called by a handler when it has read a whole message and holds nothing of it."""
@@ -217,7 +236,7 @@ class BoundedConnection(web.RequestHandler):
 
     def _late(self) -> None:
         self._deadline = None
-        if self._serving:
+        if self._serving or self._unparsed.is_waiting:
             self._arm()
         else:
             self.cut(f"a message was not finished within {MESSAGE_S:g} s")
@@ -226,9 +245,10 @@ class BoundedConnection(web.RequestHandler):
 class BoundedServer(web.Server):
     """Tells aiohttp to use `BoundedConnection`, and holds the budgets that all of them share."""
 
-    def __init__(self, handler: Any, budgets: Budgets) -> None:
+    def __init__(self, handler: Any, budgets: Budgets, big_messages: BigMessages) -> None:
         super().__init__(handler)
         self.budgets = budgets
+        self.big_messages = big_messages
         self.lingering: set[Lingering] = set()
 
     def __call__(self) -> web.RequestHandler:

@@ -24,6 +24,8 @@ from pimd.rpc.registry import Method
 log = logging.getLogger("pimd.rpc")
 
 FIELD_SHOWN = 64
+TEXT_SHOWN = 2000
+"""Characters of an error; it may repeat what the caller sent, which may have four megabytes."""
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -42,7 +44,10 @@ def handler(method: Method) -> Handler:
         if outcome.ok:
             return Success(outcome.value)
         # Whatever the method raised, SystemExit and CancelledError included, ends the call only.
-        return _failed(method, outcome)
+        try:
+            return _failed(method, outcome)
+        finally:
+            _let_go(outcome.error)
 
     # jsonrpcserver binds the signature for each call; computing it each time is most of that cost.
     run.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]
@@ -57,7 +62,11 @@ def _failed(method: Method, outcome: Outcome) -> Either:
             return _timed_out(f"was stopped with the feature {method.feature}", method)
         case RpcError() as error:
             try:
-                return Error(int(error.code), str.__str__(error.message), NODATA if error.data is None else error.data)
+                return Error(
+                    int(error.code),
+                    _shortened(str.__str__(error.message), TEXT_SHOWN),
+                    NODATA if error.data is None else error.data,
+                )
             # An error class of a feature need not keep to the contract.
             except Exception:  # noqa: BLE001
                 return internal_error(method.name, error)
@@ -66,6 +75,12 @@ def _failed(method: Method, outcome: Outcome) -> Either:
             return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
         case error:
             return internal_error(method.name, error)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what was called: an exception, its frames and their params hold each other until the next garbage collection."""
+    if error is not None:
+        BaseException.with_traceback(error, None)
 
 
 def _after(method: Method, callback: Callable[[], None]) -> None:
@@ -112,7 +127,10 @@ def bind(model: type[Params], args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 def _invalid(error: ValidationError) -> InvalidParams:
     # Not the value itself: it may be a secret, or four megabytes.
     problems = [
-        {"field": _shortened(".".join(str(part) for part in found["loc"])), "problem": _problem(found["msg"])}
+        {
+            "field": _shortened(".".join(str(part) for part in found["loc"]), FIELD_SHOWN),
+            "problem": _problem(found["msg"]),
+        }
         for found in error.errors(include_url=False, include_context=False, include_input=False)[:10]
     ]
     first = problems[0]
@@ -120,9 +138,8 @@ def _invalid(error: ValidationError) -> InvalidParams:
     return InvalidParams(f"{name}: {first['problem']}", problems)
 
 
-def _shortened(field: str) -> str:
-    """Cut a name that the caller made up: it is answered, and may have four megabytes."""
-    return field if len(field) <= FIELD_SHOWN else field[:FIELD_SHOWN] + "..."
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _problem(message: str) -> str:

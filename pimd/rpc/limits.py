@@ -5,11 +5,11 @@ from typing import Protocol
 from pimd.limits import KIB, MIB, Bites, Budget, Limit, declare, declare_rate
 
 MESSAGE = declare("bytes of one RPC message", 4 * MIB, "bytes", "refused; a Unix or WebSocket connection is closed")
-UNFINISHED = declare(
-    "bytes of unfinished RPC messages over all connections",
-    64 * MIB,
-    "bytes",
-    "the message is refused and its connection closed; 64 KiB of each connection are always accepted",
+BIG_MESSAGES = declare(
+    "RPC messages of more than 64 KiB that are read at once",
+    4,
+    "messages",
+    "the others wait for their turn, and their sockets are not read; smaller messages do not wait",
 )
 FIRST_MESSAGE = declare(
     "bytes of the first message of a WebSocket without a token", 4 * KIB, "bytes", "the connection is closed"
@@ -25,7 +25,7 @@ ID = declare("characters of the id of an RPC request", 256, "characters", "refus
 VALUES = declare("values in one RPC message", 50_000, "values", "the message is not parsed, and refused with -32700")
 PARSED = declare(
     "bytes of parsed RPC messages over all connections",
-    48 * MIB,
+    24 * MIB,
     "bytes",
     "refused with -32005, and nothing was done; messages of 64 KiB are always accepted",
 )
@@ -124,7 +124,6 @@ class Budgets:
         self.bites = bites
         self.http = Places(CONNECTIONS, bites)
         self.unix = Places(UNIX_CONNECTIONS, bites)
-        self.reading = Budget(UNFINISHED, bites)
         self.output = Budget(OUTPUT, bites)
         self.lingering = Budget(LINGERING, bites)
 

@@ -1,4 +1,4 @@
-"""Splits a stream of bytes into newline-delimited messages, within a limit."""
+"""Splits a stream of bytes into newline-delimited messages, within a limit, one at a time."""
 
 from pimd.rpc.limits import MESSAGE
 
@@ -8,28 +8,52 @@ class LineTooLong(Exception):  # noqa: N818 - a refusal
 
 
 class Lines:
-    """Collects bytes and returns whole lines."""
+    """Collects bytes, and returns whole lines when they are asked for: a list of short ones takes many times their bytes."""
 
     def __init__(self, limit: int = MESSAGE.value) -> None:
         self._limit = limit
         self._buffer = bytearray()
         self._scanned = 0
+        """Bytes from the start that hold no newline."""
 
     def __len__(self) -> int:
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that `data` completes, without newlines and blank lines; after `LineTooLong` close."""
+    def feed(self, data: bytes) -> None:
+        """Add bytes."""
         self._buffer += data
-        end = self._buffer.rfind(b"\n", self._scanned)
-        if end < 0:
-            self._scanned = len(self._buffer)
-            if self._scanned > self._limit:
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a newline is there; `next` may still find only blank lines."""
+        return self._end() >= 0
+
+    def next(self) -> bytearray | None:
+        """Take out a line, without its newline, and the blank ones before it; None while none is whole.
+
+        After `LineTooLong`, finished or not, close.
+        """
+        while (end := self._end()) >= 0:
+            line = self._take(end)
+            if len(line) > self._limit:
                 raise LineTooLong
-            return []
-        lines = bytes(self._buffer[:end]).split(b"\n")
-        del self._buffer[: end + 1]
-        self._scanned = len(self._buffer)
-        if self._scanned > self._limit or any(len(line) > self._limit for line in lines):
+            if line and not line.isspace():
+                return line
+        if len(self._buffer) > self._limit:
             raise LineTooLong
-        return [line for line in lines if line.strip()]
+        return None
+
+    def _end(self) -> int:
+        end = self._buffer.find(b"\n", self._scanned)
+        self._scanned = len(self._buffer) if end < 0 else end
+        return end
+
+    def _take(self, end: int) -> bytearray:
+        self._scanned = 0
+        if end + 1 < len(self._buffer):
+            line = self._buffer[:end]
+            del self._buffer[: end + 1]
+            return line
+        line, self._buffer = self._buffer, bytearray()  # a long message is not copied
+        del line[end:]
+        return line

@@ -15,6 +15,7 @@ from pimd.rpc.dispatch import Dispatch
 from pimd.rpc.http import HttpConfig, HttpRpcListener
 from pimd.rpc.limits import GRACE_S, Budgets
 from pimd.rpc.openrpc import Description
+from pimd.rpc.reading import BigMessages
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
 from pimd.rpc.unix import UnixRpcListener
@@ -43,6 +44,7 @@ class RpcServer:
         self.streams = Streams(clock, bites)
         self.dispatch = Dispatch(self.registry, bites)
         self.budgets = Budgets(bites)
+        self.big_messages = BigMessages(bites)
         self.unix: UnixRpcListener | None = None
         self.http: HttpRpcListener | None = None
         self._clock = clock
@@ -53,10 +55,14 @@ class RpcServer:
         """Open the RPC listeners; on `SocketInUse` or OSError none stays open."""
         if config.http is not None:
             auth = TokenAuth(token, self._clock, self._bites)
-            self.http = HttpRpcListener(config.http, auth, self.dispatch, self.streams, self.budgets, self._describe)
+            self.http = HttpRpcListener(
+                config.http, auth, self.dispatch, self.streams, self.budgets, self.big_messages, self._describe
+            )
             await self.http.start()
         if config.unix_socket is not None:
-            self.unix = UnixRpcListener(config.unix_socket, self.dispatch, self.streams, self.budgets)
+            self.unix = UnixRpcListener(
+                config.unix_socket, self.dispatch, self.streams, self.budgets, self.big_messages
+            )
             try:
                 await self.unix.start(group)
             except BaseException:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from pathlib import Path
 
 from pimd.net import unix_socket
@@ -13,8 +12,9 @@ from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
 from pimd.rpc.feed import ConnectionFeed
-from pimd.rpc.limits import MESSAGE, MESSAGE_S, OWN_BYTES, UNIX_CONNECTIONS, Budgets, ConnectionBytes, OverLimit
+from pimd.rpc.limits import MESSAGE, MESSAGE_S, OWN_BYTES, UNIX_CONNECTIONS, Budgets, ConnectionBytes
 from pimd.rpc.lines import Lines, LineTooLong
+from pimd.rpc.reading import BigMessages, Unparsed
 from pimd.rpc.streams import Streams
 
 log = logging.getLogger("pimd.rpc")
@@ -25,11 +25,14 @@ SETTING = "[rpc] unix_socket or PIM_RPC_SOCKET"
 class UnixRpcListener:
     """Accepts on one socket; tasks of its connections run in the group given to `start`."""
 
-    def __init__(self, path: Path, dispatch: Dispatch, streams: Streams, budgets: Budgets) -> None:
+    def __init__(
+        self, path: Path, dispatch: Dispatch, streams: Streams, budgets: Budgets, big_messages: BigMessages
+    ) -> None:
         self.path = path
         self.dispatch = dispatch
         self.streams = streams
         self.budgets = budgets
+        self.big_messages = big_messages
         self.group: asyncio.TaskGroup | None = None
         self.connections: set[UnixConnection] = set()
         self._server: asyncio.Server | None = None
@@ -69,9 +72,8 @@ class UnixConnection(asyncio.Protocol):
             "unix", self._feed, greeted=False, output=self._output, has_left=lambda: has_left(self._transport)
         )
         self._lines = Lines()
-        self._waiting: deque[bytes] = deque()
-        self._read = ConnectionBytes(budgets.reading)
-        self._unread = UnreadOutput(self._output)
+        self._unparsed = Unparsed(listener.big_messages, self._go_on)
+        self._unread = UnreadOutput(self._output, self._unparsed)
         self._lingering: Lingering | None = None
         self._calls = 0
         self._transport: asyncio.Transport | None = None
@@ -110,23 +112,16 @@ class UnixConnection(asyncio.Protocol):
             return
         if self._transport is None or self._transport.is_closing():
             return
-        try:
-            self._read.take(len(data))
-            before = len(self._lines) + len(data)
-            lines = self._lines.feed(data)
-        except OverLimit:
-            self._fail(OVERLOADED, "the daemon holds too many unfinished messages; try again later")
+        self._lines.feed(data)
+        self._unparsed.take(len(data))
+        if len(self._lines) > MESSAGE.value and not self._lines.is_whole:
+            self._fail_too_long()
             return
-        except LineTooLong:
-            self._listener.budgets.bites.count(MESSAGE)
-            self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE.value} bytes; this one is longer")
-            return
-        self._read.give_back(before - len(self._lines) - sum(map(len, lines)))  # the newlines and blanks
-        self._watch_deadline(complete=bool(lines))
-        if lines:
-            self._waiting.extend(lines)
-            self._transport.pause_reading()
+        self._watch_deadline(complete=self._lines.is_whole)
+        if self._lines.is_whole:
             self._readable.set()
+        if not self._unparsed.may_go_on() or self._lines.is_whole:
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Answer the open calls, then close: `nc` and scripts half-close."""
@@ -145,8 +140,8 @@ class UnixConnection(asyncio.Protocol):
             task.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._waiting.clear()
-        self._read.close()
+        self._lines = Lines()
+        self._unparsed.close()
         self._output.close()
         self._unread.resumed()
         self._writable.set()
@@ -190,40 +185,61 @@ class UnixConnection(asyncio.Protocol):
     # --- inside
 
     async def _serve(self) -> None:
-        while not self._finishing or self._waiting:
-            await self._readable.wait()
-            while self._waiting:
-                line = self._waiting.popleft()
-                await self._writable.wait()
-                await self._listener.dispatch.turns.take(self._connection)
-                self._start_call(line)
-                # Calls that need not wait end before the next line is read: this keeps order and avoids overload.
-                await asyncio.sleep(0)
-            self._readable.clear()
-            if self._transport is not None and not self._finishing:
-                self._transport.resume_reading()
+        while self._lingering is None:
+            size = len(self._lines)
+            try:
+                line = self._lines.next()
+            except LineTooLong:
+                self._fail_too_long()
+                break
+            size -= len(self._lines)
+            if line is None:
+                self._unparsed.give_back(size)
+                if self._finishing:
+                    break
+                self._readable.clear()
+                self._go_on()
+                await self._readable.wait()
+                continue
+            await self._writable.wait()
+            await self._listener.dispatch.turns.take(self._connection)
+            self._start_call(line, size)
+            del line
+            # Calls that need not wait end before the next line is read: this keeps order and avoids overload.
+            await asyncio.sleep(0)
         self._close_if_done()
 
-    def _start_call(self, line: bytes) -> None:
+    def _go_on(self) -> None:
+        """Read from the client again, unless whole lines wait here or a long one waits for its turn."""
+        if self._lines.is_whole or self._unparsed.is_waiting or self._finishing:
+            return
+        self._watch_deadline(complete=True)
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _start_call(self, line: bytearray, size: int) -> None:
         if self._listener.group is None or self._lingering is not None:
             return
         self._calls += 1
-        self._listener.group.create_task(self._answer(line), name="unix call")
+        self._listener.group.create_task(self._answer(line, size), name="unix call")
 
-    async def _answer(self, line: bytes) -> None:
+    async def _answer(self, line: bytearray, size: int) -> None:
         try:
-            answer = await self._listener.dispatch.answer(line, self._connection)
+            message = self._listener.dispatch.parse(line)
+            del line
+            self._unparsed.give_back(size)
+            answer = await self._listener.dispatch.answer(message, self._connection)
+            del message
             if answer.text is not None:
                 self._write(answer.text)
             answer.sent()
         finally:
             self._calls -= 1
-            self._read.give_back(len(line))
             self._close_if_done()
         if self._connection.greeted:
             self._listener.budgets.unix.prove(self)
         held = answer.held
-        del line, answer  # only the socket's buffer holds it now
+        del answer  # only the socket's buffer holds it now
         await self._writable.wait()
         self._output.give_back(held)
 
@@ -246,19 +262,23 @@ class UnixConnection(asyncio.Protocol):
             self._transport.write("\n".join(out).encode())
 
     def _close_if_done(self) -> None:
-        if self._finishing and not self._calls and not self._waiting:
+        if self._finishing and not self._calls and not self._lines.is_whole:
             self.close()
 
     def _fail(self, code: int, message: str) -> None:
         """Write an error as the last answer; the client gets it even while it sends."""
         self._write(envelope.failure(Fault(code, message)))
         self._flush()
-        self._waiting.clear()
         self._lines = Lines()
-        self._read.close()
+        self._unparsed.close()
+        self._readable.set()
         if self._transport is not None and self._lingering is None:
             budgets = self._listener.budgets
             self._lingering = Lingering(self._transport, budgets.lingering, budgets.bites)
+
+    def _fail_too_long(self) -> None:
+        self._listener.budgets.bites.count(MESSAGE)
+        self._fail(INVALID_REQUEST, f"a line has at most {MESSAGE.value} bytes; this one is longer")
 
     def _watch_deadline(self, *, complete: bool) -> None:
         """Run one timer while a line is unfinished; each completed line restarts it."""
@@ -270,7 +290,7 @@ class UnixConnection(asyncio.Protocol):
 
     def _late(self) -> None:
         self._deadline = None
-        if self._waiting or not self._writable.is_set():
+        if self._lines.is_whole or self._unparsed.is_waiting or not self._writable.is_set():
             self._watch_deadline(complete=False)  # it is we who do not read
         else:
             self._fail(INVALID_REQUEST, f"a line must be finished within {MESSAGE_S:g} s")

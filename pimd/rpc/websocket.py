@@ -53,6 +53,7 @@ class WebSocketSession:
     async def run(self) -> None:
         """Serve until either side closes."""
         self._carrier.consumed()
+        self._carrier.is_websocket = True
         try:
             if not self._connection.authenticated and not await self._authenticate():
                 return
@@ -94,7 +95,7 @@ class WebSocketSession:
         if too_long or message.type is not WSMsgType.TEXT:
             await self._refuse(Fault(UNAUTHORIZED, "the first message must be rpc.authenticate with the token"))
             return False
-        answer = await self._dispatch.answer(message.data, self._connection)
+        answer = await self._dispatch.answer(self._dispatch.parse(message.data), self._connection)
         if answer.text is not None:
             await self._send(answer.text)
             self._carrier.output.give_back(answer.held)
@@ -110,8 +111,8 @@ class WebSocketSession:
             message = await self._socket.receive()
             size = self._carrier.arrived()
             if message.type is WSMsgType.TEXT:
-                raw = message.data.encode()
-                del message  # one character may make its text four times as long
+                raw = message.data
+                del message
                 await self._slots.acquire()
                 await self._dispatch.turns.take(self._connection)
                 if not await self._carrier.readable():
@@ -136,10 +137,15 @@ class WebSocketSession:
 
     async def _answer(self, raw: bytes, size: int) -> None:
         try:
-            answer = await self._dispatch.answer(raw, self._connection)
+            message = self._dispatch.parse(raw)
             del raw
             self._carrier.release(size)
             size = 0
+            if message.content is envelope.NOT_UTF_8:
+                await self._socket.close(code=WSCloseCode.INVALID_TEXT, message=b"not UTF-8")  # RFC 6455, 8.1
+                return
+            answer = await self._dispatch.answer(message, self._connection)
+            del message
             if answer.text is not None:
                 frame, answer = answer.text.encode(), replace(answer, text=None)
                 await self._write(frame)

@@ -45,7 +45,8 @@ class Assembled:
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
-        answer = await self.rpc.dispatch.answer(json.dumps(request), Connection("http"))
+        dispatch = self.rpc.dispatch
+        answer = await dispatch.answer(dispatch.parse(json.dumps(request).encode()), Connection("http"))
         answer.sent()
         assert answer.text is not None
         return json.loads(answer.text)

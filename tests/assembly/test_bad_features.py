@@ -94,7 +94,8 @@ async def subscribe(all_: Assembled) -> None:
         """Nobody listens."""
 
     connection = Connection("unix", ConnectionFeed(all_.rpc.streams, send))
-    await all_.rpc.dispatch.answer('{"jsonrpc": "2.0", "id": 1, "method": "bad.subscribe"}', connection)
+    message = all_.rpc.dispatch.parse(b'{"jsonrpc": "2.0", "id": 1, "method": "bad.subscribe"}')
+    await all_.rpc.dispatch.answer(message, connection)
 
 
 async def disable(all_: Assembled) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pimd.limits import MIB, Bites, Budget, Limit
 from pimd.rpc import client_socket, envelope
 from pimd.rpc.limits import BATCH_ANSWER, ID, OUTPUT, OWN_BYTES, PARSED, VALUES, ConnectionBytes, OverLimit, reserved
+from pimd.rpc.reading import BigMessages, Unparsed
 from tests.limits import Lower
 from tests.mesh.test_node import eventually
 from tests.rpc.conftest import GOOD_HEAD, Connect, Dial, World
@@ -47,10 +48,10 @@ def test_values_are_counted_outside_of_strings_only(lower: Lower) -> None:
     bites = Bites()
     ten, eleven = "[" + ",".join("1" * 10) + "]", "[" + ",".join("1" * 11) + "]"
     texts = [f'{{"jsonrpc":"2.0","method":"a","params":[{json.dumps(ten * 9)}]}}', f"[{ten}]", eleven + "x"]
-    found = [envelope.parse(text, bites) for text in texts]
+    found = [envelope.parse(text.encode(), bites) for text in texts]
     assert isinstance(found[0], envelope.Request)
     assert bites[VALUES] == 2
-    assert isinstance(envelope.parse(f"{ten}", bites), envelope.Batch)
+    assert isinstance(envelope.parse(ten.encode(), bites), envelope.Batch)
 
 
 @pytest.mark.parametrize("listener", LISTENERS)
@@ -224,7 +225,7 @@ class Buffer:
 async def test_who_reads_slowly_or_holds_little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_socket, "UNREAD_S", 0.0)
     output, buffer = ConnectionBytes(Budget(OUTPUT, Bites())), Buffer()
-    watch = client_socket.UnreadOutput(output)
+    watch = client_socket.UnreadOutput(output, Unparsed(BigMessages(Bites()), lambda: None))
     output.take(OWN_BYTES)
     watch.paused(buffer)  # type: ignore[arg-type]
     for _ in range(50):

@@ -9,25 +9,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pimd.limits import Bites
 from pimd.rpc import http_connection
 from pimd.rpc.limits import (
     CONNECTIONS,
     FIRST_MESSAGE,
     MESSAGE,
-    OWN_BYTES,
-    UNFINISHED,
-    Budgets,
-    ConnectionBytes,
-    OverLimit,
-    reserved,
 )
 from pimd.rpc.websocket import FRAME_OVERHEAD
 from tests.limits import Lower
 from tests.rpc.conftest import TOKEN, Connect, Dial, World
 
 CALL = '{"jsonrpc": "2.0", "id": 1, "method": "rpc.methods"}'
-SHARED = UNFINISHED.value - reserved()
 GOOD = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 
@@ -177,7 +169,7 @@ async def test_a_message_that_is_not_finished_in_time_is_cut(
         with contextlib.suppress(ConnectionResetError):
             assert b"200 OK" not in await reader.read()
         writer.close()
-    assert world.server.budgets.reading.held == 0
+    assert len(world.server.big_messages) == 0
 
 
 async def test_each_message_of_a_connection_has_its_own_deadline(
@@ -218,39 +210,6 @@ async def test_too_many_connections_are_told_so(world: World, connect: Connect, 
     status, _, body = await ask(client)
     assert status == 503
     assert body["error"]["code"] == -32005
-
-
-@pytest.mark.limit("bytes of unfinished RPC messages over all connections")
-async def test_unfinished_messages_over_all_connections_are_limited(world: World, connect: Connect) -> None:
-    client = await connect("http")
-    hog = ConnectionBytes(world.server.budgets.reading)
-    hog.take(SHARED + OWN_BYTES)
-    status, _, body = await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES)))
-    assert (status, body["error"]["code"]) == (503, -32005)
-    assert (await ask(client))[0] == 200  # small calls always get through
-    hog.give_back(SHARED)
-    assert (await ask(client, body=io.BytesIO(CALL.encode().ljust(2 * OWN_BYTES))))[0] == 200
-    hog.give_back(hog.held)
-    assert world.server.budgets.reading.held == 0
-
-
-def test_accounts_count_exactly() -> None:
-    reading = Budgets(Bites()).reading
-    one, other = ConnectionBytes(reading), ConnectionBytes(reading)
-    one.take(OWN_BYTES)
-    assert reading.held == 0
-    one.take(SHARED)
-    with pytest.raises(OverLimit):
-        one.take(1)
-    other.take(OWN_BYTES)
-    with pytest.raises(OverLimit):
-        other.take(1)
-    one.give_back(1)
-    other.take(1)
-    one.give_back(10**12)
-    other.give_back(10**12)
-    assert (one.held, other.held, reading.held) == (0, 0, 0)
-    assert SHARED + reserved() == UNFINISHED.value == 64 * 2**20
 
 
 async def test_stopping_does_not_wait_long_for_a_call(

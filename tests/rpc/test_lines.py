@@ -7,6 +7,13 @@ from hypothesis import strategies as st
 from pimd.rpc.lines import Lines, LineTooLong
 
 
+def taken(lines: Lines) -> list[bytes]:
+    found = []
+    while (line := lines.next()) is not None:
+        found.append(bytes(line))
+    return found
+
+
 @given(st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"")), max_size=6), st.data())
 def test_however_they_are_cut_whole_lines_come_back_once_and_in_order(lines: list[bytes], data: st.DataObject) -> None:
     raw = b"".join(line + b"\n" for line in lines) + b"rest"
@@ -14,8 +21,12 @@ def test_however_they_are_cut_whole_lines_come_back_once_and_in_order(lines: lis
     found: list[bytes] = []
     while raw:
         size = data.draw(st.integers(1, 5))
-        found += collected.feed(raw[:size])
+        collected.feed(raw[:size])
         raw = raw[size:]
+        if data.draw(st.booleans()):
+            found += taken(collected)
+    found += taken(collected)
+    assert not collected.is_whole
     assert found == [line for line in lines if line.strip()]
     assert len(collected) == len(b"rest")
 
@@ -23,19 +34,23 @@ def test_however_they_are_cut_whole_lines_come_back_once_and_in_order(lines: lis
 def test_a_newline_alone_is_taken_out() -> None:
     lines = Lines(limit=3)
     for _ in range(10):
-        assert lines.feed(b"\n") == []
+        lines.feed(b"\n")
+        assert lines.is_whole
+        assert taken(lines) == []
         assert len(lines) == 0
-    assert lines.feed(b"abc\n \n\nd\n") == [b"abc", b"d"]
+    lines.feed(b"abc\n \n\nd\n")
+    assert taken(lines) == [b"abc", b"d"]
 
 
 @pytest.mark.parametrize(
     "pieces", [[b"abcd"], [b"ab", b"cd"], [b"abcd\n"], [b"ab", b"cd\n"], [b"a\nabcd\n"], [b"a\nabcd"]]
 )
 def test_one_byte_more_than_the_limit_ends_it_finished_or_not(pieces: list[bytes]) -> None:
-    lines = Lines(limit=3)
-    *first, last = pieces
-    for piece in first:
-        assert lines.feed(piece) == []
+    short, enough = Lines(limit=3), Lines(limit=4)
+    for piece in pieces:
+        short.feed(piece)
+        enough.feed(piece.rstrip() if piece is pieces[-1] else piece)
+    enough.feed(b"\n")
+    assert taken(enough)[-1] == b"abcd"
     with pytest.raises(LineTooLong):
-        lines.feed(last)
-    assert Lines(limit=4).feed(b"".join(pieces).rstrip() + b"\n")[-1] == b"abcd"
+        taken(short)

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from pimd.rpc import client_socket
-from pimd.rpc.limits import CONNECTIONS, LINGERING_BYTES, MESSAGE, OWN_BYTES, ConnectionBytes
+from pimd.rpc.limits import CONNECTIONS, LINGERING_BYTES, MESSAGE
 from tests.limits import Lower
 from tests.mesh.test_node import eventually
 from tests.rpc.conftest import GOOD_HEAD, TOKEN, Connect, Dial, World
-from tests.rpc.test_http import GOOD, SHARED, ask
+from tests.rpc.test_http import GOOD, ask
 
 BIG = 24 * 2**20
 """Bytes that no buffers of the kernel hold."""
@@ -53,7 +53,7 @@ async def test_who_still_sends_a_body_gets_the_answer(world: World, line: str, h
     assert int(received.split()[1]) == status
     assert json.loads(received.split(b"\r\n\r\n")[1])["error"]["message"]
     await eventually(lambda: world.server.budgets.lingering.held == 0)
-    assert world.server.budgets.reading.held == 0
+    assert len(world.server.big_messages) == 0
 
 
 @pytest.mark.limit("wrong tokens over all callers")
@@ -76,14 +76,9 @@ async def test_a_chunked_body_over_the_limit_is_answered(connect: Connect) -> No
     assert (status, headers["Connection"]) == (413, "close")
 
 
-async def test_who_finds_no_place_or_no_room_gets_the_answer(world: World, lower: Lower) -> None:
+async def test_who_finds_no_place_gets_the_answer(world: World, lower: Lower) -> None:
     assert world.server.http is not None
     head = f"POST /rpc HTTP/1.1\r\n{GOOD_HEAD}Content-Length: {BIG}\r\n\r\n"
-    hog = ConnectionBytes(world.server.budgets.reading)
-    hog.take(SHARED + OWN_BYTES)
-    small = head.replace(str(BIG), str(MESSAGE.value))
-    assert (await asyncio.to_thread(send_all_then_read, world.server.http.port, small)).split()[1] == b"503"
-    await eventually(lambda: len(world.server.budgets.http) == 0)
     lower(CONNECTIONS, 0)
     assert (await asyncio.to_thread(send_all_then_read, world.server.http.port, head)).split()[1] == b"503"
 

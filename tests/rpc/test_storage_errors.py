@@ -19,7 +19,8 @@ async def test_what_could_not_be_stored_says_why_and_what_to_do(caplog: pytest.L
 
     server = RpcServer(SystemClock(), lambda name: {"hint": name}, list)
     server.registry.add([Method("store", "test", store, "Store.", None)])
-    answer = await server.dispatch.answer('{"jsonrpc": "2.0", "id": 1, "method": "store"}', Connection("http"))
+    message = server.dispatch.parse(b'{"jsonrpc": "2.0", "id": 1, "method": "store"}')
+    answer = await server.dispatch.answer(message, Connection("http"))
     answer.sent()
     assert answer.text is not None
     error = json.loads(answer.text)["error"]

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from pimd.rpc import lines, unix
+from pimd.rpc import unix
 from pimd.rpc.limits import CALLS_IN_ALL, CALLS_PER_CONNECTION, MESSAGE, UNIX_CONNECTIONS
 from tests.limits import Lower
 from tests.rpc.conftest import Connect, World
@@ -164,12 +164,3 @@ async def test_the_socket_is_private(world: World) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o750
     await world.server.stop()
     assert not path.exists()
-
-
-def test_lines_split_anyhow() -> None:
-    taken = lines.Lines(10)
-    assert [taken.feed(bytes([byte])) for byte in b"ab\ncd"] == [[], [], [b"ab"], [], []]
-    assert taken.feed(b"\n\nef\ng") == [b"cd", b"ef"]
-    assert len(taken) == 1
-    with pytest.raises(lines.LineTooLong):
-        taken.feed(b"0123456789A")

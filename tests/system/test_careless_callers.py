@@ -4,7 +4,8 @@ import json
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 CONNECTIONS = 60
 HELLO = b'{"jsonrpc":"2.0","id":0,"method":"rpc.hello"}\n'
 BATCH = json.dumps([{"jsonrpc": "2.0", "id": n, "method": "rpc.discover"} for n in range(100)])
+WIDE = json.dumps(
+    {"jsonrpc": "2.0", "id": 1, "method": "rpc.methods", "params": ["\U0001f600" + "\u00e9" * 2_090_000]},
+    ensure_ascii=False,
+)
+LONG_ID = json.dumps({"jsonrpc": "2.0", "id": "\u00e9" * 2_000_000, "method": "x"}, ensure_ascii=False)
+LONG_NAME = json.dumps(
+    {"jsonrpc": "2.0", "id": 1, "method": "peers.list", "params": {"\u00e9" * 2_000_000: 1}}, ensure_ascii=False
+)
 TREE = '{"jsonrpc":"2.0","id":1,"method":"rpc.methods","params":[' + "[]," * 1_390_000 + "[]]}"
 Connect = Callable[[Daemon], socket.socket]
 
@@ -102,6 +111,45 @@ def test_trees(daemon: MakeDaemon, listener: str) -> None:
                 received += client.recv(1000)
     assert alice.call("daemon.info")["name"] == "alice"
     assert peak(alice) - before < 128 * MIB
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_sixty_wide_messages_at_once(daemon: MakeDaemon, listener: str) -> None:
+    alice = daemon("alice").start()
+    before = peak(alice)
+    with ExitStack() as stack, ThreadPoolExecutor(CONNECTIONS) as pool:
+        clients = [stack.enter_context(LISTENERS[listener](alice)) for _ in range(CONNECTIONS)]
+        answers = list(pool.map(lambda client: asked(client, sent_over(listener, alice, WIDE)), clients))
+        assert all(b"too many parameters" in answer for answer in answers)  # nobody is refused for want of room
+        assert peak(alice) - before < 96 * MIB
+
+
+def asked(client: socket.socket, message: bytes) -> bytes:
+    client.sendall(message)
+    received = b""
+    while b"-32" not in received or not received.endswith((b"}", b"}\n")):
+        received += client.recv(65536) or b"the end"
+        assert not received.endswith(b"the end")
+    return received
+
+
+@pytest.mark.parametrize("message", [WIDE, LONG_ID, LONG_NAME], ids=["unfinished", "long id", "long name"])
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_messages_that_are_not_finished_and_errors_that_are_not_read(
+    daemon: MakeDaemon, listener: str, message: str
+) -> None:
+    alice = daemon("alice").start()
+    before = peak(alice)
+    whole = sent_over(listener, alice, message) * 3
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            client = stack.enter_context(LISTENERS[listener](alice))
+            client.setblocking(False)  # noqa: FBT003
+            with suppress(BlockingIOError):
+                client.send(whole[:-10] if message is not WIDE else whole[: len(whole) // 3 - 10])
+        while any(busy_ticks(alice)):
+            assert alice.call("daemon.info")["name"] == "alice"
+        assert peak(alice) - before < 96 * MIB
 
 
 @pytest.fixture(scope="module")
