@@ -59,6 +59,7 @@ def test_the_rest_stays_byte_for_byte() -> None:
         '[mesh]\npassphrase = "my s3cret" # not "my s3cret"\n# my s3cret is good\n',
         '[features.bot]\npassword = "s3cret"\n',
         '[features.bot]\napi_key = "s3cret"\napiKey = "s3cret"\nkeys = ["s3cret"]\n',
+        '[features.bot]\nheaders = { Authorization = "Bearer s3cret", Cookie = "a=s3cret" }\n# Authorization: Bearer s3cret\n',
         "[features.bot]\n\"bot token\" = 's3cret'\n",
         "[features.bot]\nlogin.psk = '''\ns3cret'''\n",
         '[features.bot.tokens]\nalice = "s3cret"\n',

@@ -12,7 +12,10 @@ UNREADABLE = f"# this file holds secrets in a form that cannot be shown here, or
 Path = tuple[str, ...]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_SECRET = re.compile("auth|credentials?|passcode|passphrases?|passwd|passwords?|psks?|pwd|secrets?|tokens?")
+_SECRET = re.compile(
+    "auth|authorization|bearer|cookies?|credentials?|mnemonic|otp|passcode|passphrases?|passwd|passwords?|psks?|pwd"
+    "|secrets?|tokens?"
+)
 _ENDINGS = (
     "apikey",
     "authkey",
@@ -29,7 +32,7 @@ _KEYS = frozenset({"key", "keys"})
 _FORMS = frozenset(["b", "base", "bytes", "data", "der", "hex", "material", "pem", "raw", "text", "value", "values"])
 """Words after which a secret's name goes on and means the secret still: `key_hex`."""
 _ABOUT = re.compile(
-    "algorithm|bits|count|dir|directory|enabled|expiry|files?|ids?|interval|length|lifetime|limit|method|mode|ms|name|paths?"
+    "algorithm|bits|count|dir|directory|enabled|expiry|files?|ids?|interval|length|lifetime|limit|method|mode|ms|name|paths?|policy"
     "|required|rotation|s|seconds|size|timeout|ttl|type"
 )
 """Words that end the name of something about a secret: `passphrase_file`."""
