@@ -140,6 +140,11 @@ class HostTransport:
         endpoint: Endpoint = stream.get_extra_info("peername")
         return endpoint
 
+    def local(self, stream: asyncio.BaseTransport) -> Endpoint:
+        """The endpoint of this machine."""
+        endpoint: Endpoint = stream.get_extra_info("sockname")
+        return endpoint
+
     def source(self, stream: asyncio.BaseTransport) -> str:
         """The other machine's address, the source for the limit of half-open connections."""
         return self.remote(stream).host

@@ -18,7 +18,10 @@ TROUBLE_PAUSE_S = 30.0
 PAUSE_S = 1.0
 """Seconds between two cards; a request within that second is served at its end."""
 LOST_PAUSE_S = 60.0
-"""Seconds between two cards that answer a higher number of unknown origin: two machines with one key would go on for ever."""
+"""Seconds between a card with a higher number of unknown origin and this node's answer; the first is answered at once.
+
+Two machines with one key answer each other for ever: each waits anew, so both together issue one card in that time.
+"""
 
 
 class IdentityBroadcast:
@@ -37,7 +40,8 @@ class IdentityBroadcast:
         self._floor = 0
         self._lost_above = -1
         """The highest number met that this node did not issue, until it has issued a higher one."""
-        self._lost_at = float("-inf")
+        self._has_outbid = False
+        self._outbid_at = float("-inf")
 
     def set_interval(self, seconds: float | None) -> None:
         """Issue at least this often, in seconds; None, or more than 300, means every 300 s."""
@@ -58,17 +62,20 @@ class IdentityBroadcast:
             waits = self._lost_above >= 0
             self._lost_above = max(self._lost_above, seq)
             if not waits:
-                self._clock.call_at(max(self._clock.now(), self._lost_at + LOST_PAUSE_S), self._wanted.set)
+                if self._has_outbid:
+                    self._outbid_at = self._clock.now() + LOST_PAUSE_S
+                self._has_outbid = True
+                self._clock.call_at(max(self._clock.now(), self._outbid_at), self._wanted.set)
 
     def _may_outbid(self) -> bool:
-        return self._clock.now() >= self._lost_at + LOST_PAUSE_S
+        return self._clock.now() >= self._outbid_at
 
     async def issue(self) -> Broadcast:
         """Issue one now and send it to every neighbour; `DatabaseError` when its number cannot be stored first."""
         lost_above = self._lost_above if self._may_outbid() else -1
         card = await self._own.reissue(max(self._floor, lost_above), lost=lost_above >= 0)
         if card.seq > self._lost_above >= 0:
-            self._lost_above, self._lost_at = -1, self._clock.now()
+            self._lost_above = -1
         if card.seq > self._floor:
             self._wanted.clear()  # requests that came meanwhile are served by this card
         self.last = Broadcast(self._clock.unix_ms(), self._send())

@@ -263,7 +263,10 @@ class CardExchange:
         """Reissue: the number is above the newest issued here, so this node lost its state."""
         if card.seq > self._lost_state_seq:
             self._lost_state_seq = card.seq
-            log.warning("received a card of this node with a higher number: its state was lost; issuing a new card")
+            log.warning(
+                "received a card of this node with a higher number: its state was lost, or another machine has its key; "
+                "issuing a new card, at most one a minute"
+            )
             self.on_foreign(link.peer_id)
         self._own_seq_seen(card.seq)
 

@@ -141,9 +141,11 @@ class Handshakes:
         )
         if rival is None:
             self._decide(driver, link, refusal)
-        elif not self._node.key_use.contests.begin(
+        elif self._node.key_use.contests.begin(
             rival, lambda alive: self._decide_after(driver, peer, rival, alive=alive)
         ):
+            self._node.key_use.questions.ask_rival(rival, peer, link.listens_at.text)
+        else:
             link.refusal = "the same key proved itself from another machine, which is looked into"
             driver.refuse(GoodbyeReason.DUPLICATE)
 
@@ -265,7 +267,8 @@ class Handshakes:
             self._network.transport(endpoint),
             dialled=role is Role.DIALLER,
         )
-        self._links[driver] = self._make_link(driver, self._clock.now(), entry)
+        link = self._links[driver] = self._make_link(driver, self._clock.now(), entry)
+        link.own_listen_port = config.listen_port
         return driver
 
     def _evict(self, driver: LinkDriver) -> None:

@@ -11,12 +11,14 @@ from pimd.ids import NodeId
 from pimd.mesh.contests import Contests
 from pimd.mesh.dialler import Dialler
 from pimd.mesh.first_look import Announce, FirstLook
+from pimd.mesh.key_questions import KeyQuestions
 from pimd.mesh.links import LinkTable
 from pimd.mesh.peer_link import PeerLink
 from pimd.mesh.same_key import WAITS, SameKeys
-from pimd.proto.cards import BadCard, Card
-from pimd.proto.frames import GoodbyeReason, PluginPayload
-from pimd.proto.same_key import KIND, SameKeyNote
+from pimd.proto.frames import GoodbyeReason
+from pimd.proto.handshake import ABILITY_ANNOUNCED
+from pimd.proto.identity import Identity
+from pimd.proto.same_key import KeyInUse, SameKeyNote
 from pimd.store.keystore import Keystore
 
 log = logging.getLogger("pimd.mesh")
@@ -27,35 +29,28 @@ class KeyUse:
 
     def __init__(
         self,
-        own_id: NodeId,
+        identity: Identity,
+        question: KeyInUse,
         keystore: Keystore,
         clock: Clock,
         links: LinkTable[PeerLink],
         dialler: Dialler,
-        parse_card: Callable[[bytes], Card],
         announce: Announce,
     ) -> None:
-        self._own_id = own_id
+        self._own_id = identity.node_id
         self._keystore = keystore
         self._links = links
         self._dialler = dialler
-        self._parse = parse_card
-        self._seq_before = 0
-        """The highest number of an own card before this start; a card above it, met before the first announcement, is of
-        another process, or of this node before its state was lost."""
         self._group: asyncio.TaskGroup | None = None
         self.contests = Contests(links, clock)
-        self.same_keys = SameKeys(own_id, clock, keystore.labels, keystore.bites)
-        self.look = FirstLook(own_id, clock, self._is_of_another, announce, self._in_use_beyond, keystore.bites)
+        self.same_keys = SameKeys(self._own_id, clock, keystore.labels, keystore.bites)
+        self.same_keys.waits = keystore.waits_for_person
+        self.questions = KeyQuestions(identity, question, clock, links, self.same_keys, self, keystore.bites)
+        self.look = FirstLook(clock, self.questions.search, announce, keystore.bites)
 
     def publish_with(self, publish: Callable[[SameKey], None]) -> None:
         """Tell features of what is found."""
         self.same_keys.publish = publish
-
-    def before_first_card(self) -> None:
-        """Read what was known before this start; called before it issues a card."""
-        self._seq_before = self._keystore.highest_own_seq
-        self.same_keys.waits = self._keystore.waits_for_person
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Dial, unless a person must decide first."""
@@ -65,33 +60,43 @@ class KeyUse:
         else:
             self._dialler.start(group)
 
+    @property
+    def is_announced(self) -> bool:
+        """Whether this node announced itself since its start: from then on it never yields."""
+        return self.look.is_over and not self.same_keys.waits
+
     def tell_both(self, link: PeerLink, rival: PeerLink) -> bytes:
-        """Note that two processes have one key, tell the linked one, and return what to tell the other."""
-        known = self._keystore.identity(link.peer_id)
+        """Note that two processes have one key, and return what to tell the one that is refused."""
         at, other_at = rival.listens_at.text, link.listens_at.text
         self.same_keys.note(link.peer_id, (at, other_at))
-        rival.send(PluginPayload(KIND, SameKeyNote(at, other_at).encode()))
-        return SameKeyNote(at, other_at, (known.card if known is not None else None) or b"").encode()
+        answer = rival.key_answer
+        is_its = answer is not None and answer.instance == link.instance
+        return SameKeyNote(at, other_at, answer.signature if answer is not None and is_its else b"").encode()
 
     def told(self, link: PeerLink, note: bytes) -> None:
-        """Take the word of a neighbour that another process has the key of this node."""
+        """Take the word of a neighbour that another process has the key of this node, and the proof if it has one."""
         try:
             said = SameKeyNote.decode(note)
         except ValueError:
             said = SameKeyNote("", "")
         addresses = [address for address in (said.linked_at, said.other_at) if address]
         self.same_keys.note(self._own_id, addresses, link.peer_id)
-        if not self.look.is_over and self._is_of_another(said.card):
-            self._wait_for_person()
+        if self.questions.proves(said.signature):
+            self.in_use()
 
     def met(self, link: PeerLink) -> None:
-        """Note that another process proved the key of this node to it."""
-        self.same_keys.note(self._own_id, ("this machine", link.listens_at.text))
+        """Note that another process proved the key of this node to it, which waits if only that one is announced."""
+        if self.same_keys.note(self._own_id, (link.own_address, link.listens_at.text)):
+            self.questions.tell_neighbours(link.listens_at.text)
+        if link.abilities & ABILITY_ANNOUNCED:
+            self.in_use()
 
     def foreign_card(self, brought_by: NodeId) -> None:
         """Count a card of this node above its newest, which it did not issue."""
         link = self._links.best(brought_by)
-        self.same_keys.foreign_card(brought_by, link.listens_at.text if link is not None else str(brought_by))
+        behind = f"one behind {link.listens_at.text if link is not None else brought_by}"
+        if self.same_keys.foreign_card(brought_by, behind):
+            self.questions.tell_neighbours(behind)
 
     async def keep(self) -> None:
         """Go on with this key although another machine has it: a person decided so. `DatabaseError`."""
@@ -105,25 +110,17 @@ class KeyUse:
         """Forget, for the next start only, that this key is in use elsewhere: that start has another one."""
         await self._keystore.set_waits_for_person(waits=False)
 
-    def _in_use_beyond(self, link: PeerLink) -> None:
-        self.same_keys.note(self._own_id, ("this machine", f"one behind {link.listens_at.text}"), link.peer_id)
-        self._wait_for_person()
+    def nobody(self, link: PeerLink) -> None:
+        """The neighbour on this link knows of no other process."""
+        self.look.nobody(link)
 
-    def _is_of_another(self, raw: bytes | int) -> bool:
-        if isinstance(raw, int):
-            return raw > self._seq_before
-        try:
-            card = self._parse(raw)
-        except BadCard:
-            return False
-        return card.node_id == self._own_id and card.seq > self._seq_before
-
-    def _wait_for_person(self) -> None:
-        """Announce nothing from now on, and link with nobody, also after a restart."""
-        if self._group is None or self.same_keys.waits:
+    def in_use(self) -> None:
+        """Wait for a person, unless this node is announced: link with nobody, also after a restart."""
+        if self.look.is_over or self._group is None or self.same_keys.waits:
             return
         self.same_keys.waits = True
         log.warning("%s", WAITS)
+        self.look.give_up()
         self._dialler.stop()
         for link in self._links.all():
             link.close(GoodbyeReason.NOT_ADMITTED)

@@ -57,10 +57,10 @@ from pimd.proto.frames import (
     SeqRequest,
     SignedPeerInfo,
 )
-from pimd.proto.handshake import ABILITY_HOPS, INSTANCE_SIZE, LinkPeer
+from pimd.proto.handshake import ABILITY_HOPS, LinkPeer
 from pimd.proto.identity import Identity
 from pimd.proto.key_exchange import KeyExchange
-from pimd.proto.same_key import KIND as SAME_KEY_KIND
+from pimd.proto.same_key import ANSWER, INSTANCE_SIZE, KINDS, QUESTION, KeyInUse
 from pimd.proto.traffic import TrafficClass
 from pimd.store.keystore import Keystore
 
@@ -105,9 +105,8 @@ class Node:
         )
         self._dialler.tell_labels = keystore.index.labels_configured
         self._admission = Admission(policy, keystore, self._links, self._dialler)
-        self.key_use = KeyUse(
-            identity.node_id, keystore, clock, self._links, self._dialler, self.parse_card, self._announce_on
-        )
+        own_question = KeyInUse.ask(identity, os.urandom(INSTANCE_SIZE))
+        self.key_use = KeyUse(identity, own_question, keystore, clock, self._links, self._dialler, self._announce_on)
         self.key_use.publish_with(self._events.publish)
         self._own = OwnCard(identity, keystore, clock, config.name, RELAYS if config.relays else 0)
         self._flood = CardFlood(clock, self._links.carrying, self.counts.bites)
@@ -123,10 +122,11 @@ class Node:
         self._frames = self._routed_frames()
         self.datagrams = self._datagram_traffic()
         self._frames.carry(self.datagrams)
+        self._carry_key_questions()
         self.payloads = self._frames.payloads
         self._link_check = LinkCheck(clock, self.counts)
         self._clocks = ClockComparison(clock, keystore, self.counts.bites)
-        link_config = replace(config.link, instance=os.urandom(INSTANCE_SIZE))
+        link_config = replace(config.link, instance=own_question.instance, question=own_question.signature)
         self._handshakes = Handshakes(self, identity, link_config, network, clock, self.make_link)
         self._listeners: list[Listener] = []
         self.service = self._service()
@@ -137,7 +137,6 @@ class Node:
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Issue a card, bind, and begin to dial; OSError or `SocketInUse` when an endpoint cannot be bound."""
-        self.key_use.before_first_card()
         card = await self._own.reissue()
         self._frames.open_with(
             SealedFrames(
@@ -270,15 +269,14 @@ class Node:
         """Take a frame of an admitted peer other than a Data frame."""
         match frame:
             case SignedPeerInfo():
-                self.key_use.look.cards(link, frame)
                 self._receive_cards(link, frame)
             case PeerInfoRequest():
                 self._cards.answer(link, frame)
             case Routes():
                 if not self.key_use.look.routes(link, frame):
                     self._receive_routes(link, frame)
-            case PluginPayload(kind, body) if kind == SAME_KEY_KIND:
-                self.key_use.told(link, body)
+            case PluginPayload(kind, body) if kind in KINDS:
+                self.key_use.questions.on_link(link, kind, body)
             case PluginPayload():
                 self._frames.deliver(link.peer_id, frame)
             case SeqRequest():
@@ -312,6 +310,12 @@ class Node:
         )
         frames.show_own_card = lambda link: self._cards.show_own(self._links.best(link.peer_id) or link)
         return frames
+
+    def _carry_key_questions(self) -> None:
+        questions = self.key_use.questions
+        questions.send_routed = self._frames.send
+        for kind in (QUESTION, ANSWER):
+            self._frames.own_kinds[kind] = partial(questions.routed, kind)
 
     def _datagram_traffic(self) -> DatagramTraffic:
         return DatagramTraffic(

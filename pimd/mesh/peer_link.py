@@ -10,6 +10,7 @@ from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
 from pimd.proto.class_queues import ClassCounts
 from pimd.proto.frames import Frame, GoodbyeReason, MeshData, Ping
+from pimd.proto.same_key import KeyInUse
 from pimd.proto.traffic import TrafficClass
 
 LOOPBACK_V6 = "::/64"
@@ -35,6 +36,9 @@ class PeerLink:
         self.other_key: OtherKey | None = None
         """Why it was refused, when another node was expected at the dialled endpoint."""
         self.goodbye: GoodbyeReason | None = None
+        self.own_listen_port: int | None = None
+        self.key_answer: KeyInUse | None = None
+        """The newest answer of the peer to a question for another process with its key."""
         self.on_outcome: Callable[[str | None], None] | None = None
         self._peer_id: NodeId | None = None
         self._probe: int | None = None
@@ -84,6 +88,12 @@ class PeerLink:
         endpoint, peer = self.driver.endpoint, self.driver.link.peer
         port = peer.listen_port if peer is not None else None
         return endpoint if self.dialled else endpoint.at_port(port) or endpoint
+
+    @property
+    def own_address(self) -> str:
+        """Where this node can be dialled over the path of this link, as far as it knows; else its end of the connection."""
+        endpoint = self.driver.own_endpoint
+        return (endpoint.at_port(self.own_listen_port) or endpoint).text
 
     @property
     def dialled(self) -> bool:

@@ -38,12 +38,15 @@ class RoutedFrames:
         self.show_own_card: Callable[[PeerLink], None] = lambda _: None
         """Called with the link that brought a frame for a card of this node that it has not issued."""
         self._relays = relays
+        self.own_kinds: dict[str, Callable[[NodeId, bytes], None]] = {}
+        """What takes payloads that no plugin can claim, with their proven source."""
         self._datagrams: DatagramTraffic | None = None
         self._sealed: SealedFrames | None = None
 
     def carry(self, datagrams: DatagramTraffic) -> None:
         """Pass datagrams and their exchange of keys to `datagrams`, which sends through `send`."""
         self._datagrams = datagrams
+        self.own_kinds[EXCHANGE_KIND] = datagrams.exchange
 
     def open_with(self, sealed: SealedFrames) -> None:
         """Set what seals and opens frames; before the first card of this start it is not available."""
@@ -151,7 +154,8 @@ class RoutedFrames:
             self._counts.count("dropped_unopenable")
         else:
             self._counts.count("payloads_opened")
-            if payload.kind == EXCHANGE_KIND and self._datagrams is not None:
-                self._datagrams.exchange(frame.src, payload.body)
+            take = self.own_kinds.get(payload.kind)
+            if take is not None:
+                take(frame.src, payload.body)
             else:
                 self.deliver(frame.src, payload, congestion_met=bool(frame.flags & FLAG_CONGESTED))

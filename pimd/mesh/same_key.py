@@ -43,8 +43,8 @@ class SameKeys:
         self._told: RecentMap[NodeId, tuple[SameKey, float]] = RecentMap(TOLD, bites)
         self._foreign_cards = 0
 
-    def note(self, node_id: NodeId, addresses: Sequence[str], told_by: NodeId | None = None) -> None:
-        """Take evidence; log and publish it unless the same is known already."""
+    def note(self, node_id: NodeId, addresses: Sequence[str], told_by: NodeId | None = None) -> bool:
+        """Take evidence; log and publish it, and return True, unless the same is known already."""
         known = self._current(node_id)
         both = dict.fromkeys((*(known.addresses if known is not None else ()), *addresses))
         is_news = known is None or (len(known.addresses) < 2 and len(both) > len(known.addresses))  # noqa: PLR2004 - both
@@ -54,12 +54,12 @@ class SameKeys:
             log.warning("%s", found)
             self.publish(found)
         self._told.put(node_id, (found, self._clock.now()))
+        return is_news
 
-    def foreign_card(self, brought_by: NodeId, address: str) -> None:
+    def foreign_card(self, brought_by: NodeId, where: str) -> bool:
         """Count a card of this node above its newest; the first is answered, further ones show that another issues them."""
         self._foreign_cards += 1
-        if self._foreign_cards > FOREIGN_CARDS:
-            self.note(self._own_id, ["this machine", f"one behind {address}"], brought_by)
+        return self._foreign_cards > FOREIGN_CARDS and self.note(self._own_id, ["this machine", where], brought_by)
 
     def problems(self) -> list[Problem]:
         """Return the problems that were seen within a quarter of an hour, and the wait for a person."""

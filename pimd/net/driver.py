@@ -135,6 +135,7 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._over.opened(transport)
         self.endpoint = self._over.remote(transport)
+        self.own_endpoint = self._over.local(transport)
         self.source = self._over.source(transport)
         self.address = self.endpoint.text
         self._owner.connected(self)

@@ -43,6 +43,9 @@ class Transport(Protocol):
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """Return the endpoint of the other end; without an address, the one where it was accepted."""
 
+    def local(self, stream: asyncio.BaseTransport) -> Endpoint:
+        """Return the endpoint of this end, as this machine sees it."""
+
     def source(self, stream: asyncio.BaseTransport) -> str:
         """Return the source of a connection, for the limit of half-open ones."""
 

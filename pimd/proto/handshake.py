@@ -11,6 +11,7 @@ from pimd.proto.errors import DecodeError, HandshakeError, OtherMesh, SameKey, W
 from pimd.proto.identity import KEY_SIZE, LINK_PROOF_DOMAIN, SIGNATURE_SIZE, Identity, node_id_of, verify
 from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import CipherState, HandshakeState
+from pimd.proto.same_key import INSTANCE_SIZE
 
 Cipher = Literal["ChaChaPoly", "AESGCM"]
 
@@ -29,8 +30,7 @@ ABILITY_ANNOUNCED = 8
 """This node has announced itself since its start, so that a new neighbour may learn from its table."""
 ABILITIES = ABILITY_CLASSES | ABILITY_HOPS | ABILITY_CLOCK
 """The abilities that this node announces."""
-_EXT_AGENT, _EXT_PORT, _EXT_ABILITIES, _EXT_INSTANCE = 1, 2, 3, 4
-INSTANCE_SIZE = 8
+_EXT_AGENT, _EXT_PORT, _EXT_ABILITIES, _EXT_INSTANCE, _EXT_QUESTION = 1, 2, 3, 4, 5
 _PORT = struct.Struct(">H")
 _ABILITIES = struct.Struct(">I")
 
@@ -54,6 +54,8 @@ class LinkConfig:
     """Bits of `ABILITY_*`; none is what a node says that knows of no abilities."""
     instance: bytes | None = None
     """8 random bytes of this start, by which two processes with one key are told apart; None says nothing."""
+    question: bytes = b""
+    """The signature of `KeyInUse.ask` for the instance, which an acceptor shows to another process with the same key."""
 
     def expecting(self, node_id: NodeId | None) -> "LinkConfig":
         """Return the same with `expected` set."""
@@ -74,6 +76,8 @@ class LinkPeer:
     """Bits of `ABILITY_*`, unknown ones included."""
     instance: bytes | None = None
     """Of the peer's start; None from one that does not say."""
+    question: bytes = b""
+    """The signature of its question who else has its key; not checked."""
 
 
 def preamble(cipher: Cipher) -> bytes:
@@ -98,6 +102,8 @@ class Handshake:
         self._identity = identity
         self._config = config
         self._private = config.psk is not None
+        self.peer: LinkPeer | None = None
+        """Who proved itself, also another process with the key of this node."""
         self._noise = HandshakeState(
             f"Noise_XX{'psk0' if self._private else ''}_25519_{cipher}_SHA256",
             initiator=dialler,
@@ -131,6 +137,8 @@ class Handshake:
             items.append((_EXT_ABILITIES, _ABILITIES.pack(self._config.abilities)))
         if self._config.instance is not None:
             items.append((_EXT_INSTANCE, self._config.instance))
+        if self._config.question:
+            items.append((_EXT_QUESTION, self._config.question))
         proof = self._identity.ed25519_pub + self._identity.link_proof_signature + tlv.build(items)
         return self._noise.write_message(proof)
 
@@ -146,22 +154,27 @@ class Handshake:
         except DecodeError as error:
             raise HandshakeError(f"the identity proof is malformed: {error}") from None
         node_id = node_id_of(ed25519_pub)
-        instance = _instance(items.get(_EXT_INSTANCE))
-        if node_id == self._identity.node_id:
-            if instance in {None, self._config.instance}:
-                raise WrongPeer("the other end is this very node")
-            raise SameKey("the other end has the key of this node")
-        if self._config.expected is not None and node_id != self._config.expected:
-            raise WrongPeer(f"it is {node_id}, not {self._config.expected} as expected")
-        return LinkPeer(
+        peer = LinkPeer(
             node_id,
             ed25519_pub,
             static,
             _agent(items.get(_EXT_AGENT, b"")),
             _port(items.get(_EXT_PORT)),
             _abilities(items.get(_EXT_ABILITIES)),
-            instance,
+            _of_size(INSTANCE_SIZE, items.get(_EXT_INSTANCE)),
+            _of_size(SIGNATURE_SIZE, items.get(_EXT_QUESTION)) or b"",
         )
+        self.peer = peer
+        self._check(peer)
+        return peer
+
+    def _check(self, peer: LinkPeer) -> None:
+        if peer.node_id == self._identity.node_id:
+            if peer.instance in {None, self._config.instance}:
+                raise WrongPeer("the other end is this very node")
+            raise SameKey("the other end has the key of this node")
+        if self._config.expected is not None and peer.node_id != self._config.expected:
+            raise WrongPeer(f"it is {peer.node_id}, not {self._config.expected} as expected")
 
     def split(self) -> tuple[CipherState, CipherState]:
         """Return the sending and the receiving cipher."""
@@ -177,8 +190,8 @@ def _port(raw: bytes | None) -> int | None:
     return int(_PORT.unpack(raw)[0]) if raw is not None and len(raw) == _PORT.size else None
 
 
-def _instance(raw: bytes | None) -> bytes | None:
-    return raw if raw is not None and len(raw) == INSTANCE_SIZE else None
+def _of_size(size: int, raw: bytes | None) -> bytes | None:
+    return raw if raw is not None and len(raw) == size else None
 
 
 def _abilities(raw: bytes | None) -> int:

@@ -441,8 +441,10 @@ class Link:
         if self._state is State.UP:
             self._leave(GoodbyeReason.PROTOCOL_ERROR, why, now)
         else:
-            if isinstance(error, SameKey) and self._state is State.AWAIT_2 and self._handshake is not None:
-                self._frame_message(self._handshake.write_proof())  # so that the other process learns of it, too
+            if isinstance(error, SameKey) and self._handshake is not None:
+                self.peer = self._handshake.peer
+                if self._state is State.AWAIT_2:
+                    self._frame_message(self._handshake.write_proof())  # so that the other process learns of it, too
             self._close(why)
 
     def _leave(self, reason: GoodbyeReason, why: Closed, now: float) -> None:

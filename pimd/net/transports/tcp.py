@@ -61,10 +61,11 @@ class TcpTransport:
 
     def remote(self, stream: asyncio.BaseTransport) -> Endpoint:
         """Return the endpoint; an IPv4 address mapped into IPv6 is returned as IPv4."""
-        peername = stream.get_extra_info("peername")
-        if peername is None:  # it ended before it was asked
-            return Endpoint.tcp("?", 0)
-        return Endpoint.tcp(_unmapped(str(peername[0])), int(peername[1]))
+        return _endpoint(stream.get_extra_info("peername"))
+
+    def local(self, stream: asyncio.BaseTransport) -> Endpoint:
+        """The address that the kernel chose for this stream."""
+        return _endpoint(stream.get_extra_info("sockname"))
 
     def source(self, stream: asyncio.BaseTransport) -> str:
         """An IPv4 address, or an IPv6 /64."""
@@ -141,3 +142,8 @@ def _unmapped(host: str) -> str:
         return host
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return host if mapped is None else str(mapped)
+
+
+def _endpoint(name: tuple[object, ...] | None) -> Endpoint:
+    """Return the endpoint of a socket name; it has none when it ended before it was asked."""
+    return Endpoint.tcp(_unmapped(str(name[0])), int(str(name[1]))) if name is not None else Endpoint.tcp("?", 0)

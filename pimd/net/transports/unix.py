@@ -52,6 +52,10 @@ class UnixTransport:
         """Return the path where the connection was made: a dialler has no address, or one of its own choice."""
         return Endpoint(UNIX, stream.get_extra_info("sockname") or stream.get_extra_info("peername") or "?")
 
+    def local(self, stream: asyncio.BaseTransport) -> Endpoint:
+        """The same as the other end: the path is the only address."""
+        return self.remote(stream)
+
     def source(self, stream: asyncio.BaseTransport) -> str:
         """The user id of the other end, as the kernel reports it."""
         credentials = unix_socket.peer_credentials(stream.get_extra_info("socket"))
