@@ -6,7 +6,7 @@ from typing import Any
 
 from pimd.cli.commands import say, with_port
 from pimd.cli.connection import Connection, call, call_many
-from pimd.cli.errors import NotReachedError, PimError
+from pimd.cli.errors import AnsweredError, NotReachedError, PimError
 from pimd.cli.names import ID, resolve, resolve_or_address, shown
 from pimd.cli.text import counted, span, table, visible
 
@@ -114,15 +114,9 @@ def remove(connection: Connection, options: argparse.Namespace) -> None:
 def accept(connection: Connection, options: argparse.Namespace) -> None:
     """Accept a peer's new key, so that label, address and, if asked for, waiting messages are the new key's."""
     rows = call(connection, "peers.configured")
-    address, named = with_port(options.who), {}
-    theirs = [row for row in rows if address in (row["address"], row["config_entry_id"])]
-    if theirs:
-        named = {"address": address}
-    elif theirs := [row for row in rows if row["label"] == options.who]:
-        named = {"label": options.who}
-    else:
-        node_id = resolve(connection, options.who)
-        theirs = [row for row in rows if row["node_id"] == node_id] or [{"node_id": node_id, "answers": None}]
+    whom = _whose_key(connection, options)
+    named = {"address": whom["address"]} if "address" in whom else {}
+    theirs = [row for row in rows if whom.items() <= row.items()] or [{"node_id": whom.get("node_id"), "answers": None}]
     old = _whole(options.old, {row["node_id"] for row in theirs if row["node_id"]})
     met = {row["answers"] for row in theirs if row["answers"]}
     new = _whole(options.new, met) if met or not ID_PREFIX.fullmatch(options.new) else resolve(connection, options.new)
@@ -130,12 +124,28 @@ def accept(connection: Connection, options: argparse.Namespace) -> None:
         raise PimError(f"{old} is not the key known of {visible(options.who)}, which is {theirs[0]['node_id']}")
     params = {"old": old, "new": new, "move_messages": options.move_messages, **named}
     result = call(connection, "peers.accept", params)
-    lines = [f"{visible(result['label'] or options.who)} is {new} from now on; the conversation with {old} stays there"]
+    who = options.who if not named and not ID_PREFIX.match(options.who) else result["label"] or options.who
+    lines = [f"{visible(who)} is {new} from now on; the conversation with {old} stays there"]
+    if result["stayed"]:
+        stayed = visible(", ".join(result["stayed"]))
+        lines.append(f"{stayed} stays with {old}, which is still in use; `pim remove ADDRESS` takes an address out")
     if options.move_messages:
         lines.append(f"{counted(result['moved_messages'], 'waiting message')} moved to the new key")
     if result["refusal"]:
         lines.append(f"but this node would not link with it: {visible(result['refusal'])}")
     say(options, result, "\n".join(lines))
+
+
+def _whose_key(connection: Connection, options: argparse.Namespace) -> dict[str, str]:
+    """Resolve whom is meant; of several with that name the one with the old key."""
+    try:
+        return resolve_or_address(connection, options.who, "configured", with_port(options.who))
+    except AnsweredError as error:
+        found = [row["node_id"] for row in (error.error.get("data") or {}).get("candidates", ()) if row["node_id"]]
+        with_old = [node_id for node_id in found if node_id.startswith(options.old.lower())]
+        if len(with_old) != 1 or not ID_PREFIX.match(options.old):
+            raise
+        return {"node_id": with_old[0]}
 
 
 def _whole(wanted: str, ids: set[str]) -> str:

@@ -148,8 +148,8 @@ class Keystore(Protocol):
     async def set_blocked(self, node_id: NodeId, *, blocked: bool) -> None:
         """Refuse, or accept again, links and payloads of this id; survives forget."""
 
-    async def replace_key(self, old: NodeId, new: NodeId) -> None:
-        """Move label, contact mark and pins of one id to another, in one transaction; a block stays."""
+    async def replace_key(self, old: NodeId, new: NodeId, but: Collection[Endpoint] = ()) -> None:
+        """Move label, contact mark and pins, but those of some endpoints, in one transaction; a block stays."""
 
     def pinned(self, endpoint: Endpoint) -> NodeId | None:
         """Return the id that was first met at a configured endpoint, if any."""
@@ -224,8 +224,8 @@ class Config(Protocol):
     async def remove_peer(self, endpoint: Endpoint) -> bool:
         """Take the entries with that endpoint out of the file; False when there was none."""
 
-    async def rename_peers(self, old: NodeId, new: NodeId) -> bool:
-        """Write another `node_id` into the entries that name `old`; OSError with nothing changed."""
+    async def rename_peers(self, endpoints: Collection[Endpoint], old: NodeId, new: NodeId) -> bool:
+        """Write another `node_id` into the entries of these endpoints that name `old`; OSError with nothing changed."""
 
     async def save(self, text: str) -> Path:
         """Replace the whole file, atomically, keeping the previous one as a backup. Validate first."""

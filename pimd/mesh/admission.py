@@ -72,8 +72,8 @@ class Admission:
         if known is None or known == answers:
             return None
         entry = self._dialler.configured_entry(dialled.endpoint)
-        label = entry.label if entry is not None else ""
-        return OtherKey(dialled.endpoint, label or self._keystore.labels().get(known, ""), known, answers)
+        label = self._keystore.label(known) or (entry.label if entry is not None else "")
+        return OtherKey(dialled.endpoint, label, known, answers)
 
     def is_preferred_peer(self, node_id: NodeId) -> bool:
         """Tell whether this node is configured or a contact; part of each limit is kept for such peers."""

@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class ConfigFile:
         self._name = name
         self._environ = environ or {}
         sent = settings.messaging.broadcast
-        self._renamed: dict[NodeId, NodeId] = {}
+        self._renamed: dict[Endpoint, NodeId] = {}
         self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
         # Held by the editing thread, which continues when its caller is cancelled.
         self._turn = threading.Lock()
@@ -58,14 +58,13 @@ class ConfigFile:
     def peers(self) -> Sequence[PeerEntry]:
         """The `[[peers]]` that were in force at the start, with the keys that were accepted since."""
         return [
-            PeerEntry(peer.endpoint, self._node_id(peer.node_id), peer.label)
+            PeerEntry(peer.endpoint, self._node_id(peer.endpoint, peer.node_id), peer.label)
             for peer in self._settings.peers
             if peer.endpoint is not None
         ]
 
-    def _node_id(self, text: str | None) -> NodeId | None:
-        node_id = NodeId.parse(text) if text is not None else None
-        return self._renamed.get(node_id, node_id) if node_id is not None else None
+    def _node_id(self, endpoint: Endpoint, text: str | None) -> NodeId | None:
+        return self._renamed.get(endpoint, NodeId.parse(text)) if text is not None else None
 
     def mesh_cidr(self) -> str:
         """The configured address, or an empty string."""
@@ -137,18 +136,21 @@ class ConfigFile:
 
         return await self._edit(edit)
 
-    async def rename_peers(self, old: NodeId, new: NodeId) -> bool:
-        """Write another `node_id` into the entries that name `old`; False without one."""
+    async def rename_peers(self, endpoints: Collection[Endpoint], old: NodeId, new: NodeId) -> bool:
+        """Write another `node_id` into the entries of these endpoints that name `old`; False without one."""
 
         def edit(document: tomlkit.TOMLDocument) -> bool:
-            named = [peer for peer in document.get("peers", []) if peer.get("node_id", "").lower() == str(old)]
+            named = [
+                peer
+                for peer in document.get("peers", [])
+                if peer.get("node_id", "").lower() == str(old) and any(_is_at(peer, one) for one in endpoints)
+            ]
             for peer in named:
                 peer["node_id"] = str(new)
             return bool(named)
 
         changed = await self._edit(edit)
-        self._renamed = {first: new if last == old else last for first, last in self._renamed.items()}
-        self._renamed.setdefault(old, new)
+        self._renamed |= dict.fromkeys(endpoints, new)
         return changed
 
     async def set_feature(self, name: str, *, enabled: bool) -> None:

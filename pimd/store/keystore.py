@@ -331,11 +331,12 @@ class Keystore(OwnKey):
         self._set_note(node_id, replace(self._note_of(node_id), blocked=blocked))
         await self.durable()
 
-    async def replace_key(self, old: NodeId, new: NodeId) -> None:
-        """Move label, contact mark and pins of one id to another, in one transaction; a block stays."""
+    async def replace_key(self, old: NodeId, new: NodeId, but: Collection[Endpoint] = ()) -> None:
+        """Move label, contact mark and pins, but those of some endpoints, in one transaction; a block stays."""
+        stay = {endpoint.text for endpoint in but}
         before, mine = self._note_of(old), self._note_of(new)
         for address, pinned in tuple(self._pins.items()):
-            if pinned == old:
+            if pinned == old and address not in stay:
                 self._pins.put(address, new)
         label = before.label if before.label is not None else mine.label
         self._set_note(new, replace(mine, label=label, contact=mine.contact or before.contact))

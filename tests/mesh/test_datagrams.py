@@ -135,7 +135,7 @@ async def test_a_peer_that_does_not_answer_the_exchange_gets_no_datagrams_and_is
     monkeypatch.setattr("pimd.proto.key_exchange.FIRST_REPEAT_S", 0.01)
     alice, bob = await linked(start_node)
     offers: list[bytes] = []
-    monkeypatch.setattr(bob.node.datagrams, "exchange", lambda _, message: offers.append(message))
+    monkeypatch.setitem(bob.node._frames.own_kinds, EXCHANGE_KIND, lambda _, message: offers.append(message))
     assert alice.node.datagrams.send(CHANNEL, bob.id, b"x", lambda _: None) is Sent.CONGESTED
     await eventually(lambda: len(offers) >= 3)
     assert len(set(offers)) == len(offers)  # each with an ephemeral key of its own
@@ -322,7 +322,7 @@ async def test_rubbish_for_answers_from_far_away_costs_the_relay_nothing(start_n
     await mallory.node.service.dial(relay.entry())
     await eventually(lambda: victim.node.service.has_route(mallory.id) and mallory.node.service.has_route(victim.id))
     offers: list[bytes] = []
-    mallory.node.datagrams.exchange = lambda src, message: offers.append(message)  # type: ignore[method-assign]
+    mallory.node._frames.own_kinds[EXCHANGE_KIND] = lambda _, message: offers.append(message)
 
     def poke() -> bool:
         hop = mallory.node._next_hop(victim.id)
@@ -382,7 +382,7 @@ async def test_who_waits_for_keys_hears_that_the_peer_was_forgotten(
     start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await linked(start_node)
-    monkeypatch.setattr(bob.node.datagrams, "exchange", lambda *_: None)
+    monkeypatch.setitem(bob.node._frames.own_kinds, EXCHANGE_KIND, lambda *_: None)
     notices: list[NodeId] = []
     assert alice.node.datagrams.send(CHANNEL, bob.id, b"x", notices.append) is Sent.CONGESTED
     await alice.keystore.forget(bob.id)

@@ -394,12 +394,14 @@ async def test_an_accepted_key_is_written_where_the_old_one_stood_and_nothing_el
         f'  {{ mechanism = "tcp", address = "a:1", node_id = "{str(old).upper()}" }}, # his laptop\n'
         f'  {{ mechanism = "tcp", address = "b:1", node_id = "{third}" }},\n'
         '  { mechanism = "tcp", address = "c:1" },\n'
+        f'  {{ mechanism = "tcp", address = "d:1", node_id = "{old}" }},\n'
         "]\n"
     )
     config = made(tmp_path / "pim.toml", text)
-    assert await config.rename_peers(old, new) is True
+    a, c = Endpoint.tcp("a", 1), Endpoint.tcp("c", 1)
+    assert await config.rename_peers([a, c], old, new) is True
     assert (tmp_path / "pim.toml").read_text() == text.replace(str(old).upper(), str(new))
-    assert [entry.node_id for entry in config.peers()] == [new, third, None]
-    assert await config.rename_peers(old, new) is False
-    assert await config.rename_peers(new, third) is True
-    assert [entry.node_id for entry in config.peers()] == [third, third, None]
+    assert [entry.node_id for entry in config.peers()] == [new, third, None, old]
+    assert await config.rename_peers([a], old, new) is False
+    assert await config.rename_peers([a], new, third) is True
+    assert [entry.node_id for entry in config.peers()] == [third, third, None, old]

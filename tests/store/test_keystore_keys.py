@@ -17,14 +17,15 @@ async def test_a_new_key_gets_label_contact_mark_and_pins_and_the_old_one_keeps_
         await keystore.set_label(alice.id, "al")
         await keystore.set_label(bob.id, "other")
         await keystore.set_blocked(alice.id, blocked=True)
-        for address in ("a:1", "a:2"):
+        for address in ("a:1", "a:2", "a:3"):
             await keystore.pin(Endpoint.parse(address), alice.id)
-        await keystore.replace_key(alice.id, bob.id)
+        await keystore.replace_key(alice.id, bob.id, [Endpoint.parse("a:3")])
     async with Keystore.open(path, clock) as keystore:
         assert keystore.labels() == {bob.id: "al"}
         assert (keystore.is_contact(alice.id), keystore.is_contact(bob.id)) == (False, True)
         assert (keystore.is_blocked(alice.id), keystore.is_blocked(bob.id)) == (True, False)
         assert {keystore.pinned(Endpoint.parse(address)) for address in ("a:1", "a:2")} == {bob.id}
+        assert keystore.pinned(Endpoint.parse("a:3")) == alice.id
         assert keystore.get(alice.id) is not None
 
 

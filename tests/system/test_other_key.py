@@ -126,6 +126,36 @@ def test_a_friend_who_was_set_up_anew_is_accepted(daemon: MakeDaemon, config: st
     assert configured(alice)["node_id"] == bob.node_id
 
 
+@pytest.mark.parametrize("config", ["", "node_id"])
+def test_an_address_where_the_old_key_still_answers_stays_with_it(daemon: MakeDaemon, config: str) -> None:
+    """Bob had one machine at two addresses; the second address has another machine of his now."""
+    alice, bob, bob_id = friends(daemon)
+    first = configured(alice)["address"]
+    bob.environ["PIMD_TRANSPORT__LISTEN_PORT"] = "0"
+    bob.start()
+    second = f"127.0.0.1:{bob.mesh_port}"
+    assert alice.pim("add", second, "--label", "Robert").returncode == 0
+    until(lambda: [row["state"] for row in alice.call("peers.configured")] == ["up", "up"])
+    if config:
+        alice.kill()
+        alice.config.write_text(alice.config.read_text().replace("label", f'node_id = "{bob_id}"\nlabel'))
+        alice.start()
+        until(lambda: [row["state"] for row in alice.call("peers.configured")] == ["up", "up"])
+    new = daemon("new", PIMD_TRANSPORT__LISTEN_PORT=first.split(":")[1]).start()
+    done = alice.pim("accept", "ROBERT", bob_id, new.node_id)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"ROBERT is {new.node_id} from now on")
+    assert f"{second} stays with {bob_id}" in done.stdout
+
+    def known() -> dict[str, str]:
+        return {row["address"]: row["node_id"] for row in alice.call("peers.configured") if row["state"] == "up"}
+
+    until(lambda: known() == {first: new.node_id, second: bob_id})
+    alice.kill()
+    alice.start()
+    until(lambda: known() == {first: new.node_id, second: bob_id})
+
+
 def test_a_contact_without_an_address_has_a_new_key_accepted(daemon: MakeDaemon) -> None:
     """He dials, so that nothing is configured here, and is called by a label."""
     alice, bob = daemon("alice").start(), daemon("bob").start()

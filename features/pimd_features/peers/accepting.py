@@ -17,6 +17,7 @@ from pimd.contract import (
     PeerNotFound,
     PluginContext,
     StorageError,
+    folded,
     rpc,
 )
 from pimd.ids import NodeId
@@ -28,6 +29,8 @@ from pimd_features.peers.rows import Rows
 
 DIAL_S = 8.0
 """Who answers must be known within this time, because clients stop waiting after 10 s."""
+Answer = tuple[DialInfo, NodeId | None]
+"""A configured address, and who answers there."""
 
 
 @rpc(
@@ -38,31 +41,35 @@ async def accept(ctx: PluginContext, params: AcceptParams) -> Accepted:
     """Accept that a peer has a new key, after asking it another way.
 
     `old` must be the key known so far, and `new` what answers at its configured address; of a contact without an address
-    `new` must have been met. Moves label, contact mark and addresses, and links at once. Messages that `old` has not
-    acknowledged follow only with `move_messages`; the history stays with `old`.
+    `new` must have been met. Moves label, contact mark and addresses, and links at once; but while `old` is linked, those
+    addresses stay where `new` does not answer. Messages that `old` has not acknowledged follow only with `move_messages`;
+    the history stays with `old`.
     """
     refuse_own_id(ctx, params.new)
     old, new = params.old, params.new
     if old == new:
         raise InvalidParams("parameter new: is the key that is known already")
-    entries = _entries_of(ctx, params)
-    await _check_new(ctx, new, entries)
-    label = ctx.services[KEYSTORE].labels().get(old)
+    entries = await _answers(ctx, _entries_of(ctx, params), new)
+    _check_new(ctx, new, entries)
+    moving = _moving(ctx, old, new, entries)
+    stayed = [dial.entry.endpoint for dial, _ in entries if dial not in moving]
+    label = ctx.services[KEYSTORE].label(old)
     try:
-        await ctx.services[CONFIG].rename_peers(old, new)
+        await ctx.services[CONFIG].rename_peers([dial.entry.endpoint for dial in moving], old, new)
     except OSError as error:
         raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
-    await ctx.services[KEYSTORE].replace_key(old, new)
+    await ctx.services[KEYSTORE].replace_key(old, new, stayed)
     moved = 0
     if params.move_messages:
         moved = sum([await provider.reassign(old, new) for provider in ctx.services.providers(PEER_DATA)])
-    _link(ctx, new, entries)
-    ctx.log.info("%s is accepted as the key of %s, which was %s", new, label or _names(entries) or "a contact", old)
+    _link(ctx, new, moving)
+    ctx.log.info("%s is accepted as the key of %s, which was %s", new, label or _names(moving) or "a contact", old)
     ctx.services[PUBLISH](STREAM, PeerAccepted(old=old, peer=Rows(ctx).summary(new)))
     return Accepted(
         node_id=new,
-        label=label or next((dial.entry.label for dial in entries if dial.entry.label), None),
-        addresses=[dial.entry.endpoint.text for dial in entries],
+        label=label or next((dial.entry.label for dial in moving if dial.entry.label), None),
+        addresses=[dial.entry.endpoint.text for dial in moving],
+        stayed=[endpoint.text for endpoint in stayed],
         moved_messages=moved,
         refusal=ctx.services[MESH].refusal(new),
     )
@@ -74,8 +81,8 @@ def _entries_of(ctx: PluginContext, params: AcceptParams) -> list[DialInfo]:
     entries = [dial for dial in dials if dial.node_id == params.old]
     named = _named(ctx, dials, params)
     known = ctx.services[KEYSTORE].get(params.old)
-    label = ctx.services[KEYSTORE].labels().get(params.old)
-    is_theirs = params.label is not None and label == params.label
+    label = ctx.services[KEYSTORE].label(params.old)
+    is_theirs = params.label is not None and folded(label or "") == folded(params.label)
     if named is not None and not is_theirs and not any(dial in entries for dial in named):
         told = "; ".join(map(_known, named)) or "no configured address and no label is called so"
         raise PeerIdentityMismatch(f"{params.old} is not the key known there: {told}. Nothing was changed")
@@ -91,8 +98,9 @@ def _named(ctx: PluginContext, dials: list[DialInfo], params: AcceptParams) -> l
         return [dial for dial in dials if dial.entry.endpoint == endpoint]
     if params.label is not None:
         labels = ctx.services[KEYSTORE].labels()
-        own = {node_id for node_id, label in labels.items() if label == params.label}
-        return [dial for dial in dials if dial.entry.label == params.label or dial.node_id in own]
+        wanted = folded(params.label)
+        own = {node_id for node_id, label in labels.items() if folded(label) == wanted}
+        return [dial for dial in dials if folded(dial.entry.label) == wanted or dial.node_id in own]
     return None
 
 
@@ -101,21 +109,31 @@ def _known(dial: DialInfo) -> str:
     return f"at {dial.entry.endpoint.text} {dial.node_id or 'nobody'} is known{answers}"
 
 
-async def _check_new(ctx: PluginContext, new: NodeId, entries: list[DialInfo]) -> None:
+async def _answers(ctx: PluginContext, entries: list[DialInfo], new: NodeId) -> list[Answer]:
+    """Return who answers at each address now; one that refused `new` need not be asked again."""
+    async with asyncio.TaskGroup() as group:
+        asked = [None if dial.answers == new else group.create_task(_who_answers(ctx, dial)) for dial in entries]
+    return [(dial, new if task is None else task.result()) for dial, task in zip(entries, asked, strict=True)]
+
+
+def _check_new(ctx: PluginContext, new: NodeId, entries: list[Answer]) -> None:
     """Raise `PeerIdentityMismatch` unless `new` answered at one of the addresses, or answers there now."""
-    if any(dial.answers == new for dial in entries):
+    if any(who == new for _, who in entries):
         return
-    found = [await _who_answers(ctx, dial) for dial in entries]
-    if new in found:
-        return
-    others = [(dial, who) for dial, who in zip(entries, found, strict=True) if who is not None]
+    others = [(dial, who) for dial, who in entries if who is not None]
     if others:
         told = "; ".join(f"at {dial.entry.endpoint.text} answers {who}" for dial, who in others)
         raise PeerIdentityMismatch(f"{new} is not who answers: {told}. Nothing was changed")
     known = ctx.services[KEYSTORE].get(new)
     if known is None or known.card is None:
-        where = f"nobody answers at {_names(entries)} now, and " if entries else ""
+        where = f"nobody answers at {_names([dial for dial, _ in entries])} now, and " if entries else ""
         raise PeerIdentityMismatch(f"{where}{new} was never met; link with it first (peers.pair). Nothing was changed")
+
+
+def _moving(ctx: PluginContext, old: NodeId, new: NodeId, entries: list[Answer]) -> list[DialInfo]:
+    """Return the addresses that are the new key's: all, unless the old one runs at another one."""
+    runs = ctx.services[MESH].link(old) is not None or any(who == old for _, who in entries)
+    return [dial for dial, who in entries if who == new or not runs]
 
 
 async def _who_answers(ctx: PluginContext, dial: DialInfo) -> NodeId | None:

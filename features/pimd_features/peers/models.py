@@ -40,7 +40,7 @@ class ResolveParams(Params):
     scope: Literal["known", "nearby", "configured"] = "known"
     """`nearby`: also nodes that announce themselves nearby, and addresses. `configured`: also configured addresses."""
     address: str | None = None
-    """The same text as an address, with a port; tried behind the labels, unless the scope is `known`."""
+    """The same text as an address, with a port; tried behind labels, contacts and ids, unless the scope is `known`."""
 
 
 class Resolved(Result):
@@ -244,6 +244,7 @@ class Accepted(Result):
     node_id: NodeIdHex
     label: str | None
     addresses: list[str] = Field(description="Configured addresses that are bound to the new key now, and dialled.")
+    stayed: list[str] = Field(description="Configured addresses that stay bound to the old key, which is still in use.")
     moved_messages: int
     refusal: str | None = Field(description="Why the policy, or a block, would still refuse the new one; null if not.")
 

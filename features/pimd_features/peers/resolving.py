@@ -32,9 +32,10 @@ _DIGITS = re.compile(r"[0-9a-f]{8,32}")
 async def resolve(ctx: PluginContext, params: ResolveParams) -> Resolved:
     """Tell whom a name or an id means: one node, or an error with the candidates in `data.candidates`.
 
-    In this order: labels, contacts by their own names, ids and their first 8 digits or more, names of other nodes that were
-    linked with this one, this node's own name. Several of one kind are an error, and so is a label that is also the start
-    of another node's id. Names are compared in NFC and without case. A name that a node gave itself means nobody when it
+    In this order: labels, contacts by their own names, ids and their first 8 digits or more, addresses where the scope has
+    them, names of other nodes that were linked with this one, this node's own name. Several of one kind are an error, and so
+    is a label that is also the start of another node's id, or any of these that is also another node's configured address.
+    Names are compared in NFC and without case. A name that a node gave itself means nobody when it
     reads as an id or holds letters that are not seen.
     """
     return _Search(ctx, params).result()
@@ -60,14 +61,19 @@ class _Search:
     def result(self) -> Resolved:
         labelled, by_id = self._labelled(), dict.fromkeys(self._by_id())
         unmet = [dial for dial in self._dials if dial.node_id is None and self._is_label(dial)]
+        at = self._configured_at()
         if labelled or unmet:
-            return self._of_label({**labelled, **by_id}, unmet)
-        address = self._address()
-        if address is not None:
-            return address
-        for found in (dict.fromkeys(self._keystore.index.contacts_called(self._key)), by_id, self._met()):
+            return self._of_label({**labelled, **by_id}, unmet, at)
+        for found in (dict.fromkeys(self._keystore.index.contacts_called(self._key)), by_id):
             if found:
-                return self._only(found, [])
+                return self._only(found, [dial for dial in at if dial.node_id not in found])
+        if at:
+            return self._configured(at[0])
+        if self._is_written_as_address():
+            return Resolved(address=self._params.address)
+        met = self._met()
+        if met:
+            return self._only(met, [])
         if self._key and self._key == folded(self._ctx.services[CONFIG].node_name()):
             return self._node(self._ctx.identity.node_id)
         raise self._nobody()
@@ -119,20 +125,22 @@ class _Search:
         if self._params.scope == "nearby":
             yield from (node.node_id for node in nearby(self._ctx) if node.node_id is not None)
 
-    def _address(self) -> Resolved | None:
+    def _configured_at(self) -> list[DialInfo]:
+        """Return the one configured address that the text is, if any."""
         wanted = self._params.address
         if wanted is None or self._params.scope == "known":
-            return None
-        for dial in self._dials:
-            if wanted in (dial.entry.endpoint.text, str(dial.entry.endpoint)):
-                return self._configured(dial)
+            return []
+        return [dial for dial in self._dials if wanted in (dial.entry.endpoint.text, str(dial.entry.endpoint))]
+
+    def _is_written_as_address(self) -> bool:
+        """A stranger may announce any name, even the address of a trusted machine."""
         is_written_as_one = ":" in self._params.name or "." in self._params.name
-        # A stranger may announce any name, even the address of a trusted machine.
-        return Resolved(address=wanted) if self._params.scope == "nearby" and is_written_as_one else None
+        return self._params.address is not None and self._params.scope == "nearby" and is_written_as_one
 
     # --- what is answered
 
-    def _of_label(self, ids: dict[NodeId, None], unmet: list[DialInfo]) -> Resolved:
+    def _of_label(self, ids: dict[NodeId, None], unmet: list[DialInfo], at: list[DialInfo]) -> Resolved:
+        unmet = [*unmet, *(dial for dial in at if dial not in unmet and dial.node_id not in ids)]
         if ids or len(unmet) > 1:
             return self._only(ids, unmet)
         if self._params.scope == "known":
@@ -149,7 +157,8 @@ class _Search:
         candidates = self._candidates(ids) + [self._candidate_at(dial) for dial in unmet[:SHOWN]]
         more = len(ids) + len(unmet) - len(candidates)
         raise PeerAmbiguous(
-            f"'{self._params.name}' can mean several nodes; give the whole id, or a label of your own (peers.label)",
+            f"'{self._params.name}' can mean several nodes; give the whole id, or a label of your own (peers.label)"
+            f"{', or the address with its port' if self._params.address is not None else ''}",
             {"candidates": candidates, "more": more},
         )
 
@@ -182,7 +191,9 @@ class _Search:
         ]
 
     def _candidate_at(self, dial: DialInfo) -> dict[str, Any]:
-        return Candidate(label=dial.entry.label, address=dial.entry.endpoint.text).model_dump(mode="json")
+        return Candidate(node_id=dial.node_id, label=dial.entry.label, address=dial.entry.endpoint.text).model_dump(
+            mode="json"
+        )
 
     def _seen_at(self, node_id: NodeId | None) -> str | None:
         link = self._mesh.link(node_id) if node_id is not None else None

@@ -227,6 +227,35 @@ async def test_a_text_in_the_form_of_an_address_is_never_a_stranger(world: World
     assert (answer["result"]["node_id"], answer["result"]["address"]) == (None, f"{text}:9100")
 
 
+@pytest.mark.parametrize("scope", ["nearby", "configured"])
+async def test_a_label_or_contact_in_the_form_of_an_address_is_that_one(world: World, scope: str) -> None:
+    keystore = world.all_.core.keystore
+    contact = world.learn(24, "j.r. mc:gee")
+    await keystore.set_contact(contact, contact=True)
+    await keystore.set_label(CY, "cy.home")
+    for typed, meant in (("J.R. Mc:Gee", contact), ("CY.home", CY)):
+        answer = await world.ask(typed, scope=scope, address=f"{typed}:9100")
+        assert (answer["result"]["node_id"], answer["result"]["address"]) == (str(meant), None)
+
+
+@pytest.mark.parametrize("scope", ["nearby", "configured"])
+@pytest.mark.parametrize(("kind", "typed"), [("label", "10.9.0.1"), ("contact", "10.9.0.1"), ("contact", "10.9.0.2")])
+async def test_a_label_or_contact_that_is_the_configured_address_of_another_is_an_error(
+    world: World, scope: str, kind: str, typed: str
+) -> None:
+    one = world.learn(25, typed)
+    if kind == "label":
+        await world.all_.core.keystore.set_label(one, typed)
+    else:
+        await world.all_.core.keystore.set_contact(one, contact=True)
+    error = (await world.ask(typed, scope=scope, address=f"{typed}:9100"))["error"]
+    assert error["code"] == -32013
+    found = {(row["node_id"], row["address"]) for row in error["data"]["candidates"]}
+    assert found == {(str(one), None), (str(BOX) if typed == "10.9.0.1" else None, f"{typed}:9100")}
+    with_port = (await world.ask(f"{typed}:9100", scope=scope, address=f"{typed}:9100"))["result"]
+    assert with_port["config_entry_id"] == f"tcp:{typed}:9100"
+
+
 async def test_what_is_configured_is_removed_by_label_or_address(world: World) -> None:
     for typed, entry in (("attic", "tcp:10.9.0.2:9100"), ("10.9.0.2", "tcp:10.9.0.2:9100")):
         answer = await world.ask(typed, scope="configured", address=f"{typed}:9100")
