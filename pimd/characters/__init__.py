@@ -50,8 +50,11 @@ def check_plain(text: str) -> None:
 def hidden(text: str) -> list[int]:
     """Return the positions of letters that are not seen, without those that change how their neighbours look.
 
-    Such are joiners within a script that joins and within emoji, tags of a flag, and variation selectors.
+    Such are joiners within a script that joins and within emoji, tags of a flag, and variation selectors. Of a text of
+    blanks nothing is seen.
     """
+    if text.isspace():
+        return list(range(len(text)))
     return [at for at, char in enumerate(text) if char in INVISIBLE and not _has_effect(text, at)]
 
 

@@ -259,7 +259,7 @@ class PeerSection(Section):
     ip: str | None = None
     """For bluetooth, which this program does not speak."""
     node_id: NodeIdText | None = None
-    label: str = ""
+    label: Annotated[str, AfterValidator(str.strip)] = ""
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -130,7 +130,7 @@ class PeerIndex:
 
 def is_usable(name: str) -> bool:
     """Tell whether a name that a peer gave itself may stand for its id."""
-    return bool(name.strip()) and not hidden(name) and not reads_as_id(name)
+    return bool(name) and not hidden(name) and not reads_as_id(name)
 
 
 def _remove(names: _Names, name: str, node_id: NodeId) -> None:

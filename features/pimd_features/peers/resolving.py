@@ -59,6 +59,8 @@ class _Search:
         self._dials = [dial for dial in self._mesh.dials() if dial.configured]
 
     def result(self) -> Resolved:
+        if not self._key:
+            raise self._nobody()
         labelled, by_id = self._labelled(), dict.fromkeys(self._by_id())
         unmet = [dial for dial in self._dials if dial.node_id is None and self._is_label(dial)]
         at = self._configured_at()
@@ -87,7 +89,7 @@ class _Search:
     def _is_label(self, dial: DialInfo) -> bool:
         # The user's own label takes the place of the configured one.
         replaced = dial.node_id is not None and self._keystore.label(dial.node_id) is not None
-        return bool(self._key) and not replaced and folded(dial.entry.label) == self._key
+        return not replaced and folded(dial.entry.label) == self._key
 
     def _by_id(self) -> Iterator[NodeId]:
         digits = self._params.name.strip().lower()
@@ -118,7 +120,7 @@ class _Search:
         known = self._keystore.get(node_id)
         name = known.name if known is not None and known.name else announced or ""
         if name.isascii():  # there may be 20 000 of them
-            return bool(self._key) and " ".join(name.lower().split()) == self._key and not reads_as_id(name)
+            return " ".join(name.lower().split()) == self._key and not reads_as_id(name)
         return folded(name) == self._key and not hidden(name) and not reads_as_id(name)
 
     def _nearby_ids(self) -> Iterator[NodeId]:

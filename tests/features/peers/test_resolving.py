@@ -154,6 +154,19 @@ async def test_several_of_one_kind_are_an_error_with_each_of_them(world: World) 
     }
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000 ", "\u2003"])
+async def test_a_name_of_blanks_means_nobody(world: World, blank: str) -> None:
+    """A variable of a script that is empty must not send to who calls himself so."""
+    one, two = world.learn(26, blank), world.learn(27, blank)
+    await world.all_.core.keystore.set_contact(one, contact=True)
+    world.announce(two, "10.6.6.6:1", blank)
+    for typed in ("", " ", blank):
+        for scope in ("known", "nearby", "configured"):
+            assert (await world.ask(typed, scope=scope))["error"]["code"] == -32010
+    labelled = await world.all_.call("peers.label", {"node_id": str(two), "label": blank})
+    assert "no letters that are not seen" in labelled["error"]["message"]
+
+
 async def test_of_many_with_one_name_ten_are_shown_and_the_others_counted(world: World) -> None:
     for seed in range(30, 45):
         world.learn(seed, "legion")
