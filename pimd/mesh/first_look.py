@@ -11,6 +11,10 @@ from pimd.proto.handshake import ABILITY_ANNOUNCED
 
 ANSWER_S = 2.0
 """Seconds in which a neighbour says that it knows of nobody, or brings the answer of another process."""
+COMPARE_S = 3.0
+"""Seconds in which a neighbour who compares this node with another process of its key says so; its Ping takes 2 s."""
+AGAIN_S = 0.05
+"""Seconds between two looks whether neighbours still compare."""
 TABLES = declare("routes records kept of a link during the first look", 64, "records", "further ones are dropped")
 
 
@@ -31,6 +35,9 @@ class FirstLook:
 
     def __init__(self, clock: Clock, ask: Callable[[PeerLink], None], announce: Announce, bites: Bites) -> None:
         self.is_over = False
+        self.compares: Callable[[], bool] = lambda: False
+        """Whether a dialled neighbour knows who this node is, and has not admitted or refused it."""
+        self._until = 0.0
         self._clock = clock
         self._ask = ask
         self._announce = announce
@@ -40,12 +47,14 @@ class FirstLook:
     def holds(self, link: PeerLink) -> bool:
         """Take a link that came up; False when this node may announce itself on it."""
         established = bool(link.abilities & ABILITY_ANNOUNCED)
-        if self.is_over or (not established and not self._held):
+        if self.is_over or not (established or self._held or self.compares()):
             self.is_over = True
             return False
-        self._held[link] = _Held(is_asked=established)
+        if not self._held:
+            self._until = self._clock.now() + COMPARE_S
+        self._held[link] = _Held()
         self._ask(link)
-        self._clock.call_at(self._clock.now() + ANSWER_S, lambda: self.nobody(link))
+        self._clock.call_at(self._clock.now() + (ANSWER_S if established else 0), lambda: self.nobody(link))
         return True
 
     def routes(self, link: PeerLink, routes: Routes) -> bool:
@@ -68,7 +77,7 @@ class FirstLook:
 
     def link_ended(self, link: PeerLink) -> None:
         """Look no longer at a link that is gone."""
-        if self._held.pop(link, None) is not None and self._held:
+        if self._held.pop(link, None) is not None:
             self._settle()
 
     def give_up(self) -> None:
@@ -83,5 +92,9 @@ class FirstLook:
             self._announce(link, seen.routes)
 
     def _settle(self) -> None:
-        if not self.is_over and not any(held.is_asked for held in self._held.values()):
+        if self.is_over or not self._held or any(held.is_asked for held in self._held.values()):
+            return
+        if self.compares() and self._clock.now() < self._until:
+            self._clock.call_at(self._clock.now() + AGAIN_S, self._settle)
+        else:
             self.end()

@@ -122,6 +122,10 @@ class Handshakes:
         """Sums over all connections, including those that never became a link."""
         return sum((LinkTotals.of(driver.link) for driver in self._links), self._gone)
 
+    def compares(self) -> bool:
+        """Tell whether a dialled neighbour has this node's proof, and has neither admitted nor refused it."""
+        return any(link.dialled and link.is_proven and not link.was_up for link in self._links.values())
+
     # --- net.LinkOwner
 
     def connected(self, driver: LinkDriver) -> None:

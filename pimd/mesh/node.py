@@ -128,6 +128,7 @@ class Node:
         self._clocks = ClockComparison(clock, keystore, self.counts.bites)
         link_config = replace(config.link, instance=own_question.instance, question=own_question.signature)
         self._handshakes = Handshakes(self, identity, link_config, network, clock, self.make_link)
+        self.key_use.look.compares = self._handshakes.compares
         self._listeners: list[Listener] = []
         self.service = self._service()
         keystore.on_forgotten.append(self._forgotten)

@@ -63,6 +63,21 @@ async def test_the_second_one_is_refused_while_the_first_one_answers(start_node:
         await copy.node.service.dial((await start_node(3)).entry())
 
 
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_a_neighbour_elsewhere_who_knows_nobody_does_not_end_the_wait_for_one_who_compares(
+    start_node: StartNode, *, is_announced: bool
+) -> None:
+    alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
+    await bob.node.service.dial(alice.entry())
+    if is_announced:
+        carol.node.key_use.look.end()
+    copy = await start_node(4, identity=bob.identity)
+    for neighbour in (alice, carol):
+        copy.node.service.keep_dialling(neighbour.entry(), configured=True)
+    await eventually(lambda: kinds(copy) == ["waits_for_person", "same_key"])
+    assert not carol.node._routing.table.selected
+
+
 async def test_one_at_another_address_of_ours_is_told_too(start_node: StartNode) -> None:
     """Alice dials both; one that runs already does not wait."""
     alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
