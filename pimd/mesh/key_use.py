@@ -43,7 +43,7 @@ class KeyUse:
         self._dialler = dialler
         self._group: asyncio.TaskGroup | None = None
         self.contests = Contests(links, clock)
-        self.same_keys = SameKeys(self._own_id, clock, keystore.labels, keystore.bites)
+        self.same_keys = SameKeys(self._own_id, clock, keystore.index.label, keystore.bites)
         self.same_keys.waits = keystore.waits_for_person
         self.questions = KeyQuestions(identity, question, clock, links, self.same_keys, self, keystore.bites)
         self.look = FirstLook(clock, self.questions.search, announce, keystore.bites)

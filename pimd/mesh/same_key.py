@@ -1,7 +1,7 @@
 """Two machines with one key: who is told, what waits for a person (docs/protocol.md)."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from pimd.clock import Clock
 from pimd.contract import Problem, SameKey
@@ -31,14 +31,14 @@ class SameKeys:
         self,
         own_id: NodeId,
         clock: Clock,
-        labels: Callable[[], Mapping[NodeId, str]],
+        label_of: Callable[[NodeId], str | None],
         bites: Bites,
     ) -> None:
         self.waits = False
         """Whether this node found its key in use before it announced itself, and no person has decided yet."""
         self._own_id = own_id
         self._clock = clock
-        self._labels = labels
+        self._label_of = label_of
         self.publish: Callable[[SameKey], None] = lambda _: None
         self._told: RecentMap[NodeId, tuple[SameKey, float]] = RecentMap(TOLD, bites)
         self._foreign_cards = 0
@@ -50,7 +50,7 @@ class SameKeys:
         is_news = known is None or (len(known.addresses) < 2 and len(both) > len(known.addresses))  # noqa: PLR2004 - both
         found = known
         if found is None or is_news:
-            found = SameKey(node_id, self._labels().get(node_id, ""), tuple(both), node_id == self._own_id, told_by)
+            found = SameKey(node_id, self._label_of(node_id) or "", tuple(both), node_id == self._own_id, told_by)
             log.warning("%s", found)
             self.publish(found)
         self._told.put(node_id, (found, self._clock.now()))

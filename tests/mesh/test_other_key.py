@@ -72,6 +72,16 @@ async def test_another_key_at_a_configured_address_is_refused_and_told_of_once(
     assert not stranger.node.service.links()
 
 
+async def test_the_label_of_the_user_is_told_in_place_of_the_configured_one(start_node: StartNode) -> None:
+    """It is the one by which commands find the node."""
+    alice = await start_node(1)
+    await alice.keystore.set_label(BOB.node_id, "Mr. Smith")
+    stranger, _ = await replaced(start_node, alice, {"label": "bob"})
+    await eventually(lambda: dial_of(alice).state == "other_key")
+    command = shlex.join(["pim", "accept", "Mr. Smith", str(BOB.node_id), str(stranger.id)])
+    assert command in (dial_of(alice).last_error or "")
+
+
 async def test_a_stranger_who_dials_from_that_address_is_only_a_stranger(start_node: StartNode) -> None:
     alice = await start_node(1)
     stranger, _ = await replaced(start_node, alice, {"label": "bob"})

@@ -78,6 +78,18 @@ async def test_a_neighbour_elsewhere_who_knows_nobody_does_not_end_the_wait_for_
     assert not carol.node._routing.table.selected
 
 
+@pytest.mark.parametrize("own_label", [None, "Mr. Smith"])
+async def test_it_is_told_of_in_the_words_of_the_user(start_node: StartNode, own_label: str | None) -> None:
+    alice, bob = await start_node(1), await start_node(2)
+    alice.node.service.keep_dialling(bob.entry(label="smithy"), configured=True)
+    await eventually(lambda: alice.node.is_linked(bob.id))
+    await alice.keystore.set_label(bob.id, own_label)
+    with pytest.raises(DialError):
+        await (await start_node(4, identity=bob.identity)).node.service.dial(alice.entry())
+    (problem,) = alice.node.service.problems()
+    assert f"that of {own_label or 'smithy'} ({bob.id})" in problem.text
+
+
 async def test_one_at_another_address_of_ours_is_told_too(start_node: StartNode) -> None:
     """Alice dials both; one that runs already does not wait."""
     alice, bob, carol = await start_node(1), await start_node(2), await start_node(3)
@@ -192,7 +204,7 @@ def test_a_process_without_an_instance_has_no_rival() -> None:
 @pytest.mark.limit("nodes remembered of which two machines have the key")
 def test_so_many_doubled_keys_are_remembered_and_for_so_long() -> None:
     clock, bites = ManualClock(), Bites()
-    same_keys = SameKeys(OWN, clock, dict, bites)
+    same_keys = SameKeys(OWN, clock, lambda _: None, bites)
     for number in range(1, TOLD.value + 2):
         same_keys.note(NodeId(number.to_bytes(16)), ("a:1", "b:2"))
     assert len(same_keys.problems()) == TOLD.value
@@ -202,7 +214,7 @@ def test_so_many_doubled_keys_are_remembered_and_for_so_long() -> None:
 
 def test_the_same_is_told_of_once_until_both_addresses_are_known() -> None:
     told: list[object] = []
-    same_keys = SameKeys(OWN, ManualClock(), dict, Bites())
+    same_keys = SameKeys(OWN, ManualClock(), lambda _: None, Bites())
     same_keys.publish = told.append
     for addresses in ((), (), ("a:1",), ("a:1", "b:2"), ("a:1", "c:3")):
         same_keys.note(NodeId(bytes([1]) * 16), addresses)
