@@ -64,6 +64,8 @@ class KeyQuestions:
         self._same_keys = same_keys
         self._asker = asker
         self._answers = TokenBucket(ANSWERS, clock.now(), bites)
+        self.own_starts = frozenset((own.instance,))
+        """The instances of this node's last starts: anybody may keep a question of one, and bring it again."""
         self.send_routed: SendRouted = lambda *_: Sent.NO_ROUTE
 
     def search(self, link: PeerLink) -> None:
@@ -118,8 +120,8 @@ class KeyQuestions:
             link.send(PluginPayload(ANSWER, KeyInUse(said.instance).encode()))
 
     def _answer(self, asked_by: NodeId, said: KeyInUse, link: PeerLink | None) -> None:
-        """Prove that this process runs, and take note of the other; of a replayed question of an earlier start, too."""
-        if not self._asker.is_announced or said.instance == self._own.instance:
+        """Prove that this process runs, and take note of the other."""
+        if not self._asker.is_announced or said.instance in self.own_starts:
             return
         if not said.is_question_of(self._identity.ed25519_pub) or not self._answers.take(self._clock.now()):
             return

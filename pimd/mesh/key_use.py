@@ -38,6 +38,7 @@ class KeyUse:
         announce: Announce,
     ) -> None:
         self._own_id = identity.node_id
+        self._instance = question.instance
         self._keystore = keystore
         self._links = links
         self._dialler = dialler
@@ -51,6 +52,10 @@ class KeyUse:
     def publish_with(self, publish: Callable[[SameKey], None]) -> None:
         """Tell features of what is found."""
         self.same_keys.publish = publish
+
+    def note_start(self) -> None:
+        """Keep the instance of this start; called before the first card, with whose number it is on disk."""
+        self.questions.own_starts = self._keystore.note_start(self._instance)
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Dial, unless a person must decide first."""

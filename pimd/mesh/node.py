@@ -138,6 +138,7 @@ class Node:
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Issue a card, bind, and begin to dial; OSError or `SocketInUse` when an endpoint cannot be bound."""
+        self.key_use.note_start()
         card = await self._own.reissue()
         self._frames.open_with(
             SealedFrames(

@@ -7,6 +7,9 @@ from pimd.store.mirror import MirrorTable
 
 _HIGHEST_SEQ = "highest_seq"
 _WAITS = "waits_for_person"
+_STARTS = "starts"
+STARTS_KEPT = 64
+"""Starts of which the random bytes are known, so that what this node said at one of them is not taken for another's."""
 
 
 class OwnKey:
@@ -32,6 +35,14 @@ class OwnKey:
         """Note it over restarts."""
         self._own.put(_WAITS, int(waits))
         await self.durable()
+
+    def note_start(self, instance: bytes) -> frozenset[bytes]:
+        """Keep the 8 random bytes of a start, on disk with the next number, and return those of the last 64 starts."""
+        number = self._own.get(_STARTS, 0)
+        self._own.put(_STARTS, number + 1)
+        self._own.put(f"{_STARTS} {number % STARTS_KEPT}", int.from_bytes(instance, signed=True))
+        kept = (self._own.get(f"{_STARTS} {at}") for at in range(STARTS_KEPT))
+        return frozenset(value.to_bytes(len(instance), signed=True) for value in kept if value is not None)
 
     async def next_own_seq(self, now_ms: int) -> int:
         """Return a number for a new card, on disk before it is used: the time, or one more than ever before.

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from pimd.contract import PluginPayload, Sent
 from pimd.lab import Lab
 from pimd.lab.daemon import LabDaemon
 from pimd.mesh.first_look import ANSWER_S
+from pimd.proto.same_key import QUESTION
 from tests.lab.test_lab import play, read, write
 
 
@@ -61,6 +63,27 @@ def test_a_copy_elsewhere_in_the_mesh_waits_before_it_announces_itself(runs_s: f
         await write(b, one, "to the one that runs")
         await lab.sleep(10)
         assert await read(one, b) == ["to the one that runs"]
+
+    play(main)
+
+
+def test_a_question_of_an_earlier_start_is_not_taken_for_that_of_another_machine() -> None:
+    async def main(lab: Lab) -> None:
+        one, a, b = lab.add_daemons(3)
+        lab.connect(one, a, 0.01)
+        lab.connect(a, b, 0.01)
+        await lab.start()
+        await lab.converged(10)
+        kept = [one.node.key_use.questions._own]
+        for _ in range(2):
+            one.kill()
+            await one.start()
+            await lab.until(lambda: b.node.service.route(one.id) is not None and one.node.key_use.look.is_over, 90)
+            kept.append(one.node.key_use.questions._own)
+        for question in kept:
+            assert b.node.send_routed(one.id, PluginPayload(QUESTION, question.encode())) is Sent.SENT
+        await lab.sleep(5)
+        assert await warnings(one) == []
 
     play(main)
 

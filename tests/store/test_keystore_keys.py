@@ -5,6 +5,7 @@ from pathlib import Path
 from pimd.addresses import Endpoint
 from pimd.clock import ManualClock
 from pimd.store.keystore import Keystore
+from pimd.store.own_key import STARTS_KEPT
 from tests.store.conftest import Person
 
 
@@ -27,6 +28,16 @@ async def test_a_new_key_gets_label_contact_mark_and_pins_and_the_old_one_keeps_
         assert {keystore.pinned(Endpoint.parse(address)) for address in ("a:1", "a:2")} == {bob.id}
         assert keystore.pinned(Endpoint.parse("a:3")) == alice.id
         assert keystore.get(alice.id) is not None
+
+
+async def test_so_many_starts_are_known(path: Path, clock: ManualClock) -> None:
+    starts = [bytes([number]) * 8 for number in range(100, 100 + STARTS_KEPT + 6)]
+    for half in (starts[:40], starts[40:]):
+        async with Keystore.open(path, clock) as keystore:
+            known = [keystore.note_start(instance) for instance in half]
+            await keystore.next_own_seq(1)
+            so_far = starts[: starts.index(half[-1]) + 1]
+            assert known[-1] == set(so_far[-STARTS_KEPT:])
 
 
 async def test_that_a_person_must_decide_is_known_after_a_restart(path: Path, clock: ManualClock) -> None:
