@@ -16,7 +16,7 @@ from pimd.proto.identity import Identity
 from pimd.proto.same_key import ANSWER, DOUBLED, INSTANCE_SIZE, QUESTION, SEARCH, KeyInUse
 
 ANSWERS = declare_rate(
-    "answers that this node's key is in use",
+    "answers that a key is in use",
     1,
     "answers",
     "not answered: the process that asks does not wait",

@@ -160,7 +160,7 @@ async def test_only_one_that_is_announced_answers_and_only_who_holds_its_key(sta
     assert kinds(bob) == ["same_key"]
 
 
-@pytest.mark.limit("answers that this node's key is in use")
+@pytest.mark.limit("answers that a key is in use")
 async def test_so_many_questions_are_answered(start_node: StartNode, lower: Lower) -> None:
     lower(ANSWERS, 1, burst=2)
     bob = await start_node(2, clock=ManualClock())
