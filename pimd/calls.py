@@ -120,25 +120,19 @@ class Calls:
 
     def call(self, what: str, function: Callable[..., object], *args: object) -> Outcome:
         """Call a plain function within this turn; an async one is an error."""
-        if self.closed:
-            return Outcome(error=self._stopped())
-        before = running.owner
-        if self._in_loop:
-            running.owner = self.owner
-        began = self._timer()
-        try:
-            value = function(*args)
-            if inspect.iscoroutine(value):
-                value.close()
-                return Outcome(error=TypeError(f"{what} is async, and is called as a plain function: write `def`"))
-            return Outcome(value)
-        # The seam: whatever foreign code raises ends here.
-        except BaseException as error:  # noqa: BLE001
-            return Outcome(error=error)
-        finally:
-            if self._in_loop:
-                running.owner = before
-            self._judge_step(what, began)
+        outcome = self._called(what, function, args)
+        if _is_coroutine(outcome.value):
+            outcome.value.close()
+            return Outcome(error=TypeError(f"{what} is async, and is called as a plain function: write `def`"))
+        return outcome
+
+    def begin(self, what: str, function: Callable[[], object], ended: Callable[[Outcome], None]) -> None:
+        """Call a plain function within this turn, or run an async one in a task; `ended` gets the outcome of either."""
+        outcome = self._called(what, function, ())
+        if _is_coroutine(outcome.value):
+            self._own(what, outcome.value, None, ended)
+        else:
+            ended(outcome)
 
     async def run(self, what: str, function: Callable[..., Awaitable[Any]], *args: object, timeout_s: float) -> Outcome:
         """Call an async function and await it for at most `timeout_s`.
@@ -224,6 +218,23 @@ class Calls:
         return [call.what for call in self._live] + [task.get_name() for task in self._tasks]
 
     # --- inside
+
+    def _called(self, what: str, function: Callable[..., object], args: tuple[object, ...]) -> Outcome:
+        if self.closed:
+            return Outcome(error=self._stopped())
+        before = running.owner
+        if self._in_loop:
+            running.owner = self.owner
+        began = self._timer()
+        try:
+            return Outcome(function(*args))
+        # The seam: whatever foreign code raises ends here.
+        except BaseException as error:  # noqa: BLE001
+            return Outcome(error=error)
+        finally:
+            if self._in_loop:
+                running.owner = before
+            self._judge_step(what, began)
 
     @types.coroutine
     def _steps(
@@ -340,6 +351,11 @@ class Calls:
         nearest = min((call.deadline for call in self._live), default=float("inf"))
         if nearest < float("inf"):
             self._arm(nearest)
+
+
+def _is_coroutine(value: object) -> bool:
+    """Ask the type alone: a value of foreign code may raise when it is asked for anything."""
+    return issubclass(type(value), types.CoroutineType)
 
 
 async def _begun(what: str, function: Callable[..., Awaitable[Any]], args: tuple[object, ...]) -> Any:

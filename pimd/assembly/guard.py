@@ -1,5 +1,6 @@
 """The one guard of a feature: every call into its code goes through it, and its failures are counted here."""
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -16,6 +17,34 @@ WINDOW_S = 60.0
 """After five failures within a minute a feature is quarantined."""
 BLOCKS = 3
 """So is one whose steps block the loop three times within a minute."""
+
+
+class GuardedTask:
+    """Implements `contract.SpawnedTask`."""
+
+    __slots__ = ("_task", "cancelled", "name")
+
+    def __init__(self, name: str, task: "asyncio.Task[Any]") -> None:
+        self.name = name
+        self.cancelled = False
+        """Whether the feature cancelled it, so that its CancelledError is no crash."""
+        self._task = task
+
+    @property
+    def done(self) -> bool:
+        """Whether it ended in any way."""
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Cancel the task, once more if it was cancelled before."""
+        self.cancelled = True
+        self._task.cancel()
+
+    async def wait(self) -> None:
+        """Return once it is done; a caller that is cancelled leaves it as it is."""
+        if self._task is asyncio.current_task():
+            raise RuntimeError(f"the task {self.name!r} waits for its own end")
+        await asyncio.wait({self._task})
 
 
 class Guard:
@@ -37,8 +66,9 @@ class Guard:
         self.quarantined = False
         self.calls = Calls(f"feature {feature}", self._blocked, timer)
         self.log = logging.getLogger(f"pimd.features.{feature}")
-        self._clock = clock
+        self.clock = clock
         self._quarantine = quarantine
+        self._told: set[str] = set()
         self._recent: deque[float] = deque(maxlen=FAILURES)
         self._blocks: deque[float] = deque(maxlen=BLOCKS)
 
@@ -54,17 +84,19 @@ class Guard:
         self.judge(what, outcome, timeout_s)
         return outcome
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None], crashed: Callable[[str], None]) -> None:
+    def spawn(self, name: str, work: Coroutine[Any, Any, None], crashed: Callable[[str], None]) -> "GuardedTask":
         """Run a task of the feature; `crashed` gets the reason when it ends with an exception."""
 
         def ended(outcome: Outcome) -> None:
-            if outcome.ok or self.stopping or isinstance(outcome.error, Stopped):
+            was_told = handle.cancelled and isinstance(outcome.error, asyncio.CancelledError)
+            if outcome.ok or was_told or self.stopping or isinstance(outcome.error, Stopped):
                 return
             self.failures += 1
             self.tell(f"its task {name!r} crashed", outcome)
             crashed(f"its task {name!r} crashed: {_text(outcome)}")
 
-        self.calls.spawn(name, work, ended)
+        handle = GuardedTask(name, self.calls.spawn(name, work, ended))
+        return handle
 
     def judge(self, what: str, outcome: Outcome, limit_s: float = 0.0) -> None:
         """Log and count an outcome that is not ok."""
@@ -74,6 +106,17 @@ class Guard:
             self.log.error("feature %s: %s did not return within %g s and was cancelled", self.feature, what, limit_s)
         else:
             self.tell(f"{what} failed", outcome)
+        if not self.stopping:
+            self._count(what)
+
+    def judge_timer(self, what: str, outcome: Outcome) -> None:
+        """Count an outcome that is not ok, and log the first one of each `what`: a timer may fail again and again."""
+        ended_by_stop = self.stopping and isinstance(outcome.error, asyncio.CancelledError)
+        if outcome.ok or ended_by_stop or isinstance(outcome.error, Stopped):
+            return
+        if what not in self._told:
+            self._told.add(what)
+            self.tell(f"{what} failed, and would be counted only the next time", outcome)
         if not self.stopping:
             self._count(what)
 
@@ -91,7 +134,7 @@ class Guard:
 
     def _count(self, what: str) -> None:
         self.failures += 1
-        now = self._clock.now()
+        now = self.clock.now()
         self._recent.append(now)
         if len(self._recent) == FAILURES and now - self._recent[0] <= WINDOW_S:
             self._recent.clear()
@@ -99,7 +142,7 @@ class Guard:
 
     def _blocked(self, what: str, seconds: float) -> None:
         self.failures += 1
-        now = self._clock.now()
+        now = self.clock.now()
         self._blocks.append(now)
         self.log.error(
             "feature %s: %s blocked the daemon for %.1f s, more than %g s in one go; it must await more often, "

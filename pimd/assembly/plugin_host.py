@@ -3,6 +3,8 @@
 import asyncio
 
 from pimd.assembly.guard import Guard
+from pimd.assembly.threads import Threads
+from pimd.assembly.timers import Timers
 from pimd.calls import Outcome
 from pimd.contract import CONGESTION_MET, CancellationToken, DaemonPlugin, PluginContext
 from pimd.ids import NodeId
@@ -21,10 +23,14 @@ STOP_S = DRAIN_S + SHUTDOWN_S + TASKS_S
 class PluginHost:
     """One plugin; everything that it is called for goes through the guard of its feature."""
 
-    def __init__(self, guard: Guard, plugin: DaemonPlugin, cancel: CancellationToken) -> None:
+    def __init__(
+        self, guard: Guard, plugin: DaemonPlugin, cancel: CancellationToken, timers: Timers, threads: Threads
+    ) -> None:
         self.guard = guard
         self.plugin = plugin
         self._cancel = cancel
+        self._timers = timers
+        self._threads = threads
         self._queue: PayloadQueue | None = None
         self._pump: asyncio.Task[None] | None = None
         self._started = False
@@ -62,7 +68,16 @@ class PluginHost:
         if self._started:
             self._started = False
             await self.guard.run("shutdown", self.plugin.shutdown, timeout_s=SHUTDOWN_S * share)
+        self._timers.close()
         stuck = await self.guard.calls.close(TASKS_S * share)
+        in_threads = self._threads.close()
+        if in_threads:
+            self.guard.log.warning(
+                "feature %s was stopped while blocking work runs in %d of its threads; it cannot be ended, and its results "
+                "are dropped",
+                self.guard.feature,
+                in_threads,
+            )
         if stuck:
             self.guard.log.warning("%s: ended by force, since they ignore their cancellation", ", ".join(stuck))
 

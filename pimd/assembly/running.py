@@ -21,6 +21,8 @@ from pimd.assembly.services import (
     ServicesView,
     datagrams_of,
 )
+from pimd.assembly.threads import Threads
+from pimd.assembly.timers import Timers
 from pimd.assembly.views import view
 from pimd.clock import Clock
 from pimd.contract import (
@@ -30,11 +32,13 @@ from pimd.contract import (
     LOG_RING,
     MESH,
     PUBLISH,
+    CallLater,
     CancellationToken,
     Config,
     ControlSender,
     DaemonPlugin,
     EventStream,
+    Every,
     Feature,
     IdentitySecrets,
     LogRing,
@@ -43,8 +47,10 @@ from pimd.contract import (
     PeerIndex,
     PluginContext,
     Publish,
+    RunBlocking,
     ServiceKey,
     Services,
+    SpawnedTask,
 )
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
@@ -104,6 +110,8 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     """Construct the plugin and everything around it; raises what its code raises."""
     plugin = (feature.plugin or _NoPlugin)()
     cancel = core.cancel.child()
+    timers = Timers(guard)
+    threads = Threads(feature.name, core.node.counts.bites, in_loop=not core.watched)
     publisher = FeaturePublisher(feature, streams.publish, guard)
     own = _core_services(core, assembly, publisher, feature.uses)
     context = PluginContext(
@@ -113,11 +121,14 @@ def construct(  # noqa: PLR0913 - what a feature stands on
         identity=view(IdentitySecrets, PluginIdentity(feature, core.identity)),
         data_dir=core.data_dir.plugin_dir(feature.name),
         cancel=cancel,
-        clock=view(Clock, FeatureClock(core.clock, guard)),
+        clock=view(Clock, FeatureClock(timers)),
         settings=settings,
         log=logging.getLogger(f"pimd.features.{feature.name}"),
         services=view(Services, ServicesView(feature, own, provided)),
-        spawn=lambda name, work: guard.spawn(name, work, crashed),
+        spawn=lambda name, work: view(SpawnedTask, guard.spawn(name, work, crashed)),
+        call_later=view(CallLater, timers.call_later),
+        every=view(Every, timers.every),
+        run_blocking=view(RunBlocking, threads.run),
         bites=core.node.counts.bites,
     )
     prefix = "" if is_builtin else f"{feature.name}_"
@@ -129,7 +140,7 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     methods = [replace(method, calls=guard.calls, schema_prefix=prefix) for method in found]
     for method in methods:
         method.result_adapter  # noqa: B018 - built now, so that a bad annotation fails this feature only
-    return Built(feature, guard, PluginHost(guard, plugin, cancel), context, methods)
+    return Built(feature, guard, PluginHost(guard, plugin, cancel, timers, threads), context, methods)
 
 
 def _core_services(

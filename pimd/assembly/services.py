@@ -7,9 +7,10 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from pimd.assembly.guard import Guard
+from pimd.assembly.timers import Timers
 from pimd.assembly.views import made_of
 from pimd.calls import Stopped
-from pimd.clock import Clock, TimerHandle
+from pimd.clock import TimerHandle
 from pimd.contract import CORE_KEYS, DatagramReceiver, Datagrams, Feature, PluginPayload, Sent, ServiceKey
 from pimd.ids import NodeId
 from pimd.mesh.datagrams import CHANNEL_SIZE
@@ -170,9 +171,9 @@ class PluginIdentity:
 class FeatureClock:
     """The daemon's clock for one feature: what its timers call goes through its guard, and ends with it."""
 
-    def __init__(self, clock: Clock, guard: Guard) -> None:
-        self._clock = clock
-        self._guard = guard
+    def __init__(self, timers: Timers) -> None:
+        self._clock = timers.clock
+        self._timers = timers
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -188,15 +189,11 @@ class FeatureClock:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
         """Call back through the guard; never once the feature is stopped."""
-        return self._clock.call_at(when, lambda: _ignore(self._guard.call("a timer", callback)))
+        return self._timers.call_at(when, callback)
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
         await self._clock.sleep(seconds)
-
-
-def _ignore(_: object) -> None:
-    """The guard has logged and counted it."""
 
 
 class FeaturePublisher:

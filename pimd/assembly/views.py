@@ -85,8 +85,8 @@ def _reading(slot: str) -> Callable[[Any], Any]:
 
 
 def _calling(slot: str, doc: str | None) -> Callable[..., Any]:
-    def call(view: Any, *args: Any) -> Any:
-        return getattr(view, slot)(*args)
+    def call(view: Any, *args: Any, **named: Any) -> Any:
+        return getattr(view, slot)(*args, **named)
 
     call.__doc__ = doc
     return call

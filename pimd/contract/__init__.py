@@ -10,7 +10,7 @@ daemon is assembled, so that a daemon can be built without a feature.
 A feature imports this package, `pimd.ids`, and nothing else of the daemon. What it may use of the layers below is
 exported here.
 
-Read in this order: `feature`, `plugin`, `methods`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
+Read in this order: `feature`, `plugin`, `work`, `methods`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
 `text`.
 """
 
@@ -77,7 +77,7 @@ from pimd.contract.models import (
     rfc3339,
 )
 from pimd.contract.peers import Forgotten, PeerDirectory, PeerDirectoryEvent, PeerInfoSource, Seen
-from pimd.contract.plugin import DaemonPlugin, PluginContext, Spawn
+from pimd.contract.plugin import DaemonPlugin, PluginContext
 from pimd.contract.services import (
     ASSEMBLY,
     CONFIG,
@@ -109,6 +109,7 @@ from pimd.contract.services import (
     Services,
 )
 from pimd.contract.text import NodeName, shown_name, visible
+from pimd.contract.work import CallLater, Every, RunBlocking, Spawn, SpawnedTask
 from pimd.database import Connection, Database, DatabaseError, Migration, Row, SchemaTooNew
 from pimd.events import Lagged, Subscription
 from pimd.limits import KIB, MIB, Bites, Budget, Limit, RecentMap, RecentSet, TokenBucket, declare, declare_rate
@@ -138,6 +139,7 @@ __all__ = [
     "Broadcast",
     "BroadcastConfig",
     "Budget",
+    "CallLater",
     "CallTimeout",
     "CancellationToken",
     "ClassRow",
@@ -163,6 +165,7 @@ __all__ = [
     "Endpoint",
     "Erased",
     "EventStream",
+    "Every",
     "Feature",
     "FeatureRow",
     "FeatureSettings",
@@ -223,6 +226,7 @@ __all__ = [
     "RpcError",
     "RpcMark",
     "RpcVersionMismatch",
+    "RunBlocking",
     "SameKey",
     "SchemaTooNew",
     "Seen",
@@ -231,6 +235,7 @@ __all__ = [
     "ServiceKey",
     "Services",
     "Spawn",
+    "SpawnedTask",
     "StorageError",
     "Subscription",
     "SubscriptionResult",

@@ -1,10 +1,9 @@
 """The in-process half of a feature."""
 
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol
+from typing import ClassVar, Generic
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -16,21 +15,12 @@ from pimd.contract.datagrams import Datagrams
 from pimd.contract.identity import IdentitySecrets
 from pimd.contract.peers import PeerDirectory
 from pimd.contract.services import Services
+from pimd.contract.work import CallLater, Every, RunBlocking, Spawn
 from pimd.ids import NodeId
 from pimd.limits import Bites
 
 S_co = TypeVar("S_co", bound=BaseModel, covariant=True, default=BaseModel)
 S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True, default=BaseModel)
-
-
-class Spawn(Protocol):
-    """Starts a task that the daemon owns on the plugin's behalf."""
-
-    def __call__(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` until it ends or the plugin is shut down.
-
-        What it raises is logged and ends this plugin (state `failed`, until it is enabled again), and nothing else.
-        """
 
 
 @dataclass(frozen=True)
@@ -56,6 +46,12 @@ class PluginContext(Generic[S_co]):
     """What the feature named in `uses` and `requires`; asking for anything else raises PermissionError."""
     spawn: Spawn
     """The only way to start a task; cancelled after `shutdown` returned or ran out of time, and dropped a second later."""
+    call_later: CallLater
+    """A timer of the daemon's clock; none fires once `shutdown` returned or ran out of time."""
+    every: Every
+    """The same, again and again."""
+    run_blocking: RunBlocking
+    """For files, hashes, libraries: everything that takes over 50 ms without awaiting."""
     bites: Bites = field(default_factory=Bites)
     """Where the feature counts that one of its limits was reached; `Mesh.counters` shows it."""
 
@@ -81,7 +77,7 @@ class DaemonPlugin(Generic[S_contra]):
     name. A later claimant is `failed`."""
 
     async def start(self, ctx: PluginContext[S_contra]) -> None:
-        """Return when start-up is complete; long-running work belongs in `ctx.spawn`.
+        """Return when start-up is complete; long-running work belongs in `ctx.spawn`, `ctx.every` and `ctx.run_blocking`.
 
         An exception makes the feature, and what requires it, `failed`. After 2 s the daemon opens its listeners without it
         (state `starting`), after 30 s it is `failed`.

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
+Spawn = Callable[[str, Coroutine[Any, Any, None]], object]
 """Starts a named task that its owner will cancel; the one of a `PluginContext` fits."""
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from pimd.assembly.guard import Guard
 from pimd.assembly.plugin_host import PluginHost
-from pimd.contract import CONGESTION_MET, CancellationToken, DaemonPlugin, PluginContext, PluginPayload
+from pimd.assembly.threads import Threads
+from pimd.assembly.timers import Timers
+from pimd.contract import CONGESTION_MET, Bites, CancellationToken, DaemonPlugin, PluginContext, PluginPayload
 from pimd.ids import NodeId
 from pimd.mesh.peer_link import PeerLink
 from pimd.proto.frames import FLAG_CONGESTED, MeshData
@@ -46,7 +48,8 @@ async def group() -> AsyncIterator[asyncio.TaskGroup]:
 
 def serve(node: Running, group: asyncio.TaskGroup) -> tuple[Taker, PluginHost]:
     plugin = Taker()
-    host = PluginHost(Guard("test", node.node._clock), plugin, CancellationToken())
+    guard = Guard("test", node.node._clock)
+    host = PluginHost(guard, plugin, CancellationToken(), Timers(guard), Threads("test", Bites()))
     host.serve(node.node.payloads.register("test", ["test.x"]), group)
     return plugin, host
 

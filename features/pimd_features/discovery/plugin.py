@@ -32,7 +32,7 @@ class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
         announcements = Announcements(mesh, own_id)
         self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
         self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], ctx.settings, own_id, ctx.clock.now, ctx.bites)
-        ctx.spawn("look out", self._tend())
+        ctx.every(TEND_S, self._tend, at_once=True)
         for number in range(ASKERS):
             ctx.spawn(f"ask {number + 1}", self._browser.ask())
 
@@ -49,8 +49,7 @@ class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
         ]
 
     async def _tend(self) -> None:
-        while not self._ctx.cancel.is_cancelled:
+        if not self._ctx.cancel.is_cancelled:
             await self._browser.tend()
-            if not self._ctx.cancel.is_cancelled:
-                self._auto_dial.review(self._sightings.all())
-            await self._ctx.clock.sleep(TEND_S)
+        if not self._ctx.cancel.is_cancelled:
+            self._auto_dial.review(self._sightings.all())

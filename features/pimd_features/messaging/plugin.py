@@ -97,7 +97,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         ctx.spawn("sender", self._sender.run())
         ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
         ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
-        ctx.spawn("housekeeping", self._keep_house())
+        ctx.every(HOUSEKEEPING_S, self._keep_house, at_once=True)
 
     async def shutdown(self) -> None:
         """Commit what is queued and close `messages.db`; nothing to do when `start` never opened it."""
@@ -316,9 +316,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         self._publish(STREAM, seen)
 
     async def _keep_house(self) -> None:
-        while True:
-            try:
-                await self._store.forget_old(self._ctx.clock.lived_ms())
-            except DatabaseError as error:
-                self._ctx.log.error("old marks were not removed: %s", error)
-            await self._ctx.clock.sleep(HOUSEKEEPING_S)
+        try:
+            await self._store.forget_old(self._ctx.clock.lived_ms())
+        except DatabaseError as error:
+            self._ctx.log.error("old marks were not removed: %s", error)

@@ -20,6 +20,7 @@ from pimd.ids import NodeId
 from pimd_features.peers.models import STREAM, Discovered, PeerFound
 
 POLL_S = 1.0
+"""Seconds between two looks at the providers; polling spares each of them an event of its own."""
 TOLD = declare(
     "nodes nearby that were told of", 4096, "nodes", "the one seen longest ago is forgotten, and may be announced again"
 )
@@ -63,12 +64,6 @@ class Newcomers:
     def __init__(self, ctx: PluginContext) -> None:
         self._ctx = ctx
         self._told: RecentSet[NodeId | Endpoint] = RecentSet(TOLD, ctx.bites)
-
-    async def watch(self) -> None:
-        """Ask the providers once a second; polling spares each of them an event of its own."""
-        while True:
-            self.tell()
-            await self._ctx.clock.sleep(POLL_S)
 
     def tell(self) -> None:
         """Publish `discovered` for every node that was not announced before."""

@@ -26,7 +26,7 @@ from pimd.contract import (
 )
 from pimd_features.peers.broadcasts import Broadcasts
 from pimd_features.peers.models import STREAM, PeerChanged, PeerOtherKey, PeersEvent, SameKeySeen
-from pimd_features.peers.nearby import Newcomers
+from pimd_features.peers.nearby import POLL_S, Newcomers
 from pimd_features.peers.rows import Rows
 
 
@@ -45,7 +45,7 @@ class PeersPlugin(Broadcasts):
             mesh.keep_dialling(entry, configured=True)
         ctx.spawn("events", self._tell(mesh.subscribe(), ctx.services[PUBLISH]))
         self.newcomers = Newcomers(ctx)
-        ctx.spawn("newcomers", self.newcomers.watch())
+        ctx.every(POLL_S, self.newcomers.tell, at_once=True)
 
     async def _tell(self, events: Subscription[MeshEvent], publish: Publish) -> None:
         with events:

@@ -17,7 +17,7 @@ class Questions:
 
     def __init__(self, ctx: PluginContext) -> None:
         self._control = ctx.control
-        self._clock = ctx.clock
+        self._call_later = ctx.call_later
         # Above the ids of an earlier start, whose answers may still arrive. The wall clock may have been set back since.
         self._ids = itertools.count(ctx.clock.lived_ms())
         self._waiting: dict[int, tuple[NodeId, asyncio.Future[Answer | None]]] = {}
@@ -27,7 +27,7 @@ class Questions:
         ask = Ask(destination, next(self._ids))
         answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._waiting[ask.id] = hop, answered
-        timer = self._clock.call_at(self._clock.now() + timeout_s, lambda: _silent(answered))
+        timer = self._call_later(timeout_s, lambda: _silent(answered))
         try:
             sent = await self._control.send_routed(hop, PluginPayload(ASK_KIND, ask.encode()))
             return await answered if sent else None

@@ -31,6 +31,7 @@ class GatewayWatch:
         self._mesh = ctx.services[MESH]
         self._keystore = ctx.services[KEYSTORE]
         self._clock = ctx.clock
+        self._call_later = ctx.call_later
         self._ids: set[NodeId] = set()
         self._touched = asyncio.Event()
         self._read_all()
@@ -74,7 +75,7 @@ class GatewayWatch:
                     self._read(event)
 
     async def _next_look(self) -> None:
-        timer = self._clock.call_at(self._clock.now() + LOOK_S, self._touched.set) if self._ids else None
+        timer = self._call_later(LOOK_S, self._touched.set) if self._ids else None
         await self._touched.wait()
         if timer is not None:
             timer.cancel()

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from pimd.assembly.guard import Guard, GuardedTask
 from pimd.assembly.services import PluginIdentity
+from pimd.assembly.timers import Timers
 from pimd.clock import ManualClock
 from pimd.contract import (
     CONFIG,
@@ -177,11 +179,13 @@ class Party:
         await self.room.wait()
         return dst in self.mesh.routed
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> GuardedTask:
         self._tasks.append(self.group.create_task(work, name=f"{self.name}: {name}"))
+        return GuardedTask(name, self._tasks[-1])
 
     async def start(self) -> None:
         self.mesh.topic = Topic()
+        self._timers = Timers(Guard("messaging", self.clock))
         context: Any = PluginContext(
             peers=self.keystore,
             control=self,
@@ -194,6 +198,9 @@ class Party:
             log=logging.getLogger("test"),
             services=self,  # type: ignore[arg-type] # the two methods it needs
             spawn=self.spawn,
+            call_later=self._timers.call_later,
+            every=self._timers.every,
+            run_blocking=None,  # type: ignore[arg-type] # nothing of it blocks
         )
         self.plugin = MessagingPlugin()
         await self.plugin.start(context)
@@ -203,11 +210,13 @@ class Party:
         if self.plugin is None:
             return
         plugin, self.plugin = self.plugin, None
+        self._timers.close()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             if "database" not in task.get_name():
                 task.cancel()
         await plugin.shutdown()
+        await self._timers.guard.calls.close(1.0)
         await asyncio.wait(tasks)
 
     async def take(self, src: NodeId, kind: str, body: bytes) -> None:

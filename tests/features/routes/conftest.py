@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from pimd.assembly.guard import Guard
 from pimd.assembly.services import PluginIdentity
+from pimd.assembly.timers import Timers
 from pimd.clock import ManualClock
 from pimd.contract import (
     CONFIG,
@@ -100,6 +102,9 @@ class World:
                 log=logging.getLogger("test"),
                 services=self,  # type: ignore[arg-type] # the one method it needs
                 spawn=None,  # type: ignore[arg-type] # it starts no tasks
+                call_later=Timers(Guard("routes", self.clock)).call_later,
+                every=None,  # type: ignore[arg-type] # it does nothing periodically
+                run_blocking=None,  # type: ignore[arg-type] # nothing of it blocks
             )
         )
 
