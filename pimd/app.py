@@ -194,6 +194,7 @@ async def running_daemon(on: Parts, stop: Stop) -> AsyncIterator[RunningDaemon]:
             on.clock,
             CancellationToken(),
             watched=on.watched,
+            wrong_events_raise=not on.watched,
         )
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
         rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, stop.set).methods())

@@ -83,6 +83,7 @@ class Assembly:
             payload_kinds=list(kinds),
             events=[stream.name for stream in declared.events] if declared is not None else [],
             failures=life.built.guard.failures if life.built is not None else 0,
+            events_dropped=life.built.guard.events_dropped if life.built is not None else 0,
         )
 
     def running(self) -> list[str]:

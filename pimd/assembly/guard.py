@@ -61,6 +61,8 @@ class Guard:
         self.feature = feature
         self.failures = 0
         """Failures since the feature was started."""
+        self.events_dropped = 0
+        """Events since then that did not fit the model of their stream."""
         self.stopping = False
         """While it stops, failures are logged and no longer counted."""
         self.quarantined = False
@@ -69,6 +71,7 @@ class Guard:
         self.clock = clock
         self._quarantine = quarantine
         self._told: set[str] = set()
+        """Timers and streams of which a failure was logged."""
         self._recent: deque[float] = deque(maxlen=FAILURES)
         self._blocks: deque[float] = deque(maxlen=BLOCKS)
 
@@ -119,6 +122,13 @@ class Guard:
             self.tell(f"{what} failed, and would be counted only the next time", outcome)
         if not self.stopping:
             self._count(what)
+
+    def drop_event(self, stream: str, what: str) -> None:
+        """Count an event that was not published, and log the first one of each stream."""
+        self.events_dropped += 1
+        if stream not in self._told:
+            self._told.add(stream)
+            self.log.error("feature %s: %s; it was dropped, and further ones are only counted", self.feature, what)
 
     def tell(self, what: str, outcome: Outcome) -> None:
         """Log one line; the traceback only at DEBUG."""

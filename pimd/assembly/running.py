@@ -13,9 +13,9 @@ from pimd import contract
 from pimd.assembly.declaration import methods_of
 from pimd.assembly.guard import Guard
 from pimd.assembly.plugin_host import PluginHost
+from pimd.assembly.publisher import FeaturePublisher
 from pimd.assembly.services import (
     FeatureClock,
-    FeaturePublisher,
     PluginIdentity,
     PluginSender,
     ServicesView,
@@ -75,6 +75,8 @@ class Core:
     cancel: CancellationToken
     watched: bool = True
     """Whether real time counts: features are imported in threads, and their steps are timed. Not so in a simulation."""
+    wrong_events_raise: bool = False
+    """Whether publishing what its declared model refuses is an error; else it is dropped and counted."""
 
 
 class _NoPlugin(DaemonPlugin):
@@ -112,7 +114,7 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     cancel = core.cancel.child()
     timers = Timers(guard)
     threads = Threads(feature.name, core.node.counts.bites, in_loop=not core.watched)
-    publisher = FeaturePublisher(feature, streams.publish, guard)
+    publisher = FeaturePublisher(feature, streams.publish, guard, raises=core.wrong_events_raise)
     own = _core_services(core, assembly, publisher, feature.uses)
     context = PluginContext(
         peers=view(PeerDirectory, core.keystore),

@@ -4,12 +4,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
-
 from pimd.assembly.guard import Guard
 from pimd.assembly.timers import Timers
 from pimd.assembly.views import made_of
-from pimd.calls import Stopped
 from pimd.clock import TimerHandle
 from pimd.contract import CORE_KEYS, DatagramReceiver, Datagrams, Feature, PluginPayload, Sent, ServiceKey
 from pimd.ids import NodeId
@@ -194,21 +191,3 @@ class FeatureClock:
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
         await self._clock.sleep(seconds)
-
-
-class FeaturePublisher:
-    """Implements `contract.Publish` for one feature."""
-
-    def __init__(self, feature: Feature, publish: Callable[[str, BaseModel], None], guard: Guard) -> None:
-        self._feature = feature.name
-        self._guard = guard
-        self._streams = frozenset(stream.name for stream in feature.events)
-        self._publish = publish
-
-    def __call__(self, stream: str, payload: BaseModel) -> None:
-        """Publish on a declared stream."""
-        if stream not in self._streams:
-            raise ValueError(f"feature {self._feature} did not declare the stream {stream!r}")
-        if self._guard.calls.closed:
-            raise Stopped(f"feature {self._feature} was stopped; it publishes nothing any more")
-        self._publish(stream, payload)

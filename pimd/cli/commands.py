@@ -237,12 +237,19 @@ def features(connection: Connection, options: argparse.Namespace) -> None:
                 visible(row["version"]),
                 visible(row["origin"]),
                 str(len(row["methods"])),
-                visible(row["reason"]),
+                visible(row["reason"]) + _faults(row),
             )
             for row in rows
         ],
     )
     say(options, rows, text)
+
+
+def _faults(row: dict[str, Any]) -> str:
+    """Return how often a feature failed since its start; empty when it did not."""
+    words = (("failures", "failures"), ("events_dropped", "wrong events dropped"))
+    counted = ", ".join(f"{row[key]} {what}" for key, what in words if row.get(key))
+    return f" ({counted})" if counted else ""
 
 
 def strangers(connection: Connection) -> list[str]:

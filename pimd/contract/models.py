@@ -158,3 +158,6 @@ class FeatureRow(Result):
     payload_kinds: list[str]
     events: list[str]
     failures: int = Field(default=0, ge=0, description="Failures since it was started, each with a line in the log.")
+    events_dropped: int = Field(
+        default=0, ge=0, description="Events since then that did not fit the model of their stream, and were not sent."
+    )

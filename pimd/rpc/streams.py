@@ -3,8 +3,9 @@
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -119,11 +120,12 @@ class Stream:
 
     def publish(self, payload: BaseModel) -> None:
         """Number the payload and queue it for all; without subscribers or history it is not encoded."""
-        self.seq += 1
         remembered = self._is_remembered(payload)
-        if not self._subscribers and not remembered:
+        head = self._head(payload) if self._subscribers or remembered else None  # raises before it takes a number
+        self.seq += 1
+        if head is None:
             return
-        event = Event(self.seq, payload, self._head(payload))
+        event = Event(self.seq, payload, head)
         if remembered:
             self._history.append(event)
         for subscriber in tuple(self._subscribers):
@@ -150,11 +152,15 @@ class Stream:
         return self.declared.history > 0 and (remembers is None or remembers(payload))
 
     def _head(self, payload: BaseModel) -> str:
-        params = payload.model_dump(mode="json")
-        if self.declared.stamped:
-            params["at"] = rfc3339(self._clock.unix_ms())
-        text = json.dumps({"jsonrpc": "2.0", "method": self.declared.name, "params": params}, allow_nan=False)
-        return text[:-2]
+        stamp = {"at": rfc3339(self._clock.unix_ms())} if self.declared.stamped else {}
+        return (
+            f'{{"jsonrpc": "2.0", "method": {json.dumps(self.declared.name)}, "params": {encoded(payload, stamp)[:-1]}'
+        )
+
+
+def encoded(payload: BaseModel, more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a payload, and what is added to it, as JSON; raises whatever its serializers raise, ValueError for NaN."""
+    return json.dumps({**payload.model_dump(mode="json"), **more}, allow_nan=False)
 
 
 class Streams:

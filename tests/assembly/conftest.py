@@ -75,6 +75,7 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             known: Mapping[str, KnownFeature] | None = None,
             config: Any = None,  # few features take it
             candidates: Sequence[Candidate] = (),
+            strict: bool = True,
             **choice: Any,
         ) -> Assembled:
             clock = SystemClock()
@@ -94,7 +95,17 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
             plan = Plan(FeatureChoice(**choice), known or {}, [*given, *candidates])
             rpc = RpcServer(clock, lambda name: assembly.explain_absent(name), list)  # noqa: PLW0108 - made on the next line
             assembly = Assembly(plan, rpc.registry, rpc.streams)
-            core = Core(node, keystore, identity, data_dir, config, LogRing(), clock, CancellationToken())
+            core = Core(
+                node,
+                keystore,
+                identity,
+                data_dir,
+                config,
+                LogRing(),
+                clock,
+                CancellationToken(),
+                wrong_events_raise=strict,
+            )
             group = await stack.enter_async_context(task_scope())
             stack.push_async_callback(assembly.stop)
             await assembly.start(core, group)

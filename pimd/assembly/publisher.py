@@ -1,0 +1,84 @@
+"""What a feature publishes: on declared streams only, and only what fits the declared model."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from pimd.assembly.guard import Guard
+from pimd.calls import Stopped
+from pimd.contract import Feature
+from pimd.faults import text_of
+from pimd.rpc.streams import encoded
+
+PROBLEMS_TOLD = 3
+
+
+class FeaturePublisher:
+    """Implements `contract.Publish` for one feature; with `raises` a wrong event is an error, else it is dropped and counted."""
+
+    def __init__(
+        self, feature: Feature, publish: Callable[[str, BaseModel], None], guard: Guard, *, raises: bool = False
+    ) -> None:
+        self._feature = feature.name
+        self._guard = guard
+        self._raises = raises
+        self._models: Mapping[str, TypeAdapter[Any]] = {one.name: TypeAdapter(one.payload) for one in feature.events}
+        self._publish = publish
+
+    def __call__(self, stream: str, payload: BaseModel) -> None:
+        """Publish on a declared stream."""
+        model = self._models.get(stream)
+        if model is None:
+            raise ValueError(f"feature {self._feature} did not declare the stream {stream!r}")
+        if self._guard.calls.closed:
+            raise Stopped(f"feature {self._feature} was stopped; it publishes nothing any more")
+        outcome = self._guard.calls.call(f"the model of {stream}", self._checked, stream, model, payload)
+        if outcome.error is None:
+            return
+        what = f"an event of {stream} does not fit its declared model: {_reason(outcome.error)}"
+        if self._raises:
+            raise ValueError(what) from outcome.error
+        self._guard.drop_event(stream, what)
+
+    def _checked(self, stream: str, model: TypeAdapter[Any], payload: BaseModel) -> None:
+        check_event(model, payload)
+        if self._raises:  # in a daemon it is encoded only when somebody listens
+            encoded(payload)
+        self._publish(stream, payload)
+
+
+def check_event(model: TypeAdapter[Any], payload: object) -> None:
+    """Raise what is wrong with an event; one that was copied or made without validation may hold anything."""
+    if not isinstance(payload, BaseModel):
+        raise TypeError(f"it is no model, but {type(payload).__name__}")
+    try:
+        model.validate_python(payload, from_attributes=False)
+    except ValidationError:
+        raise TypeError(f"it is {type(payload).__name__}, which is another model") from None
+    for one in _models_in([payload]):
+        held = vars(one)
+        right = vars(type(one).__pydantic_validator__.validate_python(dict(held), by_name=True, by_alias=False))
+        if right != held:
+            changed = ", ".join(name for name in held if right.get(name) != held[name])
+            raise TypeError(f"{changed}: the model would make another value of it")
+
+
+def _models_in(values: Iterable[Any]) -> Iterator[BaseModel]:
+    for value in values:
+        if isinstance(value, BaseModel):
+            yield value
+            yield from _models_in(vars(value).values())
+        elif isinstance(value, Mapping):
+            yield from _models_in(value.values())
+        elif isinstance(value, list | tuple | set | frozenset):
+            yield from _models_in(value)
+
+
+def _reason(error: BaseException) -> str:
+    """Name fields and what is wrong with them; their values may be secrets."""
+    if not isinstance(error, ValidationError):
+        return text_of(error)
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    told = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:PROBLEMS_TOLD]]
+    return "; ".join(told)
