@@ -129,7 +129,7 @@ class Assembly:
         built = self._lives[names[0]].built if names else None
         if built is None:
             return None
-        built.guard.blame("a task or timer that it did not start with spawn or ctx.clock", error)
+        built.guard.blame("a task or timer that it did not start through its context", error)
         return names[0]
 
     # --- life

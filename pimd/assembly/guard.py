@@ -119,7 +119,7 @@ class Guard:
             return
         if what not in self._told:
             self._told.add(what)
-            self.tell(f"{what} failed, and would be counted only the next time", outcome)
+            self.tell(f"{what} failed (from now on that is only counted)", outcome)
         if not self.stopping:
             self._count(what)
 

@@ -133,9 +133,9 @@ TASKS = [
         "timers that raise",
         "quarantined",
         *["do"] * 5,
-        log="a timer failed: SystemExit: 3",
+        log="failed (from now on that is only counted): SystemExit: 3",
         do="self.ctx.clock.call_at(self.ctx.clock.now(), leave)",
-        reason=FIVE + "a timer",
+        reason=FIVE + "its timer leave (bad_",
         answer=-32601,
     ),
     runs(
@@ -147,6 +147,18 @@ TASKS = [
         log="",
         do="self.ctx.clock.call_at(self.ctx.clock.now() + 0.01, fail)",
     ),
+    runs(
+        "function that raises each period",
+        "quarantined",
+        "do",
+        log="its timer fail (bad_",
+        do="self.ctx.every(0.001, fail)",
+        reason=FIVE + "its timer fail (bad_",
+        answer=-32601,
+    ),
+    runs("periodic function that ignores its end", log="", do="self.ctx.every(0.001, stubborn, at_once=True)"),
+    runs("task that ignores its handle", log="", do="self.ctx.spawn('t', stubborn()).cancel()"),
+    runs("blocking work that leaves", log="): SystemExit: 3", do="await self.ctx.run_blocking(leave)", answer=-32603),
 ]
 METHODS = [
     runs("method that raises", log="bad.do failed (reference ", do="raise ValueError('no')", answer=-32603),
