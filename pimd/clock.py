@@ -16,14 +16,24 @@ _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class TimerHandle(Protocol):
-    """What `Clock.call_at` returns; `asyncio.TimerHandle` is one."""
+    """What `Clock.call_at` returns; `asyncio.TimerHandle` is one.
+
+    Called by who set the timer, in any turn of the event loop; twice is no error.
+
+    Errors: none.
+    """
 
     def cancel(self) -> None:
         """Do nothing if the timer already fired."""
 
 
 class Clock(Protocol):
-    """The only source of time in the daemon, so that tests can move it by hand."""
+    """The only source of time in the daemon, so that tests can move it by hand.
+
+    Called by everybody, in the thread of the event loop; a plugin has its own as `ctx.clock`.
+
+    Errors: none here. What the `callback` of a plugin raises is counted, and logged the first time.
+    """
 
     def now(self) -> float:
         """Monotonic seconds; only differences mean anything."""

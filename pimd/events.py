@@ -25,7 +25,12 @@ class Lagged:
 
 
 class Subscription(Generic[T]):
-    """An async iterator of events; ends after `close`."""
+    """An async iterator of events; ends after `close`.
+
+    Called by the one task that iterates; a plugin closes it, or leaves that to `with`. `push` is the topic's.
+
+    Errors: none; events that were missed are a `Lagged`.
+    """
 
     def __init__(self, topic: "Topic[T]", bites: Bites) -> None:
         self._topic = topic

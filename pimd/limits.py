@@ -1,4 +1,9 @@
-"""Limits on what others can make a daemon hold or do: declared once by name, counted when reached."""
+"""Limits on what others can make a daemon hold or do: declared once by name, counted when reached.
+
+Called by everybody, in the thread of the event loop.
+
+Errors: none but those that a member names; a limit that is reached is an answer, and is counted.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -10,6 +10,13 @@ daemon is assembled, so that a daemon can be built without a feature.
 A feature imports this package, `pimd.ids`, and nothing else of the daemon. What it may use of the layers below is
 exported here.
 
+Paragraphs that begin with "Called by" say who calls a member, when, and in which task; "Errors:" says what an error means. They
+hold for all members of a class or module that say nothing else. All of it but `run_blocking` is in the thread of the event loop.
+
+Called by anybody, at any time, in threads as well: the functions that say nothing else.
+
+Errors: a function raises what it names, and then nothing was changed.
+
 Read in this order: `feature`, `plugin`, `work`, `methods`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
 `text`.
 """

@@ -4,7 +4,13 @@ import asyncio
 
 
 class CancellationToken:
-    """Set once, never cleared; a child is cancelled with its parent, never the other way round."""
+    """Set once, never cleared; a child is cancelled with its parent, never the other way round.
+
+    Called by the plugin, in any of its tasks; `is_cancelled` in threads, too. The daemon cancels `ctx.cancel` just
+    before `shutdown`.
+
+    Errors: none.
+    """
 
     def __init__(self) -> None:
         self._event = asyncio.Event()

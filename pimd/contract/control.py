@@ -35,6 +35,12 @@ class ControlSender(Protocol):
 
     Both sending methods raise ValueError for a kind the plugin did not claim, and `PayloadTooLarge` for a body over 60 000
     bytes, before anything is sent.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: ValueError and `PayloadTooLarge` are faults of the caller, and nothing was sent. What the network does is
+    no error, but a `Sent`.
     """
 
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:

@@ -10,13 +10,23 @@ DATAGRAM_MTU = 65_545
 """Bytes of the largest packet."""
 
 DatagramReceiver = Callable[[NodeId, bytes], None]
-"""Called within the turn of the event loop that read the packet, with a proven source; it must not block."""
+"""Called by the daemon within the turn of the event loop that read the packet, with a proven source; it must not block.
+
+Errors: what it raises is logged and counted, and the next packet comes.
+"""
 
 
 class Datagrams(Protocol):
     """Sealed, unordered packets between the plugins of one feature on two nodes; everything here is synchronous.
 
     Each feature has a channel of its own. Packets that wait longer than 100 ms at this node or a relay are dropped.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread. Receiver and notice are called by the daemon within the turn that read a packet, between `start` and the
+    stop.
+
+    Errors: `PayloadTooLarge` and ValueError are faults of the caller, and nothing was sent. What receiver and notice
+    raise is logged and counted.
     """
 
     def send(self, dst: NodeId, packet: bytes) -> Sent:

@@ -33,18 +33,35 @@ class EventStream:
     params: type[Params] = NoParams
     """What `subscribe` takes, such as a filter."""
     accepts: Callable[[Any, Any], bool] | None = None
-    """Called with (subscribe params, payload) for each event; None lets all through."""
+    """Says with (subscribe params, payload) whether a subscription gets an event; None lets all through.
+
+    Called by the daemon for each event and subscription, in the turn that publishes, and at `subscribe` for the history.
+
+    Errors: the event passes for nobody, and the failure is logged and counted.
+    """
     history: int = 0
     """How many past events the daemon keeps; a new subscription gets them first, oldest first, in paced chunks."""
     remembers: Callable[[Any], bool] | None = None
-    """Called with a payload, says whether it enters the history; None lets all in."""
+    """Says whether a payload enters the history; None lets all in.
+
+    Called by the daemon for each event of a stream with a history, in the turn that publishes.
+
+    Errors: the event does not enter the history, and the failure is logged and counted.
+    """
     stamped: bool = True
     """Whether `at` is added to each notification."""
 
 
 @dataclass(frozen=True)
 class Feature(Generic[S]):
-    """The declaration; building one has no side effect, and names are checked at once (ValueError)."""
+    """The declaration; building one has no side effect, and names are checked at once (ValueError).
+
+    Called by the daemon is what it names, as `DaemonPlugin`, `rpc` and `EventStream` say. Models are called in the turn or task
+    that validates: settings when the feature is assembled, params and results within the call, payloads when they are published.
+
+    Errors: a declaration that cannot be made, or contradicts what it names, makes the feature `failed`; the reason shows the line
+    to write.
+    """
 
     name: str
     summary: str

@@ -10,7 +10,14 @@ from pimd.proto.identity import KEY_SIZE
 
 
 class IdentitySecrets(Protocol):
-    """Handles to the node's keys; the raw seed only for a feature that declared the need."""
+    """Handles to the node's keys; the raw seed only for a feature that declared the need.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: only those that a member names, and then nothing was sent or changed. What the plugin lets through is a
+    failure of the task, call or payload in which it happened.
+    """
 
     @property
     def node_id(self) -> NodeId:

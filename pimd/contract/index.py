@@ -10,6 +10,11 @@ class PeerIndex(Protocol):
     """Names and labels are compared in NFC, without case, and with one space between words.
 
     A name that a peer gave itself is in no look-up when it reads as an id, or holds letters that are not seen.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: none; nobody found is an empty answer.
     """
 
     def label(self, node_id: NodeId) -> str | None:

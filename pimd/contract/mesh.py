@@ -232,7 +232,14 @@ class OtherKeyError(DialError):
 
 
 class Mesh(Protocol):
-    """The links, the routes, and the calls that change them."""
+    """The links, the routes, and the calls that change them.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: only those that a member names, and then nothing was sent or changed. What the plugin lets through is a
+    failure of the task, call or payload in which it happened.
+    """
 
     @property
     def listen_endpoints(self) -> Sequence[Endpoint]:

@@ -63,6 +63,12 @@ def rpc(
     A method of the plugin class takes `(self, params)`; a plain function listed in `Feature.methods` takes `(context, params)`.
     The annotations of `params` and of the return value are the models; the docstring's first line is the summary and the rest
     the description in `rpc.discover`. `errors` are the classes it may raise; any other exception answers -32603.
+
+    Called by the author, at import. The daemon calls the method in a task of the connection, once `start` has
+    returned, several calls at the same time, and cancels it at its time limit.
+
+    Errors: an `RpcError` is answered as it is. Anything else is logged and answered -32603 with a reference to the
+    log; it does not count towards quarantine.
     """
 
     def mark(function: F) -> F:
@@ -88,6 +94,10 @@ def after_answer(callback: Callable[[], None]) -> None:
     """Run `callback` once the answer of the current call has been handed to its connection; at once outside a call.
 
     For work whose events must not overtake the answer, such as the `message_status` after `messages.send`.
+
+    Called by a method. The daemon runs `callback` in the turn that hands the answer over.
+
+    Errors: none here; what `callback` raises is logged, and the answer stands.
     """
     callbacks = after_answer_callbacks.get()
     if callbacks is None:

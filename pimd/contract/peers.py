@@ -43,6 +43,11 @@ class PeerDirectory(Protocol):
     """Read-mostly view of the keystore.
 
     Look-ups answer from memory and never wait for the disk.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: none; an unknown peer is None.
     """
 
     async def lookup_x25519(self, peer: NodeId) -> bytes | None:

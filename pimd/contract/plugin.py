@@ -81,6 +81,12 @@ class DaemonPlugin(Generic[S_contra]):
 
         An exception makes the feature, and what requires it, `failed`. After 2 s the daemon opens its listeners without it
         (state `starting`), after 30 s it is `failed`.
+
+        Called by the daemon once, in the task that starts the feature, after those in `requires` run; features that do not need each
+        other start at the same time.
+
+        Errors: whatever it raises, and a return after 30 s, is the reason in the row of the feature; `shutdown` is
+        called then, too.
         """
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
@@ -89,6 +95,12 @@ class DaemonPlugin(Generic[S_contra]):
         One call at a time, from a bounded queue (1024 payloads or 16 MiB, at most 64 of one source). Payloads of one
         source come in order of arrival. Those of configured peers and contacts come before those of strangers, who
         could otherwise delay them without end.
+
+        Called by the daemon once `start` has returned, in one task that belongs to this plugin, while nothing else of
+        the plugin need be at rest.
+
+        Errors: what it raises is logged and counted, the payload is gone, and the next one comes. Over 30 s it is
+        cancelled, which counts as a failure.
         """
 
     async def on_peer_forgotten(self, peer: NodeId) -> None:
@@ -96,6 +108,12 @@ class DaemonPlugin(Generic[S_contra]):
 
         What a user wrote is deleted only on request, through `PEER_DATA`. `peers.forget` answers after every plugin
         returned, or 5 s.
+
+        Called by the daemon in a task for each running plugin, all at the same time, once the identity is gone from the disk;
+        also while `handle_payload` runs.
+
+        Errors: what it raises is logged and counted; the others are told all the same, and the peer stays forgotten.
+        Over 5 s it is cancelled.
         """
 
     async def shutdown(self) -> None:
@@ -103,4 +121,9 @@ class DaemonPlugin(Generic[S_contra]):
 
         Before it no new payloads, calls and events come, and what runs has 2 s to end. Features stop before those that they
         require.
+
+        Called by the daemon in the task that stops the feature, for disabling, failure, quarantine and the end of the
+        daemon alike, also when `start` failed; `ctx.cancel` is cancelled just before.
+
+        Errors: what it raises is logged, and the stop goes on; after 3 s it is cancelled.
         """

@@ -2,6 +2,12 @@
 
 A feature names the keys it takes from the core in `uses`; a service of another feature is reached when that feature stands in
 `requires`. `PEER_DATA` and `DISCOVERY` are keys with any number of providers.
+
+Called by the plugin that named the key, in any of its tasks, calls and timers, from `start` until `shutdown` has
+returned; never in a thread.
+
+Errors: only those that a member names, and then nothing was sent or changed. What the plugin lets through is a
+failure of the task, call or payload in which it happened.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,7 +43,14 @@ class ServiceFailed(Exception):  # noqa: N818 - says what is the matter
 
 
 class Services(Protocol):
-    """The services that one plugin declared."""
+    """The services that one plugin declared.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: PermissionError and LookupError mean that the declaration of the feature lacks a name, or that the other
+    feature is off.
+    """
 
     def __getitem__(self, key: ServiceKey[T]) -> T:
         """Return the service; PermissionError when the feature did not declare it, LookupError when nobody provides it."""
@@ -278,7 +291,14 @@ class Erased:
 
 
 class PeerData(Protocol):
-    """The data that a user exchanged with a peer; deleted only on request."""
+    """The data that a user exchanged with a peer; deleted only on request.
+
+    Called by the daemon, for the feature that asked, in that feature's task and with a time limit of 30 s; the
+    providers are asked one after the other.
+
+    Errors: `RpcError`, `DatabaseError` and OSError reach the caller as they are. Anything else counts as a failure of
+    the provider, and its caller gets `ServiceFailed`.
+    """
 
     async def erase(self, peer: NodeId) -> Erased:
         """Delete everything of one peer and return the counts."""
@@ -303,14 +323,25 @@ class DiscoveredNode:
 
 
 class Discovery(Protocol):
-    """Finds nodes nearby; `DISCOVERY` may have any number of providers."""
+    """Finds nodes nearby; `DISCOVERY` may have any number of providers.
+
+    Called by the daemon, for a feature that asks who is near, in that feature's turn, once a second and more: it must
+    not block.
+
+    Errors: what it raises counts as a failure of the provider; its caller gets `ServiceFailed` and passes it over.
+    """
 
     def nodes(self) -> Sequence[DiscoveredNode]:
         """Return the nodes that are there now, the one known for longest first."""
 
 
 class PeerSummaries(Protocol):
-    """Rows for `peers.list` and `status`, provided by the feature `peers`."""
+    """Rows for `peers.list` and `status`, provided by the feature `peers`.
+
+    Called by the daemon, for a feature that requires the provider, in that feature's turn.
+
+    Errors: what it raises counts as a failure of the provider; its caller gets `ServiceFailed`.
+    """
 
     def neighbours(self) -> Sequence[PeerSummary]:
         """Linked peers, configured peers that are down, and contacts with a route; at most 256."""

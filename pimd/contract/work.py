@@ -9,7 +9,13 @@ T = TypeVar("T")
 
 
 class SpawnedTask(Protocol):
-    """A task that `spawn` started."""
+    """A task that `spawn` started.
+
+    Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in
+    a thread.
+
+    Errors: only that of `wait`; what the task itself raised ends the plugin, and is not raised here.
+    """
 
     @property
     def name(self) -> str:
@@ -33,6 +39,12 @@ class Spawn(Protocol):
         """Run `work` until it ends or the plugin is shut down; TypeError for anything but a coroutine.
 
         What it raises is logged and ends this plugin (state `failed`, until it is enabled again), and nothing else.
+
+        Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never
+        in a thread. The daemon runs `work` in a task of the event loop, beginning after this turn.
+
+        Errors: TypeError, and after the stop of the feature an error that says so; `work` is closed then and never
+        runs.
         """
 
 
@@ -43,6 +55,11 @@ class CallLater(Protocol):
         """Call `function`, plain or async, after `delay_s` seconds; a negative delay is none. ValueError for NaN and infinity.
 
         What it raises is counted, and logged the first time. An async one runs as a task; `cancel` ends none that runs.
+
+        Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never
+        in a thread. The daemon calls `function` in a turn of its own of the event loop.
+
+        Errors: ValueError, and no timer is set.
         """
 
 
@@ -54,6 +71,12 @@ class Every(Protocol):
 
         Runs never overlap: those that would are left out. What one raises is counted, and logged the first time, and the
         next run comes. `cancel` lets no further run begin. ValueError unless `period_s` is finite and above 0.
+
+        Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never
+        in a thread. The daemon calls `function` in a turn of its own of the event loop, or in a task when it is
+        async.
+
+        Errors: ValueError, and no timer is set.
         """
 
 
@@ -66,4 +89,10 @@ class RunBlocking(Protocol):
         Four threads serve one feature; what finds none waits. A thread cannot be ended: when the caller is cancelled, or the
         feature stops, the function goes on and its result is dropped. A long one looks at `ctx.cancel.is_cancelled`. Nothing
         else of the context may be used in a thread. In the lab it runs in the turn of the loop.
+
+        Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never
+        in a thread. `function` runs in a thread.
+
+        Errors: those of `function`, also SystemExit and the like; TypeError when it is async. They are failures only
+        where the plugin lets them through.
         """

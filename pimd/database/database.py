@@ -39,6 +39,11 @@ class Database:
 
     Jobs that are queued in one turn of the event loop, or while a commit is under way, share the next transaction. When
     one of them fails, all are rolled back and done again one by one, so that only the faulty one fails.
+
+    Called by its owner, in any task of the event loop; a plugin opens it in `start` and closes it in `shutdown`.
+
+    Errors: `DatabaseError` names the file and the job, and nothing of the job was done; what a job raises is its
+    caller's.
     """
 
     def __init__(self, path: Path, thread: DatabaseThread, damaged: Path | None) -> None:

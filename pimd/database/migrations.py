@@ -11,7 +11,12 @@ from pimd.database.thread import refuse_awaitable
 log = logging.getLogger(__name__)
 
 Migration = str | Callable[[sqlite3.Connection], None]
-"""SQL statements, each with its `;` at the end of a line, or a plain function for what SQL alone cannot do."""
+"""SQL statements, each with its `;` at the end of a line, or a plain function for what SQL alone cannot do.
+
+Called by `Database.start` in the thread of the database, within the transaction that brings the schema one version up.
+
+Errors: `DatabaseError` from `Database.start`, and the file stays as it was.
+"""
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
