@@ -64,6 +64,11 @@ BAD = [
         "",
         start="import time; asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)",
     ),
+    works(
+        "blocking work that stays",
+        "",
+        start="import time; [ctx.spawn('t', ctx.run_blocking(lambda: time.sleep(3600))) for _ in range(9)]",
+    ),
     works("shutdown that spins", "", shutdown="while True: pass"),
     works("shutdown that sleeps in a thread's way", "", shutdown="import time; time.sleep(3600)"),
     works(
