@@ -237,7 +237,7 @@ def features(connection: Connection, options: argparse.Namespace) -> None:
                 visible(row["version"]),
                 visible(row["origin"]),
                 str(len(row["methods"])),
-                visible(row["reason"]) + _faults(row),
+                visible(row["reason"]) + faults(row),
             )
             for row in rows
         ],
@@ -245,10 +245,10 @@ def features(connection: Connection, options: argparse.Namespace) -> None:
     say(options, rows, text)
 
 
-def _faults(row: dict[str, Any]) -> str:
+def faults(row: dict[str, Any]) -> str:
     """Return how often a feature failed since its start; empty when it did not."""
-    words = (("failures", "failures"), ("events_dropped", "wrong events dropped"))
-    counted = ", ".join(f"{row[key]} {what}" for key, what in words if row.get(key))
+    words = (("failures", "failure"), ("events_dropped", "dropped event"))
+    counted = ", ".join(f"{row[key]} {what}{'s' * (row[key] > 1)}" for key, what in words if row.get(key))
     return f" ({counted})" if counted else ""
 
 

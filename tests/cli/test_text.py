@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pimd.characters import hidden
-from pimd.cli.commands import with_port
+from pimd.cli.commands import faults, with_port
 from pimd.cli.text import counted, moment, span, table, visible, visible_name, width
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -83,3 +83,16 @@ def test_the_port_may_be_left_out(given: str, expected: str) -> None:
 )
 def test_letters_without_a_width_and_new_emoji_are_counted(text: str, columns: int) -> None:
     assert width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({}, ""),
+        ({"failures": 0, "events_dropped": 0}, ""),
+        ({"failures": 1, "events_dropped": 0}, " (1 failure)"),
+        ({"failures": 2, "events_dropped": 3}, " (2 failures, 3 dropped events)"),
+    ],
+)
+def test_what_went_wrong_in_a_feature_stands_in_its_row(row: dict[str, int], shown: str) -> None:
+    assert faults(row) == shown

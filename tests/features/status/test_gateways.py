@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pimd.assembly.guard import Guard
+from pimd.assembly.timers import Timers
 from pimd.clock import ManualClock
 from pimd.contract import KEYSTORE, MESH, Forgotten, RouteFound, RouteInfo, RouteLost, ServiceKey
 from pimd.events import Topic
@@ -32,7 +34,8 @@ class World:
     topic: "Topic[Any]" = field(default_factory=Topic)
 
     def __post_init__(self) -> None:
-        context: Any = self  # the two members it needs
+        self.call_later = Timers(Guard("status", self.clock)).call_later
+        context: Any = self  # the three members it needs
         self.watch = GatewayWatch(context)
 
     @property
