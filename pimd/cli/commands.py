@@ -248,8 +248,8 @@ def features(connection: Connection, options: argparse.Namespace) -> None:
 def faults(row: dict[str, Any]) -> str:
     """Return how often a feature failed since its start; empty when it did not."""
     words = (("failures", "failure"), ("events_dropped", "dropped event"))
-    counted = ", ".join(f"{row[key]} {what}{'s' * (row[key] > 1)}" for key, what in words if row.get(key))
-    return f" ({counted})" if counted else ""
+    found = ", ".join(counted(row[key], what) for key, what in words if row.get(key))
+    return f" ({found})" if found else ""
 
 
 def strangers(connection: Connection) -> list[str]:
