@@ -12,6 +12,7 @@ from pimd.faults import text_of
 from pimd.rpc.streams import encoded
 
 PROBLEMS_TOLD = 3
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class FeaturePublisher:
@@ -66,10 +67,12 @@ def check_event(model: TypeAdapter[Any], payload: object) -> None:
 
 def _models_in(values: Iterable[Any]) -> Iterator[BaseModel]:
     for value in values:
+        if type(value) in _PLAIN:
+            continue
         if isinstance(value, BaseModel):
             yield value
             yield from _models_in(vars(value).values())
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             yield from _models_in(value.values())
         elif isinstance(value, list | tuple | set | frozenset):
             yield from _models_in(value)
