@@ -97,13 +97,17 @@ def document(found: Sequence[Entry]) -> str:
             module = entry.module
             parts += [f"## `{module}`", _paragraphs(ast.get_docstring(_tree(module)) or "")]
         parts += _shown(entry)
-    parts += ["## Error codes", _table(("code", "class", "when"), error_rows())]
+    parts += ["## Error codes", OTHER_CODES, _table(("code", "class", "when"), error_rows())]
     parts += ["## Event streams of the features in this tree", _table(STREAM_HEAD, stream_rows())]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 # --- tables
 
+OTHER_CODES = (
+    "Besides, -32700 answers what is no JSON-RPC message, and -32603 whatever else a method raised: `data.reference` finds it "
+    "in the log."
+)
 STREAM_HEAD = ("stream", "feature", "events", "a new subscription first gets")
 
 

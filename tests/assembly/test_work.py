@@ -101,6 +101,17 @@ async def test_a_task_that_raises_another_error_when_it_is_cancelled_has_crashed
     assert "the disk is full" in all_.row("worker").reason
 
 
+async def test_a_task_that_raises_a_cancellation_nobody_asked_for_has_crashed(assemble: Assemble) -> None:
+    all_ = await assemble(WORKER)
+
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    context(all_).spawn("work", work())
+    await until(lambda: all_.row("worker").state == "failed")
+    assert "its task 'work' crashed: CancelledError" in all_.row("worker").reason
+
+
 async def test_a_task_is_not_asked_to_wait_for_itself(assemble: Assemble) -> None:
     ctx, raised = context(await assemble(WORKER)), []
     held: list[Any] = []
@@ -294,6 +305,7 @@ async def test_stopping_leaves_no_timer_behind(assemble: Assemble) -> None:
     waiting: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
     assert len([timer for timer in waiting if timer.when() - ctx.clock.now() > 3000 and not timer.cancelled()]) == 3
     await all_.assembly.disable("worker")
+    ctx.every(3600, turns)
     assert [timer for timer in waiting if timer.when() - ctx.clock.now() > 3000 and not timer.cancelled()] == []
 
 
