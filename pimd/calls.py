@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import sys
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -13,6 +14,8 @@ BLOCKED_S = 0.6
 """A step that runs longer without letting others run blocks the loop."""
 LEAVE_S = 1.0
 """Seconds that a call which was cancelled from outside has to end before it is left behind."""
+GROUPS_LEAVE_CANCELLED = sys.version_info < (3, 13)
+_GROUP_END = asyncio.TaskGroup.__aexit__.__code__
 
 log = logging.getLogger("pimd.features")
 
@@ -42,7 +45,7 @@ class Outcome:
 class _Call:
     """One call that runs; `deadline` is in seconds of the loop's time."""
 
-    __slots__ = ("before", "closing", "deadline", "expired", "self_cancelled", "spared_s", "task", "what")
+    __slots__ = ("before", "closing", "deadline", "expired", "groups", "self_cancelled", "spared_s", "task", "what")
 
     def __init__(self, what: str, task: "asyncio.Task[Any]", deadline: float, spared_s: float | None = None) -> None:
         self.what = what
@@ -54,6 +57,22 @@ class _Call:
         self.expired = False
         self.self_cancelled = False
         self.closing = False
+        self.groups: tuple[asyncio.TaskGroup, ...] = ()
+        """Whose cancellation was taken back."""
+
+    def take_back_cancellation(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Uncancel the task when a TaskGroup at its end cancelled it because a child failed.
+
+        Before Python 3.13 the group never does (cpython gh-116720), and the call would count as cancelled from outside.
+        """
+        inner: Any = coroutine if GROUPS_LEAVE_CANCELLED else None
+        while inner is not None:
+            if getattr(inner, "cr_code", None) is _GROUP_END and inner.cr_frame is not None:
+                group = inner.cr_frame.f_locals["self"]
+                if group._parent_cancel_requested and group not in self.groups:  # noqa: SLF001 - nothing public tells
+                    self.groups += (group,)
+                    self.task.uncancel()
+            inner = getattr(inner, "cr_await", None)
 
 
 class Running:
@@ -217,6 +236,11 @@ class Calls:
         """Names of the calls and tasks that run."""
         return [call.what for call in self._live] + [task.get_name() for task in self._tasks]
 
+    @property
+    def in_flight(self) -> int:
+        """Number of calls that run; tasks do not count."""
+        return len(self._live)
+
     # --- inside
 
     def _called(self, what: str, function: Callable[..., object], args: tuple[object, ...]) -> Outcome:
@@ -268,6 +292,8 @@ class Calls:
                 yield waits_for
             except BaseException as error:  # noqa: BLE001 - it is thrown into the coroutine
                 thrown = error
+                if isinstance(error, asyncio.CancelledError):
+                    call.take_back_cancellation(coroutine)
             call.closing = isinstance(thrown, GeneratorExit)
             if call.closing or self.closed:
                 _drop(coroutine)

@@ -1,6 +1,7 @@
 """Limits of calls, and time in which the process did not run."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -65,6 +66,57 @@ async def test_a_call_is_spared_once_only() -> None:
 
     outcome = await Calls("feature slow").run("never", never, timeout_s=0.1)
     assert outcome.timed_out
+
+
+async def test_a_group_whose_child_fails_cancels_nobody_but_its_own_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "LEAVE_S", 0.05)
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    async def recover() -> str:
+        for number in range(3):
+            with contextlib.suppress(ExceptionGroup):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(fail())
+            await asyncio.sleep(0 if number else 2 * calls.LEAVE_S)
+        return "done"
+
+    async def raises() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+
+    mine = Calls("feature grouped")
+    assert (await mine.run("recover", recover, timeout_s=30)).value == "done"
+    assert isinstance((await mine.run("raises", raises, timeout_s=30)).error, ExceptionGroup)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_a_call_that_is_cancelled_while_a_group_of_its_own_ends_is_cancelled() -> None:
+    began = asyncio.Event()
+
+    async def slow() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        began.set()
+        await asyncio.sleep(0.2)
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(slow())
+            group.create_task(fail())
+
+    async with asyncio.TaskGroup() as group:
+        caller = group.create_task(Calls("feature grouped").run("work", work, timeout_s=30))
+        await began.wait()
+        caller.cancel()
+    assert caller.cancelled()
 
 
 def test_a_process_that_was_stopped_in_a_step_blames_nobody() -> None:
