@@ -22,6 +22,9 @@ class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
 
     name: ClassVar[str] = "discovery"
 
+    def __init__(self) -> None:
+        self._has_begun = False
+
     async def start(self, ctx: PluginContext[DiscoverySettings]) -> None:
         """Start the tasks and return at once; the start of the daemon does not wait for the network."""
         self._ctx = ctx
@@ -32,12 +35,15 @@ class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
         announcements = Announcements(mesh, own_id)
         self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
         self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], ctx.settings, own_id, ctx.clock.now, ctx.bites)
+        self._has_begun = True
         ctx.every(TEND_S, self._tend, at_once=True)
         for number in range(ASKERS):
             ctx.spawn(f"ask {number + 1}", self._browser.ask())
 
     async def shutdown(self) -> None:
-        """Withdraw the announcement, so that other nodes drop this one at once."""
+        """Withdraw the announcement, so that other nodes drop this one at once; nothing to do when `start` failed."""
+        if not self._has_begun:
+            return
         self._auto_dial.let_go_of_all()
         await self._browser.close(goodbye=True)
 
