@@ -21,7 +21,7 @@ from pimd.contract import (
     rpc,
 )
 from pimd.ids import NodeId
-from pimd_features.peers.errors import PeerIdentityMismatch
+from pimd_features.peers.errors import InvalidPeerAddress, PeerIdentityMismatch
 from pimd_features.peers.identities import refuse_own_id
 from pimd_features.peers.linking import checked_endpoint
 from pimd_features.peers.models import STREAM, Accepted, AcceptParams, PeerAccepted
@@ -35,7 +35,7 @@ Answer = tuple[DialInfo, NodeId | None]
 
 @rpc(
     "peers.accept",
-    errors=(PeerNotFound, PeerIdentityMismatch, InvalidParams, ConfigSaveRejected, StorageError),
+    errors=(PeerNotFound, PeerIdentityMismatch, InvalidParams, InvalidPeerAddress, ConfigSaveRejected, StorageError),
 )
 async def accept(ctx: PluginContext, params: AcceptParams) -> Accepted:
     """Accept that a peer has a new key, after asking it another way.
