@@ -20,6 +20,9 @@ from pimd.contract import (
 )
 from pimd.ids import NodeId
 
+TEXT_LIMIT = 1000
+"""Letters that are asked and answered; a stranger may send up to 60 000 bytes."""
+
 
 class EchoSettings(FeatureSettings):
     """`[features.echo]`."""
@@ -31,7 +34,7 @@ class AskParams(Params):
     """Whom to ask, and what."""
 
     node_id: NodeIdHex
-    text: str = Field(max_length=1000)
+    text: str = Field(max_length=TEXT_LIMIT)
 
 
 class Echoed(Result):
@@ -56,7 +59,7 @@ class EchoPlugin(DaemonPlugin[EchoSettings]):
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """`src` is proven; what it wrote is not to be trusted any further."""
-        text = body.decode(errors="replace")
+        text = body.decode(errors="replace")[:TEXT_LIMIT]
         if kind == "echo.ask":
             answer = text.upper() if self._shout else text
             await self._ctx.control.send_routed(src, PluginPayload("echo.answer", answer.encode()))
