@@ -12,7 +12,7 @@ from pimd.assembly.guard import Guard
 from pimd.assembly.installed import InstalledMeanwhile, drop_modules
 from pimd.assembly.life import Life, State
 from pimd.assembly.plan import Import, Plan, clashes, levels, without
-from pimd.assembly.plugin_host import START_S, STOP_S
+from pimd.assembly.plugin_host import START_S, STOP_S, PluginHost
 from pimd.assembly.provided import service_of
 from pimd.assembly.running import Built, Core, construct
 from pimd.assembly.secret_settings import secret_paths
@@ -85,6 +85,11 @@ class Assembly:
             failures=life.built.guard.failures if life.built is not None else 0,
             events_dropped=life.built.guard.events_dropped if life.built is not None else 0,
         )
+
+    def host(self, name: str) -> PluginHost | None:
+        """Return what runs the plugin of a feature, or None while that is off; tests look at the plugin there."""
+        built = self._lives[name].built
+        return built.host if built is not None else None
 
     def running(self) -> list[str]:
         """Names of the running features, each after those it requires."""

@@ -51,11 +51,7 @@ class LogRateLimit(logging.Filter):
         if not kind.bucket.take(self._now()):
             kind.left_out += 1
             return False
-        try:
-            record.getMessage()
-        # What a feature logs may be no text at all.
-        except BaseException as error:  # noqa: BLE001
-            record.msg, record.args = f"a line that cannot be written ({text_of(error)}): {record.msg!a}", ()
+        make_writable(record)
         if kind.left_out:
             record.msg = f"{record.getMessage()} ({kind.left_out} such lines before this one were left out)"
             record.args = ()
@@ -70,3 +66,12 @@ class LogRateLimit(logging.Filter):
             kind = _Kind(TokenBucket(LINES, self._now(), self._bites))
             self._kinds.put(key, kind)
         return kind
+
+
+def make_writable(record: logging.LogRecord) -> None:
+    """Replace the text of a record that has none by one that says so; what a feature logs may raise when it is formatted."""
+    try:
+        record.getMessage()
+    # The seam: `__str__` of foreign code may raise anything.
+    except BaseException as error:  # noqa: BLE001
+        record.msg, record.args = f"a line that cannot be written ({text_of(error)}): {record.msg!a}", ()

@@ -40,6 +40,11 @@ class PluginHost:
         """Failures since the start of the plugin."""
         return self.guard.failures
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no payload waits and no call runs."""
+        return not self._queue and not self.guard.calls.in_flight
+
     async def start(self, context: PluginContext) -> Outcome:
         """Call `start`, at most 30 s; its failure is the caller's to tell."""
         self._started = True

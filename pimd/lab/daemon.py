@@ -6,11 +6,11 @@ import hashlib
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pimd.addresses import Endpoint
 from pimd.app import Parts, RunningDaemon, listen_endpoints, mesh_passphrase, running_daemon
@@ -37,6 +37,8 @@ from pimd.stop import Stop
 from pimd.store.data_dir import DataDir
 
 log = logging.getLogger("pimd.lab")
+
+T = TypeVar("T")
 
 PORT = 9100
 LOG_STREAM = "logs.event"
@@ -194,27 +196,53 @@ class LabDaemon:
 
     # --- what a program sees
 
-    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Call a method as over an RPC listener and return its result; `RpcError` for an error answer."""
-        life, running = self._life, self.running_daemon
-        if life is None:
-            raise DaemonDied(f"{self.name} is not running")
+    async def call(
+        self, method: str, params: Mapping[str, Any] | None = None, connection: Connection | None = None
+    ) -> Any:
+        """Call a method as over an RPC listener and return its result; `RpcError` for an error answer.
+
+        Subscriptions need a `connection` that has a feed.
+        """
+        running = self.running_daemon
         self._calls += 1
         request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": dict(params or {})}
 
-        async def answer() -> str | None:
+        async def answer() -> str:
             message = running.rpc.dispatch.parse(json.dumps(request).encode())
-            answer = await running.rpc.dispatch.answer(message, Connection("unix"))
+            answer = await running.rpc.dispatch.answer(message, connection or Connection("unix"))
             answer.sent()
-            return answer.text
+            return answer.text or "{}"
 
-        task = self._lab.group.create_task(answer(), name=f"{self.name}: {method}", context=life.context.copy())
-        ends: set[asyncio.Future[Any]] = {task, life.over}
+        return _result(await self.within(method, answer))
+
+    async def within(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run `work()` as code of this daemon, with its log and its disk; raises what it raises.
+
+        `DaemonDied` when the daemon ends first.
+        """
+        life = self._life
+        if life is None:
+            raise DaemonDied(f"{self.name} is not running")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def settle() -> None:
+            try:
+                result = await work()
+            # Its caller's to take: in the group it would end the lab.
+            except Exception as error:  # noqa: BLE001
+                if not done.done():
+                    done.set_exception(error)
+            else:
+                if not done.done():
+                    done.set_result(result)
+
+        task = self._lab.group.create_task(settle(), name=f"{self.name}: {what}", context=life.context.copy())
+        ends: set[asyncio.Future[Any]] = {done, task, life.over}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        if not done.done():
             task.cancel()
-            raise DaemonDied(f"{self.name} died before it answered {method}")
-        return _result(task.result() or "{}")
+            raise DaemonDied(f"{self.name} died before it was done with {what}")
+        return done.result()
 
     # --- inside
 

@@ -94,7 +94,8 @@ class Lab:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop):
-            raise RuntimeError("a lab needs a virtual loop: start it with pimd.lab.run")  # noqa: TRY004 - of no argument
+            hint = "start it with pimd.lab.run, or write @virtual_time of pimd.testing above the test"
+            raise RuntimeError(f"a lab needs a virtual loop: {hint}")  # noqa: TRY004 - of no argument
         self._loop = loop
         await self._stack.__aenter__()
         self.internet = Internet()
@@ -261,12 +262,15 @@ class Lab:
     def plan(self, settings: Settings) -> Plan:
         """Return the plan for a choice of features; cached, because it imports them."""
         choice = feature_choice(settings)
-        choice = replace(choice, disabled={**NEEDS_SOCKETS, **choice.disabled})
+        own_names = {feature.name for feature in self._features}  # these replace others of the same name
+        needs_sockets = {name: why for name, why in NEEDS_SOCKETS.items() if name not in own_names}
+        choice = replace(choice, disabled={**needs_sockets, **choice.disabled})
         key = json.dumps(asdict(choice), sort_keys=True, default=str)
         if key not in self._plans:
             known = known_features()
             own = [Candidate(feature.name, "lab", "lab", _loader(feature)) for feature in self._features]
-            self._plans[key] = Plan(choice, known, [*builtin_candidates(known), *installed_candidates(), *own])
+            others = [one for one in (*builtin_candidates(known), *installed_candidates()) if one.name not in own_names]
+            self._plans[key] = Plan(choice, known, [*others, *own])
         return self._plans[key]
 
     def crashed(self, daemon: LabDaemon, error: BaseException) -> None:
@@ -303,7 +307,7 @@ class Lab:
     def _begin_logging(self) -> None:
         root = logging.getLogger()
         before = root.level
-        root.addHandler(self.log)
+        root.handlers.insert(0, self.log)  # it makes lines that cannot be written harmless for the others
         root.setLevel(self._log_level)
         self._stack.callback(root.setLevel, before)
         self._stack.callback(root.removeHandler, self.log)

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
+from pimd.assembly.log_rate_limit import make_writable
+from pimd.faults import text_of
 from pimd.lab.clock import EPOCH_MS
 
 RECORDS_KEPT = 100_000
@@ -55,9 +57,11 @@ class LabLog(logging.Handler):
         if who is not None and not who.alive:
             return
         at_s = self._loop.time()
+        make_writable(record)
         text = record.getMessage()
+        record.msg, record.args = text, ()  # whoever keeps the record keeps no object of a daemon
         if record.exc_info and record.exc_info[1] is not None:
-            text = f"{text}: {record.exc_info[1]!r}"
+            text = f"{text}: {text_of(record.exc_info[1])}"
         self.records.append(LabRecord(at_s, who.name if who is not None else "", record.levelname, record.name, text))
         if who is not None:
             record.created = EPOCH_MS / 1000 + at_s
