@@ -68,4 +68,7 @@ class FeatureMetadataHook(MetadataHookInterface):
         metadata["description"] = "An encrypted mesh of nearby machines, served over JSON-RPC."
         own = [dependency for name in wanted for dependency in table["features"][name].get("dependencies", [])]
         metadata["dependencies"] = [*table["core-dependencies"], *own]
-        metadata["entry-points"] = {"pimd.features": {name: f"pimd_features.{name}:FEATURE" for name in wanted}}
+        metadata["entry-points"] = {
+            "pimd.features": {name: f"pimd_features.{name}:FEATURE" for name in wanted},
+            "pytest11": {"pimd": "pimd.pytest_plugin"},  # read by pytest alone, where there is one
+        }

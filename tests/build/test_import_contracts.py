@@ -19,6 +19,7 @@ MESH = "The mesh brings no packages"
 CLIENT = "The client stands alone"
 ASSEMBLY = "Only the assembly names the features"
 COMPUTED = "Only the assembly loads modules by a computed name"
+KIT = "The kit for tests is for tests"
 SOCKETS = "Sockets belong to the network, the RPC listeners and the client"
 SQLITE = "SQLite belongs to the database and to who keeps rows in it"
 
@@ -72,6 +73,11 @@ BROKEN = [
     ("pimd/rpc/auth.py", "import importlib\nimportlib.import_module(f'pimd_features.{x}')", COMPUTED),
     ("pimd/rpc/auth.py", "import importlib\nimportlib.import_module('.logs', 'pimd_features')", COMPUTED),
     ("pimd/store/mirror.py", "import selectors", SOCKETS),
+    ("pimd/app.py", "from pimd.testing import conformance", KIT),
+    ("pimd/lab/lab.py", "import pimd.testing.alone", KIT),
+    ("pimd/startup.py", "import pytest", KIT),
+    ("pimd/startup.py", "from pimd import pytest_plugin", KIT),
+    (EXAMPLE, "import pimd.testing", KIT),
     ("pimd/mesh/backoff.py", "import sqlite3", SQLITE),
 ]
 HIDDEN = [
@@ -90,6 +96,7 @@ ALLOWED = [
     ("pimd/mesh/backoff.py", "import asyncio\nfrom pimd.store import keystore"),
     ("pimd/cli/text.py", "import http.client\nfrom pimd import __version__, paths"),
     ("pimd/rpc/auth.py", "import socket\nfrom aiohttp import web"),
+    ("pimd/pytest_plugin.py", "import pytest\nfrom pimd.testing import Alone"),
     ("pimd/assembly/choice.py", "import importlib\nimportlib.import_module(f'pimd_features.{x}')"),
 ]
 

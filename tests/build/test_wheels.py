@@ -149,6 +149,9 @@ def test_the_stamp_names_every_feature(tmp_path: Path) -> None:
         ("status", "peers", "routes", "discovery", "messaging", "config", "logs"), False
     )
     assert stamp["features"]["messaging"]["namespaces"] == ["messages"]
+    assert "[pytest11]\npimd = pimd.pytest_plugin" in metadata(wheel, "entry_points.txt")
+    assert {"pimd/pytest_plugin.py", "pimd/testing/checks/leaks.py"} <= files(wheel)
+    assert "pytest" not in " ".join(one for one in dependencies(wheel) if "extra ==" not in one)
 
 
 @pytest.mark.parametrize(

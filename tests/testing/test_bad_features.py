@@ -1,0 +1,118 @@
+"""The kit fails every bad feature that the contract forbids, by the check that is meant for it."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pimd.contract import DaemonPlugin, Feature
+from pimd.testing.checks import CHECKS
+from pimd.testing.checks import subject as kit_subject
+from pimd.testing.checks.check import NotMeant
+from pimd.testing.checks.subject import Subject
+from pimd.testing.conformance import verdict
+from tests.assembly.bad_at_work import BAD, METHODS, PAYLOADS, TASKS
+from tests.assembly.bad_features import DECLARATIONS, IMPORTS, PARTS, STARTS, Bad
+
+GOOD = Feature(
+    "good",
+    "Is there first.",
+    ("good",),
+    type("Good", (DaemonPlugin,), {"name": "good", "payload_kinds": ("good.x",)}),
+)
+BY_NAME = {check.name: check for check in CHECKS}
+ALLOWED: Mapping[str, str] = {
+    "wrong key in its table": "the table is the user's, and the declaration is right",
+    "method that cancels its task at the end": "the call is answered, and nothing else is touched",
+}
+"""Bad features that the contract does not forbid, and why."""
+SPECIAL: Mapping[str, str] = {
+    "settings that leave": "settings",
+    "settings that fail without a text": "settings",
+    "payload that keeps and cancels its task": "methods",
+    "task that swallows its cancellation": "stopping",
+    "timer after the stop": "methods",
+    "filter that raises": "streams",
+    "memory that leaves": "streams",
+    "publishes what it did not declare": "methods",
+    "receiver that leaves": "datagrams",
+    "receiver that is async": "datagrams",
+    "service that is not there": "services",
+    "service that leaves": "services",
+    "service that swallows": "services",
+    "line that cannot be written": "methods",
+}
+
+
+def meant_for(bad: Bad) -> str:
+    """The check that is to fail."""
+    if bad.what in SPECIAL:
+        return SPECIAL[bad.what]
+    if bad in IMPORTS or bad in DECLARATIONS:
+        return "declaration"
+    if bad in STARTS or bad.what.startswith("shutdown"):
+        return "lifecycle"
+    if bad in PAYLOADS:
+        return "payloads"
+    if bad.what.startswith("forgetting"):
+        return "forgetting"
+    assert bad in TASKS or bad in METHODS, bad.what
+    return "methods"
+
+
+WORDS: Mapping[str, str] = {
+    "start that hangs": "it did not return within 30 s",
+    "start that swallows its cancellation": "it did not return within 30 s",
+    "import that hangs": "its import did not end within",
+    "import calls sys.exit": "it cannot be imported: SystemExit: 3; repair or uninstall",
+    "method that hangs": "did not answer within 0.05 s",
+    "method whose error has no JSON": "answers -32602 ('x'), which its @rpc does not name in errors=(...)",
+    "timer after the stop": "Evil: (its text",
+}
+"""Where the daemon says less at the time that the other test looks."""
+
+
+def words_of(bad: Bad) -> str:
+    """What the message tells of the fault."""
+    return WORDS.get(bad.what) or bad.line or bad.reason
+
+
+FORBIDDEN = [bad for bad in BAD if bad.what not in ALLOWED]
+
+
+def subject_of(bad: Bad) -> Subject:
+    return Subject(bad.load, beside=[GOOD], name="bad")
+
+
+@pytest.mark.parametrize("bad", FORBIDDEN, ids=lambda bad: bad.what)
+def test_it_fails_its_check(bad: Bad, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit_subject, "IMPORT_S", 0.2 if "hangs" in bad.what else 30)
+    check = BY_NAME[meant_for(bad)]
+    said = verdict(check, subject_of(bad))
+    assert said is not None
+    assert said.startswith(f"{check.name}: ")
+    assert check.forbids in said
+    assert "what to do: " in said
+    assert words_of(bad)
+    assert words_of(bad) in said
+
+
+@pytest.mark.parametrize("bad", [bad for bad in BAD if bad.what in ALLOWED], ids=lambda bad: bad.what)
+def test_what_is_allowed_passes_every_check(bad: Bad) -> None:
+    assert_passes(subject_of(bad))
+
+
+def test_a_good_one_passes_every_check() -> None:
+    assert_passes(subject_of(Bad("good after all", {})))
+
+
+def test_all_that_is_allowed_is_among_the_bad() -> None:
+    assert ALLOWED.keys() | SPECIAL.keys() <= {bad.what for bad in BAD}
+    assert PARTS
+
+
+def assert_passes(subject: Subject) -> None:
+    for check in CHECKS:
+        try:
+            assert verdict(check, subject) is None
+        except NotMeant:
+            continue
