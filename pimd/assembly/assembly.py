@@ -261,6 +261,7 @@ class Assembly:
         if feature.plugin is not None:
             life.built.host.serve(core.node.payloads.register(life.name, feature.plugin.payload_kinds), group)
         self._registry.add(life.built.methods)
+        self._registry.add_verbs(life.name, life.built.verbs)
         life.to(State.RUNNING, why)
         self._changed(life)
 

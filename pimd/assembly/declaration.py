@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from pimd.assembly.verbs import VerbError, verbs_of
 from pimd.contract import DaemonPlugin, Feature, PluginPayload
 from pimd.faults import text_of
 from pimd.proto.control import check_payload
@@ -108,7 +109,8 @@ def _note_name(seen: dict[str, str], name: str, origin: str) -> None:
 
 def _check_models(feature: Feature) -> None:
     schemas: dict[str, Any] = {}
-    for method in methods_of(feature, feature, lambda: None):
+    methods = methods_of(feature, feature, lambda: None)
+    for method in methods:
         try:
             describe(method, schemas)
         except Exception as error:
@@ -124,6 +126,10 @@ def _check_models(feature: Feature) -> None:
                 f"the payload of the stream {stream.name} is no model: {text_of(error)}; "
                 f'write: EventStream("{stream.name}", MyResult)'
             ) from error
+    try:
+        verbs_of(feature, methods)
+    except VerbError as error:
+        raise DeclarationError(str(error)) from None
 
 
 def methods_of(feature: Feature, plugin: object, context: Callable[[], object]) -> Sequence[Method]:

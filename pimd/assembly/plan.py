@@ -24,9 +24,11 @@ from pimd.assembly.choice import (
 )
 from pimd.assembly.declaration import DeclarationError, check_declaration
 from pimd.assembly.known import KnownFeature, known_features
+from pimd.assembly.verbs import overlap
 from pimd.calls import Calls
 from pimd.contract import Feature
 from pimd.faults import text_of, traceback_of
+from pimd.terminal import COMMANDS
 
 log = logging.getLogger("pimd.features")
 
@@ -248,9 +250,10 @@ def _twice(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
 
 
 def clashes(features: Mapping[str, Feature]) -> dict[str, str]:
-    """Return what claims a namespace or payload kind of one before it; `features` come by rank."""
+    """Return what claims a namespace, payload kind or terminal command of one before it; `features` come by rank."""
     namespaces: dict[str, str] = dict.fromkeys(CORE_NAMESPACES, "the daemon")
     kinds: dict[str, str] = {}
+    verbs: dict[tuple[str, ...], str] = {(word,): "pim itself" for word in COMMANDS}
     faults: dict[str, str] = {}
     for name, feature in features.items():
         own_kinds = feature.plugin.payload_kinds if feature.plugin is not None else ()
@@ -264,10 +267,25 @@ def clashes(features: Mapping[str, Feature]) -> dict[str, str]:
                     f"the {what} {taken} belongs to {owners[taken]}, which comes first; "
                     f"let {name} claim another, or turn one of the two off"
                 )
+        taken_verb = _taken_verb(feature, verbs)
+        if taken_verb is not None:
+            faults[name] = taken_verb
         if name not in faults:
             namespaces |= dict.fromkeys(feature.namespaces, name)
             kinds |= dict.fromkeys(own_kinds, name)
+            verbs |= {verb.words: name for verb in feature.verbs}
     return faults
+
+
+def _taken_verb(feature: Feature, owners: Mapping[tuple[str, ...], str]) -> str | None:
+    for verb in feature.verbs:
+        other = next((words for words in owners if overlap(words, verb.words)), None)
+        if other is not None:
+            return (
+                f"the terminal command `{' '.join(verb.words)}` cannot be told from `{' '.join(other)}` of {owners[other]}, "
+                f"which comes first; give it other words, such as `{feature.name} {' '.join(verb.words[-1:])}`"
+            )
+    return None
 
 
 def missing(features: Mapping[str, Feature], pending: set[str], absent: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pimd.assembly.services import (
 )
 from pimd.assembly.threads import Threads
 from pimd.assembly.timers import Timers
+from pimd.assembly.verbs import verbs_of
 from pimd.assembly.views import view
 from pimd.clock import Clock
 from pimd.contract import (
@@ -95,6 +96,8 @@ class Built:
     host: PluginHost
     context: PluginContext
     methods: Sequence[Method]
+    verbs: Sequence[Mapping[str, Any]]
+    """Terminal commands, as `rpc.discover` shows them."""
 
 
 def construct(  # noqa: PLR0913 - what a feature stands on
@@ -142,7 +145,8 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     methods = [replace(method, calls=guard.calls, schema_prefix=prefix) for method in found]
     for method in methods:
         method.result_adapter  # noqa: B018 - built now, so that a bad annotation fails this feature only
-    return Built(feature, guard, PluginHost(guard, plugin, cancel, timers, threads), context, methods)
+    host = PluginHost(guard, plugin, cancel, timers, threads)
+    return Built(feature, guard, host, context, methods, verbs_of(feature, methods))
 
 
 def _core_services(

@@ -1,5 +1,6 @@
 """JSON-RPC to the daemon: over its Unix socket, else over HTTP with the token."""
 
+import argparse
 import fcntl
 import http.client
 import json
@@ -168,6 +169,11 @@ def connect(
     if runtime.get("http_url"):
         return HttpConnection(runtime["http_url"], _token(token))
     raise NoDaemonError(f"no daemon answers at {candidates[0]}; {WHAT_TO_DO}")
+
+
+def connection_of(options: argparse.Namespace) -> Connection:
+    """Find the daemon that the options of `pim` mean."""
+    return connect(os.environ, options.data_dir, options.socket, options.url, options.token_file)
 
 
 def _candidates(environ: Mapping[str, str], data: Path, runtime: dict[str, Any]) -> list[Path]:

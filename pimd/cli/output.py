@@ -32,7 +32,9 @@ def read_arguments(options: argparse.Namespace) -> None:
     """Read each text as UTF-8 where the locale has no such letters; `UsageError` when it is not. Paths stay bytes."""
     for name, value in vars(options).items():
         if isinstance(value, str) and not value.isascii():
-            setattr(options, name, _utf8(os.fsencode(value)) if _holds_bytes(value) else value)
+            setattr(options, name, _read(value))
+        elif isinstance(value, list):
+            setattr(options, name, [_read(one) if isinstance(one, str) else one for one in value])
 
 
 def read_input() -> str:
@@ -50,9 +52,9 @@ def read_input() -> str:
         raise UsageError("standard input is not UTF-8 text") from None
 
 
-def _holds_bytes(text: str) -> bool:
-    """Tell whether Python kept bytes of an argument that the locale cannot decode (PEP 383)."""
-    return any("\udc80" <= char <= "\udcff" for char in text)
+def _read(text: str) -> str:
+    # Python kept bytes of an argument that the locale cannot decode (PEP 383).
+    return _utf8(os.fsencode(text)) if any("\udc80" <= char <= "\udcff" for char in text) else text
 
 
 def _utf8(raw: bytes) -> str:

@@ -1,36 +1,34 @@
-"""The command line of `pim`."""
+"""The program `pim`."""
 
 import argparse
 import contextlib
 import json
-import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Sequence
 
-from pimd import __version__, standard_streams
-from pimd.cli import commands, identity_commands, mesh_commands
-from pimd.cli.connection import Connection, connect
-from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, OutputError, PimError, UsageError
+from pimd import standard_streams, terminal
+from pimd.cli.connection import connection_of
+from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, NoDaemonError, OutputError, PimError, UsageError
+from pimd.cli.help_page import show_help, without_daemon
 from pimd.cli.inbox import inbox
 from pimd.cli.output import complain, put, read_arguments
-
-AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
+from pimd.cli.parser import HELP, make_parser, scan
+from pimd.cli.verbs import learned
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program `pim`; returns 0, 1 (answered with an error), 2 (usage) or 3 (no daemon)."""
+    arguments = sys.argv[1:] if argv is None else argv
     # Not as defaults of the parser: a flag before the command would be overwritten by the command's default.
     options = argparse.Namespace(data_dir=None, socket=None, url=None, token_file=None, json=False)
     standard_streams.prepare()
     try:
-        _parser().parse_args(argv, options)
+        _parse(arguments, options)
         read_arguments(options)
         _run(options)
     except PimError as error:
         # Parsing a wrong command line may end before --json is read.
-        _tell(error, as_json=options.json or "--json" in (sys.argv if argv is None else argv))
+        _tell(error, as_json=options.json or "--json" in arguments)
         return error.code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -48,126 +46,36 @@ def _tell(error: PimError, *, as_json: bool) -> None:
     complain(f"pim: {error}")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises `UsageError` instead of exiting; subcommands use it, too."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the error, so that `main` prints it as text or JSON."""
-        self.print_usage(sys.stderr)
-        raise UsageError(message)
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        """Called by argparse for help and version, with standard output, which may be closed or full."""
-        if file is not None and file is sys.stderr:
-            super()._print_message(message, file)
-        else:
-            put(message.rstrip("\n"))
+def _parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
+    """Parse the command line; the daemon is asked for commands that `pim` does not have, and for the help."""
+    given = scan(arguments)
+    if given.help:
+        vars(options).update(vars(given), command=HELP, words=[])
+        return
+    if not given.words or given.words[0] in terminal.COMMANDS:
+        make_parser().parse_args(arguments, options)
+        return
+    word = given.words[0]
+    try:
+        connection = connection_of(given)
+    except NoDaemonError as error:
+        raise NoDaemonError(f"{error}\n{without_daemon(word)}") from error
+    with contextlib.closing(connection):
+        verbs = [verb for verb in learned(connection) if verb.words[0] == word]
+    try:
+        make_parser(verbs).parse_args(arguments, options)
+    except UsageError as error:
+        if verbs:
+            raise
+        raise UsageError(f"{error}; `pim features` says whether the feature that brings it is off") from error
 
 
 def _run(options: argparse.Namespace) -> None:
-    def connected() -> Connection:
-        return connect(os.environ, options.data_dir, options.socket, options.url, options.token_file)
-
-    if options.command is inbox:
-        inbox(connected, options)
+    if options.command is HELP:
+        show_help(options)
         return
-    connection = connected()
-    try:
+    if options.command is inbox:
+        inbox(lambda: connection_of(options), options)
+        return
+    with contextlib.closing(connection_of(options)) as connection:
         options.command(connection, options)
-    finally:
-        connection.close()
-
-
-def _parser() -> argparse.ArgumentParser:
-    common = _Parser(add_help=False)
-    for flag, kind, text in (
-        ("--data-dir", Path, "the daemon's data directory"),
-        ("--socket", Path, "the daemon's Unix socket"),
-        ("--url", str, "the daemon's http:// address, with /rpc"),
-        ("--token-file", Path, "the token for --url; <data-dir>/rpc.token by default"),
-    ):
-        common.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
-    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
-    parser = _Parser(
-        prog="pim",
-        description="Talks to the pimd daemon of this machine.",
-        epilog="A NAME is a label given here, else what a contact or a linked peer calls itself, when only one does. "
-        "An ID may be cut to 8 digits.",
-        parents=[common],
-    )
-    parser.add_argument("--version", action="version", version=f"pim {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    command = _adder(subparsers, common)
-    _add_commands(command)
-    _add_mesh_commands(command)
-    text = "show which mesh this node is in"
-    mesh = subparsers.add_parser("mesh", help=text, description=text, parents=[common])
-    in_mesh = _adder(mesh.add_subparsers(metavar="COMMAND", required=True), common)
-    in_mesh("status", mesh_commands.mesh_status, "show mode, id and fingerprint")
-    _add_identity_commands(command, subparsers, common)
-    return parser
-
-
-def _add_identity_commands(
-    command: AddCommand, subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser
-) -> None:
-    command("doctor", identity_commands.doctor, "list what is wrong; exit code 1 when there is something")
-    text = "show this node's id and fingerprint, or decide about its key"
-    identity = subparsers.add_parser("identity", help=text, description=text, parents=[common])
-    identity.set_defaults(command=identity_commands.show)
-    of_key = _adder(identity.add_subparsers(metavar="COMMAND", required=False), common)
-    of_key("keep", identity_commands.keep, "go on with this key, although another machine uses it")
-    new = of_key("new", identity_commands.new, "make a new key, for the next start of pimd")
-    new.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _adder(subparsers: "argparse._SubParsersAction[_Parser]", common: _Parser) -> AddCommand:
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        made = subparsers.add_parser(name, help=text, description=text, parents=[common])
-        made.set_defaults(command=run)
-        return made
-
-    return command
-
-
-def _add_commands(command: AddCommand) -> None:
-    command("status", commands.status, "show this node and whom it sees")
-    peers = command("peers", commands.peers, "list whom this node knows")
-    peers.add_argument("-n", "--limit", type=int, choices=range(1, 1001), metavar="N", help="show at most so many")
-    peers.add_argument("--after", metavar="NAME-OR-ID", help="go on behind the last one of the page before")
-    peers.add_argument("-v", "--verbose", action="store_true", help="also show what each link carries")
-    add = command("add", commands.add, "link with another machine, now and after every restart")
-    add.add_argument("address", metavar="ADDRESS", help="host:port, the port is 9100 as a rule; or unix:/path")
-    add.add_argument("--label", help="what to call it")
-    forget = command("forget", commands.forget, "forget a peer's identity, label and pin")
-    forget.add_argument("who", metavar="NAME-OR-ID")
-    forget.add_argument("--delete-messages", action="store_true", help="delete the conversation, too")
-    send = command("send", commands.send, "send a text to a peer")
-    send.add_argument("who", metavar="NAME-OR-ID")
-    send.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
-    read = command("inbox", inbox, "list conversations, or read one")
-    read.add_argument("who", metavar="NAME-OR-ID", nargs="?")
-    read.add_argument("-f", "--follow", action="store_true", help="print unread and new messages as they come")
-    read.add_argument("--keep-unread", action="store_true", help="do not mark what is shown as read")
-    call = command("call", commands.call_method, "call any JSON-RPC method; `pim call rpc.methods` lists them")
-    call.add_argument("method", metavar="METHOD")
-    call.add_argument("params", metavar="JSON", nargs="?", help="an object or array")
-    command("features", commands.features, "list features, and why one is off")
-
-
-def _add_mesh_commands(command: AddCommand) -> None:
-    command("routes", mesh_commands.routes, "list the way to every node")
-    trace = command("trace", mesh_commands.trace, "show each hop on the way to a node")
-    trace.add_argument("who", metavar="NAME-OR-ID")
-    command("discover", mesh_commands.discover, "list who announces itself nearby")
-    pair = command("pair", mesh_commands.pair, "link with a node nearby or at an address, now and after every restart")
-    pair.add_argument("who", metavar="NAME-OR-ID-OR-ADDRESS", help="one of `pim discover`, host:port, or unix:/path")
-    pair.add_argument("--label", help="what to call it")
-    pair.add_argument("--once", action="store_true", help="do not write it into the configuration")
-    accept = command("accept", mesh_commands.accept, "accept a peer's new key, after asking it another way")
-    accept.add_argument("who", metavar="NAME-OR-ADDRESS", help="whose key: its label, address, or old id")
-    accept.add_argument("old", metavar="OLD", help="the key known so far: its id, or the first 8 digits and more")
-    accept.add_argument("new", metavar="NEW", help="the id of the new key, as `pim peers` shows it")
-    accept.add_argument("--move-messages", action="store_true", help="send it what waits for the old key")
-    remove = command("remove", mesh_commands.remove, "undo add and pair: hang up, and link with it no more by itself")
-    remove.add_argument("who", metavar="NAME-OR-ID-OR-ADDRESS", help="one of `pim peers`, host:port, or unix:/path")

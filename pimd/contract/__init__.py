@@ -17,7 +17,7 @@ Called by anybody, at any time, in threads as well: the functions that say nothi
 
 Errors: a function raises what it names, and then nothing was changed.
 
-Read in this order: `feature`, `plugin`, `work`, `methods`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
+Read in this order: `feature`, `plugin`, `work`, `methods`, `verbs`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
 `text`.
 """
 
@@ -116,6 +116,7 @@ from pimd.contract.services import (
     Services,
 )
 from pimd.contract.text import NodeName, shown_name, visible
+from pimd.contract.verbs import Arg, Line, Pairs, Table, Verb
 from pimd.contract.work import CallLater, Every, RunBlocking, Spawn, SpawnedTask
 from pimd.database import Connection, Database, DatabaseError, Migration, Row, SchemaTooNew
 from pimd.events import Lagged, Subscription
@@ -141,6 +142,7 @@ __all__ = [
     "PEER_SUMMARIES",
     "PUBLISH",
     "TCP",
+    "Arg",
     "Assembly",
     "Bites",
     "Broadcast",
@@ -186,6 +188,7 @@ __all__ = [
     "KnownPeer",
     "Lagged",
     "Limit",
+    "Line",
     "LinkDown",
     "LinkInfo",
     "LinkRow",
@@ -206,6 +209,7 @@ __all__ = [
     "OtherKey",
     "OtherKeyError",
     "Overloaded",
+    "Pairs",
     "Params",
     "PayloadTooLarge",
     "PeerData",
@@ -246,10 +250,12 @@ __all__ = [
     "StorageError",
     "Subscription",
     "SubscriptionResult",
+    "Table",
     "TimerHandle",
     "Timestamp",
     "TokenBucket",
     "Unauthorized",
+    "Verb",
     "X25519Hex",
     "after_answer",
     "declare",

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from pimd.contract.methods import NoParams, Params, RpcError, mark_of
 from pimd.contract.plugin import DaemonPlugin
 from pimd.contract.services import Provided, ServiceKey
+from pimd.contract.verbs import Verb
 
 S = TypeVar("S", bound=BaseModel, default=Any)
 FEATURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -72,6 +73,8 @@ class Feature(Generic[S]):
     methods: tuple[Callable[..., Any], ...] = ()
     """Plain functions `(context, params)` marked `@rpc`; marked methods of the plugin class need not be listed."""
     events: tuple[EventStream, ...] = ()
+    verbs: tuple[Verb, ...] = ()
+    """Terminal commands that `pim` learns from the running daemon; a clash makes the later feature `failed`."""
     settings: type[S] = FeatureSettings  # type: ignore[assignment] # the default of those who declare none
     errors: tuple[type[RpcError], ...] = ()
     """The error classes of its own, which its methods declare besides those of the contract."""
@@ -88,7 +91,7 @@ class Feature(Generic[S]):
     def __post_init__(self) -> None:
         if not FEATURE_NAME.fullmatch(self.name):
             raise ValueError(f"feature name {self.name!r}: lowercase letters, digits and underscores, a letter first")
-        for part in ("namespaces", "methods", "events", "errors", "requires", "provides", "uses"):
+        for part in ("namespaces", "methods", "events", "verbs", "errors", "requires", "provides", "uses"):
             given: Any = getattr(self, part)
             if not isinstance(given, tuple):
                 line = f'("{given}",)' if isinstance(given, str) else "(...,)"

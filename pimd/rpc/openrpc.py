@@ -37,6 +37,7 @@ def document(registry: Registry) -> dict[str, Any]:
         },
         "methods": methods,
         "components": {"schemas": dict(sorted(schemas.items()))},
+        "x-verbs": registry.verbs(),
     }
 
 

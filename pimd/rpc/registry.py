@@ -1,7 +1,7 @@
 """The method table: the methods that exist now, and the explanation of a missing one."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -79,6 +79,7 @@ class Registry:
         self.changes = 0
         """Number of changes; `openrpc.Description` compares it."""
         self._methods: dict[str, Method] = {}
+        self._verbs: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     def add(self, methods: Iterable[Method]) -> None:
         """Add all of them; on a clash raise ValueError with the name and add none."""
@@ -89,9 +90,15 @@ class Registry:
         self._methods.update(added)
         self.changes += 1
 
+    def add_verbs(self, feature: str, verbs: Sequence[Mapping[str, Any]]) -> None:
+        """Add the terminal commands of a feature; they go with its methods."""
+        self._verbs[feature] = verbs
+        self.changes += 1
+
     def remove(self, feature: str) -> None:
-        """Remove all methods of one feature."""
+        """Remove all methods and terminal commands of one feature."""
         self._methods = {name: method for name, method in self._methods.items() if method.feature != feature}
+        self._verbs.pop(feature, None)
         self.changes += 1
 
     def get(self, name: str) -> Method | None:
@@ -105,6 +112,10 @@ class Registry:
     def names_of(self, feature: str) -> list[str]:
         """The names that one feature brought, in alphabetical order."""
         return sorted(name for name, method in self._methods.items() if method.feature == feature)
+
+    def verbs(self) -> list[Mapping[str, Any]]:
+        """All terminal commands, by feature name."""
+        return [verb for feature in sorted(self._verbs) for verb in self._verbs[feature]]
 
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods[name] for name in self.names())

@@ -40,7 +40,22 @@ def test_it_is_found_and_answers_over_the_mesh(daemon: MakeDaemon, site: Path) -
         client.wait_for("connected")
         client.call("echo.ask", {"node_id": bob.node_id, "text": "hello"})
         assert client.wait_for("echoed")["text"] == "HELLO"
+        done = alice.pim("echo", "ask", "bob", "again")
+        assert (done.returncode, done.stdout) == (0, "asked; the answer comes as echo.event\n")
+        assert client.wait_for("echoed")["text"] == "AGAIN"
     assert alice.ask("echo.ask", {"node_id": "0" * 32, "text": "x"})["error"]["code"] == -32010
+    assert "  echo ask NAME-OR-ID TEXT  ask a peer to echo a text\n" in alice.pim("help").stdout
+    for code, line, words in (
+        (1, ["echo", "ask", "nobody", "x"], "nobody here is called 'nobody'"),
+        (1, ["echo", "ask", "0" * 32, "x"], "cannot be reached now; peers.list shows who can (error -32010)"),
+        (2, ["echo", "ask", "bob"], "usage: pim echo ask"),
+    ):
+        done = alice.pim(*line)
+        assert (done.returncode, words in done.stderr) == (code, True), done
+    alice.call("features.disable", {"name": "echo"})
+    assert alice.pim("echo", "ask", "bob", "x").returncode == 2
+    alice.kill()
+    assert alice.pim("echo", "ask", "bob", "x").returncode == 3
 
 
 def test_one_that_cannot_be_imported_is_named(daemon: MakeDaemon, site: Path, tmp_path: Path) -> None:

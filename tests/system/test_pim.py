@@ -302,7 +302,7 @@ def test_version_and_help_need_no_daemon(tmp_path: Path) -> None:
 def test_the_client_imports_nothing_of_the_daemon() -> None:
     script = "import sys; import pimd.cli; print([m for m in sys.modules if m.startswith('pimd.') or m == 'aiohttp'])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    low = ("pimd.cli", "pimd.paths", "pimd.characters", "pimd.local_time", "pimd.standard_streams")
+    low = ("pimd.cli", "pimd.paths", "pimd.characters", "pimd.local_time", "pimd.standard_streams", "pimd.terminal")
     assert not [name for name in eval(done.stdout) if not name.startswith(low)]  # noqa: S307
 
 

@@ -52,7 +52,7 @@ def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
 
 def test_what_the_documentation_shows_is_in_the_example() -> None:
     section = (
-        (PROJECT / "docs" / "writing-a-feature.md").read_text().partition("## 5. Testing\n")[2].partition("\n## ")[0]
+        (PROJECT / "docs" / "writing-a-feature.md").read_text().partition("## 6. Testing\n")[2].partition("\n## ")[0]
     )
     shown = [dedent(block).strip() for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.MULTILINE)]
     tests = (ECHO / "test_pim_feature_echo.py").read_text()
@@ -62,7 +62,7 @@ def test_what_the_documentation_shows_is_in_the_example() -> None:
 
 
 def test_every_check_is_in_the_documentation() -> None:
-    section = (PROJECT / "docs" / "writing-a-feature.md").read_text().partition("## 5. Testing\n")[2]
+    section = (PROJECT / "docs" / "writing-a-feature.md").read_text().partition("## 6. Testing\n")[2]
     assert re.findall(r"^\| `([a-z ]+)` \|", section, re.MULTILINE) == [check.name for check in CHECKS]
 
 

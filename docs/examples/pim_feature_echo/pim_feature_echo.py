@@ -6,16 +6,19 @@ from pydantic import Field
 
 from pimd.contract import (
     PUBLISH,
+    Arg,
     DaemonPlugin,
     EventStream,
     Feature,
     FeatureSettings,
+    Line,
     NodeIdHex,
     Params,
     PeerNotFound,
     PluginContext,
     PluginPayload,
     Result,
+    Verb,
     rpc,
 )
 from pimd.ids import NodeId
@@ -80,6 +83,15 @@ FEATURE = Feature(
     namespaces=("echo",),
     plugin=EchoPlugin,
     events=(EventStream("echo.event", Echoed),),
+    verbs=(
+        Verb(
+            ("echo", "ask"),
+            "ask a peer to echo a text",
+            "echo.ask",
+            args=(Arg("node_id", kind="peer"), Arg("text", help="what to echo")),
+            show=Line("asked; the answer comes as echo.event"),
+        ),
+    ),
     settings=EchoSettings,
     uses=(PUBLISH,),
 )

@@ -12,6 +12,7 @@ import pytest
 
 from pimd.addresses import Endpoint
 from pimd.cli import program
+from pimd.cli.parser import make_parser
 from pimd.contract import DiscoveredNode
 from pimd.ids import NodeId
 from pimd.proto.cards import issue
@@ -313,7 +314,7 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
             yield [*action.option_strings, "WHO", *("text" for _ in others)]
 
 
-COMMANDS = list(commands(program._parser()))
+COMMANDS = list(commands(make_parser()))
 
 
 def test_the_commands_are_those_that_take_a_name() -> None:
@@ -328,7 +329,7 @@ async def test_every_command_means_the_same_one_or_does_nothing(
         if not typed:
             continue
         recorder = Recorder(world.all_, asyncio.get_running_loop())
-        monkeypatch.setattr(program, "connect", lambda *_, recorder=recorder: recorder)
+        monkeypatch.setattr(program, "connection_of", lambda *_, recorder=recorder: recorder)
         words = [typed if word == "WHO" else word for word in command]
         assert await asyncio.to_thread(program.main, words) == 1
         expected = [] if meant is None else [str(meant)]
