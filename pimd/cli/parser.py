@@ -17,7 +17,8 @@ from pimd.cli.verbs import Verb, add_verbs
 AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
 
 HELP = "help"
-"""Stands for the command that needs the parsers themselves."""
+NEW_FEATURE = "feature new"
+"""Stand for commands that are imported only when they are given: one needs the parsers, the other much of the library."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,6 +69,12 @@ def make_parser(verbs: Sequence[Verb] = ()) -> Parser:
     in_mesh = _adder(mesh.add_subparsers(metavar="COMMAND", required=True), common)
     in_mesh("status", mesh_commands.mesh_status, "show mode, id and fingerprint")
     _add_identity_commands(command, subparsers, common)
+    text = "begin a feature of your own"
+    feature = subparsers.add_parser("feature", help=text, description=text, parents=[common])
+    of_feature = _adder(feature.add_subparsers(metavar="COMMAND", required=True), common)
+    new = of_feature("new", NEW_FEATURE, "write a small distribution with a feature that works; needs no daemon")
+    new.add_argument("name", metavar="NAME", help="of the feature: lowercase letters, digits and underscores")
+    new.add_argument("directory", metavar="DIR", type=Path, help="new or empty")
     about = command("help", HELP, "list all commands, those of features too, or explain one")
     about.add_argument("words", metavar="WORD", nargs="*")
     parser.summaries = tuple((name, one.description or "") for name, one in subparsers.choices.items())

@@ -12,7 +12,7 @@ from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, NoDaemonError, OutputErro
 from pimd.cli.help_page import show_help, without_daemon
 from pimd.cli.inbox import inbox
 from pimd.cli.output import complain, put, read_arguments
-from pimd.cli.parser import HELP, make_parser, scan
+from pimd.cli.parser import HELP, NEW_FEATURE, make_parser, scan
 from pimd.cli.verbs import learned
 
 
@@ -73,6 +73,11 @@ def _parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
 def _run(options: argparse.Namespace) -> None:
     if options.command is HELP:
         show_help(options)
+        return
+    if options.command is NEW_FEATURE:
+        from pimd.cli.new_feature import new_feature  # noqa: PLC0415 - others need not wait for it
+
+        new_feature(options)
         return
     if options.command is inbox:
         inbox(lambda: connection_of(options), options)

@@ -17,8 +17,8 @@ Called by anybody, at any time, in threads as well: the functions that say nothi
 
 Errors: a function raises what it names, and then nothing was changed.
 
-Read in this order: `feature`, `plugin`, `work`, `methods`, `verbs`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`, `identity`,
-`text`.
+Read in this order: `feature`, `plugin`, `work`, `methods`, `verbs`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`,
+`identity`, `text`.
 """
 
 from pimd.addresses import TCP, Endpoint
