@@ -5,6 +5,7 @@ Called by everybody, in the thread of the event loop.
 Errors: none but those that a member names; a limit that is reached is an answer, and is counted.
 """
 
+import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TypeVar
@@ -54,10 +55,12 @@ class Rate(Limit):
 
 
 _declared: dict[str, Limit] = {}
+_modules: dict[str, str] = {}
+"""Who declared each."""
 
 
 def declare(name: str, value: int, unit: str, effect: str) -> Limit:
-    """Register a limit; ValueError when the name is taken."""
+    """Register a limit; ValueError when another module has the name. A module that is loaded anew replaces its own."""
     return _register(Limit(name, value, unit, effect))
 
 
@@ -70,7 +73,8 @@ L = TypeVar("L", bound=Limit)
 
 
 def _register(limit: L) -> L:
-    if limit.name in _declared:
+    module = sys._getframe(2).f_globals.get("__name__", "")  # noqa: SLF001 - of the caller of declare, as in typing.TypeVar
+    if _modules.setdefault(limit.name, module) != module:
         raise ValueError(f"there is a limit named {limit.name!r} already")
     _declared[limit.name] = limit
     return limit

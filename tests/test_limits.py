@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from pimd import limits
 from pimd.limits import Bites, Budget, Limit, Rate, RecentMap, RecentSet, TokenBucket, declare
 from pimd.mesh.counters import CounterName
 from scripts import limits as document
@@ -83,6 +84,15 @@ def test_a_name_is_declared_once() -> None:
     taken = next(iter(document.limits()))
     with pytest.raises(ValueError, match="already"):
         declare(taken, 1, "things", "dropped")
+
+
+def test_a_module_that_is_loaded_anew_declares_its_limits_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in ("_declared", "_modules"):
+        monkeypatch.setattr(limits, registry, dict(getattr(limits, registry)))
+    for _ in range(2):
+        names: dict[str, object] = {"__name__": "a_feature", "declare": declare}
+        exec("LIMIT = declare('things of a feature', 4, 'things', '')", names)  # noqa: S102 - what an import does
+        assert limits.all_limits()[-1] is names["LIMIT"]
 
 
 @pytest.mark.parametrize(

@@ -419,7 +419,7 @@ class Assembly:
         fresh = self._meanwhile.find(life.name)
         await self._stop(life)
         drop_modules(life.candidate)
-        if not life.at(State.STOPPED):
+        if not life.at(State.STOPPED, State.DISABLED):
             life.to(State.STOPPED, "loaded anew")
         if fresh is not None:
             life.candidate, life.version = fresh, fresh.version

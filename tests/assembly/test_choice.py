@@ -172,3 +172,11 @@ async def test_enabling_and_disabling_follow_the_requirements(assemble: Assemble
         ("b", "running"),
     ]
     assert seen[:2] == [("b", "stopping"), ("b", "disabled")]
+
+
+async def test_one_that_is_off_is_loaded_anew_as_others_are(assemble: Assemble) -> None:
+    all_ = await assemble(Feature(name="low", summary="x"), disabled={"low": "off"})
+    for _ in range(2):
+        assert (await all_.assembly.enable("low", reload=True)).state == "running"
+    await all_.assembly.disable("low")
+    assert (await all_.assembly.enable("low", reload=True)).state == "running"
