@@ -22,6 +22,7 @@ GOOD = Feature(
 BY_NAME = {check.name: check for check in CHECKS}
 ALLOWED: Mapping[str, str] = {
     "wrong key in its table": "the table is the user's, and the declaration is right",
+    "task that ignores its handle": "it is cancelled before its first step, so nothing of it ever runs",
     "method that cancels its task at the end": "the call is answered, and nothing else is touched",
 }
 """Bad features that the contract does not forbid, and why."""
@@ -30,6 +31,7 @@ SPECIAL: Mapping[str, str] = {
     "settings that fail without a text": "settings",
     "payload that keeps and cancels its task": "methods",
     "task that swallows its cancellation": "stopping",
+    "periodic function that ignores its end": "stopping",
     "timer after the stop": "methods",
     "filter that raises": "streams",
     "memory that leaves": "streams",
@@ -66,6 +68,7 @@ WORDS: Mapping[str, str] = {
     "import calls sys.exit": "it cannot be imported: SystemExit: 3; repair or uninstall",
     "method that hangs": "did not answer within 0.05 s",
     "method whose error has no JSON": "answers -32602 ('x'), which its @rpc does not name in errors=(...)",
+    "periodic function that ignores its end": "its timer stubborn (bad_feature.py:",
     "timer after the stop": "Evil: (its text",
 }
 """Where the daemon says less at the time that the other test looks."""
