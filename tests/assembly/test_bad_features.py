@@ -158,6 +158,8 @@ async def test_a_bad_feature_costs_its_own_row(
     config = ConfigFile(None, tmp_path / "pim.toml", Settings(), "test")
     tables = {"bad": bad.table} if bad.table else {}
     all_ = await assemble(PEERS, STATUS, GOOD, candidates=[bad.candidate()], config=config, tables=tables)
+    # The doors open early here, for those that never start.
+    await until(lambda: {all_.row(name).state for name in ("peers", "status", "good")} == {"running"})
     good = all_.host("good").plugin
     assert isinstance(good, Good)
     async with asyncio.TaskGroup() as tasks:
