@@ -57,8 +57,6 @@ class RoutingDriver:
         self._set_timer()
 
     def _pump_once(self, now: float) -> None:
-        while self.core.deadline() <= now:
-            self.core.tick(now)
         wanted: dict[PeerLink, list[NodeId]] = {}
         for link, node_id in self.core.cards_wanted():
             wanted.setdefault(link, []).append(node_id)
@@ -81,7 +79,11 @@ class RoutingDriver:
                 link.send(frame)
 
     def _due(self) -> None:
+        """Run one step of the core; what it left runs in the next turn of the event loop."""
         self._timer_at = float("inf")
+        now = self._clock.now()
+        if self.core.deadline() <= now:
+            self.core.tick(now)
         self.pump()
 
     def _set_timer(self) -> None:

@@ -14,7 +14,6 @@ Where it differs, and why:
   from it.
 """
 
-import itertools
 from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -28,6 +27,7 @@ from pimd.proto.frames import ENTRIES_A_RECORD, HOPS_MAX, METRIC_RETRACTED, Rout
 from pimd.proto.neighbours import Neighbour
 from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of, told_alike
 from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
+from pimd.proto.updates import TOLD_AT_ONCE, FullTables, TriggeredUpdates
 
 FULL_TABLE_S = 30.0
 """Periodic updates (3.7.1)."""
@@ -36,13 +36,8 @@ EXPIRY_S = 105.0
 SWEEP_S = 5.0
 DISTANCE_KEPT_S = 200.0
 """How long after a route died its feasibility distance is kept (3.2.5); appendix B has 180 s."""
-GATHER_S = 0.002
-UPDATE_PAUSE_S = 0.2
 ASKED_S = 5.0
 """A destination requested this recently is advertised at once, which forwards the answer (3.8.1.2)."""
-CARD_WISH_S = 2.0
-WISHES_AT_ONCE, WISHES_OF_ALL = 200, 2000
-"""Cards that one link, and all, are asked for in that time; the others wait their turn."""
 DESTINATIONS = declare(
     "destinations with entries",
     20_000,
@@ -109,14 +104,11 @@ class Babel(Generic[L]):
         self._metrics: dict[int, int] = {}
         """One shared object for each metric, to save memory."""
         self._out: list[tuple[L, Frame]] = []
-        self._wishes: list[tuple[L, NodeId]] = []
         self._changes: list[Change[L]] = []
-        self._pending: dict[NodeId, None] = {}
-        self._flush_at = float("inf")
-        self._flushed_at = float("-inf")
+        self._updates = TriggeredUpdates(bites)
+        self._tables: FullTables[L] = FullTables(self._destinations_of_a_table)
         self._full_at = now + FULL_TABLE_S * random()
         self._sweep_at = now + SWEEP_S
-        self._wish_at = float("inf")
         self._better: BetterWays[L] = BetterWays(self.table, random)
         self._starving = StarvingDestinations(bites)
         self._lost_at: dict[NodeId, float] = {}
@@ -134,13 +126,14 @@ class Babel(Generic[L]):
         LocalProtocolError for a cost (3.4.3) below 256.
         """
         self._links[link] = Neighbour(neighbour, self.table.add_link(link, cost), cost, hops=hops)
-        self._send_full_tables([link])
+        self._tables.add([link], now)
         for node_id in sorted(self.table.unselected()):
             self._starve(node_id, now, anew=False)
 
     def link_down(self, link: L, now: float) -> None:
         """Remove the entries of the link, and select other routes."""
         if self._links.pop(link, None) is not None:
+            self._tables.discard(link)
             self.deferred.drop_link(link)
             self._reselect(self.table.drop_link(link), now)
 
@@ -203,8 +196,7 @@ class Babel(Generic[L]):
 
     def cards_wanted(self) -> list[tuple[L, NodeId]]:
         """Return which cards to request on which links."""
-        wishes, self._wishes = self._wishes, []
-        return wishes
+        return self.deferred.cards_wanted()
 
     def own_card_wanted(self) -> int | None:
         """Return the number above which this node needs a new card, once; None without a request."""
@@ -217,20 +209,30 @@ class Babel(Generic[L]):
         return changes
 
     def deadline(self) -> float:
-        """Time of the next call of `tick`."""
-        return min(self._full_at, self._sweep_at, self._flush_at, self._wish_at, self._starving.deadline())
+        """Time of the next call of `tick`, which is `now` again while a step left something."""
+        return min(
+            self._full_at,
+            self._sweep_at,
+            self.deferred.wish_at,
+            self._updates.deadline(),
+            self._starving.deadline(),
+            self._tables.deadline(),
+        )
 
     def tick(self, now: float) -> None:
-        """Run what is due; a retraction is sent before any request on the same link."""
-        if now >= self._flush_at:
-            self._flush(now)
+        """Run one step of what is due, as long as one turn may take; no destination is requested before its retraction."""
+        at_once = max(1, TOLD_AT_ONCE.value // max(1, len(self._links)))
+        if now >= self._updates.deadline():
+            self._tell(self._updates.take(now, at_once))
         if now >= self._starving.deadline():
-            self._ask_for_seqs(now)
-        if now >= self._wish_at:
-            self._wish_again(now)
+            self._ask_for_seqs(now, at_once)
+        if now >= self.deferred.wish_at:
+            self.deferred.wish_again(now)
         if now >= self._full_at:
             self._full_at = now + FULL_TABLE_S
-            self._send_full_tables(self._links)
+            self._tables.add(self._links, now)
+        if now >= self._tables.deadline():
+            self._send_part_of_a_table()
         if now >= self._sweep_at:
             self._sweep(now)
 
@@ -255,7 +257,8 @@ class Babel(Generic[L]):
             self._retracted(link, node_id, now)
             return
         if seq > self._card_seq(node_id):
-            self._defer(link, entry, now)
+            self.deferred.put(link, entry, now)
+            self._make_room(now)
         else:
             self.deferred.drop(link, node_id)
             self._apply(link, neighbour, entry, now)
@@ -266,14 +269,6 @@ class Babel(Generic[L]):
         self.deferred.drop(link, node_id)
         if self.table.drop(link, node_id):
             self._lost_entry(link, node_id, now)
-
-    def _defer(self, link: L, entry: RouteEntry, now: float) -> None:
-        before = self.deferred.get(link, entry.destination)
-        self.deferred.put(link, entry, now)
-        if before is None or entry.seq > before.seq:
-            self._wishes.append((link, entry.destination))
-            self._wish_at = min(self._wish_at, now + CARD_WISH_S)
-        self._make_room(now)
 
     def _apply(self, link: L, neighbour: Neighbour[L], entry: RouteEntry, now: float) -> None:
         """Keep an entry and select (3.5.3, 3.6). An unfeasible one is kept, too: it may be the last one (3.8.2)."""
@@ -360,8 +355,6 @@ class Babel(Generic[L]):
             self._changes.append(Change(node_id, link_before, link_after))
         if after is None:
             self._note_lost(node_id, now)
-            self._pending[node_id] = None
-            self._flush_at = now  # retract at once (3.7.2), before any neighbour is asked
             self._starve(node_id, now, anew=True)
             return
         if before is None or not told_alike(before, after):
@@ -377,8 +370,10 @@ class Babel(Generic[L]):
     def _note_lost(self, node_id: NodeId, now: float) -> None:
         if self.table.feasibility_seq(node_id) is not None:
             self._lost_at[node_id] = now
+            self._updates.retract(node_id, now)
         else:
             self._lost_untold.put(node_id, now)
+            self._updates.discard(node_id)
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP_S
@@ -401,15 +396,11 @@ class Babel(Generic[L]):
     # --- updates
 
     def _schedule(self, node_id: NodeId, now: float, *, urgent: bool = False) -> None:
-        self._pending[node_id] = None
         urgent = urgent or now - self._asked_at.get(node_id, float("-inf")) < ASKED_S
-        due = now + GATHER_S if urgent else max(now + GATHER_S, self._flushed_at + UPDATE_PAUSE_S)
-        self._flush_at = min(self._flush_at, due)
+        self._updates.add(node_id, now, urgent=urgent)
 
-    def _flush(self, now: float) -> None:
-        pending, self._pending, self._flush_at = self._pending, {}, float("inf")
-        self._flushed_at = now
-        news = self._news(pending, self._links.values())
+    def _tell(self, destinations: Iterable[NodeId]) -> None:
+        news = self._news(destinations, self._links.values())
         for link, neighbour in self._links.items():
             self._send(link, neighbour, neighbour.told(news))
 
@@ -439,15 +430,18 @@ class Babel(Generic[L]):
             part = entries[start : start + ENTRIES_A_RECORD]
             self._out.append((link, Routes(part, first=False, last=False, hops=neighbour.hops)))
 
-    def _send_full_tables(self, links: Iterable[L]) -> None:
-        chosen = {link: self._links[link] for link in links}
-        news = self._news((self._own_id, *self.table.selected), chosen.values())
-        for link, neighbour in chosen.items():
-            entries = neighbour.told(news)
-            for start in range(0, len(entries), ENTRIES_A_RECORD):
-                part = entries[start : start + ENTRIES_A_RECORD]
-                last = start + ENTRIES_A_RECORD >= len(entries)
-                self._out.append((link, Routes(part, first=start == 0, last=last, hops=neighbour.hops)))
+    def _destinations_of_a_table(self) -> Iterable[NodeId]:
+        """Return what is selected, and what is to be told anyway: the peer may hold it, and keeps what the table repeats."""
+        return dict.fromkeys((self._own_id, *self.table.selected, *self._updates))
+
+    def _send_part_of_a_table(self) -> None:
+        link, destinations, first, last = self._tables.take(TOLD_AT_ONCE.value)
+        neighbour = self._links[link]
+        entries = neighbour.told(self._news(destinations, [neighbour]))
+        for start in range(0, max(1, len(entries)), ENTRIES_A_RECORD):
+            part = entries[start : start + ENTRIES_A_RECORD]
+            ends = last and start + ENTRIES_A_RECORD >= len(entries)
+            self._out.append((link, Routes(part, first=first and start == 0, last=ends, hops=neighbour.hops)))
 
     # --- requests
 
@@ -457,8 +451,10 @@ class Babel(Generic[L]):
             return
         self._starving.add(node_id, now, anew=anew)
 
-    def _ask_for_seqs(self, now: float) -> None:
-        for node_id in self._starving.take_due(now):
+    def _ask_for_seqs(self, now: float, most: int) -> None:
+        due = self._starving.take_due(now, most)
+        self._tell([node_id for node_id in due if self._updates.discard(node_id)])
+        for node_id in due:
             if node_id in self.table.selected or node_id not in self.table:
                 self._starving.discard(node_id)
             else:
@@ -487,12 +483,3 @@ class Babel(Generic[L]):
             request.destination, request.seq, request.hop_budget - 1, request.flood, request.request_id
         )
         self._out += [(other, lowered) for other in onwards]
-
-    def _wish_again(self, now: float) -> None:
-        """Request the cards of deferred entries again, the longest unrequested first."""
-        share = min(WISHES_AT_ONCE, max(WISHES_AT_ONCE // 10, WISHES_OF_ALL // max(1, len(self._links))))
-        for link in self._links:
-            for node_id in list(itertools.islice(self.deferred.of_link(link), share)):
-                self.deferred.to_end(link, node_id)
-                self._wishes.append((link, node_id))
-        self._wish_at = now + CARD_WISH_S if self.deferred else float("inf")

@@ -4,6 +4,7 @@ RFC 8966 has no such table: section 3.5.3 takes an update at once and believes i
 needs its owner's signature, so the entry waits. The entry that it would replace stays in use, as feasible as before.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -11,16 +12,23 @@ from pimd.ids import NodeId
 from pimd.proto.destinations import Destinations
 from pimd.proto.frames import RouteEntry
 
+CARD_WISH_S = 2.0
+WISHES_AT_ONCE, WISHES_OF_ALL = 200, 2000
+"""Cards that one link, and all, are asked for in that time; the others wait their turn."""
+
 L = TypeVar("L")
 
 
 class DeferredRoutes(Generic[L]):
-    """The last deferred entry of each link and destination, and when it came."""
+    """The last deferred entry of each link and destination, when it came, and which cards to request for them."""
 
     def __init__(self, kept: Destinations) -> None:
         self._kept = kept
         self._own = Destinations()
         self._waiting: dict[L, dict[NodeId, tuple[RouteEntry, float]]] = {}
+        self._wishes: list[tuple[L, NodeId]] = []
+        self.wish_at = float("inf")
+        """Time of the next `wish_again`."""
 
     def __len__(self) -> int:
         return len(self._own)
@@ -38,11 +46,15 @@ class DeferredRoutes(Generic[L]):
         return found[0] if found is not None else None
 
     def put(self, link: L, entry: RouteEntry, now: float) -> None:
-        """Keep an entry, replacing the one for the same destination on this link."""
+        """Keep an entry, replacing the one for the same destination on this link; its card is requested if it is newer."""
         waiting = self._waiting.setdefault(link, {})
-        if entry.destination not in waiting:
+        before = waiting.get(entry.destination)
+        if before is None:
             self._kept.hold(entry.destination)
             self._own.hold(entry.destination)
+        if before is None or entry.seq > before[0].seq:
+            self._wishes.append((link, entry.destination))
+            self.wish_at = min(self.wish_at, now + CARD_WISH_S)
         waiting[entry.destination] = (entry, now)
 
     def drop(self, link: L, destination: NodeId) -> None:
@@ -64,7 +76,16 @@ class DeferredRoutes(Generic[L]):
             if came < before:
                 self.drop(link, destination)
 
-    def to_end(self, link: L, destination: NodeId) -> None:
-        """Move an entry whose card was requested behind the others."""
-        waiting = self._waiting[link]
-        waiting[destination] = waiting.pop(destination)
+    def cards_wanted(self) -> list[tuple[L, NodeId]]:
+        """Return which cards to request on which links, once."""
+        wishes, self._wishes = self._wishes, []
+        return wishes
+
+    def wish_again(self, now: float) -> None:
+        """Request the cards of deferred entries again, the longest unrequested first."""
+        share = min(WISHES_AT_ONCE, max(WISHES_AT_ONCE // 10, WISHES_OF_ALL // max(1, len(self._waiting))))
+        for link, waiting in self._waiting.items():
+            for node_id in list(itertools.islice(waiting, share)):
+                waiting[node_id] = waiting.pop(node_id)
+                self._wishes.append((link, node_id))
+        self.wish_at = now + CARD_WISH_S if self._own else float("inf")

@@ -60,6 +60,8 @@ class StarvingDestinations:
         self._due: list[tuple[float, int, NodeId]] = []
         """A heap; entries that differ from `_starving` are outdated and ignored."""
         self._numbers = itertools.count()
+        self._taken = 0
+        """Since the last moment in which none was due."""
         self._not_before = float("-inf")
 
     def __len__(self) -> int:
@@ -93,14 +95,17 @@ class StarvingDestinations:
             heapq.heappop(self._due)
         return max(self._due[0][0], self._not_before) if self._due else float("inf")
 
-    def take_due(self, now: float) -> list[NodeId]:
+    def take_due(self, now: float, most: int) -> list[NodeId]:
         """Return the due ones, the longest due first; the caller passes each to `ask` or `discard`."""
         due: dict[NodeId, None] = {}
-        while self.deadline() <= now:
+        while self.deadline() <= now and len(due) < most:
             due[heapq.heappop(self._due)[2]] = None
-            if len(due) == ASKED_AT_ONCE.value:
+            self._taken += 1
+            if self._taken >= ASKED_AT_ONCE.value:
                 self._bites.count(ASKED_AT_ONCE)
                 self._not_before = now + ASK_PAUSE_S
+        if self.deadline() > now:
+            self._taken = 0
         return list(due)
 
     def ask(self, node_id: NodeId, now: float) -> bool:

@@ -12,8 +12,6 @@ from pimd.store.forget_listeners import BACKLOG
 from tests.mesh.conftest import Running
 
 ONE_RECORD = 2**16
-A_FRAME = ONE_RECORD // 26
-"""Entries of one Routes frame: what may be over a limit until the next flush."""
 Sizes = dict[str, tuple[int, int]]
 """By name: how much is held, and how much may be."""
 
@@ -48,14 +46,14 @@ def _of_routing(running: Running) -> Sizes:
         "routes": (len(routing.table.selected), destinations),
         "deferred destinations": (len(routing.deferred), destinations),
         "destinations asked about": (len(routing._starving), destinations),
-        "updates to be sent": (len(routing._pending), destinations + A_FRAME),
+        "updates to be sent": (len(routing._updates), 2 * destinations + babel.LOST.value),
         "lost destinations": (len(routing._lost_at), babel.LOST.value + destinations),
         "lost destinations nobody was told of": (len(routing._lost_untold), babel.LOST_UNTOLD.value),
         "distances": (len(routing.table._distances), 2 * destinations + babel.LOST.value),
         "destinations asked for": (len(routing._asked_at), babel.ASKED.value),
         "request ids": (len(routing._seen._ids), seq_requests.IDS.value),
         "requests passed on": (len(routing._seen._passed_on), seq_requests.PASSED_ON.value),
-        "what the core wants done": (len(routing._out) + len(routing._wishes) + len(routing._changes), 0),
+        "what the core wants done": (len(routing._out) + len(routing.deferred._wishes) + len(routing._changes), 0),
     }
 
 

@@ -12,7 +12,7 @@ from pimd.contract import PluginPayload
 from pimd.ids import NodeId
 from pimd.mesh import cards, flood, payloads, sealing
 from pimd.mesh.payloads import PayloadQueue
-from pimd.proto import babel, sealed, send_queue, seq_requests
+from pimd.proto import babel, deferred_routes, sealed, send_queue, seq_requests
 from pimd.proto.frames import (
     METRIC_RETRACTED,
     Frame,
@@ -99,7 +99,7 @@ MUST_BE_SEEN = ("destinations asked about", "deferred destinations", "updates to
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch, lower: Lower) -> None:
-    monkeypatch.setattr(babel, "WISHES_AT_ONCE", WISHES_AT_ONCE)
+    monkeypatch.setattr(deferred_routes, "WISHES_AT_ONCE", WISHES_AT_ONCE)
     for limit, value in SMALL.items():
         lower(limit, value)
     for rate, burst in SMALL_BURSTS.items():

@@ -1,10 +1,11 @@
 """In what order the driver of the routing core does what the core wants."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from pimd.clock import ManualClock
+from pimd.clock import ManualClock, SystemClock
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.mesh.cards import OWN_SEQ_REQUESTS, LinkCards
@@ -12,6 +13,7 @@ from pimd.mesh.counters import Counters
 from pimd.mesh.routing_driver import RoutingDriver
 from pimd.proto.babel import Babel
 from pimd.proto.frames import Routes, SeqRequest
+from pimd.proto.updates import TOLD_AT_ONCE
 from tests.limits import Lower
 
 OWN, NEAR, FAR = (NodeId(bytes([n]) * 16) for n in (1, 2, 3))
@@ -49,7 +51,25 @@ def test_cards_go_before_the_routes_that_use_them() -> None:
     assert said == []
     core.link_up(Link(said), NEAR, clock.now())
     driver.pump()
+    clock.advance(0.0)
     assert said == ["cards", Routes.__name__]
+
+
+async def test_the_event_loop_turns_between_two_steps(lower: Lower) -> None:
+    lower(TOLD_AT_ONCE, 1)
+    said: list[str] = []
+    clock = SystemClock()
+    core: Babel[Any] = Babel(OWN, lambda _: 100, lambda: 0.5, clock.now(), relays=True)
+    driver = driven(clock, core, said)
+    for number in range(10):
+        core.link_up(Link(said), NodeId(bytes([10 + number]) * 16), clock.now())
+    driver.pump()
+    told: list[int] = []
+    while said.count(Routes.__name__) < 10:  # a full table on each
+        await asyncio.sleep(0)
+        told.append(said.count(Routes.__name__))
+    driver.stop()
+    assert set(told) == set(range(11))
 
 
 @pytest.mark.limit("SeqRequests sent on a link")

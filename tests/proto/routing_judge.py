@@ -4,9 +4,9 @@ import heapq
 import math
 from collections.abc import Callable, Iterable
 
-from pimd.proto.babel import GATHER_S
 from pimd.proto.frames import METRIC_PER_HOP
 from pimd.proto.route_table import LINK_COST
+from pimd.proto.updates import GATHER_S
 from tests.proto.routing_node import Cable, SimNode
 from tests.proto.routing_sim import Sim, show
 

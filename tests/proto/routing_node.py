@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pimd.ids import NodeId
 from pimd.limits import Bites, TokenBucket
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.proto.routing_sim import Sim
 
 EPOCH_MS = 1_780_000_000_000
+TURN_S = 0.001
+"""From one step of the core to the next, so that frames come and go between them."""
 ISSUE_PAUSE_S = 1.0
 FLOOD_PAUSE_S = 1.0
 REISSUE_S = 300.0
@@ -29,6 +31,12 @@ def without_hops(routes: Routes) -> Routes:
     """As they are decoded whose entries tell of none."""
     entries = [entry._replace(hops=entry.metric // METRIC_PER_HOP) for entry in routes.entries]
     return replace(routes, entries=tuple(entries))
+
+
+def run_due(core: Babel[Any], now: float) -> None:
+    """Let a core take every step that is due."""
+    while core.deadline() <= now:
+        core.tick(now)
 
 
 class SimCard(NamedTuple):
@@ -127,6 +135,7 @@ class SimNode:
         self.selected_before: dict[NodeId, Route[Cable]] = {}
         """Both as `Sim.watch` saw them last."""
         self.tick_at = float("inf")
+        self.turn_ends = sim.now
         self.issue_due = False
         self.flooded_at: dict[NodeId, float] = {}
         self.to_flood: dict[NodeId, int] = {}
@@ -183,10 +192,6 @@ class SimNode:
         wanted = core.own_card_wanted()
         if wanted is not None and wanted >= self.highest:
             self.want_issue()
-        deadline = core.deadline()
-        while deadline <= now:
-            core.tick(now)
-            deadline = core.deadline()
         for cable, node in core.cards_wanted():
             self.send(cable, Ask(node))
         for cable, frame in core.outgoing():
@@ -194,13 +199,19 @@ class SimNode:
                 self.send(cable, frame)
         core.changes()
         self.sim.watch(self)
-        if deadline < self.tick_at or self.tick_at <= now:
+        deadline = max(core.deadline(), self.turn_ends)
+        if deadline < self.tick_at:
             self.tick_at = deadline
             self.sim.at(deadline, self.while_it_lives(self.alarm))
 
     def alarm(self) -> None:
-        if self.sim.now >= self.tick_at:
+        """Let the core take one step; what it leaves waits for the next turn."""
+        now = self.sim.now
+        if now >= self.tick_at:
             self.tick_at = float("inf")
+            if self.core.deadline() <= now:
+                self.core.tick(now)
+                self.turn_ends = now + TURN_S
             self.step()
 
     # --- cards

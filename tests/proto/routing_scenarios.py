@@ -38,6 +38,7 @@ import pytest
 
 from pimd.proto import babel
 from pimd.proto.seq_requests import RARELY_S
+from pimd.proto.updates import TOLD_AT_ONCE, UPDATE_PAUSE_S
 from tests.proto import routing_judge
 from tests.proto.routing_node import REISSUE_S
 from tests.proto.routing_troubles import Mesh
@@ -55,7 +56,7 @@ ROUNDS = 3
 def needed_s(graph: routing_judge.Graph) -> float:
     """How long a mesh may need in which nothing is known of the new ways."""
     asked_s = 2 * routing_judge.slowest_link_s(graph)
-    return 3 * routing_judge.longest_path_s(graph) + asked_s + babel.UPDATE_PAUSE_S
+    return 3 * routing_judge.longest_path_s(graph) + asked_s + UPDATE_PAUSE_S
 
 
 @dataclass
@@ -114,6 +115,7 @@ class Scenario:
     def run(self) -> Outcome:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(babel.DESTINATIONS, "value", self.mesh.room)
+            patch.setattr(TOLD_AT_ONCE, "value", self.mesh.told_at_once)
             self.play()
         sim, outcome = self.sim, self.outcome
         outcome.loops = self.blame("loop", sim.loops)
@@ -152,7 +154,7 @@ class Scenario:
         missing = self.until_reached(graph, began + within, promised=promised)
         if missing and not promised:
             self.outcome.late += 1
-            slow_s = 2 * path_s + babel.UPDATE_PAUSE_S * routing_judge.most_hops(graph)
+            slow_s = 2 * path_s + UPDATE_PAUSE_S * routing_judge.most_hops(graph)
             within += RARELY_S if self.mesh.liars else slow_s
             missing = self.until_reached(graph, began + within, promised=False)
         self.outcome.unreached += self.blame(f"{within:.1f} s after the last notice", missing)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pimd.proto import babel
 from pimd.proto.frames import HOPS_MAX
 from pimd.proto.route_table import HYSTERESIS, LINK_COST
+from pimd.proto.updates import TOLD_AT_ONCE
 from tests.proto.routing_liars import TRICKS, Liar, MadeUp
 from tests.proto.routing_node import Cable, SimNode
 from tests.proto.routing_shapes import SHAPES
@@ -82,6 +83,11 @@ class Mesh:
     def room(self) -> int:
         """How many destinations a node may keep."""
         return len(self.sim.nodes) + SPARE_ROOM if self.crowded else babel.DESTINATIONS.value
+
+    @property
+    def told_at_once(self) -> int:
+        """How many entries a node may make in a turn: in two of three meshes so few that what it tells takes several."""
+        return (1, 12, TOLD_AT_ONCE.value)[self.sim.seed % 3]
 
     def add_liar(self) -> None:
         rng, sim = self.rng, self.sim

@@ -7,7 +7,7 @@ from pimd.proto.babel import Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.errors import LocalProtocolError
 from pimd.proto.frames import HOPS_MAX, RouteEntry, Routes
-from tests.proto.routing_node import name
+from tests.proto.routing_node import name, run_due
 
 OWN, NEAR, OTHER, THIRD, FAR = (name(n) for n in (1, 2, 3, 4, 5))
 
@@ -18,7 +18,7 @@ def core(near: int = 256, other: int = 256) -> Babel[str]:
     made.link_up("near", NEAR, 0.0, near, hops=True)
     made.link_up("other", OTHER, 0.0, other, hops=True)
     made.link_up("third", THIRD, 0.0, hops=False)
-    made.tick(1.0)
+    run_due(made, 1.0)
     made.outgoing()
     return made
 

@@ -4,13 +4,13 @@ import pytest
 
 from pimd.ids import NodeId
 from pimd.limits import Bites
-from pimd.proto import babel
+from pimd.proto import babel, deferred_routes
 from pimd.proto.babel import EXPIRY_S, SWEEP_S, Babel
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_PER_HOP, METRIC_RETRACTED, RouteEntry, Routes
 from pimd.proto.seq_requests import FORWARD_PAUSE_S, IDS, PASSED_ON, SeenRequests
 from tests.limits import Lower
-from tests.proto.routing_node import name
+from tests.proto.routing_node import name, run_due
 
 OWN, NEAR, OTHER, FAR = (name(n) for n in (1, 2, 3, 4))
 
@@ -21,7 +21,7 @@ def core(cards: dict[NodeId, int] | None = None, *, relays: bool = True) -> Babe
     made.own_card(100, 0.0)
     made.link_up("near", NEAR, 0.0)
     made.link_up("other", OTHER, 0.0)
-    made.tick(1.0)
+    run_due(made, 1.0)
     made.outgoing()
     return made
 
@@ -285,7 +285,7 @@ def test_a_card_is_wished_for_once_when_its_entry_comes_and_then_every_two_secon
 
 
 def test_cards_that_cannot_all_be_asked_for_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(babel, "WISHES_AT_ONCE", 2)
+    monkeypatch.setattr(deferred_routes, "WISHES_AT_ONCE", 2)
     made = core({name(number): 1 for number in range(10, 14)})
     made.receive("near", told(*((name(number), 9, 256) for number in range(10, 14))), 1.0)
     assert len(made.cards_wanted()) == 4
@@ -430,7 +430,7 @@ def test_what_is_to_be_asked_for_and_told_is_limited_by_the_destinations(lower: 
         made.receive("near", told((name(number), 1, 1024)), 2.0)
     made.tick(2.0)
     assert len(made._starving) <= 50
-    assert len(made._pending) <= 50
+    assert len(made._updates) <= 50
     assert len(made.table.selected) <= 50
 
 
