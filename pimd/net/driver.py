@@ -122,8 +122,9 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pumping = False
         self._waits = False
         """Whether it waits for its next turn with unparsed bytes, or rests until it is within its rates."""
-        self._is_last_turn = False
-        """The stream has ended; bytes read of it are within the limit of one link."""
+        self._rest_ends: TimerHandle | None = None
+        self._is_lost = False
+        """The stream has ended; what was read of it is still parsed, in turns."""
         self._flush_is_due = False
         self._ended = False
 
@@ -175,10 +176,14 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         """Parse what was read before, then tell the link; a reset counts as an end."""
         del exc
         self._transport = None
-        self._is_last_turn = True
-        self._pump()
-        self.link.connection_lost(self._clock.now())
-        self._pump()
+        self._is_lost = True
+        if self._rest_ends is not None:
+            self._rest_ends.cancel()
+            self._rested()
+        elif not self._waits and self._turns.may_begin():
+            self._pump()
+        else:
+            self._wait()
 
     def pause_writing(self) -> None:
         """Leave further frames in the link, unencrypted and bounded."""
@@ -279,6 +284,9 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         self._pumping = True
         try:
             self._dispatch_events()
+            if self._is_lost and not self._waits:
+                self.link.connection_lost(self._clock.now())
+                self._dispatch_events()
         except Exception:
             # The seam of one peer: a bug that one link triggers must end that link only.
             log.exception("link with %s: internal error, closing it", self.address)
@@ -303,10 +311,11 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
         """Parse and read nothing for a while: the peer is over a rate."""
         if not self._waits:
             self._waits = True
-            self._clock.call_at(self._clock.now() + seconds, self._rested)
+            self._rest_ends = self._clock.call_at(self._clock.now() + seconds, self._rested)
         self._push_back()
 
     def _rested(self) -> None:
+        self._rest_ends = None
         if not self._ended:
             self._turns.wait(self)
 
@@ -336,10 +345,10 @@ class LinkDriver(asyncio.BufferedProtocol, asyncio.Protocol):
             elif not isinstance(event, RecordTaken):
                 self._tell(event)
                 continue
-            if self._is_last_turn:
-                continue
             count += 1
-            if isinstance(frame, MeshData):
+            if self._is_lost:
+                pass  # no rate: nothing more will come
+            elif isinstance(frame, MeshData):
                 if count % EVENTS_AT_ONCE:
                     continue
             else:

@@ -229,16 +229,32 @@ async def test_what_came_before_a_reset_is_taken_though_the_link_waited_for_its_
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Turns, "is_over", lambda _: True)
-    monkeypatch.setattr(Turns, "wait", lambda *_: None)  # its turn does not come before the reset
+    monkeypatch.setattr(Turns, "wait", lambda *_: None)
     opened.driver.accept()
     frame = PluginPayload("test.n", bytes(100))
     assert opened.link._writer is not None
     data = b"".join(opened.link._writer.write(encode_frame(frame)) for _ in range(100))
     opened.driver.data_received(data)
-    assert len(opened.owner.frames) < 100
+    opened.driver.abort()
+    await eventually(lambda: opened.driver._transport is None)
+    assert len(opened.owner.frames) == 1  # the reset brings no turn
+    assert opened.owner.ends == []
+    for _ in range(99):
+        opened.driver.work()
+    assert len(opened.owner.frames) == 100
+    opened.driver.work()
+    assert len(opened.owner.ends) == 1
+
+
+async def test_a_reset_ends_the_rest_of_a_link_over_its_rate(opened: Opened) -> None:
+    opened.driver.accept()
+    opened.driver._rest(3600.0)
+    assert opened.link._writer is not None
+    opened.driver.data_received(opened.link._writer.write(encode_frame(PluginPayload("test.n", b""))))
+    assert opened.owner.frames == []
     opened.driver.abort()
     await eventually(lambda: len(opened.owner.ends) == 1)
-    assert len(opened.owner.frames) == 100
+    assert len(opened.owner.frames) == 1
 
 
 async def test_records_of_no_interest_cost_a_link_its_turn_as_others_do(
@@ -271,4 +287,5 @@ async def test_an_owner_that_fails_after_the_end_of_the_stream_still_hears_of_it
     opened.driver.deliver = fail
     opened.driver.abort()
     await eventually(lambda: opened.driver._transport is None)
+    opened.driver.work()
     assert len(opened.owner.ends) == 1

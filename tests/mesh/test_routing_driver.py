@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pimd.clock import ManualClock, SystemClock
+from pimd.clock import Clock, ManualClock, SystemClock
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.mesh.cards import OWN_SEQ_REQUESTS, LinkCards
@@ -30,7 +30,7 @@ class Link:
         self._said.append(type(frame).__name__)
 
 
-def driven(clock: ManualClock, core: Babel[Any], said: list[str]) -> RoutingDriver:
+def driven(clock: Clock, core: Babel[Any], said: list[str]) -> RoutingDriver:
     return RoutingDriver(
         core,
         clock,
