@@ -11,6 +11,8 @@ a new number goes there; on the slowest link somebody may have to ask for a card
 before it. Other meshes are given three times their slowest way. When that is not enough they are given a way there and back
 more, and the 0.2 s at each hop. A minute later each takes a shortest way, and no route leads to what is not connected.
 
+In two of three meshes nodes tell 1 or 12 entries in a step, and a step takes 1 ms, so that frames come between the steps.
+
 **One or two nodes lie** (`routing_liars`). A relay may drop, delay, and attract traffic by lying about metrics, so nothing is
 promised to a pair whose traffic a liar can attract. What is promised:
 
