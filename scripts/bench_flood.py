@@ -1,5 +1,6 @@
 """What calls and a contact's messages take while many links flood a daemon with one kind of frame."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -117,6 +118,7 @@ def lines(kinds: Sequence[str] = ()) -> Iterator[str]:
 
 def section() -> str:
     """Measure, and return the section of the document."""
+    busy = os.getloadavg()[0]
     table = [
         "## Flood\n",
         (
@@ -125,7 +127,8 @@ def section() -> str:
             f"({', '.join(f'`{name}`' for name in CALLS)}) over the Unix socket, one after the other, and the longest time that a "
             "message of a contact takes to arrive, both measured beside each other. In brackets is how long the daemon's event loop "
             "computed at most meanwhile, which is what the time would be if nothing else ran on the machine. "
-            f"Aims: {shown(CALL_AIM_S)} and {shown(MESSAGE_AIM_S)}.\n"
+            f"Aims: {shown(CALL_AIM_S)} and {shown(MESSAGE_AIM_S)}. "
+            f"The load average of the machine was {busy:.1f} before: where it is above 1, other work was measured, too.\n"
         ),
         f"| what floods | call, {LINKS[0]} links | message, {LINKS[0]} links | call, {LINKS[1]} links | message, {LINKS[1]} links |",
         "|---|---:|---:|---:|---:|",
