@@ -110,7 +110,7 @@ def test_what_a_killed_daemon_had_not_committed_is_lost_and_its_neighbour_sees_a
         assert await read(one, other) == []
 
     async def _fails_with_death(call: Coroutine[Any, Any, Any]) -> None:
-        with pytest.raises(DaemonDied, match=r"n1 died before it answered messages\.send"):
+        with pytest.raises(DaemonDied, match=r"n1 died before it was done with messages\.send"):
             await call
 
     play(main)
