@@ -8,6 +8,7 @@ from typing import Any
 
 from pimd.assembly.absent import explain_absent
 from pimd.assembly.choice import AssemblyError, Candidate
+from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
 from pimd.assembly.installed import InstalledMeanwhile, drop_modules
 from pimd.assembly.life import Life, State
@@ -15,10 +16,9 @@ from pimd.assembly.plan import Import, Plan, clashes, levels, without
 from pimd.assembly.plugin_host import START_S, STOP_S, PluginHost
 from pimd.assembly.provided import service_of
 from pimd.assembly.running import Built, Core, construct
-from pimd.assembly.secret_settings import secret_paths
 from pimd.assembly.services import channel_of
 from pimd.calls import Outcome, running
-from pimd.contract import Feature, FeatureRow
+from pimd.contract import FeatureRow
 from pimd.events import Subscription, Topic
 from pimd.faults import modules_of, text_of, traceback_of
 from pimd.ids import NodeId
@@ -71,8 +71,8 @@ class Assembly:
         declared = life.feature if life.state in UP else None
         known = self._plan.known.get(name)
         kinds = known.payload_kinds if known is not None else ()
-        if life.feature is not None and life.feature.plugin is not None:
-            kinds = life.feature.plugin.payload_kinds
+        if life.feature is not None:
+            kinds = life.feature.payload_kinds
         return FeatureRow(
             name=name,
             version=life.version,
@@ -100,7 +100,7 @@ class Assembly:
     def secret_settings(self) -> list[tuple[str, ...]]:
         """Keys of secrets, of the features that were imported."""
         known = {name: life.feature for name, life in self._lives.items() if life.feature is not None}
-        return [(name, *path) for name, feature in known.items() for path in secret_paths(feature.settings)]
+        return [(name, *path) for name, feature in known.items() for path in feature.secrets]
 
     def explain_absent(self, method: str) -> dict[str, Any]:
         """Return `data` of the -32601 answer: feature, state and hint."""
@@ -242,7 +242,7 @@ class Assembly:
             self._fail(life, each.fault or f"its import did not end within {IMPORT_S:g} s")
         return life.at(State.LOADED)
 
-    async def _start(self, life: Life, feature: Feature) -> None:
+    async def _start(self, life: Life, feature: Declared) -> None:
         core, group = self._of_start()
         why, life.blocked_by = life.reason, None
         life.to(State.STARTING, "its start has not returned yet")
@@ -259,13 +259,13 @@ class Assembly:
             )
             return
         if feature.plugin is not None:
-            life.built.host.serve(core.node.payloads.register(life.name, feature.plugin.payload_kinds), group)
+            life.built.host.serve(core.node.payloads.register(life.name, feature.payload_kinds), group)
         self._registry.add(life.built.methods)
         self._registry.add_verbs(life.name, life.built.verbs)
         life.to(State.RUNNING, why)
         self._changed(life)
 
-    def _constructed(self, life: Life, feature: Feature) -> Built | None:
+    def _constructed(self, life: Life, feature: Declared) -> Built | None:
         core, _ = self._of_start()
         guard = Guard(
             life.name,
@@ -295,7 +295,7 @@ class Assembly:
         self._fail(life, f"it cannot be constructed: {_said(life.name, outcome)}")
         return None
 
-    async def _imported(self, candidate: Candidate) -> Feature:
+    async def _imported(self, candidate: Candidate) -> Declared:
         core, _ = self._of_start()
         each = Import(candidate, in_thread=core.watched and not candidate.is_builtin)
         if not await each.over(IMPORT_S):
@@ -450,7 +450,7 @@ class Assembly:
         others.sort(key=lambda life: (life.origin, life.name))
         return {life.name: life for life in (*known, *others)}
 
-    def _refuse_missing(self, feature: Feature) -> None:
+    def _refuse_missing(self, feature: Declared) -> None:
         missing = [required for required in feature.requires if required not in self.running()]
         if missing:
             raise AssemblyError(f"{feature.name} -> {missing[0]}: {feature.name} needs {missing[0]}; enable that first")

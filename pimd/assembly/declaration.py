@@ -1,18 +1,21 @@
 """Whether a declaration can be assembled; what is wrong is said with the line to write."""
 
 import inspect
+import math
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
+from pimd.assembly.declared import NAME_LIMIT, DeclarationError, Declared, as_name, read
 from pimd.assembly.verbs import VerbError, verbs_of
-from pimd.contract import DaemonPlugin, Feature, PluginPayload
+from pimd.contract import Feature, PluginPayload, RpcError
+from pimd.contract.feature import FEATURE_NAME
 from pimd.faults import text_of
 from pimd.proto.control import check_payload
 from pimd.proto.errors import LocalProtocolError
-from pimd.rpc.openrpc import describe
+from pimd.rpc.openrpc import merge
 from pimd.rpc.registry import Method, method_of
 
 LIFE = {
@@ -24,50 +27,38 @@ LIFE = {
     "on_peer_forgotten": ("peer", "async def on_peer_forgotten(self, peer: NodeId) -> None:"),
     "shutdown": ("", "async def shutdown(self) -> None:"),
 }
+DOC_LIMIT = 20_000
 
 
-class DeclarationError(Exception):
-    """A declaration that cannot be assembled; the text says what to write instead."""
-
-
-def check_declaration(declared: Any, name: str) -> Feature:
-    """Return the declaration as a Feature of that name; `DeclarationError` says what is wrong with it."""
-    if not isinstance(declared, Feature):
+def check_declaration(given: Any, name: str) -> Declared:
+    """Return a copy of the declaration of that name; `DeclarationError` says what is wrong with it."""
+    as_name(name, "the entry point", f"{name if FEATURE_NAME.fullmatch(name) else 'name'} = ...")
+    if not isinstance(given, Feature):
         raise DeclarationError(
-            f"its entry point names {type(declared).__name__}, no Feature; write: FEATURE = Feature(name={name!r}, ...)"
+            f"its entry point names {type(given).__name__}, no Feature; write: FEATURE = Feature(name={name!r}, ...)"
         )
-    if declared.name != name:
+    if as_name(given.name, "name", f"Feature(name={name!r}, ...)") != name:
         raise DeclarationError(
-            f"its entry point is called {name}, the feature {declared.name}; write: Feature(name={name!r}, ...)"
+            f"its entry point is called {name}, the feature {given.name}; write: Feature(name={name!r}, ...)"
         )
-    settings: Any = declared.settings
-    if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
-        raise DeclarationError("its settings are no model; write: class Settings(FeatureSettings):")
+    declared = read(given)
     if declared.plugin is not None:
         _check_plugin(declared, declared.plugin)
-    _check_names(declared)
-    _check_models(declared)
+    _check_streams(declared)
+    methods = methods_of(declared, declared, lambda: None)
+    check_methods(declared, methods)
+    _check_verbs(declared, methods)
     return declared
 
 
-def _check_plugin(feature: Feature, plugin: Any) -> None:
-    if not (isinstance(plugin, type) and issubclass(plugin, DaemonPlugin)):
-        called = plugin.__name__ if isinstance(plugin, type) else "Plugin"
-        raise DeclarationError(f"its plugin is no DaemonPlugin class; write: class {called}(DaemonPlugin):")
+def _check_plugin(declared: Declared, plugin: Any) -> None:
     called, name = plugin.__name__, getattr(plugin, "name", None)
-    if name != feature.name:
+    if name != declared.name:
         raise DeclarationError(
             f"its plugin {called} has the name {name!r}, not the feature's; write: "
-            f'name: ClassVar[str] = "{feature.name}"'
+            f'name: ClassVar[str] = "{declared.name}"'
         )
-    kinds: Any = plugin.payload_kinds
-    if not isinstance(kinds, tuple) or not all(isinstance(kind, str) for kind in kinds):
-        right = (kinds,) if isinstance(kinds, str) else (f"{feature.name}.x",)
-        raise DeclarationError(
-            f"payload_kinds of {called} is {kinds!r}, no tuple of texts; write: "
-            f'payload_kinds: ClassVar[tuple[str, ...]] = ("{right[0]}",)'
-        )
-    for kind in kinds:
+    for kind in declared.payload_kinds:
         _check_kind(called, kind)
     for part, (parameters, line) in LIFE.items():
         _check_life(f"{part} of {called}", getattr(plugin, part), parameters, line)
@@ -90,13 +81,41 @@ def _check_life(what: str, function: Any, parameters: str, line: str) -> None:
         raise DeclarationError(f"{what} does not take (self{', ' * bool(wanted)}{parameters}); write: {line}") from None
 
 
-def _check_names(feature: Feature) -> None:
+def _check_streams(declared: Declared) -> None:
+    for stream in declared.events:
+        try:
+            TypeAdapter(stream.payload)
+        except Exception as error:
+            raise DeclarationError(
+                f"the payload of the stream {stream.name} is no model: {text_of(error)}; "
+                f'write: EventStream("{stream.name}", MyResult)'
+            ) from error
+
+
+def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
+    """Check the methods that were read of a declaration; `DeclarationError` for one that cannot be called or described."""
     seen: dict[str, str] = {}
-    for name in feature.marked_names():
-        _note_name(seen, name, "@rpc")
-    for stream in feature.events:
+    schemas: dict[str, Any] = {}
+    for method in methods:
+        _note_name(seen, method.name, "@rpc")
+        _check_mark(declared, method)
+        try:
+            merge(method, schemas)
+        except Exception as error:
+            raise DeclarationError(
+                f"the models of {method.name} cannot be described: {text_of(error)}; "
+                "annotate params with a Params model, and the result with a Result model or a type of JSON"
+            ) from error
+    for stream in declared.events:
         for verb in ("subscribe", "unsubscribe"):
             _note_name(seen, f"{stream.name.removesuffix('.event')}.{verb}", f"the stream {stream.name}")
+
+
+def _check_verbs(declared: Declared, methods: Sequence[Method]) -> None:
+    try:
+        verbs_of(declared, methods)
+    except VerbError as error:
+        raise DeclarationError(str(error)) from None
 
 
 def _note_name(seen: dict[str, str], name: str, origin: str) -> None:
@@ -107,29 +126,27 @@ def _note_name(seen: dict[str, str], name: str, origin: str) -> None:
     seen[name] = origin
 
 
-def _check_models(feature: Feature) -> None:
-    schemas: dict[str, Any] = {}
-    methods = methods_of(feature, feature, lambda: None)
-    for method in methods:
-        try:
-            describe(method, schemas)
-        except Exception as error:
+def _check_mark(declared: Declared, method: Method) -> None:
+    namespace = declared.namespaces[0] if declared.namespaces else declared.name
+    owner, dot, verb = method.name.partition(".")
+    right = FEATURE_NAME.fullmatch(verb) and len(verb) <= NAME_LIMIT if dot else True
+    if owner not in declared.namespaces or not right:
+        shown = ascii(method.name[:NAME_LIMIT])
+        raise DeclarationError(f'{shown} is no <namespace>.<verb> of its namespaces; write: @rpc("{namespace}.verb")')
+    errors: Any = method.errors
+    for error in errors if isinstance(errors, tuple) else (errors,):
+        if not (isinstance(error, type) and issubclass(error, RpcError) and type(error.code) is int):
             raise DeclarationError(
-                f"the models of {method.name} cannot be described: {text_of(error)}; "
-                "annotate params with a Params model, and the result with a Result model or a type of JSON"
-            ) from error
-    for stream in feature.events:
-        try:
-            TypeAdapter(stream.payload)
-        except Exception as error:
-            raise DeclarationError(
-                f"the payload of the stream {stream.name} is no model: {text_of(error)}; "
-                f'write: EventStream("{stream.name}", MyResult)'
-            ) from error
-    try:
-        verbs_of(feature, methods)
-    except VerbError as error:
-        raise DeclarationError(str(error)) from None
+                f"errors of {method.name} has {error!r}, no class of RpcError with a number as `code`; "
+                "write: errors=(InvalidParams,)"
+            )
+    seconds: Any = method.timeout_s
+    if type(seconds) not in {int, float} or not 0 < seconds < math.inf:
+        raise DeclarationError(
+            f"timeout_s of {method.name} is {seconds!r}, no number of seconds; write: timeout_s=30.0"
+        )
+    if len(method.doc) > DOC_LIMIT:
+        raise DeclarationError(f"the docstring of {method.name} has {len(method.doc)} letters; at most {DOC_LIMIT}")
 
 
 def methods_of(feature: Feature, plugin: object, context: Callable[[], object]) -> Sequence[Method]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pimd.assembly.choice import Candidate
+from pimd.assembly.declared import Declared
 from pimd.assembly.running import Built
-from pimd.contract import Feature
 
 
 class State(StrEnum):
@@ -54,7 +54,7 @@ class Life:
     """How it is loaded; None when nobody brings it."""
     state: State
     reason: str
-    feature: Feature | None = None
+    feature: Declared | None = None
     """The declaration, once it was imported."""
     built: Built | None = None
     """What exists while it starts, runs and stops."""

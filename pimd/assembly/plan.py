@@ -22,7 +22,8 @@ from pimd.assembly.choice import (
     installed_candidates,
     unknown_names,
 )
-from pimd.assembly.declaration import DeclarationError, check_declaration
+from pimd.assembly.declaration import check_declaration
+from pimd.assembly.declared import DeclarationError, Declared
 from pimd.assembly.known import KnownFeature, known_features
 from pimd.assembly.verbs import overlap
 from pimd.calls import Calls
@@ -56,7 +57,7 @@ class Import:
 
     def __init__(self, candidate: Candidate, *, in_thread: bool) -> None:
         self.candidate = candidate
-        self.feature: Feature | None = None
+        self.feature: Declared | None = None
         self.fault: str | None = None
         self._over = threading.Event()
         self._told: list[Callable[[], None]] = []
@@ -102,7 +103,7 @@ class Import:
             callback()
 
 
-def _imported(candidate: Candidate) -> tuple[Feature | None, str | None]:
+def _imported(candidate: Candidate) -> tuple[Declared | None, str | None]:
     calls = Calls(f"feature {candidate.name}", in_loop=False)
     loaded = calls.call("its import", candidate.load)
     if loaded.error is not None:
@@ -179,7 +180,10 @@ class Plan:
             key, text = _first_problem(outcome.error)
             where = (feature.name, *key) if key and key[0] in old else ("features", feature.name, *key)
             raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
-        settings: BaseModel = outcome.value
+        settings: Any = outcome.value
+        if not isinstance(settings, feature.settings):
+            where = ("features", feature.name)
+            raise AssemblyError(f"{'.'.join(where)}: its settings are {type(settings).__name__}", where)
         return settings
 
     def _old_table(self, feature: Feature, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,17 +253,16 @@ def _twice(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
     return {name: origins for name, origins in owners.items() if len(origins) > 1}
 
 
-def clashes(features: Mapping[str, Feature]) -> dict[str, str]:
+def clashes(features: Mapping[str, Declared]) -> dict[str, str]:
     """Return what claims a namespace, payload kind or terminal command of one before it; `features` come by rank."""
     namespaces: dict[str, str] = dict.fromkeys(CORE_NAMESPACES, "the daemon")
     kinds: dict[str, str] = {}
     verbs: dict[tuple[str, ...], str] = {(word,): "pim itself" for word in COMMANDS}
     faults: dict[str, str] = {}
     for name, feature in features.items():
-        own_kinds = feature.plugin.payload_kinds if feature.plugin is not None else ()
         for what, claims, owners in (
             ("RPC namespace", feature.namespaces, namespaces),
-            ("payload kind", own_kinds, kinds),
+            ("payload kind", feature.payload_kinds, kinds),
         ):
             taken = next((claim for claim in claims if claim in owners), None)
             if taken is not None:
@@ -272,7 +275,7 @@ def clashes(features: Mapping[str, Feature]) -> dict[str, str]:
             faults[name] = taken_verb
         if name not in faults:
             namespaces |= dict.fromkeys(feature.namespaces, name)
-            kinds |= dict.fromkeys(own_kinds, name)
+            kinds |= dict.fromkeys(feature.payload_kinds, name)
             verbs |= {verb.words: name for verb in feature.verbs}
     return faults
 

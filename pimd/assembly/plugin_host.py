@@ -1,6 +1,7 @@
 """Runs one plugin from `start` to `shutdown`, and ends it in order."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from pimd.assembly.guard import Guard
 from pimd.assembly.threads import Threads
@@ -48,7 +49,7 @@ class PluginHost:
     async def start(self, context: PluginContext) -> Outcome:
         """Call `start`, at most 30 s; its failure is the caller's to tell."""
         self._started = True
-        return await self.guard.calls.run("start", self.plugin.start, context, timeout_s=START_S)
+        return await self.guard.calls.run("start", self._of_plugin("start"), context, timeout_s=START_S)
 
     def serve(self, queue: PayloadQueue, group: asyncio.TaskGroup) -> None:
         """Pass payloads to the plugin one at a time, in order of arrival, until it stops."""
@@ -57,7 +58,7 @@ class PluginHost:
 
     async def forgotten(self, peer: NodeId) -> None:
         """Call `on_peer_forgotten`; a failure is logged and counted."""
-        await self.guard.run("on_peer_forgotten", self.plugin.on_peer_forgotten, peer, timeout_s=FORGOTTEN_S)
+        await self.guard.run("on_peer_forgotten", self._of_plugin("on_peer_forgotten"), peer, timeout_s=FORGOTTEN_S)
 
     async def stop(self, budget_s: float = STOP_S) -> None:
         """End what runs, call `shutdown` once, end the tasks; nothing of the plugin runs after that.
@@ -72,7 +73,7 @@ class PluginHost:
         self._cancel.cancel()
         if self._started:
             self._started = False
-            await self.guard.run("shutdown", self.plugin.shutdown, timeout_s=SHUTDOWN_S * share)
+            await self.guard.run("shutdown", self._of_plugin("shutdown"), timeout_s=SHUTDOWN_S * share)
         self._timers.close()
         stuck = await self.guard.calls.close(TASKS_S * share)
         in_threads = self._threads.close()
@@ -85,6 +86,15 @@ class PluginHost:
             )
         if stuck:
             self.guard.log.warning("%s: ended by force, since they ignore their cancellation", ", ".join(stuck))
+
+    def _of_plugin(self, name: str) -> Callable[..., Awaitable[None]]:
+        """Look a function of the plugin up when it is called, inside the guard: that may run its code, too."""
+
+        def begin(*args: object) -> Awaitable[None]:
+            called: Awaitable[None] = getattr(self.plugin, name)(*args)
+            return called
+
+        return begin
 
     async def _drain(self, seconds: float) -> list[str]:
         until = asyncio.get_running_loop().time() + seconds
@@ -109,7 +119,7 @@ class PluginHost:
 
     async def _take(self, delivery: Delivery) -> None:
         CONGESTION_MET.set(delivery.congestion_met)
-        take = self.plugin.handle_payload
+        take = self._of_plugin("handle_payload")
         outcome = await self.guard.calls.run(
             "handle_payload", take, delivery.src, delivery.kind, delivery.body, timeout_s=PAYLOAD_S
         )

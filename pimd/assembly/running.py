@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from pimd import contract
-from pimd.assembly.declaration import methods_of
+from pimd.assembly.declaration import check_methods, methods_of
+from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
 from pimd.assembly.plugin_host import PluginHost
 from pimd.assembly.publisher import FeaturePublisher
@@ -40,7 +41,6 @@ from pimd.contract import (
     DaemonPlugin,
     EventStream,
     Every,
-    Feature,
     IdentitySecrets,
     LogRing,
     Mesh,
@@ -56,6 +56,7 @@ from pimd.contract import (
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
 from pimd.rpc.core_methods import stream_methods
+from pimd.rpc.openrpc import describe
 from pimd.rpc.registry import Method
 from pimd.rpc.streams import Streams
 from pimd.store.data_dir import DataDir
@@ -91,7 +92,7 @@ class _NoPlugin(DaemonPlugin):
 class Built:
     """A feature that was constructed, from before its start until after its stop."""
 
-    feature: Feature
+    feature: Declared
     guard: Guard
     host: PluginHost
     context: PluginContext
@@ -102,7 +103,7 @@ class Built:
 
 def construct(  # noqa: PLR0913 - what a feature stands on
     core: Core,
-    feature: Feature,
+    feature: Declared,
     guard: Guard,
     settings: BaseModel,
     *,
@@ -114,6 +115,8 @@ def construct(  # noqa: PLR0913 - what a feature stands on
 ) -> Built:
     """Construct the plugin and everything around it; raises what its code raises."""
     plugin = (feature.plugin or _NoPlugin)()
+    if not isinstance(plugin, DaemonPlugin):
+        raise TypeError(f"it makes {type(plugin).__name__}, no DaemonPlugin")  # its class has a __new__
     cancel = core.cancel.child()
     timers = Timers(guard)
     threads = Threads(feature.name, core.node.counts.bites, in_loop=not core.watched)
@@ -137,16 +140,21 @@ def construct(  # noqa: PLR0913 - what a feature stands on
         bites=core.node.counts.bites,
     )
     prefix = "" if is_builtin else f"{feature.name}_"
-    found = methods_of(feature, plugin, lambda: context)
-    found = [
-        *found,
-        *(m for one in feature.events for m in stream_methods(feature.name, _guarded(one, guard), streams)),
-    ]
-    methods = [replace(method, calls=guard.calls, schema_prefix=prefix) for method in found]
-    for method in methods:
-        method.result_adapter  # noqa: B018 - built now, so that a bad annotation fails this feature only
+    methods = [_described(method, prefix) for method in methods_of(feature, plugin, lambda: context)]
+    check_methods(feature, methods)
+    for stream in feature.events:
+        methods += [
+            _described(method, prefix) for method in stream_methods(feature.name, _guarded(stream, guard), streams)
+        ]
+    owned = [replace(method, calls=guard.calls) for method in methods]
     host = PluginHost(guard, plugin, cancel, timers, threads)
-    return Built(feature, guard, host, context, methods, verbs_of(feature, methods))
+    return Built(feature, guard, host, context, owned, verbs_of(feature, methods))
+
+
+def _described(method: Method, prefix: str) -> Method:
+    """Describe a method once, while a model that cannot be described still fails this feature only."""
+    own = replace(method, schema_prefix=prefix)
+    return replace(own, described=describe(own))
 
 
 def _core_services(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
 from pimd.assembly.timers import Timers
 from pimd.assembly.views import made_of
@@ -59,9 +60,9 @@ class ServicesView:
 class PluginSender:
     """Implements `contract.ControlSender` for one feature: only the kinds it claimed leave."""
 
-    def __init__(self, feature: Feature, node: Node, yield_to_loop: Callable[[], Any]) -> None:
+    def __init__(self, feature: Declared, node: Node, yield_to_loop: Callable[[], Any]) -> None:
         self._name = feature.name
-        self._kinds = frozenset(feature.plugin.payload_kinds if feature.plugin else ())
+        self._kinds = frozenset(feature.payload_kinds)
         self._node = node
         self._yield = yield_to_loop
 

@@ -7,7 +7,7 @@ from typing import Any
 from pimd import terminal
 from pimd.assembly.json_shapes import Shape
 from pimd.contract import Arg, Feature, Line, Pairs, Table, Verb
-from pimd.rpc.openrpc import describe
+from pimd.rpc.openrpc import merge
 from pimd.rpc.registry import Method
 
 
@@ -76,7 +76,7 @@ class _Command:
             there = ", ".join(self.methods) or "none; mark one with @rpc"
             raise self._error(f"calls {_cut(verb.method)}, which is no method of this feature; there are: {there}")
         schemas: dict[str, Any] = {}
-        about = describe(method, schemas)
+        about = merge(method, schemas)
         return {
             "words": list(verb.words),
             "summary": verb.summary,

@@ -1,11 +1,12 @@
 """The method table as an OpenRPC 1.3 document (https://spec.open-rpc.org)."""
 
 import inspect
+import json
 from typing import Any
 
 from pimd import __version__
 from pimd.contract import RpcError
-from pimd.rpc.registry import Method, Registry
+from pimd.rpc.registry import Described, Method, Registry
 
 
 class Description:
@@ -26,7 +27,7 @@ class Description:
 def document(registry: Registry) -> dict[str, Any]:
     """Describe the methods that are registered now."""
     schemas: dict[str, Any] = {}
-    methods = [describe(method, schemas) for method in registry]
+    methods = [merge(method, schemas) for method in registry]
     return {
         "openrpc": "1.3.2",
         "info": {
@@ -41,8 +42,18 @@ def document(registry: Registry) -> dict[str, Any]:
     }
 
 
-def describe(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Describe one method, and add its models to `schemas`; ValueError when two models of one name differ."""
+def merge(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of one method, and add its models to `schemas`; ValueError when two models of one name differ."""
+    described = method.described or describe(method)
+    for name, model in described.schemas.items():
+        if schemas.setdefault(name, model) != model:
+            raise ValueError(f"two different models are called {name}; rename one")
+    return described.method
+
+
+def describe(method: Method) -> Described:
+    """Describe one method in plain JSON; raises whatever its models raise, and ValueError or TypeError for what is no JSON."""
+    schemas: dict[str, Any] = {}
     summary, _, description = method.doc.partition("\n\n")
     described: dict[str, Any] = {
         "name": method.name,
@@ -62,7 +73,7 @@ def describe(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
         described["description"] = description
     if method.errors:
         described["errors"] = [_error(error) for error in method.errors]
-    return described
+    return Described(*json.loads(json.dumps((described, schemas), allow_nan=False)))
 
 
 def _params(method: Method, schemas: dict[str, Any]) -> list[dict[str, Any]]:

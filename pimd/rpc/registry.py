@@ -20,6 +20,14 @@ Call = Callable[[Connection, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
+class Described:
+    """A method as `rpc.discover` says it, in plain JSON, and the schemas that it refers to by name."""
+
+    method: dict[str, Any]
+    schemas: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Method:
     """One entry of the method table, as dispatch calls it and `rpc.discover` describes it."""
 
@@ -36,6 +44,8 @@ class Method:
     """Whose calls they are: a feature's own, so that it is timed and stopped with it."""
     schema_prefix: str = ""
     """Keeps the models of an installed feature apart from those of others in `rpc.discover`."""
+    described: Described | None = None
+    """Made when its feature is constructed, since its models are foreign code; None: made when it is asked for."""
 
     @cached_property
     def result_adapter(self) -> TypeAdapter[Any]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.assembly.bad_features import DECLARATIONS, IMPORTS, STARTS, Bad
+from tests.assembly.bad_tricks import TRICKS
 
 
 def runs(
@@ -394,4 +395,4 @@ OTHERS = [
         1,
     ),
 ]
-BAD = [*IMPORTS, *DECLARATIONS, *STARTS, *PAYLOADS, *TASKS, *METHODS, *OTHERS]
+BAD = [*IMPORTS, *DECLARATIONS, *TRICKS, *STARTS, *PAYLOADS, *TASKS, *METHODS, *OTHERS]
