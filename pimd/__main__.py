@@ -7,21 +7,19 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pimd import __version__, standard_streams
 from pimd.faults import traceback_of
+from pimd.held import hold
+from pimd.loop import LEFT_S, Loop
 from pimd.startup import EXIT_FAILED, EXIT_OK, Arguments, check_config, run_daemon, version
 from pimd.stop import DEADLINE_S, Signals, Stop
 
 log = logging.getLogger("pimd")
 
 SWITCH_S = 0.0001
-LEFT_S = 0.5
-"""Seconds that tasks and threads which nobody owns have to end after the daemon did."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,45 +51,21 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def _run(arguments: Arguments) -> int:
     """Run the daemon in a loop of its own, and end the process when it is done."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    workers = ThreadPoolExecutor(thread_name_prefix="worker")
-    loop.set_default_executor(workers)
     stop = Stop(DEADLINE_S)
+    loop = Loop(stop.took)
+    asyncio.set_event_loop(loop)
     Signals(loop, stop)
-    loop.set_exception_handler(stop.took)
+    hold(loop, loop.tell)
     try:
-        code: int = _until_done(loop, run_daemon(arguments, stop), stop)
+        code = loop.run(run_daemon(arguments, stop))
     # Threads of the databases would keep a process that leaves here in another way.
     except BaseException as error:  # noqa: BLE001
         log.error("the daemon crashed: %s", traceback_of(error))
         code = EXIT_FAILED
-    left = [task for task in asyncio.all_tasks(loop) if not task.done()]
-    for task in left:
-        task.cancel()
-    if left:
-        _until_done(loop, asyncio.wait(left, timeout=LEFT_S), stop)
-    workers.shutdown(wait=False, cancel_futures=True)
     with contextlib.suppress(RuntimeError):
         loop.close()
     _leave(code)
     return code
-
-
-def _until_done(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], stop: Stop) -> Any:
-    """Run the loop until `work` is done.
-
-    A SystemExit or KeyboardInterrupt in a task or timer that nobody owns makes asyncio end its loop; it is run again, and
-    nothing that was queued is lost.
-    """
-    main = loop.create_task(work, name="the daemon")
-    while True:
-        try:
-            return loop.run_until_complete(main)
-        except (SystemExit, KeyboardInterrupt) as error:
-            if main.done():
-                raise
-            loop.call_soon(stop.took, loop, {"message": "outside of any call", "exception": error})
 
 
 def _leave(code: int) -> None:
@@ -102,9 +76,11 @@ def _leave(code: int) -> None:
     stuck = [one.name for one in others if one.is_alive()]
     if stuck:
         log.warning("these threads go on, and end with the process: %s", ", ".join(stuck))
-    logging.shutdown()
-    standard_streams.finish()
-    os._exit(code)
+    try:
+        logging.shutdown()
+        standard_streams.finish()
+    finally:  # a feature may have put anything in the place of the streams
+        os._exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 import sys
 import time
 import types
@@ -80,8 +81,15 @@ class Running:
 
     def __init__(self) -> None:
         self.owner: str | None = None
+        self.forked = False
+        """Whether this process is a copy that foreign code made; it ends when that code returns."""
         self._looked: tuple[float, float] | None = None
         self._stood_still_at = float("-inf")
+
+    def end_copy(self) -> None:
+        """End the process if it is a copy: it shares the sockets and files of the first."""
+        if self.forked:
+            os._exit(1)
 
     def look(self) -> bool:
         """Called by the watchdog every 0.2 s; False when nothing ran since the last look, because the process was stopped."""
@@ -256,6 +264,7 @@ class Calls:
         except BaseException as error:  # noqa: BLE001
             return Outcome(error=error)
         finally:
+            running.end_copy()
             if self._in_loop:
                 running.owner = before
             self._judge_step(what, began)
@@ -277,6 +286,8 @@ class Calls:
                 except StopIteration as end:
                     return end.value
                 finally:
+                    if running.forked:
+                        running.end_copy()
                     running.owner = other
                     if self._timer() - began > BLOCKED_S:
                         self._judge_step(call.what, began)

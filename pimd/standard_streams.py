@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import TextIO
 
 
 def prepare() -> None:
@@ -20,13 +21,24 @@ def prepare() -> None:
             stream.reconfigure(errors="replace")
 
 
+def log_stream() -> TextIO | None:
+    """Return standard error on a descriptor of its own: whoever closes the other closes no log.
+
+    None when there is no standard error.
+    """
+    if sys.stderr is None:
+        return None
+    return os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+
+
 def finish() -> None:
     """Flush both; what cannot be written is dropped, or the interpreter's exit would print an error and return 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):
+        # Code of a feature may have put anything in their place.
+        except BaseException:  # noqa: BLE001
             _abandon(stream)
 
 

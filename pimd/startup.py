@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pimd import __version__, paths
+from pimd import __version__, paths, standard_streams
 from pimd.app import Environment, Started, StartError, feature_choice, listen_endpoints, mesh_passphrase, node_name, run
 from pimd.assembly.assembly import IMPORT_S
 from pimd.assembly.choice import AssemblyError
@@ -23,6 +23,7 @@ from pimd.characters import hidden, reads_as_id
 from pimd.contract import Membership
 from pimd.database import DatabaseError
 from pimd.faults import text_of, traceback_of
+from pimd.held import own_log
 from pimd.local_time import local_time
 from pimd.net.unix_socket import SocketInUse, refuse_long
 from pimd.rpc.unix import SETTING as RPC_SOCKET_SETTING
@@ -120,7 +121,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
     path = paths.config_file(arguments.config, arguments.environ)
     try:
         loaded = _load(path, arguments)
-        _log_to_stderr(loaded.settings.log.level, rate_limit)
+        _log_to_stderr(loaded.settings.log.level, ring, rate_limit)
         for warning in _warnings(path, loaded):
             log.warning("%s", warning)
         settings = loaded.settings
@@ -170,18 +171,25 @@ def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
         yield str(found)
 
 
-def _log_to_stderr(level: str, rate_limit: LogRateLimit) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+def _log_to_stderr(level: str, ring: LogRing, rate_limit: LogRateLimit) -> None:
+    handler = logging.StreamHandler(standard_streams.log_stream())
     handler.addFilter(rate_limit)
     handler.setFormatter(_LocalTimes(LOG_FORMAT))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(LEVELS[level])
+    own_log(LEVELS[level], ring, handler)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it logs the values of every statement, messages included
 
 
 class _LocalTimes(logging.Formatter):
-    """Writes times that do not run backwards when daylight saving ends."""
+    """Writes times that do not run backwards when daylight saving ends, and nothing that a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Indent further lines, so that no text looks like a line of its own."""
+        text = super().format(record)
+        if text.isprintable():
+            return text
+        shown = "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+        return shown.replace("\n", "\n    ")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the name in logging
         """Write date, time and milliseconds."""

@@ -181,7 +181,7 @@ class Plan:
             where = (feature.name, *key) if key and key[0] in old else ("features", feature.name, *key)
             raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
         settings: Any = outcome.value
-        if not isinstance(settings, feature.settings):
+        if not isinstance(settings, BaseModel) or not isinstance(settings, feature.settings):
             where = ("features", feature.name)
             raise AssemblyError(f"{'.'.join(where)}: its settings are {type(settings).__name__}", where)
         return settings

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pimd.assembly.guard import Guard
+from pimd.assembly.shapes import SHAPES, as_it_is
 from pimd.assembly.views import made_of, members_of
 from pimd.calls import Outcome
 from pimd.contract import (
@@ -33,9 +34,10 @@ MEANT = (RpcError, DatabaseError, OSError)
 class GuardedService:
     """Stands for a service; its methods behave as the feature's own do, but for what they raise."""
 
-    def __init__(self, guard: Guard, service: object) -> None:
+    def __init__(self, guard: Guard, service: object, key: str) -> None:
         self._guard = guard
         self._service = service
+        self._key = key
 
     def __getattr__(self, name: str) -> Any:
         value = _value(self._guard, name, self._guard.calls.call(f"its service's {name}", getattr, self._service, name))
@@ -44,13 +46,18 @@ class GuardedService:
         return functools.partial(self._call, name, value) if callable(value) else value
 
     async def _run(self, name: str, function: Any, *args: Any, **named: Any) -> Any:
-        bound = functools.partial(function, **named)
-        outcome = await self._guard.calls.run(f"its service's {name}", bound, *args, timeout_s=CALL_S)
+        shape = SHAPES.get((self._key, name), as_it_is)
+
+        async def shaped() -> Any:
+            return shape(await function(*args, **named))
+
+        outcome = await self._guard.calls.run(f"its service's {name}", shaped, timeout_s=CALL_S)
         return _value(self._guard, name, outcome)
 
     def _call(self, name: str, function: Any, *args: Any, **named: Any) -> Any:
-        bound = functools.partial(function, **named)
-        return _value(self._guard, name, self._guard.calls.call(f"its service's {name}", bound, *args))
+        shape = SHAPES.get((self._key, name), as_it_is)
+        outcome = self._guard.calls.call(f"its service's {name}", lambda: shape(function(*args, **named)))
+        return _value(self._guard, name, outcome)
 
 
 def _value(guard: Guard, name: str, outcome: Outcome) -> Any:
@@ -70,7 +77,7 @@ def service_of(key: str, guard: Guard, plugin: object, attribute: str) -> Any:
     outcome = guard.call(f"the service {attribute}", getattr, plugin, attribute) if attribute else Outcome(value=plugin)
     if not outcome.ok:
         return None
-    service = GuardedService(guard, outcome.value)
+    service = GuardedService(guard, outcome.value, key)
     contract = CONTRACTS.get(key)
     if contract is None:
         return service

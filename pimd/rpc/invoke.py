@@ -68,7 +68,7 @@ def _failed(method: Method, outcome: Outcome) -> Either:
                     NODATA if error.data is None else error.data,
                 )
             # An error class of a feature need not keep to the contract.
-            except Exception:  # noqa: BLE001
+            except BaseException:  # noqa: BLE001
                 return internal_error(method.name, error)
         case DatabaseError() as error:
             log.error("%s: %s", method.name, text_of(error))

@@ -2,6 +2,7 @@
 
 from tests.assembly.bad_features import Bad
 
+FIVE = "5 failures within 60 s, the last in "
 UNREADABLE = """
 class Odd_(str):
     def __hash__(self): raise SystemExit(4)
@@ -198,5 +199,47 @@ TRICKS = [
         "",
         1,
         ("payload", "forget", "disable", "enable"),
+    ),
+    Bad(
+        "error whose text leaves",
+        {
+            "top": "class E(RpcError):\n    message = property(leave, lambda self, text: None)",
+            "rpc_more": ", errors=(E,)",
+            "do": "raise E('x')",
+        },
+        "running",
+        "",
+        "bad.do failed (reference ",
+        -32603,
+    ),
+    Bad(
+        "service that answers something else",
+        {"more": ", provides=(Provided(PEER_DATA),)", "body": "async def erase(self, peer): return 'much'"},
+        "running",
+        "",
+        "its service's erase failed: TypeError: it answered str, no Erased",
+        1,
+        ("forget and erase",),
+    ),
+    Bad(
+        "nodes that are none",
+        {"more": ", provides=(Provided(DISCOVERY),)", "body": "def nodes(self): return 5"},
+        "quarantined",
+        FIVE,
+        "its service's nodes failed: TypeError: it answered int, no sequence of DiscoveredNode",
+        -32601,
+        ("nearby",) * 5,
+    ),
+    Bad(
+        "nodes that hold something else",
+        {
+            "more": ", provides=(Provided(DISCOVERY),)",
+            "body": "def nodes(self): return [DiscoveredNode(5, None, None, 0.0, 0.0)]",
+        },
+        "quarantined",
+        FIVE,
+        "its service's nodes failed: TypeError: a DiscoveredNode holds int, no Endpoint",
+        -32601,
+        ("nearby",) * 5,
     ),
 ]

@@ -89,6 +89,10 @@ async def datagram(all_: Assembled) -> None:
     all_.core.node.datagrams._receivers[channel_of("bad")](PEER, b"x")
 
 
+async def nearby(all_: Assembled) -> None:
+    assert (await all_.call("peers.discovered"))["result"] == []
+
+
 async def subscribe(all_: Assembled) -> None:
     async def send(_: str) -> None:
         """Nobody listens."""
@@ -121,6 +125,7 @@ ACTS: dict[str, Callable[[Assembled], Awaitable[None]]] = {
     "forget": forget,
     "forget and erase": forget_and_erase,
     "datagram": datagram,
+    "nearby": nearby,
     "subscribe": subscribe,
     "disable": disable,
     "enable": enable,

@@ -17,6 +17,10 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 CALLS = 200
 STOP_S = 10.0
 """Eight seconds, and what a busy machine adds."""
+LOOP = "the event loop is the daemon's; a feature cannot "
+SEEN = "pimd.features.bad: seen"
+SAY = "\n        ctx.clock.call_at(ctx.clock.now() + 0.5, lambda: ctx.log.error('seen'))"
+BUSY = "import time\n        [asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600) for _ in range(200)]"
 SPIN = "import time\n        until = time.monotonic() + {}\n        while time.monotonic() < until: pass"
 
 
@@ -76,6 +80,72 @@ BAD = [
         "",
         start="import signal; asyncio.get_running_loop().add_signal_handler(15, leave); signal.signal(15, leave)",
     ),
+    works("copy of the process", "", start="import os\n        if os.fork() == 0: leave()"),
+    works("copy that goes on", "", start="import os\n        os.fork()"),
+    works(
+        "thread that raises",
+        "feature bad: a task or timer that it did not start with spawn or ctx.clock failed: Evil: (its text",
+        start="import threading; threading.Thread(target=fail).start()",
+    ),
+    works(
+        "object that cannot be deleted",
+        "feature bad: a task or timer that it did not start with spawn or ctx.clock failed: SystemExit: 3",
+        top="class Sticky:\n    def __del__(self): leave()",
+        start="Sticky()",
+    ),
+    works(
+        "callback of a descriptor that leaves",
+        "failed: SystemExit: 3",
+        start="import os; self.r, self.w = os.pipe(); os.write(self.w, b'x')\n"
+        "        asyncio.get_running_loop().add_reader(self.r, leave)",
+    ),
+    works("end of the loop", LOOP + "stop it", "failed", -32601, start="asyncio.get_running_loop().stop()"),
+    works(
+        "end of the loop in a callback", LOOP + "stop it", start="x = asyncio.get_running_loop(); x.call_soon(x.stop)"
+    ),
+    works(
+        "tasks of its own kind",
+        LOOP + "replace its tasks",
+        "failed",
+        -32601,
+        start="asyncio.get_running_loop().set_task_factory(fail)",
+    ),
+    works(
+        "exception handler of its own",
+        LOOP + "replace its exception handler",
+        "failed",
+        -32601,
+        start="asyncio.get_running_loop().set_exception_handler(fail)",
+    ),
+    works("cancels all tasks", "", start="[task.cancel() for task in asyncio.all_tasks()]"),
+    works("loop inside the loop", "asyncio.run() cannot be called", "failed", -32601, start="asyncio.run(stubborn())"),
+    works("recursion limit", "", start="import sys; sys.setrecursionlimit(len(__import__('inspect').stack()) + 40)"),
+    works(
+        "warnings as errors",
+        "",
+        start="import warnings; warnings.simplefilter('error'); warnings.filters.insert(0, ('error', None, Warning, None, 0))",
+    ),
+    works("standard error closed", SEEN, start="import sys; sys.stderr.close(); sys.stdout.close()" + SAY),
+    works("descriptors closed", SEEN, start="import os; [os.close(number) for number in range(3)]" + SAY),
+    works(
+        "standard error that leaves",
+        SEEN,
+        top="class Stream:\n    def write(self, text): leave()\n    def flush(self): leave()",
+        start="import sys; sys.stderr = sys.stdout = Stream()" + SAY,
+    ),
+    works("log that is off", SEEN, start="import logging; logging.disable(100)" + SAY),
+    works("log at another level", SEEN, start="import logging; logging.getLogger().setLevel(100)" + SAY),
+    works("log that is configured anew", SEEN, start="import logging.config as c; c.dictConfig({'version': 1})" + SAY),
+    works("log with one handler", SEEN, start="import logging; logging.basicConfig(force=True, handlers=[])" + SAY),
+    works(
+        "log handler that leaves",
+        "feature bad: a task or timer that it did not start with spawn or ctx.clock failed: SystemExit: 3",
+        top="import logging\nclass Handler(logging.Handler):\n    def emit(self, record): leave()",
+        start="logging.getLogger().addHandler(Handler()); ctx.log.error('x')",
+    ),
+    works("log records that fail", SEEN, start="import logging; logging.setLogRecordFactory(fail)" + SAY),
+    works("line that looks like two", "x\\x1b[2J\n    2026", start="ctx.log.error('x\\x1b[2J\\n2026')"),
+    works("executor that is full", "", start=BUSY),
     works("import that leaves", "it cannot be imported: SystemExit: 3", "failed", -32601, top="leave()"),
     works("import that hangs", "", "starting", -32601, top="import time; time.sleep(3600)"),
 ]
@@ -113,7 +183,7 @@ def test_a_daemon_with_it_comes_up_answers_and_stops(daemon: MakeDaemon, tmp_pat
     with alice.socket() as client:
         for number in itertools.count():
             client.call("status")
-            if number >= CALLS and time.monotonic() > until:
+            if number >= CALLS and time.monotonic() > until and bad.line in alice.log.read_text():
                 break
     answer = alice.ask("bad.do")
     assert answer.get("result", answer.get("error", {}).get("code")) == bad.answer
