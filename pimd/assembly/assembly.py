@@ -10,7 +10,7 @@ from pimd.assembly.absent import explain_absent
 from pimd.assembly.choice import AssemblyError, Candidate
 from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
-from pimd.assembly.installed import InstalledMeanwhile, drop_modules
+from pimd.assembly.installed import InstalledMeanwhile, drop_modules, loaded_modules
 from pimd.assembly.life import Life, State
 from pimd.assembly.plan import Import, Plan, clashes, levels, without
 from pimd.assembly.plugin_host import START_S, STOP_S, PluginHost
@@ -416,9 +416,10 @@ class Assembly:
         if life.candidate is None or life.candidate.is_builtin:
             raise AssemblyError(f"{life.name} is built in, and is loaded anew only by a restart of the daemon")
         self._refuse_dependents(life.name, "loaded anew")
+        modules = loaded_modules(life.candidate)
         fresh = self._meanwhile.find(life.name)
         await self._stop(life)
-        drop_modules(life.candidate)
+        drop_modules(modules)
         if not life.at(State.STOPPED, State.DISABLED):
             life.to(State.STOPPED, "loaded anew")
         if fresh is not None:

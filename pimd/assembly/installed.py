@@ -4,12 +4,16 @@ import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import site
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pimd.assembly.choice import AssemblyError, Candidate, installed_candidates
+
+SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 
 
 class InstalledMeanwhile:
@@ -35,23 +39,44 @@ def _path_files() -> Iterator[Path]:
                 yield from sorted(Path(folder).glob("*.pth"))
 
 
-def drop_modules(candidate: Candidate) -> None:
-    """Forget the modules of one distribution, so that its next import reads the disk.
+def loaded_modules(candidate: Candidate) -> list[str]:
+    """Return the names of the imported modules of one distribution.
 
     `AssemblyError` when one is a C extension, of which a process has only one.
     """
-    names = [name for name in sys.modules if name.split(".")[0] in _packages(candidate)]
+    packages, project = _packages(candidate), _project(candidate)
+    found = []
+    for name, module in tuple(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.split(".")[0] in packages or (project and isinstance(file, str) and Path(file).is_relative_to(project)):
+            found.append(name)
+            if isinstance(file, str) and file.endswith(SUFFIXES):
+                raise AssemblyError(f"{candidate.name} has a C extension, {name}; restart the daemon to load it anew")
+    return found
+
+
+def drop_modules(names: Iterable[str]) -> None:
+    """Forget modules, so that their next import reads the disk."""
     for name in names:
-        file = getattr(sys.modules[name], "__file__", None) or ""
-        if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
-            raise AssemblyError(f"{candidate.name} has a C extension, {name}; restart the daemon to load it anew")
-    for name in names:
-        file = getattr(sys.modules.pop(name), "__file__", None) or ""
+        file = getattr(sys.modules.pop(name, None), "__file__", None) or ""
         if file.endswith(".py"):
             # A compiled file is taken for fresh when time in seconds and size agree.
             with contextlib.suppress(OSError, ValueError, NotImplementedError):
                 Path(importlib.util.cache_from_source(file)).unlink()
     importlib.invalidate_caches()
+
+
+def _project(candidate: Candidate) -> Path | None:
+    """Return the directory of an editable install, whose files its distribution does not list (PEP 610)."""
+    entry = candidate.entry
+    try:
+        told = json.loads((entry.dist.read_text("direct_url.json") if entry and entry.dist else None) or "{}")
+        if told["dir_info"]["editable"]:
+            return Path(unquote(urlsplit(told["url"]).path))
+    # The file is another program's.
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    return None
 
 
 def _packages(candidate: Candidate) -> set[str]:
@@ -62,6 +87,6 @@ def _packages(candidate: Candidate) -> set[str]:
     names = {entry.module.split(".")[0]}
     files = (entry.dist.files if entry.dist is not None else None) or []
     for file in files:
-        if file.suffix == ".py":
-            names.add(file.parts[0] if len(file.parts) > 1 else file.stem)
-    return names - {"pimd", "pimd_features", "..", "__pycache__"} - set(sys.stdlib_module_names)
+        if file.name.endswith((".py", *SUFFIXES)):
+            names.add(file.parts[0].split(".")[0])
+    return names - {"pimd", "pimd_features", "", "__pycache__"} - set(sys.stdlib_module_names)
