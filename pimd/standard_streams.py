@@ -21,14 +21,10 @@ def prepare() -> None:
             stream.reconfigure(errors="replace")
 
 
-def log_stream() -> TextIO | None:
-    """Return standard error on a descriptor of its own: whoever closes the other closes no log.
-
-    None when there is no standard error.
-    """
-    if sys.stderr is None:
-        return None
-    return os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+def own(number: int) -> TextIO:
+    """Return standard output (1) or error (2) on a descriptor of its own: whoever closes the other does not close it."""
+    encoding = getattr(sys.stdout if number == 1 else sys.stderr, "encoding", "utf-8")
+    return os.fdopen(os.dup(number), "w", buffering=1, encoding=encoding, errors="replace")
 
 
 def finish() -> None:

@@ -1,6 +1,5 @@
 """From a command line to a running daemon: find the files, say what is wrong, say what is up."""
 
-import contextlib
 import logging
 import shlex
 import shutil
@@ -10,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from pimd import __version__, paths, standard_streams
 from pimd.app import Environment, Started, StartError, feature_choice, listen_endpoints, mesh_passphrase, node_name, run
@@ -119,6 +119,7 @@ async def run_daemon(arguments: Arguments, stop: Stop) -> int:
 
 async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLimit, stop: Stop) -> int:
     path = paths.config_file(arguments.config, arguments.environ)
+    out = standard_streams.own(1)  # before features are imported, which may close the other
     try:
         loaded = _load(path, arguments)
         _log_to_stderr(loaded.settings.log.level, ring, rate_limit)
@@ -129,7 +130,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
         environment = Environment(data_dir, arguments.environ, ring, arguments.pid_file)
         create_at = paths.user_config_file(arguments.environ)
         config = ConfigFile(path, create_at, settings, node_name(settings), arguments.environ)
-        await run(settings, config, environment, stop, lambda started: _tell(started, arguments.environ))
+        await run(settings, config, environment, stop, lambda started: _tell(started, arguments.environ, out))
     except SettingsError as error:
         return _failed(str(error), EXIT_FAILED)
     except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
@@ -172,7 +173,7 @@ def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
 
 
 def _log_to_stderr(level: str, ring: LogRing, rate_limit: LogRateLimit) -> None:
-    handler = logging.StreamHandler(standard_streams.log_stream())
+    handler = logging.StreamHandler(standard_streams.own(2))
     handler.addFilter(rate_limit)
     handler.setFormatter(_LocalTimes(LOG_FORMAT))
     own_log(LEVELS[level], ring, handler)
@@ -198,12 +199,15 @@ class _LocalTimes(logging.Formatter):
 
 
 def _failed(text: str, code: int) -> int:
-    with contextlib.suppress(OSError):
+    try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
+    # Code of a feature may have put anything in its place.
+    except BaseException as error:  # noqa: BLE001
+        log.error("%s (standard error cannot be written: %s)", text, text_of(error))
     return code
 
 
-def _tell(started: Started, environ: Mapping[str, str]) -> None:
+def _tell(started: Started, environ: Mapping[str, str], out: TextIO) -> None:
     """Print six lines: who this node is, its mesh, where it listens, and what to type next."""
     listeners = [str(listener) for listener in (started.unix_socket, started.http_url) if listener is not None]
     lines = (
@@ -215,7 +219,7 @@ def _tell(started: Started, environ: Mapping[str, str]) -> None:
         f"  next:  {_next(started, environ)}",
     )
     try:
-        print(*lines, sep="\n", flush=True)  # noqa: T201
+        print(*lines, sep="\n", file=out, flush=True)
     except OSError as error:  # a full device, or a pipe that nobody reads: no reason to stop
         log.warning("standard output cannot be written: %s", error.strerror)
 

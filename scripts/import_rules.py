@@ -97,21 +97,21 @@ class Rules:
 
     def violations(self, root: Path) -> list[str]:
         """Return one line for each import that breaks a rule, with the name of the rule."""
-        imports = list(_imports(root, self.sources))
+        every = list(imports(root, self.sources))
         return [
             f"{one.path.relative_to(root)}:{one.line}: {one.importer} imports {one.imported}: {name}"
-            for one in imports
+            for one in every
             for name in self._broken_by(one)
         ]
 
     def unused(self, root: Path) -> list[str]:
         """Return one line for each entry of an allow-list that nobody needs any more."""
-        imports = list(_imports(root, self.sources))
+        every = list(imports(root, self.sources))
         return [
             f"pyproject.toml: {rule.name}: {entry} is allowed, and nobody imports it"
             for rule in self.allow_lists
             for entry in rule.allow
-            if not any(rule.package_of(one.importer) is not None and _is_meant(one.imported, entry) for one in imports)
+            if not any(rule.package_of(one.importer) is not None and _is_meant(one.imported, entry) for one in every)
         ]
 
     def _broken_by(self, found: Import) -> Iterator[str]:
@@ -134,7 +134,8 @@ def _is_meant(module: str, entry: str) -> bool:
     return _is_below(module, entry.removesuffix(".*")) if entry.endswith(".*") else module == entry
 
 
-def _imports(root: Path, sources: Iterable[str]) -> Iterator[Import]:
+def imports(root: Path, sources: Iterable[str]) -> Iterator[Import]:
+    """Yield every import of the packages and modules at `sources`, patterns below `root`."""
     files = {}
     for found in (path for pattern in sources for path in sorted(root.glob(pattern))):
         for file in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
