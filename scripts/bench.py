@@ -28,12 +28,13 @@ from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import HandshakeState
 from pimd.proto.records import RecordReader, RecordWriter
 from pimd.store.keystore import Keystore
-from scripts import bench_flood, bench_links, bench_mesh
+from scripts import bench_containment, bench_flood, bench_links, bench_mesh
 
 SECTIONS: dict[str, Callable[[], str]] = {
     "links": bench_links.section,
     "mesh": bench_mesh.section,
     "flood": bench_flood.section,
+    "containment": bench_containment.section,
 }
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "benchmarks.md"
@@ -365,7 +366,10 @@ def main() -> None:
     """Measure what was asked for, print it, and write it down if wanted."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", choices=list(SECTIONS), help="only the times over several daemons, links, or the flood"
+        "part",
+        nargs="?",
+        choices=list(SECTIONS),
+        help="only the times over several daemons, links, the flood, or bad features",
     )
     parser.add_argument(
         "--write", action="store_true", help="put the figures into docs/benchmarks.md; without a part, all"

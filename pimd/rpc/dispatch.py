@@ -16,7 +16,7 @@ from pimd.limits import Bites, Budget
 from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Batch, Fault, Request
-from pimd.rpc.invoke import Handler, handler, internal_error
+from pimd.rpc.invoke import Handler, handler
 from pimd.rpc.limits import BATCH_ANSWER, CALLS_IN_ALL, CALLS_PER_CONNECTION, OWN_BYTES, PARSED, VALUES, OverLimit
 from pimd.rpc.registry import Method, Registry
 from pimd.rpc.turns import TURN_S, Turns
@@ -220,11 +220,8 @@ class Dispatch:
         library_request = LibraryRequest(request.method, request.params, request.id)
         _, outcome = await dispatch_request({request.method: run}, connection, library_request)
         if not isinstance(outcome, Left):
-            try:
-                id_ = None if request.is_notification else request.id
-                return envelope.success(id_, outcome._value.result)  # noqa: SLF001 - oslash has no other way
-            except (ValueError, TypeError, RecursionError) as error:
-                outcome = internal_error(request.method, error)
+            id_ = None if request.is_notification else request.id
+            return envelope.success(id_, outcome._value.result)  # noqa: SLF001 - oslash has no other way
         fault = outcome._error  # noqa: SLF001 - see above
         data = None if fault.data is NODATA else fault.data
         return Fault(fault.code, fault.message, data, request.id)

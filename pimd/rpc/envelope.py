@@ -170,12 +170,17 @@ def _request(value: Any, bites: Bites) -> Request | Fault:
     return Request(method, params, id_)
 
 
-def success(id_: Any, result: Any) -> str:
-    """Write an answer; a result that JSON cannot hold raises ValueError, TypeError or RecursionError."""
-    text = json.dumps({"jsonrpc": "2.0", "result": result, "id": id_}, allow_nan=False)
+def result(value: Any) -> str:
+    """Write a result; one that JSON cannot hold raises ValueError, TypeError or RecursionError."""
+    text = json.dumps(value, allow_nan=False)
     if "\\ud" in text:
-        _refuse_lone_surrogates(result)
+        _refuse_lone_surrogates(value)
     return text
+
+
+def success(id_: Any, written: str) -> str:
+    """Write an answer around what `result` wrote."""
+    return f'{{"jsonrpc": "2.0", "result": {written}, "id": {json.dumps(id_)}}}'
 
 
 def failure(fault: Fault) -> str:

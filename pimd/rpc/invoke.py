@@ -17,6 +17,7 @@ from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageE
 from pimd.contract.methods import after_answer_callbacks
 from pimd.database import DatabaseError
 from pimd.faults import text_of, traceback_of
+from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR
 from pimd.rpc.registry import Method
@@ -105,10 +106,10 @@ def internal_error(name: str, error: BaseException) -> Either:
     )
 
 
-async def _perform(method: Method, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Validate, call, write: all three run code of the feature."""
+async def _perform(method: Method, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Validate, call, write: all three run code of the feature, or as long as what it gave is large."""
     result = await method.call(connection, bind(method.params, args, kwargs))
-    return method.result_adapter.dump_python(result, mode="json", warnings="error")
+    return envelope.result(method.result_adapter.dump_python(result, mode="json", warnings="error"))
 
 
 def bind(model: type[Params], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Params:

@@ -132,7 +132,7 @@ async def test_a_new_connection_does_not_wait_for_sixty_busy_ones(
     async def busy(method: Any, connection: Any, args: Any, kwargs: Any) -> Any:
         ran.append(method.name)
         time.sleep(0.002)  # noqa: ASYNC251 - the work of a call that never waits
-        return "done"
+        return '"done"'
 
     monkeypatch.setattr("pimd.rpc.invoke._perform", busy)
     monkeypatch.setattr("pimd.rpc.turns.TURN_S", 0.001)
