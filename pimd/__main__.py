@@ -38,6 +38,7 @@ def _main(argv: Sequence[str] | None) -> int:
         data_dir=options.data_dir,
         pid_file=options.pid_file,
         environ=os.environ,
+        dev=options.dev,
     )
     if options.version:
         print(version(arguments))  # noqa: T201 - what was asked for
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration file")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where key, token and databases are")
     parser.add_argument("--check-config", action="store_true", help="print every problem of the configuration; exit 2")
+    parser.add_argument("--dev", action="store_true", help="load installed features anew when their files change")
     parser.add_argument("--version", action="store_true", help="print the version and the built features")
     return parser
 

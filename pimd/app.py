@@ -17,6 +17,7 @@ from pimd import __version__, paths
 from pimd.addresses import UNIX, Endpoint
 from pimd.assembly.assembly import Assembly
 from pimd.assembly.core_methods import About, CoreMethods
+from pimd.assembly.dev import reload_changed
 from pimd.assembly.identity_methods import IdentityMethods
 from pimd.assembly.log_ring import LogRing
 from pimd.assembly.plan import FeatureChoice, Plan
@@ -71,6 +72,8 @@ class Environment:
     pid_file: Path | None = None
     clock: LivedClock | None = None
     network: Network | None = None
+    dev: bool = False
+    """Whether installed features are loaded anew when their files change."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,8 @@ async def run(
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
+        if environment.dev:
+            daemon.group.create_task(reload_changed(daemon.assembly), name="files of installed features")
         # What the start has made lives as long as the process: a full collection over 100 000 identities stops everything.
         gc.freeze()
         sys.setswitchinterval(SWITCH_S)

@@ -52,6 +52,7 @@ class Arguments:
     data_dir: Path | None
     pid_file: Path | None
     environ: Mapping[str, str]
+    dev: bool = False
 
 
 def version(_: Arguments) -> str:
@@ -127,7 +128,7 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
             log.warning("%s", warning)
         settings = loaded.settings
         data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
-        environment = Environment(data_dir, arguments.environ, ring, arguments.pid_file)
+        environment = Environment(data_dir, arguments.environ, ring, arguments.pid_file, dev=arguments.dev)
         create_at = paths.user_config_file(arguments.environ)
         config = ConfigFile(path, create_at, settings, node_name(settings), arguments.environ)
         await run(settings, config, environment, stop, lambda started: _tell(started, arguments.environ, out))

@@ -137,6 +137,12 @@ class Assembly:
         built.guard.blame("a task or timer that it did not start through its context", error)
         return names[0]
 
+    def installed(self) -> dict[str, Candidate]:
+        """Return the features of other distributions that are not turned off, by name."""
+        off = {State.DISABLED, State.STOPPED, State.STOPPING}
+        on = {name: life.candidate for name, life in self._lives.items() if life.state not in off}
+        return {name: one for name, one in on.items() if one is not None and not one.is_builtin}
+
     # --- life
 
     async def start(self, core: Core, group: asyncio.TaskGroup) -> None:

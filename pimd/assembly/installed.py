@@ -44,15 +44,30 @@ def loaded_modules(candidate: Candidate) -> list[str]:
 
     `AssemblyError` when one is a C extension, of which a process has only one.
     """
+    found = list(_modules(candidate))
+    for name, file in found:
+        if file.endswith(SUFFIXES):
+            raise AssemblyError(f"{candidate.name} has a C extension, {name}; restart the daemon to load it anew")
+    return [name for name, _ in found]
+
+
+def source_files(candidate: Candidate) -> set[Path]:
+    """Return the Python files that the distribution lists, and those that its modules were imported from."""
+    dist = candidate.entry.dist if candidate.entry is not None else None
+    listed = {
+        Path(str(file.locate())) for file in (dist.files if dist is not None else None) or [] if file.suffix == ".py"
+    }
+    return listed | {Path(file) for _, file in _modules(candidate) if file.endswith(".py")}
+
+
+def _modules(candidate: Candidate) -> Iterator[tuple[str, str]]:
+    """Yield name and file of its imported modules; the file is empty where there is none."""
     packages, project = _packages(candidate), _project(candidate)
-    found = []
     for name, module in tuple(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.split(".")[0] in packages or (project and isinstance(file, str) and Path(file).is_relative_to(project)):
-            found.append(name)
-            if isinstance(file, str) and file.endswith(SUFFIXES):
-                raise AssemblyError(f"{candidate.name} has a C extension, {name}; restart the daemon to load it anew")
-    return found
+        given = getattr(module, "__file__", None)
+        file = given if isinstance(given, str) else ""
+        if name.split(".")[0] in packages or (project and file and Path(file).is_relative_to(project)):
+            yield name, file
 
 
 def drop_modules(names: Iterable[str]) -> None:

@@ -180,10 +180,10 @@ class Plan:
             key, text = _first_problem(outcome.error)
             where = (feature.name, *key) if key and key[0] in old else ("features", feature.name, *key)
             raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
-        settings: Any = outcome.value
-        if not isinstance(settings, BaseModel) or not isinstance(settings, feature.settings):
+        if not isinstance(outcome.value, feature.settings):
             where = ("features", feature.name)
-            raise AssemblyError(f"{'.'.join(where)}: its settings are {type(settings).__name__}", where)
+            raise AssemblyError(f"{'.'.join(where)}: its settings are {type(outcome.value).__name__}", where)
+        settings: BaseModel = outcome.value
         return settings
 
     def _old_table(self, feature: Feature, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,3 +141,31 @@ def test_a_built_in_one_is_refused(alice: Daemon) -> None:
     error = alice.start().ask("features.enable", {"name": "logs", "reload": True})["error"]
     assert error["message"] == "logs is built in, and is loaded anew only by a restart of the daemon"
     assert row(alice, "logs")["state"] == "running"
+
+
+def test_with_dev_what_changes_is_loaded_anew_and_what_is_off_stays_off(alice: Daemon, site: Path) -> None:
+    for name in ("new", "other"):
+        describe(site, name, f"{name}_feature/__init__.py")
+        write(site, name, "'old'")
+    alice.start("--dev")
+    assert alice.call("new.do") == "old"
+    alice.call("features.disable", {"name": "other"})
+    with alice.socket() as client:
+        client.call("logs.subscribe")
+        for answer, top, words in (
+            ("'newer'", "", "feature new changed on disk and was loaded anew: running"),
+            (
+                "'newer'",
+                "def (:",
+                "feature new changed on disk and was not loaded anew: feature new: it cannot be imported",
+            ),
+            ("'repaired'", "", "feature new changed on disk and was loaded anew: running"),
+        ):
+            for name in ("new", "other"):
+                write(site, name, answer, top)
+            while words not in client.receive()["params"].get("message", ""):
+                pass
+    assert alice.call("new.do") == "repaired"
+    assert row(alice, "other")["state"] == "disabled"
+    log = alice.log.read_text()
+    assert (log.count("feature new changed on disk"), log.count("feature other changed")) == (3, 0)
