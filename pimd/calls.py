@@ -286,8 +286,7 @@ class Calls:
                 except StopIteration as end:
                     return end.value
                 finally:
-                    if running.forked:
-                        running.end_copy()
+                    running.end_copy()
                     running.owner = other
                     if self._timer() - began > BLOCKED_S:
                         self._judge_step(call.what, began)
