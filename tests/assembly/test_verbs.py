@@ -7,7 +7,8 @@ import pytest
 from pydantic import Field
 
 from pimd import terminal
-from pimd.assembly.declaration import DeclarationError, check_declaration
+from pimd.assembly.declaration import check_declaration
+from pimd.assembly.declared import DeclarationError
 from pimd.contract import Arg, Feature, Line, NodeIdHex, NoParams, Pairs, Params, Result, Table, Verb, rpc
 from tests.assembly.conftest import Assemble
 
