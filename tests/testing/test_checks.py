@@ -105,7 +105,7 @@ FAULTS = [
     ),
     (
         "services",
-        "its service's erase returned NoneType, not Erased",
+        "its service's erase failed: TypeError: it answered NoneType, no Erased",
         bad(
             "erase that tells nothing",
             more=", provides=(Provided(PEER_DATA),)",
