@@ -45,9 +45,7 @@ def check_declaration(given: Any, name: str) -> Declared:
     if declared.plugin is not None:
         _check_plugin(declared, declared.plugin)
     _check_streams(declared)
-    methods = methods_of(declared, declared, lambda: None)
-    check_methods(declared, methods)
-    _check_verbs(declared, methods)
+    check_methods(declared, methods_of(declared, declared, lambda: None))
     return declared
 
 
@@ -109,9 +107,6 @@ def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
     for stream in declared.events:
         for verb in ("subscribe", "unsubscribe"):
             _note_name(seen, f"{stream.name.removesuffix('.event')}.{verb}", f"the stream {stream.name}")
-
-
-def _check_verbs(declared: Declared, methods: Sequence[Method]) -> None:
     try:
         verbs_of(declared, methods)
     except VerbError as error:

@@ -1,13 +1,13 @@
 """A declaration as it was when it was read: plain values, which the code that wrote it can no longer change."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from pimd.assembly.secret_settings import secret_paths
-from pimd.contract import DaemonPlugin, EventStream, Feature, Params, Provided, ServiceKey
+from pimd.contract import DaemonPlugin, EventStream, Feature, Params, Provided, ServiceKey, Verb
 from pimd.contract.feature import FEATURE_NAME
 
 NAME_LIMIT = 64
@@ -37,7 +37,7 @@ def read(feature: Feature) -> Declared:
         plugin=feature.plugin,
         methods=tuple(feature.methods),
         events=tuple(_stream(one) for one in feature.events),
-        verbs=tuple(feature.verbs),
+        verbs=tuple(_verb(one) for one in feature.verbs),
         settings=_model(feature.settings),
         errors=tuple(feature.errors),
         requires=tuple(as_name(one, "requires", 'requires=("messaging",)') for one in feature.requires),
@@ -125,6 +125,15 @@ def _provided(given: Any) -> Provided[Any]:
     if not isinstance(given, Provided):
         raise DeclarationError(f"provides has {given!r}, which is no Provided; write: {line}")
     return Provided(_key(given.key, "provides", line), as_text(given.attribute, "provides", line))
+
+
+def _verb(given: Any) -> Verb:
+    """Copy the words, which are compared with those of other features; `verbs_of` checks the rest."""
+    if not isinstance(given, Verb) or not isinstance(given.words, tuple):
+        return given  # type: ignore[no-any-return]
+    given_words: tuple[Any, ...] = given.words
+    words = tuple(str.__str__(word) if isinstance(word, str) else word for word in given_words)
+    return replace(given, words=words)
 
 
 def _key(given: Any, what: str, line: str) -> ServiceKey[Any]:

@@ -149,7 +149,7 @@ def construct(  # noqa: PLR0913 - what a feature stands on
         ]
     owned = [replace(method, calls=guard.calls) for method in methods]
     host = PluginHost(guard, plugin, cancel, timers, threads)
-    return Built(feature, guard, host, context, owned, verbs_of(feature, methods))
+    return Built(feature, guard, host, context, owned, verbs_of(feature, owned))
 
 
 def _described(method: Method, prefix: str) -> Method:

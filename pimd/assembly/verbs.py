@@ -1,5 +1,6 @@
 """The terminal commands of a feature, checked against its methods, as `rpc.discover` shows them to `pim`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from pimd import terminal
 from pimd.assembly.json_shapes import Shape
 from pimd.contract import Arg, Feature, Line, Pairs, Table, Verb
-from pimd.rpc.openrpc import merge
+from pimd.rpc.openrpc import describe
 from pimd.rpc.registry import Method
 
 
@@ -37,7 +38,8 @@ def verbs_of(feature: Feature, methods: Sequence[Method]) -> tuple[dict[str, Any
                 )
         before.append(verb.words)
         described.append(_Command(feature, verb, found).described())
-    return tuple(described)
+    plain: list[dict[str, Any]] = json.loads(json.dumps(described))
+    return tuple(plain)
 
 
 def overlap(one: Sequence[str], other: Sequence[str]) -> bool:
@@ -75,8 +77,8 @@ class _Command:
         if method is None:
             there = ", ".join(self.methods) or "none; mark one with @rpc"
             raise self._error(f"calls {_cut(verb.method)}, which is no method of this feature; there are: {there}")
-        schemas: dict[str, Any] = {}
-        about = merge(method, schemas)
+        known = method.described or describe(method)
+        about, schemas = known.method, known.schemas
         return {
             "words": list(verb.words),
             "summary": verb.summary,

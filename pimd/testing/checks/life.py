@@ -69,6 +69,8 @@ async def settings(subject: Subject) -> None:
         outcome = calls.call("its settings", model.model_validate, table)
         if outcome.error is not None and not isinstance(outcome.error, ValidationError):
             raise Broken(f"its settings cannot be read: {text_of(outcome.error)} (from {str(table)[:200]})")
+        if outcome.error is None and not isinstance(outcome.value, model):
+            raise Broken(f"its settings are {type(outcome.value).__name__} (from {str(table)[:200]})")
 
 
 @check(
