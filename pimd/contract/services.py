@@ -27,6 +27,9 @@ from pimd.proto.cards import GATEWAY
 
 T = TypeVar("T")
 
+LOCAL_SOURCE = "local:"
+"""Before the id of a neighbour that links from this machine, where an address tells nobody apart (`Keystore.brought_by`)."""
+
 
 @dataclass(frozen=True)
 class ServiceKey(Generic[T]):
@@ -122,7 +125,8 @@ class Keystore(Protocol):
     def brought_by(self, node_id: NodeId) -> str:
         """Return the source of the link on which its card first came, or of its own last link; empty when unknown.
 
-        A source is an address from which links come, an IPv6 /64, or the node id of a neighbour.
+        A source is an address from which links come, an IPv6 /64, or the node id of a neighbour; the id stands behind
+        `LOCAL_SOURCE` when the neighbour links from this machine.
         """
 
     def keep(self, is_needed: Callable[[NodeId], bool]) -> Callable[[], None]:

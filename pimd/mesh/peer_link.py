@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Hashable
 
 from pimd.addresses import Endpoint
-from pimd.contract import ClassTraffic, LinkInfo, OtherKey, PeerEntry
+from pimd.contract import LOCAL_SOURCE, ClassTraffic, LinkInfo, OtherKey, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.cards import LinkCards
 from pimd.net.driver import LinkDriver
@@ -62,8 +62,10 @@ class PeerLink:
         proxy, and for a preferred peer, who shall not share with others at his address.
         """
         source = self.driver.source
+        if self.driver.is_preferred():
+            return str(self.peer_id)
         is_local = source.startswith(("127.", "uid:")) or source == LOOPBACK_V6
-        return str(self.peer_id) if is_local or self.driver.is_preferred() else source
+        return f"{LOCAL_SOURCE}{self.peer_id}" if is_local else source
 
     @property
     def is_proven(self) -> bool:

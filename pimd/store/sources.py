@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from sys import intern
 
-from pimd.contract.services import KnownPeer
+from pimd.contract.services import LOCAL_SOURCE, KnownPeer
 from pimd.ids import NodeId
 from pimd.store.eviction import MET, Victims
 from pimd.store.keystore_rows import BROUGHT_BY
@@ -47,6 +47,6 @@ class Sources:
         """Enter an identity that was learned, seen again or restored; remove one that is gone."""
         if node_id in self._identities:
             source = self.of(node_id)
-            self.victims.put(node_id, MET if source == str(node_id) else source)
+            self.victims.put(node_id, MET if source.removeprefix(LOCAL_SOURCE) == str(node_id) else source)
         else:
             self.victims.remove(node_id)

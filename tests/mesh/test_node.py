@@ -57,8 +57,8 @@ async def test_on_one_machine_the_source_of_an_identity_is_the_neighbour_that_br
     carol = await start_node(3)
     await carol.node.service.dial(bob.entry())
     await eventually(lambda: carol.keystore.get(alice.id) is not None)
-    assert bob.keystore.brought_by(alice.id) == str(alice.id)
-    assert carol.keystore.brought_by(alice.id) == carol.keystore.brought_by(bob.id) == str(bob.id)
+    assert bob.keystore.brought_by(alice.id) == f"local:{alice.id}"
+    assert carol.keystore.brought_by(alice.id) == carol.keystore.brought_by(bob.id) == f"local:{bob.id}"
 
 
 async def test_who_is_linked_now_is_not_evicted_and_who_was_is(start_node: StartNode) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pimd.contract import KEYSTORE, KIB, MIB, Limit, PluginContext, RecentSet, declare
+from pimd.contract import KEYSTORE, KIB, LOCAL_SOURCE, MIB, Limit, PluginContext, RecentSet, declare
 from pimd.ids import NodeId
 from pimd_features.messaging.models import MessagingSettings
 from pimd_features.messaging.store import Conversation
@@ -13,9 +13,14 @@ STRANGER_MESSAGES = declare("messages of one stranger", 50, "messages", _REFUSED
 STRANGER_BYTES = declare("bytes of messages of one stranger", 256 * KIB, "bytes", _REFUSED)
 SOURCE_MESSAGES = declare("messages of strangers whom one neighbour brought", 250, "messages", _REFUSED)
 SOURCE_BYTES = declare("bytes of messages of strangers whom one neighbour brought", 4 * MIB, "bytes", _REFUSED)
-"""The share of one source (`Keystore.brought_by`); it shrinks with what others hold, so that a new source finds room."""
+"""The share of one source (`Keystore.brought_by`) of an empty room."""
 STRANGERS_MESSAGES = declare("messages of all strangers", 1000, "messages", _REFUSED)
 STRANGERS_BYTES = declare("bytes of messages of all strangers", 16 * MIB, "bytes", _REFUSED)
+LOCAL_MESSAGES = declare("messages of strangers whom neighbours on this machine brought", 750, "messages", _REFUSED)
+LOCAL_BYTES = declare(
+    "bytes of messages of strangers whom neighbours on this machine brought", 12 * MIB, "bytes", _REFUSED
+)
+"""There each neighbour is a source, and ids cost nothing; so they leave room for those who come from elsewhere."""
 REFUSED = declare(
     "refused strangers remembered", 1000, "strangers", "the oldest is not counted among those who wrote any more"
 )
@@ -56,12 +61,18 @@ class Strangers:
         """Tell whether strangers are welcome, and a message of `src` within all limits beside what they hold."""
         if self._settings.accept != "everyone":
             return False
-        strangers, source = list(held), self._source(src)
-        brought = [c for c in strangers if self._source(c.peer) == source]
-        groups = [[c for c in brought if c.peer == src], brought, strangers]
+        held_by = [(self._source(one.peer), one) for one in held]
+        source = self._source(src)
+        groups = [
+            [one for _, one in held_by if one.peer == src],
+            [one for of, one in held_by if of == source],
+            [one for _, one in held_by],
+        ]
+        if source.startswith(LOCAL_SOURCE):
+            groups.append([one for of, one in held_by if of.startswith(LOCAL_SOURCE)])
         reached = (
-            _reached([sum(c.received for c in group) + 1 for group in groups], _MESSAGES),
-            _reached([sum(c.received_bytes for c in group) + size for group in groups], _BYTES),
+            _reached(1, [sum(one.received for one in group) for group in groups], _MESSAGES),
+            _reached(size, [sum(one.received_bytes for one in group) for group in groups], _BYTES),
         )
         for limit in reached:
             if limit is not None:
@@ -89,15 +100,22 @@ class Room:
         return welcome
 
 
-_MESSAGES = (STRANGER_MESSAGES, SOURCE_MESSAGES, STRANGERS_MESSAGES)
-_BYTES = (STRANGER_BYTES, SOURCE_BYTES, STRANGERS_BYTES)
+_MESSAGES = (STRANGER_MESSAGES, SOURCE_MESSAGES, STRANGERS_MESSAGES, LOCAL_MESSAGES)
+_BYTES = (STRANGER_BYTES, SOURCE_BYTES, STRANGERS_BYTES, LOCAL_BYTES)
 
 
-def _reached(would_hold: Sequence[int], limits: tuple[Limit, Limit, Limit]) -> Limit | None:
-    """Return the limit over which a stranger, all of its source, or all strangers would be."""
-    for held, limit in zip(would_hold, limits, strict=True):
-        if held > limit.value:
+def _reached(more: int, held: Sequence[int], limits: Sequence[Limit]) -> Limit | None:
+    """Return the limit that `more` would pass: of the stranger, of its source, or of a room that sources share.
+
+    A source's share shrinks with the square of the room that others leave, so that a hundred sources leave some to the
+    next one. Its first message needs no share.
+    """
+    for of_it, limit in zip(held, limits, strict=False):
+        if of_it + more > limit.value:
             return limit
-    (_, of_source, of_all), (_, source, total) = would_hold, limits
-    left_by_others = total.value - (of_all - of_source)
-    return total if of_source * total.value > source.value * left_by_others and source.value < total.value else None
+    of_source, most = held[1], limits[1].value
+    for of_all, room in zip(held[2:], limits[2:], strict=False):
+        left = room.value - (of_all - of_source)
+        if of_source and (of_source + more) * room.value**2 > most * left**2:
+            return room
+    return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pimd.contract import NoParams
+from pimd.contract import LOCAL_SOURCE, NoParams
 from pimd_features.messaging import strangers as limits_of_strangers
 from pimd_features.messaging.models import ConversationParams, Strangers
 from tests.features.messaging.conftest import MakeParty, Party
@@ -53,8 +53,39 @@ async def test_a_share_shrinks_so_that_a_new_source_finds_room(party: MakeParty,
     lower(limits_of_strangers.SOURCE_MESSAGES, 25)
     bob = await party("bob")
     taken = [await flood(bob, await stranger(party, f"eve {n}", bob, f"10.0.0.{n}"), 50, "x") for n in range(8)]
-    assert taken == [25, 18, 14, 10, 8, 6, 4, 3]
-    assert await flood(bob, await stranger(party, "honest", bob, OTHER_RELAY), 9, "x") == 3
+    assert taken == [25, 14, 9, 6, 5, 4, 3, 2]
+    assert await flood(bob, await stranger(party, "honest", bob, OTHER_RELAY), 9, "x") == 2
+
+
+async def test_forty_sources_leave_room_for_the_first_message_of_another(party: MakeParty, lower: Lower) -> None:
+    lower(limits_of_strangers.STRANGERS_MESSAGES, 120)
+    lower(limits_of_strangers.SOURCE_MESSAGES, 30)
+    bob = await party("bob")
+    for n in range(40):
+        assert await flood(bob, await stranger(party, f"eve {n}", bob, f"10.0.0.{n}"), 50, "x") > 0
+    assert await flood(bob, await stranger(party, "honest", bob, OTHER_RELAY), 9, "x") == 1
+
+
+@pytest.mark.limit("messages of strangers whom neighbours on this machine brought")
+async def test_ids_on_this_machine_leave_room_for_those_from_elsewhere(party: MakeParty, lower: Lower) -> None:
+    lower(limits_of_strangers.STRANGERS_MESSAGES, 100)
+    lower(limits_of_strangers.LOCAL_MESSAGES, 40)
+    lower(limits_of_strangers.SOURCE_MESSAGES, 25)
+    bob = await party("bob")
+    local = [f"{LOCAL_SOURCE}neighbour {n}" for n in range(30)]
+    taken = [await flood(bob, await stranger(party, f"eve {n}", bob, local[n]), 50, "x") for n in range(30)]
+    assert sum(taken) == 40
+    assert taken[:6] == [25, 3, 2, 1, 1, 1]
+    assert await flood(bob, await stranger(party, "honest", bob, OTHER_RELAY), 50, "x") == 9
+
+
+@pytest.mark.limit("bytes of messages of strangers whom neighbours on this machine brought")
+async def test_the_bytes_of_ids_on_this_machine_are_limited_too(party: MakeParty, lower: Lower) -> None:
+    lower(limits_of_strangers.LOCAL_BYTES, 30)
+    bob = await party("bob")
+    crowd = [await stranger(party, f"eve {n}", bob, f"{LOCAL_SOURCE}neighbour {n}") for n in range(3)]
+    honest = await stranger(party, "honest", bob, OTHER_RELAY)
+    assert [await flood(bob, one, 9, "x" * 10) for one in (*crowd, honest)] == [3, 0, 0, 9]
 
 
 async def test_who_was_refused_and_finds_room_later_is_not_refused_any_more(party: MakeParty, lower: Lower) -> None:
