@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from pimd.characters import hidden
 from pimd.settings.lines import line_of
 from pimd.settings.model import ENV_PREFIX, RADIO_SECTIONS, Settings, from_sources
 from pimd.settings.sections import MeshSection, OldFeatureTable, is_loopback
@@ -183,12 +184,20 @@ def _warnings(table: Mapping[str, Any], settings: Settings, origin: Origin) -> I
         parts = dotted.split(".")
         if _present(table, parts):
             yield f"{source}:{line_of(text, parts)}: {dotted} is not used by pimd"
-    for index, peer in enumerate(settings.peers):
-        if peer.mechanism == "bluetooth":
-            yield f"{source}:{line_of(text, ['peers', index])}: the bluetooth peer {peer.ip} is not used: pimd links over tcp"
+    yield from _peer_warnings(settings, origin)
     for path, near in _unknown(table, settings, ()):
         hint = f"; did you mean {near}?" if near else ""
         yield f"{source}:{line_of(text, path)}: unknown key {'.'.join(map(str, path))} is ignored{hint}"
+
+
+def _peer_warnings(settings: Settings, origin: Origin) -> Iterator[str]:
+    for index, peer in enumerate(settings.peers):
+        if peer.mechanism == "bluetooth":
+            line = line_of(origin.text, ["peers", index])
+            yield f"{origin.source}:{line}: the bluetooth peer {peer.ip} is not used: pimd links over tcp"
+        if hidden(peer.label):
+            message = f"{peer.label!a} holds letters that are not seen, so nobody can type it"
+            yield str(origin.problem(("peers", index, "label"), message))
 
 
 def _present(table: Any, path: list[str]) -> bool:

@@ -223,6 +223,7 @@ def test_what_is_no_toml_is_told_with_its_line(text: str) -> None:
         ("[transprot]\na = 1\n", "pim.toml:1: unknown key transprot is ignored; did you mean transport?"),
         ("[pimd]\nx = 1\n", "pim.toml:1: unknown key pimd is ignored"),
         ('[[peers]]\nmechanism = "tcp"\naddress = "a:1"\nlable = "x"\n', "peers.0.lable is ignored; did you mean peers.0.label?"),
+        ('[[peers]]\nmechanism = "tcp"\naddress = "a:1"\nlabel = "bob\u200b"\n', "peers.0.label: 'bob\\u200b' holds"),
         ("[routing]\nmax_hops = 3\n", "pim.toml:2: routing.max_hops is not used by pimd"),
     ],
 )  # fmt: skip
