@@ -64,6 +64,13 @@ def test_the_rest_stays_byte_for_byte() -> None:
         "[features.bot]\nlogin.psk = '''\ns3cret'''\n",
         '[features.bot.tokens]\nalice = "s3cret"\n',
         '[[features.bot.rooms]]\nname = "x"\nroom = { secret_key_hex = "s3cret" }\n',
+        '[features.bot]\nproxy = "http://me:s3cret@host:3128/x" # not me:s3cret\n',
+        "[features.bot]\ndatabase = 'postgres://me:s3cret/a@b@host/x'\n# s3cret/a@b is good\n",
+        '[features.bot]\ntoken = "s3cret"\n# s3cret is the token = one\n',
+        '[features.bot]\ngit = "https://s3cret@host/x"\n',
+        '[features.bot]\nproxy = "http://me:s3cret\\u0040host"\n',
+        '[features.bot]\nhooks = ["https://host/in?room=1&access_token=s3cret#x", "https://host/"]\n',
+        '# proxy = "http://me:s3cret@host:3128"\n# see https://s3cret@host or https://host/?token=s3cret\n',
         'x = """\npassphrase = 1"""\n[a.b]\nc = [ # note\n 1, [ { token = "s3cret" } ],\n]\n',
     ],
 )
@@ -79,6 +86,7 @@ def test_a_secret_in_comments_and_in_tables_of_features_is_hidden(text: str) -> 
     [
         '[security]\nkey_file = "/x/node.key" # the key\nauthorized_peers = ["a"]\n',
         '# passphrase_file = "/x"\n[features.bot]\npublic_key = "abc"\nmonkey = 1\ntoken_lifetime_s = 30\n',
+        '# see https://example.org/a?b=c#d\nurl = "https://example.org:80/a?page=2&count=1"\nmail = "bob@example.org"\n',
         "# keys and tokens stand elsewhere\nx = nan\nat = 1979-05-27 07:32:00 # when\n",
     ],
 )

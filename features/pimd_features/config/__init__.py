@@ -25,7 +25,7 @@ class ConfigGetResult(Result):
 
 @rpc("config.get")
 async def get(ctx: PluginContext, params: ConfigGetParams) -> ConfigGetResult:
-    """Return the configuration file; passphrases, keys and tokens are shown as ********, also those commented out.
+    """Return the configuration file; passphrases, keys, tokens and passwords in URLs are shown as ********, also those commented out.
 
     Without a file the text is empty and so is `source_path`.
     """

@@ -44,6 +44,9 @@ _LONGEST = 4096
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _ASSIGNMENT = re.compile(rf"(?<![\w.-])((?:{_PART}[ \t]*+\.[ \t]*+)*+{_PART})[ \t]*+[=:][ \t]*+(?=\S)")
 _HEADER = re.compile(r"#+\s*\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?")
+_USERINFO = re.compile(r"(?<=://)(?:[^\s/?#:]{0,256}:\S{0,2048}|[^\s/?#]{0,2048})(?=@)")
+"""Name and password of a URL, also with characters that RFC 3986 wants escaped; bounded, since looking takes the square."""
+_QUERY = re.compile(r"[?&;]([\w.~-]+)=([^&;#\s]+)")
 _PARTS = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 
 
@@ -66,7 +69,7 @@ class Hiding:
             return {key: self.values(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list):
             return [self.values(inner, path) for inner in value]
-        return HIDDEN if self._is_secret(path) else value
+        return HIDDEN if self._is_secret(path) or (isinstance(value, str) and _in_urls(value)) else value
 
     def text(self, text: str) -> str:
         """Return the text with each secret replaced; all of it where that cannot be done safely."""
@@ -89,9 +92,13 @@ class Hiding:
     def _spans(self, text: str, found: list[Assigned | Comment]) -> Iterator[tuple[int, int, str]]:
         secrets: set[str] = set()
         for one in found:
-            if isinstance(one, Assigned) and self._is_secret(one.path):
+            if not isinstance(one, Assigned):
+                continue
+            literal = text[one.start : one.end]
+            in_urls = _in_urls(str(tomllib.loads(f"x = {literal}")["x"]))
+            if self._is_secret(one.path) or in_urls:
                 yield one.start, one.end, f'"{HIDDEN}"'
-                secrets |= _worth_looking_for(text[one.start : one.end])
+                secrets |= _worth_looking_for(literal) | {one for one in in_urls if len(one) >= _LEAST}
         comments = _Comments(text, self._is_secret_part, secrets)
         for one in found:
             if isinstance(one, Comment):
@@ -130,21 +137,28 @@ class _Comments:
         header = _HEADER.fullmatch(text)
         if header is not None:
             self._in_secret_table = self._names_a_secret(header[1])
+        hidden = sorted(
+            [*self._assigned(text), *self._repeated(text), *(one.span() for one in _USERINFO.finditer(text))]
+        )
+        at = 0
+        for start, end in hidden:
+            if end > at:
+                yield comment.start + max(start, at), comment.start + end, HIDDEN if start >= at else ""
+                at = end
+
+    def _assigned(self, text: str) -> Iterator[tuple[int, int]]:
         for found in _ASSIGNMENT.finditer(text):
             if self._in_secret_table or self._names_a_secret(found[1]):
                 self._begin(text[found.end() :])
-                yield comment.start + found.end(), comment.end, HIDDEN
+                yield found.end(), len(text)
                 return
-        yield from self._repeated(text, comment.start)
 
     def _names_a_secret(self, key: str) -> bool:
         return any(self._is_secret(part.strip("\"'")) for part in _PARTS.findall(key))
 
-    def _repeated(self, text: str, at: int) -> Iterator[tuple[int, int, str]]:
-        if not self._secrets:
-            return
-        for found in re.finditer("|".join(map(re.escape, self._secrets)), text):
-            yield at + found.start(), at + found.end(), HIDDEN
+    def _repeated(self, text: str) -> Iterator[tuple[int, int]]:
+        if self._secrets:
+            yield from (found.span() for found in re.finditer("|".join(map(re.escape, self._secrets)), text))
 
     @property
     def _continues(self) -> bool:
@@ -175,6 +189,14 @@ def is_secret_name(name: str) -> bool:
     if words[-1] in _KEYS:
         return not {"public", "pub"} & set(words)
     return any(map(_SECRET.fullmatch, words)) or words[-1].endswith(_ENDINGS)
+
+
+def _in_urls(value: str) -> set[str]:
+    """Return names with passwords, passwords, and secrets of queries that stand in URLs."""
+    users = [found[0] for found in _USERINFO.finditer(value) if found[0]]
+    passwords = [password for user in users if (password := user.partition(":")[2])]
+    queries = [found[2] for found in _QUERY.finditer(value) if is_secret_name(found[1])]
+    return {*users, *passwords, *queries}
 
 
 def _worth_looking_for(literal: str) -> set[str]:
