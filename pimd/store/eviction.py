@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pimd.ids import NodeId
+from pimd.store.groups import Groups
 
 LOOKED_AT = 64
 """Identities that are examined for one eviction; those in use are put aside, so the next search starts behind them."""
@@ -40,33 +41,32 @@ class Victims:
     def __init__(self, has_route: Callable[[NodeId], bool], who_may_go: Callable[[], Callable[[NodeId], bool]]) -> None:
         self._has_route = has_route
         self._who_may_go = who_may_go
-        self._source_of: dict[NodeId, str] = {}
-        self._sources: dict[str, OrderedDict[NodeId, None]] = {}
-        """Those that were not put aside, the one seen longest ago first; never empty."""
-        self._by_size: dict[int, dict[str, None]] = {}
-        """Sources by how many they have there; never empty."""
+        self._sources: Groups[str, NodeId] = Groups()
+        """Those that were not put aside, the one seen longest ago first."""
+        self._by_size: Groups[int, str] = Groups()
+        """Sources by how many they have there."""
         self._most = 0
-        self._aside: OrderedDict[NodeId, None] = OrderedDict()
+        self._aside: OrderedDict[NodeId, str] = OrderedDict()
+        """With the source of each."""
 
     def __len__(self) -> int:
-        return len(self._source_of)
+        return len(self._sources.group_of) + len(self._aside)
 
     def put(self, node_id: NodeId, source: str) -> None:
         """Enter an identity, or note that it was seen again; from another source it counts there."""
-        if self._source_of.get(node_id) == source:
-            if node_id not in self._aside:
-                self._sources[source].move_to_end(node_id)
+        if self._aside.get(node_id) == source:
+            return
+        if self._sources.group_of.get(node_id) == source:
+            self._sources.put(source, node_id)
             return
         self.remove(node_id)
         self._enter(node_id, source)
 
     def remove(self, node_id: NodeId) -> None:
         """Forget an identity; an absent one is ignored."""
-        if node_id in self._aside:
-            del self._aside[node_id]
-        elif node_id in self._source_of:
+        self._aside.pop(node_id, None)
+        if node_id in self._sources.group_of:
             self._take_out(node_id)
-        self._source_of.pop(node_id, None)
 
     def next(self) -> NodeId | None:
         """Return the identity to evict; None when none was found that may be."""
@@ -83,13 +83,13 @@ class Victims:
         for _ in range(LOOKED_AT):
             if not self._most:
                 return None
-            members = self._sources[next(iter(self._by_size[self._most]))]
-            node_id = next(iter(members))
+            source = self._by_size.first(self._most)
+            node_id = self._sources.first(source)
             if not may_go(node_id):
                 self._take_out(node_id)
-                self._aside[node_id] = None
-            elif passed_over < min(SECOND_CHANCES, len(members)) and self._has_route(node_id):
-                members.move_to_end(node_id)
+                self._aside[node_id] = source
+            elif passed_over < min(SECOND_CHANCES, self._most) and self._has_route(node_id):
+                self._sources.put(source, node_id)
                 passed_over += 1
             else:
                 return node_id
@@ -99,31 +99,24 @@ class Victims:
         for _ in range(min(len(self._aside), most)):
             node_id = next(iter(self._aside))
             if may_go(node_id):
-                del self._aside[node_id]
-                self._enter(node_id, self._source_of[node_id])
+                self._enter(node_id, self._aside.pop(node_id))
             else:
                 self._aside.move_to_end(node_id)
 
     def _enter(self, node_id: NodeId, source: str) -> None:
-        self._source_of[node_id] = source
-        members = self._sources.setdefault(source, OrderedDict())
-        members[node_id] = None
-        self._resized(source, len(members) - 1, len(members))
+        self._sources.put(source, node_id)
+        self._resized(source)
 
     def _take_out(self, node_id: NodeId) -> None:
-        source = self._source_of[node_id]
-        members = self._sources[source]
-        del members[node_id]
-        if not members:
-            del self._sources[source]
-        self._resized(source, len(members) + 1, len(members))
+        source = self._sources.group_of[node_id]
+        self._sources.remove(node_id)
+        self._resized(source)
 
-    def _resized(self, source: str, before: int, after: int) -> None:
-        if before:
-            del self._by_size[before][source]
-            if not self._by_size[before]:
-                del self._by_size[before]
-        if after:
-            self._by_size.setdefault(after, {})[source] = None
-        if after > self._most or self._most not in self._by_size:
-            self._most = after
+    def _resized(self, source: str) -> None:
+        size = self._sources.size(source)
+        if size:
+            self._by_size.put(size, source)
+        else:
+            self._by_size.remove(source)
+        if size > self._most or self._most not in self._by_size:
+            self._most = size

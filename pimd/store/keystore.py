@@ -23,10 +23,10 @@ from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
 from pimd.store import lived_rows
 from pimd.store.eviction import NONE_IN_USE, InUse
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
+from pimd.store.identities import Identities, card_ed25519
 from pimd.store.keystore_rows import (
     AGED_OUT,
     FORGOTTEN,
-    IDENTITIES,
     MIGRATIONS,
     NOTES,
     OWN,
@@ -34,7 +34,6 @@ from pimd.store.keystore_rows import (
     SEEN,
     Gone,
     Note,
-    card_ed25519,
 )
 from pimd.store.learned import Learned
 from pimd.store.mirror import Mirror, MirrorTable
@@ -85,7 +84,7 @@ class Keystore(OwnKey):
         self._limit = limit
         self._gone_limit = gone_limit
         self._mirror = Mirror(database, "keystore")
-        self._identities = self._mirror.table(IDENTITIES)
+        self._identities = Identities(self._mirror)
         self._seen = self._mirror.table(SEEN)
         self._notes = self._mirror.table(NOTES)
         self._forgotten = self._mirror.table(FORGOTTEN)
@@ -192,17 +191,17 @@ class Keystore(OwnKey):
         """
         may_go, now_ms = self._who_may_go(), self._clock.lived_ms()
         stale = (
-            peer
-            for peer in self._identities.values()
-            if self._seen.rows.get(peer.node_id, now_ms) < unseen_since_lived_ms
-            and may_go(peer.node_id)
-            and self._is_out_of_reach(peer.node_id)
+            node_id
+            for node_id in self._identities
+            if self._seen.rows.get(node_id, now_ms) < unseen_since_lived_ms
+            and may_go(node_id)
+            and self._is_out_of_reach(node_id)
         )
         going = list(itertools.islice(stale, most))
-        for peer in going:
+        for node_id in going:
             self.counters["identities_aged_out"] += 1
-            self._leave(peer, self._aged_out, AGED_OUT_KEPT)
-            self._tell_later(peer.node_id)
+            self._leave(self._identities[node_id], self._aged_out, AGED_OUT_KEPT)
+            self._tell_later(node_id)
         return len(going)
 
     def take_back(self, node_id: NodeId) -> None:
@@ -226,8 +225,8 @@ class Keystore(OwnKey):
     # --- Keystore
 
     def identity(self, node_id: NodeId) -> KnownPeer | None:
-        """Return an identity without the user's notes; called for every frame, so nothing is allocated."""
-        return self._identities.rows.get(node_id)
+        """Return an identity without the user's notes; called for every frame."""
+        return self._identities.find(node_id)
 
     def get(self, node_id: NodeId) -> KnownPeer | None:
         """Return an identity with the user's notes, or None."""
@@ -364,7 +363,7 @@ class Keystore(OwnKey):
 
     def _refuse_stranger(self, card: Card, *, direct: bool) -> Learned | None:
         if not direct and any(
-            card.seq <= gone[card.node_id].seq for gone in (self._forgotten, self._aged_out) if card.node_id in gone
+            card.seq <= gone[card.node_id][0] for gone in (self._forgotten, self._aged_out) if card.node_id in gone
         ):
             return Learned.FORGOTTEN
         # As with an import, a user's request is stored even when no identity may be evicted for it.
@@ -378,8 +377,8 @@ class Keystore(OwnKey):
         self._sources.begin(self._seen)
         self._identities.changed = self._identity_changed
 
-    def _identity_changed(self, node_id: NodeId, old: KnownPeer | None, new: KnownPeer | None) -> None:
-        self.index.identity_changed(node_id, old, new)
+    def _identity_changed(self, node_id: NodeId) -> None:
+        self.index.identity_changed(node_id)
         self._sources.changed(node_id)
 
     def _met_again(self, held: KnownPeer, *, direct: bool, brought_by: str) -> None:
@@ -434,7 +433,7 @@ class Keystore(OwnKey):
         self._publish_seen(peer, PeerInfoSource.ROUTED)
 
     def _put(self, peer: KnownPeer) -> None:
-        self._identities.put(peer.node_id, peer)
+        self._identities.put(peer)
         self._seen.put(peer.node_id, self._clock.lived_ms())
 
     def _publish_seen(self, peer: KnownPeer, via: PeerInfoSource) -> None:
@@ -444,7 +443,7 @@ class Keystore(OwnKey):
         """Remove an identity, and mark its card as not to be learned again."""
         if peer.card is not None:
             marks.remove(peer.node_id)  # the newest mark is the last one
-            marks.put(peer.node_id, Gone(peer.seq, self._clock.lived_ms()))
+            marks.put(peer.node_id, (peer.seq, self._clock.lived_ms()))
             while len(marks) > self._gone_limit:
                 self.bites.count(limit)
                 marks.remove(next(iter(marks)))

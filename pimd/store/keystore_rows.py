@@ -1,18 +1,12 @@
 """The tables of `peers.db` and the meaning of their rows."""
 
-import sqlite3
 from dataclasses import dataclass
 from sys import intern
-from typing import Literal, get_args
 
-from pimd.contract.services import KnownPeer
 from pimd.database import Migration
 from pimd.ids import NodeId
-from pimd.proto.identity import KEY_SIZE, node_id_of
 from pimd.store import lived_rows
 from pimd.store.mirror import TableSql
-
-Known = Literal["imported", "direct", "signed"]
 
 MIGRATIONS: tuple[Migration, ...] = (
     """
@@ -54,64 +48,11 @@ class Note:
     blocked: bool = False
 
 
-@dataclass(frozen=True)
-class Gone:
-    """The mark of a removed identity, so that its old card does not bring it back."""
+Gone = tuple[int, int]
+"""Seq and lived time in ms of a removed identity, so that its old card does not bring it back.
 
-    seq: int
-    at_lived_ms: int
+A bare tuple of numbers, because the garbage collector does not visit it again."""
 
-
-def card_ed25519(card: bytes) -> bytes:
-    """Return the Ed25519 key inside a card (docs/protocol.md)."""
-    return card[1 : 1 + KEY_SIZE]
-
-
-def _encode_identity(node_id: NodeId, peer: KnownPeer) -> tuple[object, ...]:
-    return (
-        node_id,
-        peer.x25519_pub,
-        peer.name,
-        peer.known,
-        peer.card,
-        peer.seq,
-        peer.flags,
-        peer.first_seen_ms,
-        peer.last_seen_ms,
-    )
-
-
-def _decode_identity(row: sqlite3.Row) -> tuple[NodeId, KnownPeer]:
-    node_id, key, card, known = NodeId(row["node_id"]), bytes(row["x25519_pub"]), row["card"], row["known"]
-    if known not in get_args(Known) or len(key) != KEY_SIZE:
-        raise ValueError(f"{node_id} is neither imported nor seen, or its key has another size")
-    # With a flipped bit in the stored key, the true key would be refused as forged from then on.
-    if card is not None and (node_id_of(card_ed25519(card)) != node_id or card[33:65] != key):
-        raise ValueError(f"the card of {node_id} is not its own")
-    return node_id, KnownPeer(
-        node_id=node_id,
-        x25519_pub=key,
-        name=str(row["name"]),
-        known=known,
-        card=card,
-        seq=int(row["seq"]),
-        flags=int(row["flags"]),
-        label=None,
-        contact=False,
-        blocked=False,
-        first_seen_ms=int(row["first_seen_ms"]),
-        last_seen_ms=int(row["last_seen_ms"]),
-    )
-
-
-IDENTITIES: TableSql[NodeId, KnownPeer] = TableSql(
-    name="identities",
-    select="SELECT * FROM identities",
-    upsert="INSERT OR REPLACE INTO identities VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    delete="DELETE FROM identities WHERE node_id = ?",
-    encode=_encode_identity,
-    decode=_decode_identity,
-)
 SEEN: TableSql[NodeId, int] = TableSql(
     name="seen",
     select="SELECT * FROM seen",
@@ -137,8 +78,8 @@ def _gone_table(name: str) -> TableSql[NodeId, Gone]:
         select=f"SELECT * FROM {name} ORDER BY at_lived_ms",  # noqa: S608 - one of two constants
         upsert=f"INSERT OR REPLACE INTO {name} VALUES (?, ?, ?)",  # noqa: S608
         delete=f"DELETE FROM {name} WHERE node_id = ?",  # noqa: S608
-        encode=lambda node_id, gone: (node_id, gone.seq, gone.at_lived_ms),
-        decode=lambda row: (NodeId(row["node_id"]), Gone(int(row["seq"]), int(row["at_lived_ms"]))),
+        encode=lambda node_id, gone: (node_id, *gone),
+        decode=lambda row: (NodeId(row["node_id"]), (int(row["seq"]), int(row["at_lived_ms"]))),
     )
 
 

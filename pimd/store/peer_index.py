@@ -1,16 +1,17 @@
 """Implements `contract.PeerIndex` over the tables of the keystore, kept up to date with each change of a row."""
 
 import itertools
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pimd.characters import escaped, folded, hidden, reads_as_id
 from pimd.contract.services import KnownPeer
 from pimd.ids import NodeId
+from pimd.store.groups import Groups
 from pimd.store.keystore_rows import Note
 
-_Names = dict[str, dict[NodeId, None]]
-"""Ids by folded name, in the order in which they came."""
+_Names = Groups[str, NodeId]
+"""Ids by folded name."""
 
 
 class PeerIndex:
@@ -22,24 +23,24 @@ class PeerIndex:
         self._identities = identities
         self._notes = notes
         self._ids: list[NodeId] = []
-        self._labels: _Names = {}
-        self._contacts: _Names = {}
-        self._met: _Names = {}
-        self._named: dict[NodeId, tuple[_Names, str]] = {}
-        """Where the name of an id stands."""
+        self._labels: _Names = Groups()
+        self._contacts: _Names = Groups()
+        self._met: _Names = Groups()
         self._configured: dict[NodeId, str] = {}
         self._reserved: frozenset[str] = frozenset()
         """Folded labels of configured addresses, also of those where nobody was met."""
 
     # --- what changes it
 
-    def identity_changed(self, node_id: NodeId, old: KnownPeer | None, new: KnownPeer | None) -> None:
+    def identity_changed(self, node_id: NodeId) -> None:
         """Take in a row that was added, replaced or removed."""
-        if old is None and new is not None:
-            insort(self._ids, node_id)
-        elif old is not None and new is None:
-            del self._ids[bisect_left(self._ids, node_id)]
-        if new is not None and new.is_gateway:
+        known, at = self._identities.get(node_id), bisect_left(self._ids, node_id)
+        was_known = at < len(self._ids) and self._ids[at] == node_id
+        if known is not None and not was_known:
+            self._ids.insert(at, node_id)
+        elif known is None and was_known:
+            del self._ids[at]
+        if known is not None and known.is_gateway:
             self.gateways[node_id] = None
         else:
             self.gateways.pop(node_id, None)
@@ -48,11 +49,10 @@ class PeerIndex:
     def note_changed(self, node_id: NodeId, old: Note | None, new: Note | None) -> None:
         """Take in a note that was added, replaced or removed."""
         before, after = (note.label if note is not None else None for note in (old, new))
-        if before != after:
-            if before is not None:
-                _remove(self._labels, folded(before), node_id)
-            if after is not None:
-                self._labels.setdefault(folded(after), {})[node_id] = None
+        if after is None:
+            self._labels.remove(node_id)
+        elif before != after:
+            self._labels.put(folded(after), node_id)
         self._rename(node_id)
 
     def labels_configured(self, labels: Iterable[tuple[NodeId | None, str]]) -> None:
@@ -65,15 +65,15 @@ class PeerIndex:
 
     def labelled(self, label: str) -> Collection[NodeId]:
         """Return whom the user gave that label."""
-        return self._labels.get(folded(label), {}).keys()
+        return self._labels.get(folded(label), ())
 
     def contacts_called(self, name: str) -> Collection[NodeId]:
         """Return the contacts with that name."""
-        return self._contacts.get(folded(name), {}).keys()
+        return self._contacts.get(folded(name), ())
 
     def met_called(self, name: str) -> Collection[NodeId]:
         """Return others with that name, met on a link."""
-        return self._met.get(folded(name), {}).keys()
+        return self._met.get(folded(name), ())
 
     def starting_with(self, digits: str) -> Iterator[NodeId]:
         """Yield the identities whose id starts so."""
@@ -113,29 +113,20 @@ class PeerIndex:
         key = folded(name)
         if key in self._labels or key in self._reserved:
             return True
-        bearers = self._contacts.get(key) or self._met.get(key) or {}
+        bearers = self._contacts.get(key) or self._met.get(key) or ()
         return any(bearer != node_id for bearer in bearers)
 
     def _rename(self, node_id: NodeId) -> None:
-        names, name = self._named.pop(node_id, (self._met, ""))
-        _remove(names, name, node_id)
         known, note = self._identities.get(node_id), self._notes.get(node_id)
         is_contact = note is not None and note.contact
-        if known is None or not (is_contact or known.known == "direct") or not is_usable(known.name):
-            return
-        names, name = self._contacts if is_contact else self._met, folded(known.name)
-        names.setdefault(name, {})[node_id] = None
-        self._named[node_id] = (names, name)
+        may_stand = known is not None and (is_contact or known.known == "direct") and is_usable(known.name)
+        for names, is_here in ((self._contacts, is_contact), (self._met, not is_contact)):
+            if known is not None and may_stand and is_here:
+                names.put(folded(known.name), node_id)
+            else:
+                names.remove(node_id)
 
 
 def is_usable(name: str) -> bool:
     """Tell whether a name that a peer gave itself may stand for its id."""
     return bool(name) and not hidden(name) and not reads_as_id(name)
-
-
-def _remove(names: _Names, name: str, node_id: NodeId) -> None:
-    ids = names.get(name)
-    if ids is not None:
-        ids.pop(node_id, None)
-        if not ids:
-            del names[name]

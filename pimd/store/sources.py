@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from sys import intern
 
-from pimd.contract.services import LOCAL_SOURCE, KnownPeer
+from pimd.contract.services import LOCAL_SOURCE
 from pimd.ids import NodeId
 from pimd.store.eviction import MET, Victims
+from pimd.store.identities import Identities
 from pimd.store.keystore_rows import BROUGHT_BY
 from pimd.store.mirror import Mirror
 
@@ -16,7 +17,7 @@ class Sources:
     def __init__(
         self,
         mirror: Mirror,
-        identities: Mapping[NodeId, KnownPeer],
+        identities: Identities,
         has_route: Callable[[NodeId], bool],
         who_may_go: Callable[[], Callable[[NodeId], bool]],
     ) -> None:
@@ -28,9 +29,7 @@ class Sources:
         """Enter all identities once the tables are loaded, the one seen longest ago first."""
         for node_id in self.table.rows.keys() - self._identities.keys():
             self.table.remove(node_id)
-        # Rows that a script wrote have no lived time of their own: those are told apart by the wall clock.
-        order = sorted((seen.get(one.node_id, 0), one.last_seen_ms, one.node_id) for one in self._identities.values())
-        for _, _, node_id in order:
+        for node_id in self._identities.in_order_seen(seen):
             self.changed(node_id)
 
     def of(self, node_id: NodeId) -> str:

@@ -120,7 +120,7 @@ def test_a_substituted_key_an_unissued_number_and_an_unsigned_card_are_found() -
             (replace(known, seq=known.seq + 1), "of n3, which issued only"),
             (replace(known, card=known.card[:-1] + bytes([known.card[-1] ^ 1])), "that n3 did not sign"),
         ):
-            keystore._identities.put(known.node_id, wrong)
+            keystore._identities.put(wrong)
             assert len(judge.forgeries()) == 1
             assert words in judge.forgeries()[0]
 

@@ -296,7 +296,7 @@ async def test_marks_made_by_the_wall_clock_keep_their_order_before_newer_ones(p
     connection.close()
     async with Keystore.open(path, clock) as keystore:
         assert [node_id[0] for node_id in keystore._forgotten] == [1, 2, 3]
-        assert all(mark.at_lived_ms <= 0 for mark in keystore._forgotten.values())
+        assert all(at_lived_ms <= 0 for _, at_lived_ms in keystore._forgotten.values())
 
 
 # --- the machine's own clocks

@@ -61,7 +61,7 @@ async def test_what_could_not_be_written_is_not_looked_up(
             raise sqlite3.OperationalError("disk I/O error")
 
         with monkeypatch.context() as patched:
-            patched.setattr(type(keystore._identities), "write", fail)
+            patched.setattr(type(keystore._identities.table), "write", fail)
             keystore.learn(person("bob").card(1), direct=True)
             with pytest.raises(DatabaseError):
                 await keystore.set_label(alice.id, "al")
