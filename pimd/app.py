@@ -166,7 +166,7 @@ async def run(
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
         if environment.dev:
             daemon.group.create_task(reload_changed(daemon.assembly), name="files of installed features")
-        # What the start has made lives as long as the process: a full collection over 100 000 identities stops everything.
+        # What the start has made lives as long as the process, so full collections need not visit it.
         gc.freeze()
         sys.setswitchinterval(SWITCH_S)
         started = _started(settings, daemon)

@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 
 class _FixedBytes(bytes):
-    """An immutable byte string of one fixed length; without a dict, so that the garbage collector passes it over."""
+    """An immutable byte string of one fixed length, without a dict; the garbage collector visits each, unlike plain bytes."""
 
     __slots__ = ()
     SIZE: ClassVar[int]

@@ -67,7 +67,7 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KnownPeer:
-    """What the keystore holds of one identity; slots halve what the garbage collector visits of a full keystore."""
+    """What the keystore holds of one identity, made from its row when it is asked for."""
 
     node_id: NodeId
     x25519_pub: bytes

@@ -41,18 +41,18 @@ class Victims:
     def __init__(self, has_route: Callable[[NodeId], bool], who_may_go: Callable[[], Callable[[NodeId], bool]]) -> None:
         self._has_route = has_route
         self._who_may_go = who_may_go
-        self._sources: Groups[str, NodeId] = Groups()
+        self._sources: Groups[str, bytes] = Groups()
         """Those that were not put aside, the one seen longest ago first."""
         self._by_size: Groups[int, str] = Groups()
         """Sources by how many they have there."""
         self._most = 0
-        self._aside: OrderedDict[NodeId, str] = OrderedDict()
+        self._aside: OrderedDict[bytes, str] = OrderedDict()
         """With the source of each."""
 
     def __len__(self) -> int:
         return len(self._sources.group_of) + len(self._aside)
 
-    def put(self, node_id: NodeId, source: str) -> None:
+    def put(self, node_id: bytes, source: str) -> None:
         """Enter an identity, or note that it was seen again; from another source it counts there."""
         if self._aside.get(node_id) == source:
             return
@@ -62,7 +62,7 @@ class Victims:
         self.remove(node_id)
         self._enter(node_id, source)
 
-    def remove(self, node_id: NodeId) -> None:
+    def remove(self, node_id: bytes) -> None:
         """Forget an identity; an absent one is ignored."""
         self._aside.pop(node_id, None)
         if node_id in self._sources.group_of:
@@ -84,12 +84,13 @@ class Victims:
             if not self._most:
                 return None
             source = self._by_size.first(self._most)
-            node_id = self._sources.first(source)
+            key = self._sources.first(source)
+            node_id = NodeId(key)
             if not may_go(node_id):
-                self._take_out(node_id)
-                self._aside[node_id] = source
+                self._take_out(key)
+                self._aside[key] = source
             elif passed_over < min(SECOND_CHANCES, self._most) and self._has_route(node_id):
-                self._sources.put(source, node_id)
+                self._sources.put(source, key)
                 passed_over += 1
             else:
                 return node_id
@@ -97,17 +98,17 @@ class Victims:
 
     def _look_again(self, most: int, may_go: Callable[[NodeId], bool]) -> None:
         for _ in range(min(len(self._aside), most)):
-            node_id = next(iter(self._aside))
-            if may_go(node_id):
-                self._enter(node_id, self._aside.pop(node_id))
+            key = next(iter(self._aside))
+            if may_go(NodeId(key)):
+                self._enter(key, self._aside.pop(key))
             else:
-                self._aside.move_to_end(node_id)
+                self._aside.move_to_end(key)
 
-    def _enter(self, node_id: NodeId, source: str) -> None:
+    def _enter(self, node_id: bytes, source: str) -> None:
         self._sources.put(source, node_id)
         self._resized(source)
 
-    def _take_out(self, node_id: NodeId) -> None:
+    def _take_out(self, node_id: bytes) -> None:
         source = self._sources.group_of[node_id]
         self._sources.remove(node_id)
         self._resized(source)

@@ -1,14 +1,14 @@
 """Values in groups; of texts, numbers and ids only, so that the garbage collector has nothing to visit."""
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 G = TypeVar("G", bound=Hashable)
 M = TypeVar("M", bound=Hashable)
 
 
-class Groups(Mapping[G, Collection[M]]):
-    """Each member is in one group at most. Groups keep the order of entry, and are never empty.
+class Groups(Generic[G, M]):
+    """Each member is in one group at most. A group keeps the order of entry, and ends with its last member.
 
     Linked lists in dicts, because a container for each group would be visited by every full collection. Every change
     takes the same time, whatever is held.
@@ -22,17 +22,6 @@ class Groups(Mapping[G, Collection[M]]):
         self._sizes: dict[G, int] = {}
         self._before: dict[M, M] = {}
         self._behind: dict[M, M] = {}
-
-    def __getitem__(self, group: G) -> Collection[M]:
-        if group not in self._sizes:
-            raise KeyError(group)
-        return _Members(self, group)
-
-    def __iter__(self) -> Iterator[G]:
-        return iter(self._sizes)
-
-    def __len__(self) -> int:
-        return len(self._sizes)
 
     def __contains__(self, group: object) -> bool:
         return group in self._sizes
@@ -82,18 +71,3 @@ class Groups(Mapping[G, Collection[M]]):
         while left and member is not None:
             yield member
             left, member = left - 1, self._behind.get(member)
-
-
-class _Members(Collection[M], Generic[G, M]):
-    def __init__(self, groups: Groups[G, M], group: G) -> None:
-        self._groups = groups
-        self._group = group
-
-    def __len__(self) -> int:
-        return self._groups.size(self._group)
-
-    def __iter__(self) -> Iterator[M]:
-        return self._groups.members(self._group)
-
-    def __contains__(self, member: object) -> bool:
-        return any(member == one for one in self)

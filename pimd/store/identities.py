@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from pimd.contract.services import KnownPeer
 from pimd.ids import NodeId
 from pimd.proto.identity import KEY_SIZE, node_id_of
+from pimd.store.keystore_rows import stored_id
 from pimd.store.mirror import Mirror, TableSql
 
 Known = Literal["imported", "direct", "signed"]
@@ -63,14 +64,14 @@ class Identities(Mapping[NodeId, KnownPeer]):
     def __init__(self, mirror: Mirror) -> None:
         self.table = mirror.table(IDENTITIES)
         self.table.changed = self._row_changed
-        self.changed: Callable[[NodeId], None] | None = None
-        """Called behind each change of an identity in memory."""
+        self.changed: Callable[[bytes], None] | None = None
+        """Called behind each change of an identity in memory, with the key in the table."""
 
     def __getitem__(self, node_id: NodeId) -> KnownPeer:
         return _unpacked(self.table.rows[node_id])
 
     def __iter__(self) -> Iterator[NodeId]:
-        return iter(self.table.rows)
+        return map(NodeId, self.table.rows)
 
     def __len__(self) -> int:
         return len(self.table.rows)
@@ -85,24 +86,24 @@ class Identities(Mapping[NodeId, KnownPeer]):
 
     def put(self, peer: KnownPeer) -> None:
         """Set an identity, in memory at once and on disk soon; an equal one is not written again."""
-        self.table.put(peer.node_id, pack(peer))
+        self.table.put(bytes(peer.node_id), pack(peer))
 
     def remove(self, node_id: NodeId) -> None:
         """Delete an identity, in memory at once and on disk soon; an absent one is ignored."""
         self.table.remove(node_id)
 
-    def in_order_seen(self, seen: Mapping[NodeId, int]) -> list[NodeId]:
-        """Return all, the one seen longest ago first, by lived time and then by the wall clock."""
+    def in_order_seen(self, seen: Mapping[bytes, int]) -> list[bytes]:
+        """Return all keys, the one seen longest ago first, by lived time and then by the wall clock."""
         # Rows that a script wrote have no lived time of their own: those are told apart by the wall clock.
         rows = self.table.rows.items()
         return [one for _, _, one in sorted((seen.get(key, 0), unpack(row).last_seen_ms, key) for key, row in rows)]
 
-    def _row_changed(self, node_id: NodeId, _old: bytes | None, _new: bytes | None) -> None:
+    def _row_changed(self, key: bytes, _old: bytes | None, _new: bytes | None) -> None:
         if self.changed is not None:
-            self.changed(node_id)
+            self.changed(key)
 
 
-def _encode(node_id: NodeId, row: bytes) -> tuple[object, ...]:
+def _encode(node_id: bytes, row: bytes) -> tuple[object, ...]:
     peer = unpack(row)
     return (
         node_id,
@@ -117,14 +118,14 @@ def _encode(node_id: NodeId, row: bytes) -> tuple[object, ...]:
     )
 
 
-def _decode(row: sqlite3.Row) -> tuple[NodeId, bytes]:
+def _decode(row: sqlite3.Row) -> tuple[bytes, bytes]:
     node_id, key, card, known = NodeId(row["node_id"]), bytes(row["x25519_pub"]), row["card"], row["known"]
     if known not in _KNOWN or len(key) != KEY_SIZE:
         raise ValueError(f"{node_id} is neither imported nor seen, or its key has another size")
     # With a flipped bit in the stored key, the true key would be refused as forged from then on.
     if card is not None and (node_id_of(card_ed25519(card)) != node_id or card[33:65] != key):
         raise ValueError(f"the card of {node_id} is not its own")
-    return node_id, pack(
+    return stored_id(node_id), pack(
         KnownPeer(
             node_id=node_id,
             x25519_pub=key,
@@ -142,7 +143,7 @@ def _decode(row: sqlite3.Row) -> tuple[NodeId, bytes]:
     )
 
 
-IDENTITIES: TableSql[NodeId, bytes] = TableSql(
+IDENTITIES: TableSql[bytes, bytes] = TableSql(
     name="identities",
     select="SELECT * FROM identities",
     upsert="INSERT OR REPLACE INTO identities VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -192,9 +192,9 @@ class Keystore(OwnKey):
         may_go, now_ms = self._who_may_go(), self._clock.lived_ms()
         stale = (
             node_id
-            for node_id in self._identities
-            if self._seen.rows.get(node_id, now_ms) < unseen_since_lived_ms
-            and may_go(node_id)
+            for key in self._identities.table.rows
+            if self._seen.rows.get(key, now_ms) < unseen_since_lived_ms
+            and may_go(node_id := NodeId(key))
             and self._is_out_of_reach(node_id)
         )
         going = list(itertools.islice(stale, most))
@@ -269,7 +269,7 @@ class Keystore(OwnKey):
 
     def gateways(self) -> Collection[NodeId]:
         """Return the identities whose card says that they lead out of the mesh."""
-        return self.index.gateways.keys()
+        return [NodeId(key) for key in self.index.gateways]
 
     def is_forgotten(self, node_id: NodeId) -> bool:
         """Tell whether the user forgot it and it was not learned again."""
@@ -377,9 +377,9 @@ class Keystore(OwnKey):
         self._sources.begin(self._seen)
         self._identities.changed = self._identity_changed
 
-    def _identity_changed(self, node_id: NodeId) -> None:
-        self.index.identity_changed(node_id)
-        self._sources.changed(node_id)
+    def _identity_changed(self, key: bytes) -> None:
+        self.index.identity_changed(key)
+        self._sources.changed(key)
 
     def _met_again(self, held: KnownPeer, *, direct: bool, brought_by: str) -> None:
         if direct:
@@ -434,16 +434,16 @@ class Keystore(OwnKey):
 
     def _put(self, peer: KnownPeer) -> None:
         self._identities.put(peer)
-        self._seen.put(peer.node_id, self._clock.lived_ms())
+        self._seen.put(bytes(peer.node_id), self._clock.lived_ms())
 
     def _publish_seen(self, peer: KnownPeer, via: PeerInfoSource) -> None:
         self._publish(Seen(peer.node_id, peer.x25519_pub, peer.name, via))
 
-    def _leave(self, peer: KnownPeer, marks: MirrorTable[NodeId, Gone], limit: Limit) -> None:
+    def _leave(self, peer: KnownPeer, marks: MirrorTable[bytes, Gone], limit: Limit) -> None:
         """Remove an identity, and mark its card as not to be learned again."""
         if peer.card is not None:
             marks.remove(peer.node_id)  # the newest mark is the last one
-            marks.put(peer.node_id, (peer.seq, self._clock.lived_ms()))
+            marks.put(bytes(peer.node_id), (peer.seq, self._clock.lived_ms()))
             while len(marks) > self._gone_limit:
                 self.bites.count(limit)
                 marks.remove(next(iter(marks)))

@@ -53,13 +53,23 @@ Gone = tuple[int, int]
 
 A bare tuple of numbers, because the garbage collector does not visit it again."""
 
-SEEN: TableSql[NodeId, int] = TableSql(
+
+def stored_id(raw: bytes) -> bytes:
+    """Return a checked id as plain bytes: a `NodeId` as key would make the garbage collector visit it, and its dict.
+
+    The tables of what strangers bring have such keys; they are looked up by `NodeId`, which is equal. ValueError for
+    another length.
+    """
+    return bytes(NodeId(raw))
+
+
+SEEN: TableSql[bytes, int] = TableSql(
     name="seen",
     select="SELECT * FROM seen",
     upsert="INSERT OR REPLACE INTO seen VALUES (?, ?)",
     delete="DELETE FROM seen WHERE node_id = ?",
     encode=lambda node_id, lived_ms: (node_id, lived_ms),
-    decode=lambda row: (NodeId(row["node_id"]), int(row["lived_ms"])),
+    decode=lambda row: (stored_id(row["node_id"]), int(row["lived_ms"])),
 )
 """When identities were seen last, in lived time; `last_seen_ms` beside them is for people."""
 NOTES: TableSql[NodeId, Note] = TableSql(
@@ -72,27 +82,27 @@ NOTES: TableSql[NodeId, Note] = TableSql(
 )
 
 
-def _gone_table(name: str) -> TableSql[NodeId, Gone]:
+def _gone_table(name: str) -> TableSql[bytes, Gone]:
     return TableSql(
         name=name,
         select=f"SELECT * FROM {name} ORDER BY at_lived_ms",  # noqa: S608 - one of two constants
         upsert=f"INSERT OR REPLACE INTO {name} VALUES (?, ?, ?)",  # noqa: S608
         delete=f"DELETE FROM {name} WHERE node_id = ?",  # noqa: S608
         encode=lambda node_id, gone: (node_id, *gone),
-        decode=lambda row: (NodeId(row["node_id"]), (int(row["seq"]), int(row["at_lived_ms"]))),
+        decode=lambda row: (stored_id(row["node_id"]), (int(row["seq"]), int(row["at_lived_ms"]))),
     )
 
 
 FORGOTTEN = _gone_table("forgotten")
 """Marks of identities that the user forgot."""
 AGED_OUT = _gone_table("aged_out")
-BROUGHT_BY: TableSql[NodeId, str] = TableSql(
+BROUGHT_BY: TableSql[bytes, str] = TableSql(
     name="brought_by",
     select="SELECT * FROM brought_by",
     upsert="INSERT OR REPLACE INTO brought_by VALUES (?, ?)",
     delete="DELETE FROM brought_by WHERE node_id = ?",
     encode=lambda node_id, source: (node_id, source),
-    decode=lambda row: (NodeId(row["node_id"]), intern(str(row["source"]))),
+    decode=lambda row: (stored_id(row["node_id"]), intern(str(row["source"]))),
 )
 """The source that each identity came from; a table of its own, because scripts fill `identities` by position."""
 PINS: TableSql[str, NodeId] = TableSql(

@@ -25,27 +25,28 @@ class Sources:
         self.victims = Victims(has_route, who_may_go)
         self._identities = identities
 
-    def begin(self, seen: Mapping[NodeId, int]) -> None:
+    def begin(self, seen: Mapping[bytes, int]) -> None:
         """Enter all identities once the tables are loaded, the one seen longest ago first."""
-        for node_id in self.table.rows.keys() - self._identities.keys():
+        for node_id in self.table.rows.keys() - self._identities.table.rows.keys():
             self.table.remove(node_id)
         for node_id in self._identities.in_order_seen(seen):
             self.changed(node_id)
 
-    def of(self, node_id: NodeId) -> str:
+    def of(self, node_id: bytes) -> str:
         """Return the source of the link on which its card first came, or of its own last link; empty when unknown."""
         return self.table.rows.get(node_id, "")
 
     def note(self, node_id: NodeId, source: str, *, anew: bool) -> None:
         """Keep the first source, so that nobody moves identities of others to his own; a link of its own proves another."""
         if source and anew and self.of(node_id) != source:
-            self.table.put(node_id, intern(source))
-            self.changed(node_id)
+            key = bytes(node_id)
+            self.table.put(key, intern(source))
+            self.changed(key)
 
-    def changed(self, node_id: NodeId) -> None:
+    def changed(self, key: bytes) -> None:
         """Enter an identity that was learned, seen again or restored; remove one that is gone."""
-        if node_id in self._identities:
-            source = self.of(node_id)
-            self.victims.put(node_id, MET if source.removeprefix(LOCAL_SOURCE) == str(node_id) else source)
+        if key in self._identities:
+            source = self.of(key)
+            self.victims.put(key, MET if source.removeprefix(LOCAL_SOURCE) == key.hex() else source)
         else:
-            self.victims.remove(node_id)
+            self.victims.remove(key)

@@ -21,9 +21,9 @@ def looked_up(index: PeerIndex) -> dict[str, object]:
     return {
         "ids": list(index.after(None)),
         "gateways": index.gateways,
-        "labels": {key: set(ids) for key, ids in index._labels.items()},
-        "contacts": {key: set(ids) for key, ids in index._contacts.items()},
-        "met": {key: set(ids) for key, ids in index._met.items()},
+        "labels": index._labels.group_of,
+        "contacts": index._contacts.group_of,
+        "met": index._met.group_of,
     }
 
 
