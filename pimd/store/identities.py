@@ -2,14 +2,13 @@
 
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Literal, get_args
 
 from pimd.contract.services import KnownPeer
 from pimd.ids import NodeId
 from pimd.proto.identity import KEY_SIZE, node_id_of
-from pimd.store.keystore_rows import stored_id
 from pimd.store.mirror import Mirror, TableSql
 
 Known = Literal["imported", "direct", "signed"]
@@ -28,11 +27,20 @@ def card_ed25519(card: bytes) -> bytes:
 
 def pack(peer: KnownPeer) -> bytes:
     """Return the row of an identity, without the user's notes."""
-    name = peer.name.encode()
-    numbers = (peer.seq, peer.flags, peer.first_seen_ms, peer.last_seen_ms, len(name))
-    known = _KNOWN.index(peer.known)
-    head = _HEAD.pack(peer.node_id, peer.x25519_pub, known, peer.card is not None, *numbers)
-    return head + name + (peer.card or b"")
+    return _row(
+        peer.node_id,
+        peer.x25519_pub,
+        peer.known,
+        peer.card,
+        (peer.seq, peer.flags, peer.first_seen_ms, peer.last_seen_ms),
+        peer.name,
+    )
+
+
+def _row(node_id: bytes, key: bytes, known: Known, card: bytes | None, numbers: Iterable[int], name: str) -> bytes:
+    encoded = name.encode()
+    head = _HEAD.pack(node_id, key, _KNOWN.index(known), card is not None, *numbers, len(encoded))
+    return head + encoded + (card or b"")
 
 
 def unpack(row: bytes) -> KnownPeer:
@@ -56,6 +64,10 @@ def unpack(row: bytes) -> KnownPeer:
 
 
 _unpacked = lru_cache(maxsize=KEPT_UNPACKED)(unpack)
+
+
+def _last_seen_ms(row: bytes) -> int:
+    return int(_HEAD.unpack_from(row)[-2])
 
 
 class Identities(Mapping[NodeId, KnownPeer]):
@@ -96,7 +108,7 @@ class Identities(Mapping[NodeId, KnownPeer]):
         """Return all keys, the one seen longest ago first, by lived time and then by the wall clock."""
         # Rows that a script wrote have no lived time of their own: those are told apart by the wall clock.
         rows = self.table.rows.items()
-        return [one for _, _, one in sorted((seen.get(key, 0), unpack(row).last_seen_ms, key) for key, row in rows)]
+        return [one for _, _, one in sorted((seen.get(key, 0), _last_seen_ms(row), key) for key, row in rows)]
 
     def _row_changed(self, key: bytes, _old: bytes | None, _new: bytes | None) -> None:
         if self.changed is not None:
@@ -125,22 +137,8 @@ def _decode(row: sqlite3.Row) -> tuple[bytes, bytes]:
     # With a flipped bit in the stored key, the true key would be refused as forged from then on.
     if card is not None and (node_id_of(card_ed25519(card)) != node_id or card[33:65] != key):
         raise ValueError(f"the card of {node_id} is not its own")
-    return stored_id(node_id), pack(
-        KnownPeer(
-            node_id=node_id,
-            x25519_pub=key,
-            name=str(row["name"]),
-            known=known,
-            card=card,
-            seq=int(row["seq"]),
-            flags=int(row["flags"]),
-            label=None,
-            contact=False,
-            blocked=False,
-            first_seen_ms=int(row["first_seen_ms"]),
-            last_seen_ms=int(row["last_seen_ms"]),
-        )
-    )
+    numbers = (int(row[column]) for column in ("seq", "flags", "first_seen_ms", "last_seen_ms"))
+    return bytes(node_id), _row(node_id, key, known, card, numbers, str(row["name"]))
 
 
 IDENTITIES: TableSql[bytes, bytes] = TableSql(
