@@ -112,6 +112,7 @@ MATRIX: list[tuple[str, NodeId | None]] = [
     (str(CY)[:7], None),
     ("b\u200cob", None),
     ("b\u200bob", None),
+    ("b\u043eb", None),  # a Cyrillic letter that looks like one of the contact
     ("bo", None),
     ("", None),
     # two people
