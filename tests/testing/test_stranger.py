@@ -50,10 +50,13 @@ def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def section_on_testing() -> str:
+    page = (PROJECT / "docs" / "writing-a-feature.md").read_text()
+    return page.partition("## 6. Testing\n")[2].partition("\n## ")[0]
+
+
 def test_what_the_documentation_shows_is_in_the_example() -> None:
-    section = (
-        (PROJECT / "docs" / "writing-a-feature.md").read_text().partition("## 6. Testing\n")[2].partition("\n## ")[0]
-    )
+    section = section_on_testing()
     shown = [dedent(block).strip() for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.MULTILINE)]
     tests = (ECHO / "test_pim_feature_echo.py").read_text()
     assert len(shown) == 3
@@ -62,7 +65,7 @@ def test_what_the_documentation_shows_is_in_the_example() -> None:
 
 
 def test_every_check_is_in_the_documentation() -> None:
-    section = (PROJECT / "docs" / "writing-a-feature.md").read_text().partition("## 6. Testing\n")[2]
+    section = section_on_testing()
     assert re.findall(r"^\| `([a-z ]+)` \|", section, re.MULTILINE) == [check.name for check in CHECKS]
 
 
