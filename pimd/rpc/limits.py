@@ -21,7 +21,7 @@ CONNECTIONS = declare("RPC connections over HTTP and WebSocket", 256, "connectio
 UNIX_CONNECTIONS = declare("RPC connections over the Unix socket", 64, "connections", _DISPLACED)
 CALLS_PER_CONNECTION = declare("calls in flight of one RPC connection", 32, "calls", "refused with -32005")
 CALLS_IN_ALL = declare("calls in flight over all RPC connections", 1024, "calls", "refused with -32005")
-ID = declare("characters of the id of an RPC request", 256, "characters", "refused with -32600 and the id null")
+ID = declare("characters of the id of an RPC request", 8192, "characters", "refused with -32600 and the id null")
 VALUES = declare("values in one RPC message", 50_000, "values", "the message is not parsed, and refused with -32700")
 PARSED = declare(
     "bytes of parsed RPC messages over all connections",

@@ -269,7 +269,7 @@ class Keystore(OwnKey):
 
     def gateways(self) -> Collection[NodeId]:
         """Return the identities whose card says that they lead out of the mesh."""
-        return [NodeId(key) for key in self.index.gateways]
+        return tuple(NodeId(key) for key in self.index.gateways)
 
     def is_forgotten(self, node_id: NodeId) -> bool:
         """Tell whether the user forgot it and it was not learned again."""

@@ -65,15 +65,15 @@ class PeerIndex:
 
     def labelled(self, label: str) -> Collection[NodeId]:
         """Return whom the user gave that label."""
-        return [NodeId(key) for key in self._labels.members(folded(label))]
+        return tuple(NodeId(key) for key in self._labels.members(folded(label)))
 
     def contacts_called(self, name: str) -> Collection[NodeId]:
         """Return the contacts with that name."""
-        return [NodeId(key) for key in self._contacts.members(folded(name))]
+        return tuple(NodeId(key) for key in self._contacts.members(folded(name)))
 
     def met_called(self, name: str) -> Collection[NodeId]:
         """Return others with that name, met on a link."""
-        return [NodeId(key) for key in self._met.members(folded(name))]
+        return tuple(NodeId(key) for key in self._met.members(folded(name)))
 
     def starting_with(self, digits: str) -> Iterator[NodeId]:
         """Yield the identities whose id starts so."""

@@ -1,11 +1,11 @@
 """The two payloads of a trace."""
 
-import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pimd.characters import hidden, is_refused
 from pimd.ids import NodeId
 from pimd_features.routes.wire import Answer, Ask
 
@@ -37,7 +37,8 @@ def test_an_answer_comes_back(id_: int, next_hop: NodeId, name: str) -> None:
 def test_whatever_the_name_is_it_can_be_shown(raw: bytes) -> None:
     name = Answer.decode(bytes(24) + raw).name
     assert len(name.encode()) <= 64
-    assert not [char for char in name if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    assert not [char for char in name if is_refused(char)]
+    assert not hidden(name)
 
 
 @pytest.mark.parametrize("length", [0, 23, 25])
