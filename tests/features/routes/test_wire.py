@@ -1,6 +1,5 @@
 """The two payloads of a trace."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
