@@ -71,7 +71,7 @@ def folded(text: str) -> str:
 
 def escaped(char: str) -> str:
     r"""Write a character as Python does, such as `\x1b` or `\u202e`."""
-    return ascii(char)[1:-1]
+    return r"\x20" if char == " " else ascii(char)[1:-1]
 
 
 def _has_effect(text: str, at: int) -> bool:
