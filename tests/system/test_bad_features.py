@@ -84,12 +84,12 @@ BAD = [
     works("copy that goes on", "", start="import os\n        os.fork()"),
     works(
         "thread that raises",
-        "feature bad: a task or timer that it did not start with spawn or ctx.clock failed: Evil: (its text",
+        "feature bad: a task or timer that it did not start through its context failed: Evil: (its text",
         start="import threading; threading.Thread(target=fail).start()",
     ),
     works(
         "object that cannot be deleted",
-        "feature bad: a task or timer that it did not start with spawn or ctx.clock failed: SystemExit: 3",
+        "feature bad: a task or timer that it did not start through its context failed: SystemExit: 3",
         top="class Sticky:\n    def __del__(self): leave()",
         start="Sticky()",
     ),
@@ -139,7 +139,7 @@ BAD = [
     works("log with one handler", SEEN, start="import logging; logging.basicConfig(force=True, handlers=[])" + SAY),
     works(
         "log handler that leaves",
-        "feature bad: a task or timer that it did not start with spawn or ctx.clock failed: SystemExit: 3",
+        "feature bad: a task or timer that it did not start through its context failed: SystemExit: 3",
         top="import logging\nclass Handler(logging.Handler):\n    def emit(self, record): leave()",
         start="logging.getLogger().addHandler(Handler()); ctx.log.error('x')",
     ),
