@@ -41,8 +41,9 @@ _LEAST = 4
 
 _LONGEST = 4096
 """Characters of a comment that is looked into; a longer one is hidden, since looking takes the square of its length."""
-_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_ASSIGNMENT = re.compile(rf"(?<![\w.-])((?:{_PART}[ \t]*+\.[ \t]*+)*+{_PART})[ \t]*+[=:][ \t]*+(?=\S)")
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_ASSIGNMENT = re.compile(rf"(?<![\w.-])((?:{_PART}[ \t]*\.[ \t]*)*{_PART})[ \t]*[=:][ \t]*(?=\S)")
+"""Without possessive quantifiers: in CPython before 3.11.3 one around a group that is captured finds nothing."""
 _HEADER = re.compile(r"#+\s*\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?")
 _USERINFO = re.compile(r"(?<=://)(?:[^\s/?#:]{0,256}:\S{0,2048}|[^\s/?#]{0,2048})(?=@)")
 """Name and password of a URL, also with characters that RFC 3986 wants escaped; bounded, since looking takes the square."""
