@@ -26,7 +26,7 @@ async def do(ctx: PluginContext, params: NoParams) -> str:
 
 FEATURE = Feature(name="{name}", summary="Answers.", namespaces=("{name}",), methods=(do,))
 """
-EXTENSION = "_bisect"
+EXTENSION = "_json"
 
 
 def write(site: Path, name: str, answer: str, top: str = "") -> None:
