@@ -13,6 +13,8 @@ from pimd.mesh.payloads import Delivery, Ended, PayloadQueue
 
 START_S = 30.0
 PAYLOAD_S = 30.0
+PAYLOADS_AT_ONCE_S = 0.001
+"""Seconds of payloads in one turn of the event loop: a plugin that waits for nothing would take all that are queued."""
 FORGOTTEN_S = 5.0
 DRAIN_S = 2.0
 """Seconds that what runs, and what waits in the queue, has to end when the feature stops."""
@@ -105,8 +107,13 @@ class PluginHost:
         return await self.guard.calls.drain(until - asyncio.get_running_loop().time())
 
     async def _hand_over(self, queue: PayloadQueue) -> None:
+        loop = asyncio.get_running_loop()
+        turn_ends = 0.0
         while True:
             try:
+                if loop.time() >= turn_ends:
+                    await asyncio.sleep(0)
+                    turn_ends = loop.time() + PAYLOADS_AT_ONCE_S
                 await self._take(await queue.get())
             except Ended:
                 return

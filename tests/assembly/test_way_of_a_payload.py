@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from pimd.assembly.guard import Guard
-from pimd.assembly.plugin_host import PluginHost
+from pimd.assembly.plugin_host import PAYLOADS_AT_ONCE_S, PluginHost
 from pimd.assembly.threads import Threads
 from pimd.assembly.timers import Timers
 from pimd.contract import CONGESTION_MET, Bites, CancellationToken, DaemonPlugin, PluginContext, PluginPayload
@@ -46,8 +46,8 @@ async def group() -> AsyncIterator[asyncio.TaskGroup]:
         yield tasks
 
 
-def serve(node: Running, group: asyncio.TaskGroup) -> tuple[Taker, PluginHost]:
-    plugin = Taker()
+def serve(node: Running, group: asyncio.TaskGroup, plugin: Taker | None = None) -> tuple[Taker, PluginHost]:
+    plugin = plugin or Taker()
     guard = Guard("test", node.node._clock)
     host = PluginHost(guard, plugin, CancellationToken(), Timers(guard), Threads("test", Bites()))
     host.serve(node.node.payloads.register("test", ["test.x"]), group)
@@ -96,3 +96,26 @@ async def test_a_plugin_learns_which_payloads_met_congestion(
         await eventually(lambda: len(plugin.bodies) == number + 1)  # noqa: B023 - awaited within the round
     await host.stop()
     assert plugin.marked == [False, True, False]
+
+
+async def test_payloads_that_wait_leave_turns_to_others(start_node: StartNode, group: asyncio.TaskGroup) -> None:
+    node = await start_node(1)
+    taken: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    class Busy(Taker):
+        async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
+            began = loop.time()
+            while loop.time() - began < 2 * PAYLOADS_AT_ONCE_S:
+                pass
+            taken.append(began)
+
+    _, host = serve(node, group, Busy())
+    for number in range(20):
+        node.node.payloads.deliver(NodeId(bytes(16)), PluginPayload("test.x", bytes([number])))
+    before: list[int] = []
+    while len(taken) < 20:
+        before.append(len(taken))
+        await asyncio.sleep(0)
+    await host.stop()
+    assert before[-5:] == [15, 16, 17, 18, 19]  # whoever else waits gets a turn between any two
