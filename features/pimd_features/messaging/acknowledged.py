@@ -8,30 +8,30 @@ from pimd_features.messaging.batches import Batches
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.sending import Sender
-from pimd_features.messaging.wire import Ack, AckKind
+from pimd_features.messaging.wire import AckKind, Acks
 
 NOTING = declare(
-    "acknowledgements that wait to be stored",
-    256,
-    "acknowledgements",
+    "payloads of acknowledgements that wait to be stored",
+    64,
+    "payloads",
     "the next payload is taken when there is room again",
 )
+IDS = declare("messages that one payload acknowledges", 256, "messages", "the payload is dropped")
 
 _STATUS: dict[AckKind, Status] = {AckKind.DELIVERED: "delivered", AckKind.READ: "read"}
 
 
 @dataclass(frozen=True)
 class _Arrived:
-    """An acknowledgement as it came."""
+    """A payload as it came."""
 
     src: NodeId
     status: Status
-    message_id: MessageId
-    congestion_met: bool
+    acks: Acks
 
 
 class Acknowledged:
-    """Takes `messaging.ack` payloads: messages rise in status, and leave the outbox."""
+    """Takes `messaging.acks` payloads: messages rise in status, and leave the outbox."""
 
     def __init__(self, ctx: PluginContext, sender: Sender, outbox: Outbox) -> None:
         self._ctx = ctx
@@ -42,25 +42,31 @@ class Acknowledged:
         self.drained = self._arrived.drained
 
     async def take(self, src: NodeId, body: bytes) -> None:
-        """Queue an acknowledgement; one that is malformed, or of a kind of a later version, is dropped."""
+        """Queue acknowledgements; those that are malformed, or of a kind of a later version, are dropped."""
+        if len(body) > 1 + IDS.value * MessageId.SIZE:
+            self._ctx.bites.count(IDS)
+            return
         try:
-            ack = Ack.decode(body)
-            status = _STATUS[AckKind(ack.kind)]
+            acks = Acks.decode(body)
+            status = _STATUS[AckKind(acks.kind)]
         except ValueError:
             return
-        await self._arrived.put(_Arrived(src, status, ack.message_id, ack.congestion_met))
+        await self._arrived.put(_Arrived(src, status, acks))
 
     async def _take(self, batch: list[_Arrived]) -> None:
-        groups: dict[tuple[NodeId, Status], list[_Arrived]] = {}
+        groups: dict[tuple[NodeId, Status], list[Acks]] = {}
         for one in batch:
-            groups.setdefault((one.src, one.status), []).append(one)
-        for (src, status), acks in groups.items():
+            groups.setdefault((one.src, one.status), []).append(one.acks)
+        for (src, status), payloads in groups.items():
+            ids = [id_ for acks in payloads for id_ in acks.message_ids]
             try:
-                await self._sender.note(src, [one.message_id for one in acks], status)
+                await self._sender.note(src, ids, status)
             except DatabaseError as error:
                 # They stay in the outbox and are sent again, and then acknowledged again.
-                self._ctx.log.error("%d acknowledgements of %s were not stored: %s", len(acks), src.abbreviated, error)
+                self._ctx.log.error("%d acknowledgements of %s were not stored: %s", len(ids), src.abbreviated, error)
                 continue
-            for one in acks:
-                self._outbox.acknowledged(src, one.message_id, congestion_met=one.congestion_met)
+            now = self._ctx.clock.now()
+            for acks in payloads:
+                for id_ in acks.message_ids:
+                    self._outbox.acknowledged(src, id_, now, congestion_met=acks.congestion_met)
         self._sender.wake()

@@ -6,20 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pimd.ids import MessageId, NodeId
+from pimd_features.messaging.path import RoundTrip, Window
 from pimd_features.messaging.store import Outgoing
 
-FIRST_RETRY_S = 5.0
 LAST_RETRY_S = 600.0
 JITTER = 0.25
-WINDOW = 32
-"""Unacknowledged messages in flight to one peer, at most; a receiver queues 64 payloads of one source."""
-SLOT_S = 5.0
-"""How long a message that is not acknowledged keeps its place in the window."""
 
 Key = tuple[NodeId, MessageId]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Entry:
     """One unacknowledged message."""
 
@@ -27,27 +23,33 @@ class _Entry:
     place: int
     """Grows in the order in which the messages were written."""
     attempts: int = 0
+    copies: int = 0
+    """How often it was sent; an acknowledgement of one that was sent once tells the round-trip time."""
+    sent_at: float = 0.0
     in_flight: bool = False
     round: int = 0
     """Tells timers of an earlier attempt from the current one."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Peer:
     """All unacknowledged messages to one peer."""
 
     entries: dict[MessageId, _Entry] = field(default_factory=dict)
-    ready: dict[MessageId, None] = field(default_factory=dict)
+    ready: set[MessageId] = field(default_factory=set)
     places: list[tuple[int, MessageId]] = field(default_factory=list)
     """A heap of those that are, or were, ready: whatever is repeated goes in the order in which it was written."""
+    sent: dict[MessageId, _Entry] = field(default_factory=dict)
+    """Those that wait for an acknowledgement or for their next attempt."""
     in_flight: int = 0
-    window: int = WINDOW
-    """Half as many after an acknowledgement that tells of congestion, one more after any other (RFC 5681, AIMD)."""
+    window: Window = field(default_factory=Window)
+    round_trip: RoundTrip = field(default_factory=RoundTrip)
 
     def make_ready(self, entry: _Entry) -> None:
         """May be ready already."""
+        self.sent.pop(entry.message.id, None)
         if entry.message.id not in self.ready:
-            self.ready[entry.message.id] = None
+            self.ready.add(entry.message.id)
             heapq.heappush(self.places, (entry.place, entry.message.id))
 
     def first_ready(self) -> _Entry:
@@ -56,8 +58,17 @@ class _Peer:
             place, id_ = heapq.heappop(self.places)
             entry = self.entries.get(id_)
             if entry is not None and entry.place == place and id_ in self.ready:
-                del self.ready[id_]
+                self.ready.remove(id_)
                 return entry
+
+    def slow_down(self, now: float) -> None:
+        """Congestion was met; once a round trip, since what was sent meanwhile could not know of it."""
+        self.window.slow_down(now, self.round_trip.smoothed_s or self.round_trip.retry_s)
+
+    def land(self, entry: _Entry) -> None:
+        """Free its place in the window."""
+        self.in_flight -= entry.in_flight
+        entry.in_flight = False
 
 
 class Outbox:
@@ -78,12 +89,23 @@ class Outbox:
         entry = peer.entries[message.id] = _Entry(message, next(self._order))
         peer.make_ready(entry)
 
-    def acknowledged(self, peer_id: NodeId, id_: MessageId, *, congestion_met: bool) -> None:
-        """Drop a message that arrived, and adapt the window to the path."""
+    def acknowledged(self, peer_id: NodeId, id_: MessageId, now: float, *, congestion_met: bool) -> None:
+        """Drop a message that arrived, and adapt window and retries to the path."""
         peer = self._peers.get(peer_id)
-        if peer is not None and id_ in peer.entries:
-            peer.window = max(1, peer.window // 2) if congestion_met else min(WINDOW, peer.window + 1)
+        if peer is not None and (entry := peer.entries.get(id_)) is not None:
+            if entry.copies == 1:
+                peer.round_trip.took(now - entry.sent_at)
+            if congestion_met:
+                peer.slow_down(now)
+            else:
+                peer.window.acknowledged()
         self.remove(peer_id, id_)
+
+    def congested(self, peer_id: NodeId, now: float) -> None:
+        """Send less at once to a peer: the queue towards it had no room."""
+        peer = self._peers.get(peer_id)
+        if peer is not None:
+            peer.slow_down(now)
 
     def remove(self, peer_id: NodeId, id_: MessageId) -> None:
         """Drop a message that was acknowledged, failed or was deleted; unknown ones are ignored."""
@@ -91,10 +113,11 @@ class Outbox:
         entry = peer.entries.pop(id_, None) if peer is not None else None
         if peer is None or entry is None:
             return
-        peer.ready.pop(id_, None)
-        peer.in_flight -= entry.in_flight
+        peer.ready.discard(id_)
+        peer.sent.pop(id_, None)
+        peer.land(entry)
         if not peer.entries:
-            del self._peers[peer_id]
+            peer.places.clear()
 
     def remove_all(self, peer_id: NodeId | None) -> None:
         """Forget one peer's messages, or with None all."""
@@ -115,20 +138,23 @@ class Outbox:
 
     def waits_for(self) -> list[NodeId]:
         """Peers with a message that is not acknowledged."""
-        return list(self._peers)
+        return [peer_id for peer_id, peer in self._peers.items() if peer.entries]
 
     def appeared(self, peer_id: NodeId, *, anew: bool) -> bool:
         """Make waiting messages ready at once, because a route or card came up.
 
-        With `anew` also those in flight, which may have been lost. False when nothing is ready for that peer.
+        With `anew` also those in flight, which may have been lost, and the path is another one. False when nothing is
+        ready for that peer.
         """
         peer = self._peers.get(peer_id)
         if peer is None:
             return False
-        for entry in peer.entries.values():
+        if anew:
+            peer.window, peer.round_trip = Window(), RoundTrip()
+        for entry in tuple(peer.sent.values()):
             if entry.in_flight and not anew:
                 continue
-            self._land(peer, entry)
+            peer.land(entry)
             entry.attempts = 0
             entry.round += 1
             peer.make_ready(entry)
@@ -139,7 +165,7 @@ class Outbox:
         peer = self._peers.get(peer_id)
         if peer is None:
             return []
-        return [peer.first_ready().message for _ in range(min(len(peer.ready), peer.window - peer.in_flight))]
+        return [peer.first_ready().message for _ in range(min(len(peer.ready), peer.window.size - peer.in_flight))]
 
     def put_back(self, message: Outgoing) -> None:
         """Keep a message that could not be sent, without route or card; `appeared` makes it ready again."""
@@ -153,15 +179,20 @@ class Outbox:
         entry = peer.entries.get(message.id) if peer is not None else None
         if peer is None or entry is None:
             return
-        delay = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(entry.attempts, 10))
+        lost_s = peer.round_trip.retry_s
+        delay = min(LAST_RETRY_S, lost_s * 2 ** min(entry.attempts, 10))
         delay *= 1 - JITTER + 2 * JITTER * self._random()
         entry.attempts += 1
+        entry.copies += 1
         entry.round += 1
+        entry.sent_at = now
+        peer.sent[message.id] = entry
         if not entry.in_flight:
             entry.in_flight = True
             peer.in_flight += 1
         key = (message.peer, message.id)
-        self._set_timer(now + min(delay, SLOT_S), "land", key, entry.round)
+        if delay > lost_s:
+            self._set_timer(now + lost_s, "land", key, entry.round)
         self._set_timer(now + delay, "retry", key, entry.round)
 
     def deadline(self) -> float | None:
@@ -176,7 +207,9 @@ class Outbox:
             entry = peer.entries.get(id_) if peer is not None else None
             if peer is None or entry is None or entry.round != round_:
                 continue
-            self._land(peer, entry)
+            if entry.in_flight:
+                peer.window.slow_down(now, peer.round_trip.retry_s)
+            peer.land(entry)
             if what == "retry":
                 peer.make_ready(entry)
 
@@ -186,10 +219,6 @@ class Outbox:
             for entry in list(peer.entries.values()):
                 if entry.message.expires_lived_ms <= lived_ms:
                     yield entry.message
-
-    def _land(self, peer: _Peer, entry: _Entry) -> None:
-        peer.in_flight -= entry.in_flight
-        entry.in_flight = False
 
     def _set_timer(self, when: float, what: str, key: Key, round_: int) -> None:
         heapq.heappush(self._timers, (when, next(self._order), what, key, round_))

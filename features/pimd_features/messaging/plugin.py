@@ -42,7 +42,7 @@ from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
 from pimd_features.messaging.strangers import Strangers
-from pimd_features.messaging.wire import ACK_KIND, BODY_LIMIT, MSG_KIND
+from pimd_features.messaging.wire import ACKS_KIND, BODY_LIMIT, MSG_KIND
 
 DATABASE_NAME = "messages.db"
 STREAM = "messages.event"
@@ -62,7 +62,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
-    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACK_KIND)
+    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACKS_KIND)
 
     def __init__(self) -> None:
         self._database: Database | None = None
@@ -91,7 +91,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         self._strangers = Strangers(ctx)
         receiver = Receiver(ctx, self._store, self._sender, self._strangers, self._tell_received)
         acknowledged = Acknowledged(ctx, self._sender, self._outbox)
-        self._takers = {MSG_KIND: receiver, ACK_KIND: acknowledged}
+        self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
         ctx.spawn("receiver", receiver.run())
         ctx.spawn("acknowledgements", acknowledged.run())
         ctx.spawn("sender", self._sender.run())

@@ -11,7 +11,7 @@ from pimd_features.messaging.models import MessageRecord
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.store import Conversation, MessageStore, Stored
 from pimd_features.messaging.strangers import Strangers
-from pimd_features.messaging.wire import BODY_LIMIT, AckKind, Msg
+from pimd_features.messaging.wire import BODY_LIMIT, AckKind, Acks, Msg
 
 STORING = declare(
     "messages that wait to be stored", 64, "messages", "the next payload is taken when there is room again"
@@ -61,8 +61,13 @@ class Receiver:
             # Not acknowledged, so the senders try again; a full disk is no reason for quarantine.
             self._ctx.log.error("%d received messages were not stored: %s", len(batch), error)
             return
+        by_sender: dict[NodeId, list[_Arrived]] = {}
         for one in stored:
-            await self._sender.acknowledge(one.src, one.msg.message_id, AckKind.DELIVERED, one.congestion_met)
+            by_sender.setdefault(one.src, []).append(one)
+        for src, messages in by_sender.items():
+            ids = tuple(one.msg.message_id for one in messages)
+            congestion_met = any(one.congestion_met for one in messages)
+            await self._sender.acknowledge(src, Acks(AckKind.DELIVERED, ids, congestion_met))
 
     async def _store_new(self, batch: list[_Arrived]) -> list[_Arrived]:
         known = await self._store.known([(one.src, one.msg.message_id) for one in batch])

@@ -9,12 +9,12 @@ from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.store import MessageStore, Outgoing, Sealed
-from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
+from pimd_features.messaging.wire import ACKS_KIND, MSG_KIND, AckKind, Acks, Msg
 
 EXPIRY_CHECK_S = 60.0
 REDIAL_S = 20.0
 """While messages wait for a route, configured peers that are down are dialled so often at least."""
-RECEIPTS_AT_ONCE = 32
+RECEIPTS_AT_ONCE = 256
 RECEIPTS_PAUSE_S = 0.2
 """Read receipts are not acknowledged, so they are sent slowly enough for the receiver's queue."""
 TROUBLE_PAUSE_S = 5.0
@@ -112,6 +112,7 @@ class Sender:
         if sent:
             self._outbox.sent(message, self._ctx.clock.now())
         elif sent is Sent.CONGESTED and message.peer not in self._congested:
+            self._outbox.congested(message.peer, self._ctx.clock.now())
             self._congested.add(message.peer)
             self._ctx.spawn(f"room towards {message.peer.short}", self._wait_for_room(message.peer))
         return bool(sent)
@@ -152,9 +153,9 @@ class Sender:
         self._last_redial = now
         self._mesh.redial()
 
-    async def acknowledge(self, peer: NodeId, id_: MessageId, kind: AckKind, congestion_met: bool = False) -> None:  # noqa: FBT001,FBT002
-        """Send an acknowledgement to the sender of a message, best effort."""
-        await self._ctx.control.send_routed(peer, PluginPayload(ACK_KIND, Ack(id_, kind, congestion_met).encode()))
+    async def acknowledge(self, peer: NodeId, acks: Acks) -> None:
+        """Send acknowledgements to the sender of messages, best effort."""
+        await self._ctx.control.send_routed(peer, PluginPayload(ACKS_KIND, acks.encode()))
 
     def owe_receipts(self, peers: Iterable[NodeId]) -> None:
         """Note that read receipts for these peers are to be repeated."""
@@ -177,5 +178,4 @@ class Sender:
         for start in range(0, len(ids), RECEIPTS_AT_ONCE):
             if start:
                 await self._ctx.clock.sleep(RECEIPTS_PAUSE_S)
-            for id_ in ids[start : start + RECEIPTS_AT_ONCE]:
-                await self.acknowledge(peer, id_, AckKind.READ)
+            await self.acknowledge(peer, Acks(AckKind.READ, tuple(ids[start : start + RECEIPTS_AT_ONCE])))

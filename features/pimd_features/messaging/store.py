@@ -161,9 +161,6 @@ class MessageStore:
         delivered = now_ms if RANK[status] >= RANK["delivered"] else None
         read = now_ms if status == "read" else None
         which = f"peer = ? AND direction = 'sent' AND id IN ({_marks(ids)}) AND status IN ({_marks(lower)})"  # two lists of `?`
-        # Read first: an acknowledgement of a message that was never sent must not cost a transaction.
-        if not await self._database.read(f"SELECT 1 FROM messages WHERE {which} LIMIT 1", (peer, *ids, *lower)):  # noqa: S608
-            return []
 
         def work(connection: Connection) -> list[MessageId]:
             rows = connection.execute(

@@ -1,4 +1,4 @@
-"""The two payloads of messaging: a message and an acknowledgement."""
+"""The two payloads of messaging: a message, and acknowledgements."""
 
 import struct
 from dataclasses import dataclass
@@ -8,12 +8,11 @@ from typing import Self
 from pimd.ids import MessageId
 
 MSG_KIND = "messaging.msg"
-ACK_KIND = "messaging.ack"
+ACKS_KIND = "messaging.acks"
 BODY_LIMIT = 8192
 """Bytes of UTF-8 of one message."""
 
 _MSG = struct.Struct(">16sQ")
-_ACK = struct.Struct(">16sB")
 _CONGESTION_MET = 0x80
 
 
@@ -46,23 +45,23 @@ class Msg:
 
 
 @dataclass(frozen=True)
-class Ack:
-    """Tells the sender that a message was delivered or read."""
+class Acks:
+    """Tells the sender that messages were delivered or read."""
 
-    message_id: MessageId
     kind: int
     """An `AckKind`; others are ignored."""
+    message_ids: tuple[MessageId, ...]
     congestion_met: bool = False
-    """Whether the message came through a send queue that was half full."""
+    """Whether one of them came through a send queue that was half full."""
 
     def encode(self) -> bytes:
-        """`message_id 16 | kind u8`, with bit 0x80 of the kind for `congestion_met`."""
-        return _ACK.pack(self.message_id, self.kind | _CONGESTION_MET * self.congestion_met)
+        """`kind u8 | message_id 16 each`, with bit 0x80 of the kind for `congestion_met`."""
+        return bytes([self.kind | _CONGESTION_MET * self.congestion_met]) + b"".join(self.message_ids)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """ValueError when the length is wrong."""
-        if len(body) != _ACK.size:
-            raise ValueError("an acknowledgement has 17 bytes")
-        message_id, kind = _ACK.unpack(body)
-        return cls(MessageId(message_id), kind & ~_CONGESTION_MET, bool(kind & _CONGESTION_MET))
+        if len(body) % MessageId.SIZE != 1:
+            raise ValueError("acknowledgements have 1 byte and 16 for each message")
+        ids = tuple(MessageId(body[at : at + MessageId.SIZE]) for at in range(1, len(body), MessageId.SIZE))
+        return cls(body[0] & ~_CONGESTION_MET, ids, bool(body[0] & _CONGESTION_MET))

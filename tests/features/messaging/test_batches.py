@@ -8,7 +8,7 @@ from pimd.contract import Bites, seal_for
 from pimd.ids import MessageId
 from pimd_features.messaging import acknowledged, receiving
 from pimd_features.messaging.batches import Batches
-from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
+from pimd_features.messaging.wire import ACKS_KIND, MSG_KIND, AckKind, Acks, Msg
 from tests.features.messaging.conftest import MakeParty, settle
 from tests.features.messaging.test_exchange import pair
 from tests.limits import Lower
@@ -90,7 +90,7 @@ async def test_one_that_is_cancelled_drops_what_is_queued_and_nobody_waits_for_i
     assert slow.batches == [[0]]
 
 
-@pytest.mark.limit("messages that wait to be stored", "acknowledgements that wait to be stored")
+@pytest.mark.limit("messages that wait to be stored", "payloads of acknowledgements that wait to be stored")
 async def test_so_many_payloads_wait_for_the_disk_and_none_is_lost(party: MakeParty, lower: Lower) -> None:
     lower(receiving.STORING, 2)
     lower(acknowledged.NOTING, 2)
@@ -105,8 +105,8 @@ async def test_so_many_payloads_wait_for_the_disk_and_none_is_lost(party: MakePa
     sent = [(await alice.say(bob, str(number))).id for number in range(10)]
     async with asyncio.TaskGroup() as tasks:
         for id_ in sent:
-            ack = Ack(id_, AckKind.DELIVERED).encode()
-            tasks.create_task(alice.running.handle_payload(bob.id, ACK_KIND, ack))
+            ack = Acks(AckKind.DELIVERED, (id_,)).encode()
+            tasks.create_task(alice.running.handle_payload(bob.id, ACKS_KIND, ack))
     await settle(alice.air)
     assert {message.status for message in await alice.messages(bob)} == {"delivered"}
 
@@ -123,5 +123,6 @@ async def test_one_message_that_cannot_be_stored_holds_back_no_other(party: Make
         await bob.running.handle_payload(alice.id, MSG_KIND, body)
     await bob.take(alice.id, MSG_KIND, bodies[2])
     assert [message.body for message in reversed(await bob.messages(alice))] == ["one", "two"]
-    acked = [Ack.decode(payload.body).message_id[0] for _, _, payload in bob.air.waiting if payload.kind == ACK_KIND]
+    acks = [Acks.decode(payload.body) for _, _, payload in bob.air.waiting if payload.kind == ACKS_KIND]
+    acked = [id_[0] for one in acks for id_ in one.message_ids]
     assert sorted(acked) == [0, 2, 2]

@@ -15,6 +15,7 @@ from pimd.contract import (
 )
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import strangers as limits_of_strangers
+from pimd_features.messaging.acknowledged import IDS
 from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown
 from pimd_features.messaging.models import (
     EXPIRES_S,
@@ -26,7 +27,7 @@ from pimd_features.messaging.models import (
     SendParams,
 )
 from pimd_features.messaging.store import Outgoing
-from pimd_features.messaging.wire import ACK_KIND, MSG_KIND, Ack, AckKind, Msg
+from pimd_features.messaging.wire import ACKS_KIND, MSG_KIND, AckKind, Acks, Msg
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
 
@@ -77,7 +78,7 @@ async def test_what_the_disk_does_not_take_is_not_acknowledged_and_may_come_agai
     await bob.running._database.read("PRAGMA query_only = 0")
     await bob.take(alice.id, MSG_KIND, body)
     assert [message.body for message in await bob.messages(alice)] == ["keep this"]
-    assert [payload.kind for _, _, payload in bob.air.waiting] == [ACK_KIND]
+    assert [payload.kind for _, _, payload in bob.air.waiting] == [ACKS_KIND]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -149,7 +150,7 @@ async def test_it_expires_and_an_acknowledgement_after_that_is_believed(party: M
     assert (message.status, message.failure_reason) == ("failed", "expired")
     assert alice.kinds().count("message_status") == 1
     assert len(alice.running._outbox) == 0
-    await alice.take(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
+    await alice.take(bob.id, ACKS_KIND, Acks(1, (sent.id,)).encode())
     (message,) = await alice.messages(bob)
     assert (message.status, message.failure_reason) == ("delivered", None)
 
@@ -197,10 +198,10 @@ async def test_a_state_never_goes_back_and_only_the_recipient_is_believed(party:
     disconnect(alice, bob)
     sent = await alice.say(bob, "secret")
     for liar, kind in ((eve, 1), (eve, 2), (bob, 3), (bob, 0), (bob, 255)):
-        await alice.take(liar.id, ACK_KIND, Ack(sent.id, kind).encode())
+        await alice.take(liar.id, ACKS_KIND, Acks(kind, (sent.id,)).encode())
     assert (await alice.messages(bob))[0].status == "pending"
-    await alice.take(bob.id, ACK_KIND, Ack(sent.id, 2).encode())
-    await alice.take(bob.id, ACK_KIND, Ack(sent.id, 1).encode())
+    await alice.take(bob.id, ACKS_KIND, Acks(2, (sent.id,)).encode())
+    await alice.take(bob.id, ACKS_KIND, Acks(1, (sent.id,)).encode())
     message = (await alice.messages(bob))[0]
     assert message.status == "read"
     assert message.delivered_at_ms is not None
@@ -212,7 +213,7 @@ async def test_duplicates_are_acknowledged_again_and_not_shown_again_also_when_d
     body = Msg(id_, 1, seal_for(bob.identity.x25519_pub, b"once")).encode()
     for _ in range(3):
         await bob.take(alice.id, MSG_KIND, body)
-    assert len([1 for _, dst, payload in bob.air.waiting if dst == alice.id and payload.kind == ACK_KIND]) == 3
+    assert len([1 for _, dst, payload in bob.air.waiting if dst == alice.id and payload.kind == ACKS_KIND]) == 3
     assert len(await bob.messages(alice)) == 1
     await bob.running.delete_conversation(ConversationParams(peer_node_id=alice.id))
     bob.air.waiting.clear()
@@ -248,8 +249,8 @@ async def test_what_cannot_be_read_is_dropped_and_not_acknowledged(party: MakePa
     ]
     for body in bad:
         await bob.take(alice.id, MSG_KIND, body)
-    for body in (b"", bytes(16), bytes(18)):
-        await bob.take(alice.id, ACK_KIND, body)
+    for body in (b"", bytes(16), bytes(18), bytes(33)[:-1]):
+        await bob.take(alice.id, ACKS_KIND, body)
     assert await bob.messages(alice) == []
     assert bob.air.waiting == []
 
@@ -478,7 +479,18 @@ async def test_an_acknowledgement_tells_whether_the_message_met_congestion(party
         await bob.take(alice.id, message.kind, message.body)
         CONGESTION_MET.reset(token)
         ((_, _, ack),) = alice.air.waiting
-        assert Ack.decode(ack.body).congestion_met is met
-        assert Ack.decode(ack.body).kind == AckKind.DELIVERED
+        assert Acks.decode(ack.body).congestion_met is met
+        assert Acks.decode(ack.body).kind == AckKind.DELIVERED
         await settle(alice.air)
     assert {message.status for message in await alice.messages(bob)} == {"delivered"}
+
+
+@pytest.mark.limit("messages that one payload acknowledges")
+async def test_a_payload_that_acknowledges_more_than_any_window_holds_is_dropped(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    sent = await alice.say(bob, "hello")
+    too_many = (sent.id,) * (IDS.value + 1)
+    await alice.take(bob.id, ACKS_KIND, Acks(AckKind.READ, too_many).encode())
+    assert (await alice.messages(bob))[0].status != "read"
+    await alice.take(bob.id, ACKS_KIND, Acks(AckKind.READ, too_many[1:]).encode())
+    assert (await alice.messages(bob))[0].status == "read"
