@@ -43,6 +43,7 @@ async def _start_later(lab: Lab, daemon: LabDaemon) -> None:
     await daemon.start()
 
 
+@pytest.mark.slow
 def test_forty_pairs_that_dial_each_other_at_random_moments_have_one_link_each() -> None:
     assert links_of_pairs(1, 40) == [(1, 1, 1)] * 40
 
@@ -54,6 +55,7 @@ def test_a_thousand_of_a_thousand_pairs_have_one_link_each() -> None:
     assert found == [(1, 1, 1)] * 1000
 
 
+@pytest.mark.slow
 def test_the_moments_are_close_enough_for_two_connections_at_once() -> None:
     async def count() -> int:
         async with Lab(3, log_level="warning", keeps_events=False) as lab:

@@ -28,7 +28,9 @@ SHOWN_BY = {
 """Counters of the honest, one of which moves when the lie was told."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (at > 1)) for at, kind in enumerate(KINDS)]
+)
 def test_a_scenario_of_each_shape_keeps_every_promise(kind: str) -> None:
     verdict = play(script_of(21, kind=kind, count=8, lies=()))
     assert not verdict.faults, str(verdict)
@@ -36,7 +38,11 @@ def test_a_scenario_of_each_shape_keeps_every_promise(kind: str) -> None:
     assert len(verdict.script.steps) >= 3
 
 
-@pytest.mark.parametrize("lie", [pytest.param(lie, marks=[pytest.mark.slow] * (lie == "flood")) for lie in LIES])
+QUICK = ("substitute-keys", "forge-source")
+"""Played by the quick tests; the others by all."""
+
+
+@pytest.mark.parametrize("lie", [pytest.param(lie, marks=[pytest.mark.slow] * (lie not in QUICK)) for lie in LIES])
 def test_a_scenario_with_each_kind_of_liar_keeps_what_is_promised_against_liars(lie: str) -> None:
     script = script_of(27, kind="line", count=5, lies=(lie,))
     assert set(script.liars) <= {1, 2, 3}, "a liar at the end of the line has nothing to carry"

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from pimd.lab import Lab
 from pimd.lab.daemon import LabDaemon
 from pimd.lab.run import run
@@ -63,5 +65,6 @@ async def toggled_under_load() -> None:
         assert sorted(told) == sorted(sent["alice"] + sent["carol"])
 
 
+@pytest.mark.slow
 def test_every_message_is_stored_once_and_told_once_however_often_messaging_is_turned_off() -> None:
     run(toggled_under_load, seed=11)

@@ -51,6 +51,7 @@ FEATURE = Feature(
 )
 
 
+@pytest.mark.slow
 def test_a_day_of_timers_and_blocking_work_is_the_same_in_each_run() -> None:
     async def main() -> tuple[int, int, float]:
         async with Lab(seed=7, features=[FEATURE]) as lab:

@@ -16,13 +16,13 @@ SCENARIOS = int(os.environ.get("PIMD_ROUTING_SCENARIOS", "500"))
 """500 when somebody runs the slow tests, 2 000 in .ci/run, and as many as wanted by hand."""
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, 1, *(pytest.param(part, marks=pytest.mark.slow) for part in (2, 3))])
 def test_some_scenarios(part: int) -> None:
     for seed in range(part, 80, 4):
         assert Scenario(seed).run().problems == []
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 8))])
 def test_some_scenarios_of_links_that_cost_different_amounts(part: int) -> None:
     for seed in range(part, 200, 8):
         assert Scenario(seed, uneven=True).run().problems == []

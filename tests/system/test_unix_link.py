@@ -48,6 +48,7 @@ def test_two_daemons_exchange_messages_over_a_unix_socket_also_after_a_restart(d
         client.wait_for("connected")
 
 
+@pytest.mark.system
 def test_a_path_is_added_paired_and_removed_like_any_address(daemon: MakeDaemon, path: Path) -> None:
     bob, alice = listening(daemon, path).start(), daemon("alice").start()
     where = f"unix:{path}"
@@ -63,6 +64,7 @@ def test_a_path_is_added_paired_and_removed_like_any_address(daemon: MakeDaemon,
     assert alice.ask("peers.add_static", {"address": "unix:mesh.sock"})["error"]["code"] == -32012
 
 
+@pytest.mark.system
 def test_a_socket_left_behind_is_replaced_and_one_that_answers_is_not(daemon: MakeDaemon, path: Path) -> None:
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
@@ -78,6 +80,7 @@ def test_a_socket_left_behind_is_replaced_and_one_that_answers_is_not(daemon: Ma
     assert path.exists()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("name", "why"), [("x" * 120, "at most 107 bytes"), ("a\\tb", "printable")])
 def test_a_path_that_no_socket_can_have_is_found_before_the_start(daemon: MakeDaemon, name: str, why: str) -> None:
     alice = daemon(config=f'[transport]\nlisten_unix = "/{name}"\n')

@@ -108,7 +108,15 @@ def subject_of(bad: Bad) -> Subject:
     return Subject(bad.load, beside=[GOOD], name="bad")
 
 
-@pytest.mark.parametrize("bad", FORBIDDEN, ids=lambda bad: bad.what)
+def one_a_check(bad: list[Bad]) -> list[object]:
+    """Leave all but the first that a check is meant for to the slow tests."""
+    first = {meant_for(one): one for one in reversed(bad)}
+    return [
+        pytest.param(one, id=one.what, marks=[pytest.mark.slow] * (first[meant_for(one)] is not one)) for one in bad
+    ]
+
+
+@pytest.mark.parametrize("bad", one_a_check(FORBIDDEN))
 def test_it_fails_its_check(bad: Bad, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kit_subject, "IMPORT_S", 0.2 if "hangs" in bad.what else 30)
     check = BY_NAME[meant_for(bad)]
@@ -121,6 +129,7 @@ def test_it_fails_its_check(bad: Bad, monkeypatch: pytest.MonkeyPatch) -> None:
     assert words_of(bad) in said
 
 
+@pytest.mark.slow  # each goes through every check
 @pytest.mark.parametrize("bad", [bad for bad in BAD if bad.what in ALLOWED], ids=lambda bad: bad.what)
 def test_what_is_allowed_passes_every_check(bad: Bad) -> None:
     assert_passes(subject_of(bad))
