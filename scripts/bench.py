@@ -28,11 +28,12 @@ from pimd.proto.link_states import RekeyLimits
 from pimd.proto.noise import HandshakeState
 from pimd.proto.records import RecordReader, RecordWriter
 from pimd.store.keystore import Keystore
-from scripts import bench_containment, bench_flood, bench_links, bench_mesh
+from scripts import bench_containment, bench_flood, bench_links, bench_mesh, bench_messages
 
 SECTIONS: dict[str, Callable[[], str]] = {
     "links": bench_links.section,
     "mesh": bench_mesh.section,
+    "messages": bench_messages.section,
     "flood": bench_flood.section,
     "containment": bench_containment.section,
 }
@@ -369,7 +370,7 @@ def main() -> None:
         "part",
         nargs="?",
         choices=list(SECTIONS),
-        help="only the times over several daemons, links, the flood, or bad features",
+        help="only the times over several daemons, links, messages, the flood, or bad features",
     )
     parser.add_argument(
         "--write", action="store_true", help="put the figures into docs/benchmarks.md; without a part, all"
