@@ -12,7 +12,7 @@ UPDATE_PAUSE_S = 0.2
 """From one round of triggered updates to the next, unless it is urgent."""
 TOLD_AT_ONCE = declare(
     "entries and SeqRequests made in one turn of the event loop",
-    2048,
+    1024,
     "entries",
     "of triggered updates, full tables and requests each; the other destinations wait for the next turn",
 )

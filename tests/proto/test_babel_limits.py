@@ -214,7 +214,7 @@ def full_table(count: int) -> list[Routes]:
 
 def test_a_lost_link_retracts_all_its_destinations_in_one_frame_a_link() -> None:
     made = core()
-    for part in full_table(900):
+    for part in full_table(500):
         made.receive("near", part, 1.0)
     made.tick(1.5)
     made.outgoing()
@@ -223,7 +223,7 @@ def test_a_lost_link_retracts_all_its_destinations_in_one_frame_a_link() -> None
     [(link, frame)] = made.outgoing()
     assert link == "other"
     assert isinstance(frame, Routes)
-    assert len(frame.entries) == 900
+    assert len(frame.entries) == 500
     assert {entry.metric for entry in frame.entries} == {METRIC_RETRACTED}
 
 
