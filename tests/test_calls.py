@@ -28,8 +28,10 @@ async def main():
         await asyncio.sleep(0.5)
         feature.call("a step", freeze)
         await asyncio.sleep(0.5)  # the watchdog looks every 0.2 s
-        feature.call("a block", time.sleep, 1.0)
-    print(len(blocked), flush=True)
+        frozen = len(blocked)
+        while len(blocked) == frozen:  # on a busy machine the watchdog may stand still, too, and then blames nobody
+            feature.call("a block", time.sleep, 1.0)
+    print(frozen, len(blocked), flush=True)
 
 asyncio.run(main())
 """
@@ -127,7 +129,7 @@ def test_a_process_that_was_stopped_in_a_step_blames_nobody() -> None:
     time.sleep(1.0)  # that long it does not run
     process.send_signal(signal.SIGCONT)
     said, _ = process.communicate(timeout=30)
-    assert said == "1\n"  # the block that was one
+    assert said == "0 1\n"  # the block that was one
 
 
 def test_without_a_watchdog_nothing_stood_still() -> None:
