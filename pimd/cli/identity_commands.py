@@ -53,6 +53,11 @@ def _agreed() -> bool:
 def doctor(connection: Connection, options: argparse.Namespace) -> None:
     """List what is wrong, as far as the daemon knows; ends with 1 when there is something."""
     warnings = call(connection, "status").get("warnings", [])
+    warnings += [
+        {"kind": "feature", "text": f"feature {row['name']} is {row['state']}: {row['reason']}"}
+        for row in call(connection, "features.list")
+        if row["state"] in {"failed", "quarantined"}
+    ]
     text = "\n".join(f"* {visible(one['text'])}" for one in warnings)
     say(options, warnings, text or "nothing is wrong, as far as this node knows")
     if warnings:
