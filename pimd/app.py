@@ -16,6 +16,7 @@ from pathlib import Path
 from pimd import __version__, paths
 from pimd.addresses import UNIX, Endpoint
 from pimd.assembly.assembly import Assembly
+from pimd.assembly.choice import AssemblyError
 from pimd.assembly.core_methods import About, CoreMethods
 from pimd.assembly.dev import reload_changed
 from pimd.assembly.identity_methods import IdentityMethods
@@ -40,7 +41,7 @@ from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
-from pimd.settings import Settings, disabled_features, old_tables
+from pimd.settings import Settings, SettingsError, disabled_features, old_tables
 from pimd.stop import Stop
 from pimd.store.ageing import age_out_identities, keep_lived_time
 from pimd.store.config_file import ConfigFile
@@ -199,6 +200,7 @@ async def running_daemon(on: Parts, stop: Stop) -> AsyncIterator[RunningDaemon]:
             on.clock,
             CancellationToken(),
             watched=on.watched,
+            choice=lambda: _choice_now(on.config),
             wrong_events_raise=not on.watched,
         )
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
@@ -304,6 +306,13 @@ def feature_choice(settings: Settings) -> FeatureChoice:
     return FeatureChoice(
         features.enabled, disabled_features(settings), features.tables, features.required, old_tables(settings)
     )
+
+
+def _choice_now(config: ConfigFile) -> FeatureChoice:
+    try:
+        return feature_choice(config.current())
+    except (SettingsError, OSError, UnicodeDecodeError) as error:
+        raise AssemblyError(f"the configuration file does not load: {error}; correct it first") from error
 
 
 def node_name(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from pathlib import PurePath
 
 TEXT_LIMIT = 300
 TRACEBACK_LIMIT = 20_000
@@ -29,6 +30,22 @@ def traceback_of(error: BaseException) -> str:
         causes.append(f"caused by {text_of(cause)}\n")
         cause = cause.__cause__ or cause.__context__
     return f"{lines[-TRACEBACK_LIMIT:]}{text_of(error)}\n{''.join(causes)}".rstrip()
+
+
+def text_and_place(error: BaseException, package: str) -> str:
+    """Return `text_of` and where `package` was when it was raised, such as `KeyError: 'x' (plugin.py:12)`; never raises."""
+    # A SyntaxError names its own place.
+    place = "" if isinstance(error, SyntaxError) else _safely(lambda: _place(error, package), "")
+    return f"{text_of(error)} ({place})" if place else text_of(error)
+
+
+def _place(error: BaseException, package: str) -> str:
+    entry, found = error.__traceback__, ""
+    while entry is not None:
+        if str(entry.tb_frame.f_globals.get("__name__", "")).split(".")[0] == package:
+            found = f"{PurePath(entry.tb_frame.f_code.co_filename).name}:{entry.tb_lineno}"
+        entry = entry.tb_next
+    return found if found.isprintable() else ""
 
 
 def modules_of(error: BaseException) -> list[str]:

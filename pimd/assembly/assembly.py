@@ -12,15 +12,15 @@ from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
 from pimd.assembly.installed import InstalledMeanwhile, drop_modules, loaded_modules
 from pimd.assembly.life import Life, State
-from pimd.assembly.plan import Import, Plan, clashes, levels, without
+from pimd.assembly.plan import FeatureChoice, Import, Plan, clashes, levels, without
 from pimd.assembly.plugin_host import START_S, STOP_S, PluginHost
 from pimd.assembly.provided import service_of
 from pimd.assembly.running import Built, Core, construct
 from pimd.assembly.services import channel_of
-from pimd.calls import Outcome, running
+from pimd.calls import running
 from pimd.contract import FeatureRow
 from pimd.events import Subscription, Topic
-from pimd.faults import modules_of, text_of, traceback_of
+from pimd.faults import modules_of
 from pimd.ids import NodeId
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
@@ -30,6 +30,7 @@ log = logging.getLogger("pimd.features")
 DOORS_S = 2.0
 """Seconds after which the daemon goes on without features that still start."""
 IMPORT_S = 30.0
+HUNG = f'it did not return within {START_S:g} s; let it spawn what goes on: ctx.spawn("work", self.work())'
 UP = frozenset({State.STARTING, State.RUNNING})
 
 
@@ -49,6 +50,8 @@ class Assembly:
         self._changes: Topic[FeatureRow] = Topic()
         self._turn = asyncio.Lock()
         self._meanwhile = InstalledMeanwhile()
+        self._now: FeatureChoice | None = None
+        """The configuration as the last `enable` read it."""
         self._core: Core | None = None
         self._group: asyncio.TaskGroup | None = None
         self._endings: dict[str, asyncio.Task[None]] = {}
@@ -176,7 +179,8 @@ class Assembly:
     async def enable(self, name: str, *, reload: bool = False) -> FeatureRow:
         """Start a feature that is off, failed or quarantined; `AssemblyError` says why it cannot start.
 
-        With `reload` an installed one is stopped, and what is on disk now is imported and started.
+        With `reload` an installed one is stopped, and what is on disk now is imported and started. What starts gets its
+        table as the configuration file has it now.
         """
         async with self._turn:
             life = self._life(name)
@@ -186,11 +190,13 @@ class Assembly:
                     if life.at(State.NOT_BUILT)
                     else f"feature {name} is {life.reason}"
                 )
-            if reload:
-                await self._unload(life)
-            if life.state in UP:
+            if life.state in UP and not reload:
                 await life.settled.wait()
                 return self.row(name)
+            core, _ = self._of_start()
+            self._now = core.choice() if core.choice is not None else None
+            if reload:
+                await self._unload(life)
             await self._ended(life)
             life.feature = feature = await self._imported(life.candidate)
             self._refuse_missing(feature)
@@ -260,9 +266,7 @@ class Assembly:
         if not life.at(State.STARTING):
             return
         if not outcome.ok:
-            self._fail(
-                life, f"its start failed: {_said(life.name, outcome) or f'it did not return within {START_S:g} s'}"
-            )
+            self._fail(life, f"its start failed: {life.said(outcome) or HUNG}")
             return
         if feature.plugin is not None:
             life.built.host.serve(core.node.payloads.register(life.name, feature.payload_kinds), group)
@@ -276,6 +280,7 @@ class Assembly:
         guard = Guard(
             life.name,
             core.clock,
+            package=feature.package,
             quarantine=lambda reason: self._trouble(life, State.QUARANTINED, reason),
             timer=time.monotonic if core.watched else lambda: 0.0,
         )
@@ -286,7 +291,7 @@ class Assembly:
                 core,
                 feature,
                 guard,
-                self._plan.settings_of(feature),
+                self._plan.settings_of(feature, self._now),
                 assembly=self,
                 streams=self._streams,
                 provided=self._provided,
@@ -298,7 +303,7 @@ class Assembly:
         if outcome.ok:
             built: Built = outcome.value
             return built
-        self._fail(life, f"it cannot be constructed: {_said(life.name, outcome)}")
+        self._fail(life, f"it cannot be constructed: {life.said(outcome)}")
         return None
 
     async def _imported(self, candidate: Candidate) -> Declared:
@@ -487,11 +492,3 @@ class Assembly:
 
     def _changed(self, life: Life) -> None:
         self._changes.publish(self.row(life.name))
-
-
-def _said(name: str, outcome: Outcome) -> str:
-    """Return the text of an error in one line; its traceback is logged at DEBUG."""
-    if outcome.error is None:
-        return ""
-    log.debug("feature %s: %s", name, traceback_of(outcome.error))
-    return str(outcome.error) if isinstance(outcome.error, AssemblyError) else text_of(outcome.error)

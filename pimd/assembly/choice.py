@@ -43,6 +43,11 @@ class Candidate:
         """Whether this build contains it; its code is trusted to import without delay."""
         return self.origin == BUILTIN
 
+    @property
+    def package(self) -> str:
+        """Top-level name of the module that its entry point names; empty without one."""
+        return self.entry.module.split(".")[0] if self.entry is not None else ""
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -27,6 +27,12 @@ class Declared(Feature):
     secrets: tuple[tuple[str, ...], ...] = ()
     """Keys of secrets in its settings."""
 
+    @property
+    def package(self) -> str:
+        """Top-level name of the module of its plugin, or of its first method."""
+        first = next((one for one in (self.plugin, *self.methods) if one is not None), None)
+        return str(getattr(first, "__module__", "")).split(".")[0]
+
 
 def read(feature: Feature) -> Declared:
     """Copy what a Feature declares, each member once; `DeclarationError` for one of another type."""

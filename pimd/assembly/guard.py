@@ -10,7 +10,7 @@ from typing import Any
 from pimd.calls import BLOCKED_S, Calls, Outcome, Stopped
 from pimd.clock import Clock
 from pimd.contract import DatabaseError
-from pimd.faults import text_of, traceback_of
+from pimd.faults import text_and_place, traceback_of
 
 FAILURES = 5
 WINDOW_S = 60.0
@@ -55,10 +55,13 @@ class Guard:
         feature: str,
         clock: Clock,
         *,
+        package: str = "",
         quarantine: Callable[[str], None] = lambda _: None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.feature = feature
+        self.package = package
+        """Top-level name of its modules; an error is told with the last line of them that ran."""
         self.failures = 0
         """Failures since the feature was started."""
         self.events_dropped = 0
@@ -96,7 +99,7 @@ class Guard:
                 return
             self.failures += 1
             self.tell(f"its task {name!r} crashed", outcome)
-            crashed(f"its task {name!r} crashed: {_text(outcome)}")
+            crashed(f"its task {name!r} crashed: {self.text(outcome)}")
 
         handle = GuardedTask(name, self.calls.spawn(name, work, ended))
         return handle
@@ -132,9 +135,13 @@ class Guard:
 
     def tell(self, what: str, outcome: Outcome) -> None:
         """Log one line; the traceback only at DEBUG."""
-        self.log.error("feature %s: %s: %s", self.feature, what, _text(outcome))
+        self.log.error("feature %s: %s: %s", self.feature, what, self.text(outcome))
         if outcome.error is not None and not isinstance(outcome.error, DatabaseError):
             self.log.debug("feature %s: %s: %s", self.feature, what, traceback_of(outcome.error))
+
+    def text(self, outcome: Outcome) -> str:
+        """Return the error of an outcome that is not ok in one line, with its place in the feature's code."""
+        return text_and_place(outcome.error, self.package) if outcome.error is not None else "no answer in time"
 
     def blame(self, what: str, error: BaseException) -> None:
         """Log and count an error that was caught elsewhere."""
@@ -165,7 +172,3 @@ class Guard:
         if len(self._blocks) == BLOCKS and now - self._blocks[0] <= WINDOW_S and not self.stopping:
             self._blocks.clear()
             self._quarantine(f"it blocked the daemon {BLOCKS} times within {WINDOW_S:g} s, the last time in {what}")
-
-
-def _text(outcome: Outcome) -> str:
-    return text_of(outcome.error) if outcome.error is not None else "no answer in time"

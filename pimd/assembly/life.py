@@ -1,13 +1,18 @@
 """The life of a feature: its states, and which may follow which."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pimd.assembly.choice import Candidate
+from pimd.assembly.choice import AssemblyError, Candidate
 from pimd.assembly.declared import Declared
 from pimd.assembly.running import Built
+from pimd.calls import Outcome
+from pimd.faults import text_and_place, traceback_of
+
+log = logging.getLogger("pimd.features")
 
 
 class State(StrEnum):
@@ -72,6 +77,15 @@ class Life:
             raise RuntimeError(f"feature {self.name} cannot go from {self.state} to {state}")
         self.state, self.reason = state, reason
         self._note()
+
+    def said(self, outcome: Outcome) -> str:
+        """Return the error of an outcome in one line, with its place; its traceback is logged at DEBUG. Empty without one."""
+        if outcome.error is None:
+            return ""
+        log.debug("feature %s: %s", self.name, traceback_of(outcome.error))
+        if isinstance(outcome.error, AssemblyError):
+            return str(outcome.error)
+        return text_and_place(outcome.error, self.feature.package if self.feature is not None else "")
 
     def at(self, *states: State) -> bool:
         """Tell whether it is in one of these states now."""

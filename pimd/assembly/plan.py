@@ -28,7 +28,7 @@ from pimd.assembly.known import KnownFeature, known_features
 from pimd.assembly.verbs import overlap
 from pimd.calls import Calls
 from pimd.contract import Feature
-from pimd.faults import text_of, traceback_of
+from pimd.faults import text_and_place, text_of, traceback_of
 from pimd.terminal import COMMANDS
 
 log = logging.getLogger("pimd.features")
@@ -108,13 +108,16 @@ def _imported(candidate: Candidate) -> tuple[Declared | None, str | None]:
     loaded = calls.call("its import", candidate.load)
     if loaded.error is not None:
         log.debug("feature %s: %s", candidate.name, traceback_of(loaded.error))
-        return None, f"it cannot be imported: {text_of(loaded.error)}; {_way_out(candidate)}"
+        return None, f"it cannot be imported: {text_and_place(loaded.error, candidate.package)}; {_way_out(candidate)}"
     checked = calls.call("its declaration", check_declaration, loaded.value, candidate.name)
     if isinstance(checked.error, DeclarationError):
         return None, str(checked.error)
     if checked.error is not None:
         log.debug("feature %s: %s", candidate.name, traceback_of(checked.error))
-        return None, f"its declaration cannot be read: {text_of(checked.error)}; {_way_out(candidate)}"
+        return (
+            None,
+            f"its declaration cannot be read: {text_and_place(checked.error, candidate.package)}; {_way_out(candidate)}",
+        )
     return checked.value, None
 
 
@@ -166,13 +169,16 @@ class Plan:
         known = known_features()
         return cls(choice, known, [*builtin_candidates(known), *installed_candidates()], patience_s)
 
-    def settings_of(self, feature: Feature) -> BaseModel:
-        """Validate `[features.<name>]`, for a first start only once; `AssemblyError` with one line for the first wrong key."""
-        checked = self._checked.pop(feature.name, None)
-        if checked is not None and checked[0] is feature:
+    def settings_of(self, feature: Feature, now: FeatureChoice | None = None) -> BaseModel:
+        """Validate `[features.<name>]`, for a first start only once; `AssemblyError` with one line for the first wrong key.
+
+        `now` is what the configuration says by now, if that was read anew.
+        """
+        checked, choice = self._checked.pop(feature.name, None), now or self.choice
+        if checked is not None and checked[0] is feature and now is None:
             return checked[1]
-        table = {key: value for key, value in self.choice.tables.get(feature.name, {}).items() if key != "enabled"}
-        old = self._old_table(feature, table)
+        table = {key: value for key, value in choice.tables.get(feature.name, {}).items() if key != "enabled"}
+        old = _old_table(feature, table, choice.old_tables.get(feature.name, {}))
         outcome = Calls(f"feature {feature.name}", in_loop=False).call(
             "its settings", feature.settings.model_validate, {**old, **table}
         )
@@ -185,15 +191,6 @@ class Plan:
             raise AssemblyError(f"{'.'.join(where)}: its settings are {type(outcome.value).__name__}", where)
         settings: BaseModel = outcome.value
         return settings
-
-    def _old_table(self, feature: Feature, table: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what counts of a table at its old place; other programs may have keys of their own there."""
-        known, given = feature.settings.model_fields, self.choice.old_tables.get(feature.name, {})
-        for key in given.keys() - known.keys():
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            log.warning("unknown key %s.%s is ignored%s", feature.name, ascii(key)[1:-1], hint)
-        return {key: value for key, value in given.items() if key in known and key not in table}
 
     def unfinished(self) -> set[str]:
         """Return the features whose import had not ended when the plan was made."""
@@ -218,7 +215,7 @@ class Plan:
             except AssemblyError as error:
                 if name in builtin:
                     raise
-                faults[name] = f"{error}; correct the configuration, which [features.{name}] is the table of"
+                faults[name] = f"{error}; correct [features.{name}] in the configuration"
         absent = {one.name: f"{one.state}: {one.reason}" for one in self.choices if one.name not in self.imports}
         pending = self.unfinished()
         faults = clashes(self.features) | faults
@@ -235,6 +232,16 @@ class Plan:
                     f"feature {ascii(name)[1:-1]}, which [features] required names, failed: {reason}",
                     ("features", "required"),
                 )
+
+
+def _old_table(feature: Feature, table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what counts of a table at its old place; other programs may have keys of their own there."""
+    known = feature.settings.model_fields
+    for key in given.keys() - known.keys():
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        log.warning("unknown key %s.%s is ignored%s", feature.name, ascii(key)[1:-1], hint)
+    return {key: value for key, value in given.items() if key in known and key not in table}
 
 
 def _first_problem(error: BaseException) -> tuple[tuple[str | int, ...], str]:

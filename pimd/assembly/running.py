@@ -13,6 +13,7 @@ from pimd import contract
 from pimd.assembly.declaration import check_methods, methods_of
 from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
+from pimd.assembly.plan import FeatureChoice
 from pimd.assembly.plugin_host import PluginHost
 from pimd.assembly.publisher import FeaturePublisher
 from pimd.assembly.services import (
@@ -77,6 +78,8 @@ class Core:
     cancel: CancellationToken
     watched: bool = True
     """Whether real time counts: features are imported in threads, and their steps are timed. Not so in a simulation."""
+    choice: Callable[[], FeatureChoice] | None = None
+    """Reads the configuration as it is now; `AssemblyError` when it does not load. None: that of the plan stays."""
     wrong_events_raise: bool = False
     """Whether publishing what its declared model refuses is an error; else it is dropped and counted."""
 

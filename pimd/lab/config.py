@@ -49,6 +49,10 @@ class LabConfig(ConfigFile):
         text = self._holder.text
         return ConfigText(text, PATH, 0, hashlib.sha256(text.encode()).hexdigest())
 
+    def current(self) -> Settings:
+        """Parse the text as it is now."""
+        return self._holder.settings()
+
     async def save(self, text: str) -> Path:
         """Replace the text in memory; there is no file, so the returned path does not exist."""
         return self._replace(text)

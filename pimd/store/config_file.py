@@ -101,6 +101,10 @@ class ConfigFile:
         new = self._settings.features.tables.get("discovery", {})
         return {**old_tables(self._settings).get("discovery", {}), **new}
 
+    def current(self) -> Settings:
+        """The settings of the file as it is now; SettingsError when it does not load. Most of them count at the next start."""
+        return load(self.read().text, self._path, self._environ).settings
+
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Everything wrong with `text`."""
         try:

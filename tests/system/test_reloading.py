@@ -110,6 +110,48 @@ def test_a_syntax_error_fails_it_until_it_is_repaired(alice: Daemon, site: Path)
     assert alice.call("new.do") == "repaired"
 
 
+def test_an_error_at_import_names_its_line_and_the_doctor_tells_it(alice: Daemon, site: Path) -> None:
+    describe(site, "new", "new_feature/__init__.py")
+    write(site, "new", "'bad'", "VALUE = declar")
+    alice.start()
+    assert "NameError: name 'declar' is not defined (__init__.py:3); repair" in str(row(alice)["reason"])
+    doctor = alice.pim("doctor")
+    assert (doctor.returncode, "* feature new is failed: it cannot be imported: NameError" in doctor.stdout) == (
+        1,
+        True,
+    )
+
+
+def test_its_table_is_read_from_the_file_as_it_is_now(alice: Daemon, site: Path) -> None:
+    describe(site, "new", "new_feature/__init__.py")
+    write(
+        site,
+        "new",
+        "ctx.settings.size",
+        "from pimd.contract import FeatureSettings\nclass Table(FeatureSettings): size: int = 1",
+    )
+    code = site / "new_feature" / "__init__.py"
+    code.write_text(code.read_text().replace("-> str", "-> int").replace("methods=", "settings=Table, methods="))
+    before = alice.config.read_text()
+    alice.config.write_text(before + '\n[features.new]\nsize = "large"\n')
+    alice.start()
+    assert row(alice)["reason"] == (
+        "features.new.size: Input should be a valid integer, unable to parse string as an integer; "
+        "correct [features.new] in the configuration"
+    )
+    alice.config.write_text(before + "\n[features.new]\nsize = 5\n")
+    assert alice.call("features.enable", {"name": "new"})["state"] == "running"
+    assert alice.call("new.do") == 5
+    alice.config.write_text(before + "\n[features.new]\nsize = 6\n")
+    assert alice.call("new.do") == 5
+    reload(alice)
+    assert alice.call("new.do") == 6
+    alice.config.write_text("[features.new\n")
+    error = alice.ask("features.enable", {"name": "new", "reload": True})["error"]
+    assert "the configuration file does not load" in error["message"]
+    assert alice.call("new.do") == 6
+
+
 def test_one_that_was_installed_meanwhile_is_found(alice: Daemon, site: Path) -> None:
     alice.start()
     assert "no feature 'new'" in alice.ask("features.enable", {"name": "new"})["error"]["message"]
