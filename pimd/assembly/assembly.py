@@ -465,7 +465,10 @@ class Assembly:
     def _refuse_missing(self, feature: Declared) -> None:
         missing = [required for required in feature.requires if required not in self.running()]
         if missing:
-            raise AssemblyError(f"{feature.name} -> {missing[0]}: {feature.name} needs {missing[0]}; enable that first")
+            way = (
+                "enable that first" if missing[0] in self._lives else "no feature has that name: install what brings it"
+            )
+            raise AssemblyError(f"{feature.name} -> {missing[0]}: {feature.name} needs {missing[0]}; {way}")
 
     def _refuse_dependents(self, name: str, what: str) -> None:
         for other in self._dependents(name):

@@ -1,16 +1,18 @@
 """Whether a declaration can be assembled; what is wrong is said with the line to write."""
 
+import difflib
 import inspect
 import math
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter
 
+from pimd import contract
 from pimd.assembly.declared import NAME_LIMIT, DeclarationError, Declared, as_name, read
 from pimd.assembly.verbs import VerbError, verbs_of
-from pimd.contract import Feature, PluginPayload, RpcError
+from pimd.contract import DaemonPlugin, Feature, PluginPayload, RpcError, mark_of
 from pimd.contract.feature import FEATURE_NAME
 from pimd.faults import text_of
 from pimd.proto.control import check_payload
@@ -28,6 +30,10 @@ LIFE = {
     "shutdown": ("", "async def shutdown(self) -> None:"),
 }
 DOC_LIMIT = 20_000
+MISNAMED = 0.9
+"""How much a name must be like another one to be taken for it."""
+CODES = tuple(one for one in vars(contract).values() if isinstance(one, type) and issubclass(one, RpcError))
+"""The errors of the contract."""
 
 
 def check_declaration(given: Any, name: str) -> Declared:
@@ -58,7 +64,9 @@ def _check_plugin(declared: Declared, plugin: Any) -> None:
         )
     for kind in declared.payload_kinds:
         _check_kind(called, kind)
+    _check_settings(declared, plugin)
     for part, (parameters, line) in LIFE.items():
+        _check_misnamed(plugin, part)
         _check_life(f"{part} of {called}", getattr(plugin, part), parameters, line)
 
 
@@ -67,6 +75,27 @@ def _check_kind(called: str, kind: str) -> None:
         check_payload(PluginPayload(kind, b""))
     except LocalProtocolError as error:
         raise DeclarationError(f'payload_kinds of {called}: {error}; write: payload_kinds = ("name.x",)') from None
+
+
+def _check_settings(declared: Declared, plugin: Any) -> None:
+    """Hold `DaemonPlugin[Settings]` against the settings of the feature."""
+    for base in getattr(plugin, "__orig_bases__", ()):
+        for model in get_args(base) if get_origin(base) is DaemonPlugin else ():
+            if isinstance(model, type) and not issubclass(declared.settings, model):
+                raise DeclarationError(
+                    f"its plugin is a DaemonPlugin[{model.__name__}], and its settings are {declared.settings.__name__}; "
+                    f"write: settings={model.__name__}"
+                )
+
+
+def _check_misnamed(plugin: Any, part: str) -> None:
+    """Find what was meant to be `part` and is spelled otherwise; nobody would call it."""
+    if getattr(plugin, part) is not getattr(DaemonPlugin, part):
+        return
+    own = [name for base in plugin.__mro__ if base not in DaemonPlugin.__mro__ for name, one in vars(base).items()
+           if inspect.iscoroutinefunction(one) and mark_of(one) is None]  # fmt: skip
+    for name in difflib.get_close_matches(part, own, 1, MISNAMED):
+        raise DeclarationError(f"nobody calls {name} of {plugin.__name__}; write: async def {part}(...)")
 
 
 def _check_life(what: str, function: Any, parameters: str, line: str) -> None:
@@ -94,8 +123,8 @@ def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
     """Check the methods that were read of a declaration; `DeclarationError` for one that cannot be called or described."""
     seen: dict[str, str] = {}
     schemas: dict[str, Any] = {}
-    for method in methods:
-        _note_name(seen, method.name, "@rpc")
+    for method, function in zip(methods, declared.marked_functions(), strict=True):
+        _note_name(seen, method.name, getattr(function, "__qualname__", "@rpc"))
         _check_mark(declared, method)
         try:
             merge(method, schemas)
@@ -116,7 +145,7 @@ def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
 def _note_name(seen: dict[str, str], name: str, origin: str) -> None:
     if name in seen:
         raise DeclarationError(
-            f'two methods are called {name}, one of {seen[name]} and one of {origin}; rename one: @rpc("{name}_2")'
+            f'two methods are called {name}, one by {seen[name]} and one by {origin}; rename one: @rpc("{name}_2")'
         )
     seen[name] = origin
 
@@ -135,6 +164,7 @@ def _check_mark(declared: Declared, method: Method) -> None:
                 f"errors of {method.name} has {error!r}, no class of RpcError with a number as `code`; "
                 "write: errors=(InvalidParams,)"
             )
+        _check_code(method.name, error)
     seconds: Any = method.timeout_s
     if type(seconds) not in {int, float} or not 0 < seconds < math.inf:
         raise DeclarationError(
@@ -142,6 +172,16 @@ def _check_mark(declared: Declared, method: Method) -> None:
         )
     if len(method.doc) > DOC_LIMIT:
         raise DeclarationError(f"the docstring of {method.name} has {len(method.doc)} letters; at most {DOC_LIMIT}")
+
+
+def _check_code(method: str, error: type[RpcError]) -> None:
+    """Refuse the code of a class of the contract for another meaning; a program could not tell the two apart."""
+    owner = next((one for one in CODES if one.code == error.code and not issubclass(error, one)), None)
+    if owner is not None:
+        raise DeclarationError(
+            f"{error.__name__}, an error of {method}, has the code {error.code} of {owner.__name__}; "
+            "write: code: ClassVar[int] = 1001 (JSON-RPC and pimd have -32768 to -32000)"
+        )
 
 
 def methods_of(feature: Feature, plugin: object, context: Callable[[], object]) -> Sequence[Method]:
@@ -161,5 +201,5 @@ def _method(function: Callable[..., Any], first: str, read: Callable[[Callable[.
     except Exception as error:
         called = str(getattr(function, "__qualname__", type(function).__name__))
         said = str(error) if isinstance(error, TypeError) else f"its annotations cannot be read: {text_of(error)}"
-        line = f"async def {called.rpartition('.')[2]}({first}, params: NoParams) -> Answer:"
-        raise DeclarationError(f"{called}: {said}; write: {line}") from error
+        line = f"; write: async def {called.rpartition('.')[2]}({first}, params: NoParams) -> Answer:"
+        raise DeclarationError(f"{called}: {said}{'' if '; write: ' in said else line}") from error

@@ -31,7 +31,10 @@ class FeaturePublisher:
         """Publish on a declared stream."""
         model = self._models.get(stream)
         if model is None:
-            raise ValueError(f"feature {self._feature} did not declare the stream {stream!r}")
+            declared = ", ".join(self._models) or "none"
+            raise ValueError(
+                f"feature {self._feature} did not declare the stream {stream!r}; its events are: {declared}"
+            )
         if self._guard.calls.closed:
             raise Stopped(f"feature {self._feature} was stopped; it publishes nothing any more")
         outcome = self._guard.calls.call(f"the model of {stream}", self._checked, stream, model, payload)

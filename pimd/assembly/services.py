@@ -54,7 +54,9 @@ class ServicesView:
 
     def _require_use(self, key: ServiceKey[Any]) -> None:
         if key not in self._feature.uses:
-            raise PermissionError(f"feature {self._feature.name} takes {key.name} without naming it in `uses`")
+            raise PermissionError(
+                f"feature {self._feature.name} takes {key.name} without naming it; write: uses=({key.name.upper()},)"
+            )
 
 
 class PluginSender:
@@ -85,7 +87,9 @@ class PluginSender:
 
     def _check(self, frame: PluginPayload) -> None:
         if frame.kind not in self._kinds:
-            raise ValueError(f"feature {self._name} did not claim the payload kind {frame.kind!r}")
+            raise ValueError(
+                f"feature {self._name} did not claim the payload kind {frame.kind!r}; add it to payload_kinds of its plugin"
+            )
         check_payload(frame)
 
 

@@ -75,7 +75,7 @@ class _Command:
         name: Any = verb.method
         method = self.methods.get(name) if isinstance(name, str) else None
         if method is None:
-            there = ", ".join(self.methods) or "none; mark one with @rpc"
+            there = ", ".join(self.methods) or "none; mark one with @rpc, and name its class: plugin=..."
             raise self._error(f"calls {_cut(verb.method)}, which is no method of this feature; there are: {there}")
         known = method.described or describe(method)
         about, schemas = known.method, known.schemas

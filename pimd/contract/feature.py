@@ -95,13 +95,22 @@ class Feature(Generic[S]):
             given: Any = getattr(self, part)
             if not isinstance(given, tuple):
                 line = f'("{given}",)' if isinstance(given, str) else "(...,)"
-                raise ValueError(f"feature {self.name}: {part} = {given!r} is no tuple; write: {part}={line}")  # noqa: TRY004
+                raise ValueError(f"feature {self.name}: {part} = {given!r:.60} is no tuple; write: {part}={line}")  # noqa: TRY004
+        plugin: Any = self.plugin
+        if not (plugin is None or isinstance(plugin, type)):
+            called = type(plugin).__name__
+            raise ValueError(
+                f"feature {self.name}: its plugin is a {called}, and not the class; write: plugin={called}"
+            )
         self._check_errors()
         for method in self.marked_names():
-            if method.split(".")[0] not in self.namespaces:
+            namespace, _, verb = method.partition(".")
+            if namespace not in self.namespaces:
+                wider = ", ".join(f'"{one}"' for one in dict.fromkeys((*map(str, self.namespaces), namespace)))
+                own = f'@rpc("{self.namespaces[0]}.{verb}"), or ' if self.namespaces else ""
                 raise ValueError(
                     f"feature {self.name}: method {method} is outside its namespaces {self.namespaces}; "
-                    f'write: namespaces=("{method.split(".")[0]}",)'
+                    f"write: {own}namespaces=({wider}{',' * (not self.namespaces)})"
                 )
         for stream in self.events:
             if stream.name.removesuffix(".event") not in self.namespaces or not stream.name.endswith(".event"):
@@ -114,7 +123,7 @@ class Feature(Generic[S]):
         given: tuple[Any, ...] = self.errors
         for error in given:
             if not (isinstance(error, type) and issubclass(error, RpcError)):
-                line = "class NotesFull(RpcError): code: ClassVar[int] = -32070"
+                line = "class NotesFull(RpcError): code: ClassVar[int] = 1001"
                 raise ValueError(f"feature {self.name}: errors has {error!r}, no class of RpcError; write: {line}")  # noqa: TRY004
 
     def plugin_functions(self) -> tuple[Callable[..., Any], ...]:

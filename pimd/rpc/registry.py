@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from pimd.calls import Calls
 from pimd.contract import NoParams, Params, RpcError, mark_of
@@ -65,13 +65,18 @@ def method_of(function: Callable[..., Any], feature: str, context: Callable[[], 
     hints = get_type_hints(function, include_extras=True)
     wanted = 1 if context is None else 2
     params = hints.get(arguments[-1].name) if len(arguments) == wanted else None
-    if not (isinstance(params, type) and issubclass(params, Params)) or "return" not in hints:
-        taken = "(params)" if context is None else "(context, params)"
-        raise TypeError(
-            f"{feature}: {mark.name} must take {taken}, with params a subclass of Params, and name its result"
-        )
+    if params is None:
+        taken = "(self, params)" if context is None else "(context, params)"
+        raise TypeError(f"{mark.name} must take {taken}, with an annotation of params")
+    if not (isinstance(params, type) and issubclass(params, Params)):
+        called = params.__name__ if isinstance(params, type) else str(params)
+        is_model = isinstance(params, type) and issubclass(params, BaseModel)
+        line = f"; write: class {called}(Params):" if is_model else ""
+        raise TypeError(f"params of {mark.name} is annotated {called}, which is no subclass of Params{line}")
+    if "return" not in hints:
+        raise TypeError(f"{mark.name} does not say what it returns")
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{feature}: {mark.name} is no async function")
+        raise TypeError(f"{mark.name} is no async function")
     if context is None:
         call: Call = lambda _connection, given: function(given)  # noqa: E731
     else:

@@ -170,7 +170,11 @@ DECLARATIONS = [
         {"namespaces": '("bad")'},
         reason="namespaces = 'bad' is no tuple; write: namespaces=(\"bad\",)",
     ),
-    Bad("method outside its namespaces", {"namespaces": '("other",)'}, reason='write: namespaces=("bad",)'),
+    Bad(
+        "method outside its namespaces",
+        {"namespaces": '("other",)'},
+        reason='write: @rpc("other.do"), or namespaces=("other", "bad")',
+    ),
     Bad(
         "stream outside its namespaces",
         {"more": ', events=(EventStream("other.event", Told),)'},
@@ -189,7 +193,7 @@ DECLARATIONS = [
     Bad(
         "two methods of one name",
         {"body": '@rpc("bad.do")\n    async def again(self, params: NoParams) -> int:\n        return 2'},
-        reason='two methods are called bad.do, one of @rpc and one of @rpc; rename one: @rpc("bad.do_2")',
+        reason='two methods are called bad.do, one by Plugin.again and one by Plugin.do; rename one: @rpc("bad.do_2")',
     ),
     Bad(
         "method called as one of its stream",
@@ -197,7 +201,46 @@ DECLARATIONS = [
             "body": '@rpc("bad.subscribe")\n    async def sub(self, params: NoParams) -> int:\n        return 2',
             "more": ', events=(EventStream("bad.event", Told),)',
         },
-        reason="two methods are called bad.subscribe, one of @rpc and one of the stream bad.event",
+        reason="two methods are called bad.subscribe, one by Plugin.sub and one by the stream bad.event",
+    ),
+    Bad(
+        "plugin that is an object",
+        {"bottom": "FEATURE = replace(FEATURE, plugin=Plugin())", "top": "from dataclasses import replace"},
+        reason="its plugin is a Plugin, and not the class; write: plugin=Plugin",
+    ),
+    Bad("no namespaces", {"namespaces": "()"}, reason='write: namespaces=("bad",)'),
+    Bad(
+        "plugin of other settings",
+        {"top": "class Table(FeatureSettings): size: int = 1", "base": "DaemonPlugin[Table]"},
+        reason="its plugin is a DaemonPlugin[Table], and its settings are FeatureSettings; write: settings=Table",
+    ),
+    Bad(
+        "handle_payload misspelled",
+        {"payload_def": "async def handle_payloads(self, src, kind, body):"},
+        reason="nobody calls handle_payloads of Plugin; write: async def handle_payload(...)",
+    ),
+    Bad(
+        "error with the code of another",
+        {"top": "class Full(RpcError): code: ClassVar[int] = -32010", "rpc_more": ", errors=(Full,)"},
+        reason="Full, an error of bad.do, has the code -32010 of PeerNotFound; write: code: ClassVar[int] = 1001",
+    ),
+    Bad(
+        "params of another base",
+        {
+            "top": "from pydantic import BaseModel\nclass Own(BaseModel): pass",
+            "do_def": "async def do(self, params: Own) -> int:",
+        },
+        reason="params of bad.do is annotated Own, which is no subclass of Params; write: class Own(Params):",
+    ),
+    Bad(
+        "params that are no model",
+        {"do_def": "async def do(self, params: dict) -> int:"},
+        reason="params of bad.do is annotated dict, which is no subclass of Params; write: async def do(self, params: NoParams)",
+    ),
+    Bad(
+        "method without a result",
+        {"do_def": "async def do(self, params: NoParams):"},
+        reason="bad.do does not say what it returns",
     ),
     Bad("sync method", {"do_def": "def do(self, params: NoParams) -> int:"}, reason="write: async def do(self, params"),
     Bad("method without params", {"do_def": "async def do(self) -> int:"}, reason="write: async def do(self, params"),

@@ -63,7 +63,7 @@ async def test_only_services_that_were_named_can_be_taken(assemble: Assemble) ->
     assert ctx.services.providers(PEER_DATA) == []
     keys: tuple[ServiceKey[Any], ...] = (KEYSTORE, CONFIG, PUBLISH)
     for key in keys:
-        with pytest.raises(PermissionError, match="without naming it in `uses`"):
+        with pytest.raises(PermissionError, match="without naming it; write: uses="):
             ctx.services[key]
     with pytest.raises(LookupError, match="nobody provides peer_summaries"):
         ctx.services[PEER_SUMMARIES]
