@@ -18,7 +18,7 @@ from pimd.assembly.log_ring import LogRing
 from pimd.assembly.plan import Plan
 from pimd.contract import RpcError
 from pimd.database.file import opener
-from pimd.ids import NodeId
+from pimd.ids import MessageId, NodeId
 from pimd.lab.clock import LabClock
 from pimd.lab.config import ConfigTextHolder, LabConfig
 from pimd.lab.disk import Disk
@@ -199,7 +199,7 @@ class LabDaemon:
     async def call(
         self, method: str, params: Mapping[str, Any] | None = None, connection: Connection | None = None
     ) -> Any:
-        """Call a method as over an RPC listener and return its result; `RpcError` for an error answer.
+        """Call a method as over an RPC listener and return its result; `RpcError` for an error answer. Params may hold ids.
 
         Subscriptions need a `connection` that has a feed.
         """
@@ -208,7 +208,7 @@ class LabDaemon:
         request = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": dict(params or {})}
 
         async def answer() -> str:
-            message = running.rpc.dispatch.parse(json.dumps(request).encode())
+            message = running.rpc.dispatch.parse(json.dumps(request, default=_id).encode())
             answer = await running.rpc.dispatch.answer(message, connection or Connection("unix"))
             answer.sent()
             return answer.text or "{}"
@@ -308,6 +308,13 @@ class LabDaemon:
                 if life.alive:
                     event = json.loads(text)
                     self.events.append({"method": event["method"], "params": event["params"]})
+
+
+def _id(value: object) -> str:
+    """Write an id in params as a program does; TypeError for all else that is no JSON."""
+    if isinstance(value, NodeId | MessageId):
+        return str(value)
+    raise TypeError(f"{value!r} is no JSON")
 
 
 def _result(text: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from pimd.assembly.assembly import Assembly
 from pimd.assembly.choice import installed_candidates
 from pimd.assembly.known import known_features
 from pimd.assembly.plugin_host import PluginHost
@@ -38,6 +39,8 @@ class Alone:
 
     `settings` is an instance of its declared model, or its table. `beside` are features that it requires and that neither
     the build nor another distribution brings. With `must_run`, `NotRunning` is raised when the feature does not start.
+    A failure of the feature that the daemon caught, such as an exception of `handle_payload`, is an AssertionError at the
+    end unless `may_fail`.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class Alone:
         settings: BaseModel | Mapping[str, Any] | None = None,
         beside: Sequence[Feature] = (),
         must_run: bool = True,
+        may_fail: bool = False,
     ) -> None:
         self.feature = feature
+        self._may_fail = may_fail
         self.outbox = Outbox()
         self.lab = Lab(1, features=[*beside, feature], log_level="debug")
         table = settings_table(settings)
@@ -74,18 +79,24 @@ class Alone:
         if error is None:
             await self.daemon.stop()
         await self.lab.__aexit__(kind, error, trace)
+        if error is None and self._must_run and not self._may_fail:
+            refuse_failures(self.logged, [self.feature])
 
     # --- what it is
 
     @property
+    def _assembly(self) -> Assembly:
+        return self.daemon.running_daemon.assembly
+
+    @property
     def row(self) -> FeatureRow:
         """Its row in `features.list`."""
-        return self.daemon.running_daemon.assembly.row(self.feature.name)
+        return self._assembly.row(self.feature.name)
 
     @property
     def host(self) -> PluginHost:
         """What runs the plugin; `NotRunning` while it is off."""
-        host = self.daemon.running_daemon.assembly.host(self.feature.name)
+        host = self._assembly.host(self.feature.name)
         if host is None:
             raise NotRunning(f"feature {self.feature.name} is {self.row.state}: {self.row.reason}")
         return host
@@ -123,7 +134,13 @@ class Alone:
         return self.outbox.datagrams
 
     def published(self, stream: str) -> list[dict[str, Any]]:
-        """The params of all events on a stream so far, as subscribers would get them."""
+        """The params of all events on a stream so far, as subscribers would get them; ValueError for one that is not declared."""
+        declared = [one.name for one in self.feature.events]
+        if stream not in declared and not any(stream in row.events for row in self._assembly.rows()):
+            there = ", ".join(declared) or "none"
+            raise ValueError(
+                f"feature {self.feature.name} did not declare the stream {stream!r}; its events are: {there}"
+            )
         return [event["params"] for event in self.daemon.events if event["method"] == stream]
 
     @property
@@ -140,7 +157,15 @@ class Alone:
     # --- what comes to it
 
     async def deliver(self, kind: str, body: bytes = b"", src: NodeId = STRANGER) -> None:
-        """Let a payload arrive; return when the plugin took it, after 40 virtual seconds at the latest."""
+        """Let a payload arrive; return when the plugin took it, after 40 virtual seconds at the latest.
+
+        ValueError for a kind that the feature does not claim.
+        """
+        if kind not in self.row.payload_kinds:
+            there = ", ".join(self.row.payload_kinds) or "none"
+            raise ValueError(
+                f"feature {self.feature.name} does not claim the payload kind {kind!r}; it claims: {there}"
+            )
         self.node.payloads.deliver(src, PluginPayload(kind, body))
         await self.idle()
 
@@ -194,7 +219,7 @@ class Alone:
         while self.lab.now < until:
             for _ in range(3):
                 await asyncio.sleep(0)
-            host = self.daemon.running_daemon.assembly.host(self.feature.name)
+            host = self._assembly.host(self.feature.name)
             if host is None or host.is_idle:
                 return
             await asyncio.sleep(0.02)
@@ -210,6 +235,15 @@ class Alone:
     async def enable(self) -> None:
         """Start it again; `RpcError` when it does not start."""
         await self.call("features.enable", {"name": self.feature.name})
+
+
+def refuse_failures(records: Iterable[LabRecord], features: Iterable[Feature]) -> None:
+    """AssertionError with the failures of these features that a daemon caught and logged."""
+    starts = tuple(f"feature {feature.name}: " for feature in features)
+    found = [one.text for one in records if one.level == "ERROR" and one.text.startswith(starts)]
+    if starts and found:
+        lines = "\n  ".join(dict.fromkeys(found))
+        raise AssertionError(f"the daemon caught failures; a test that wants them says may_fail=True:\n  {lines}")
 
 
 def settings_table(settings: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pimd.contract import Feature
 from pimd.lab.daemon import LabDaemon
 from pimd.lab.lab import Lab, merged
 from pimd.lab.topology import Topology, line
-from pimd.testing.alone import settings_table
+from pimd.testing.alone import NotRunning, refuse_failures, settings_table
 
 QUIET_S = 1.0
 LIMIT_S = 60.0
@@ -20,7 +20,8 @@ class DaemonMesh(Lab):
     """Use as an async context manager in a test under `virtual_time`; iterating yields the daemons.
 
     `shape` is one of `pimd.lab.topology`, a line unless given. `settings` maps a feature's name to an instance of its
-    model or its table; `tables` are others of pim.toml. Everything that a `Lab` does can be done with it.
+    model or its table; `tables` are others of pim.toml. Everything that a `Lab` does can be done with it. `NotRunning` when
+    one of `features` fails at the start, and AssertionError at the end when it failed later, unless `may_fail`.
     """
 
     def __init__(
@@ -32,9 +33,15 @@ class DaemonMesh(Lab):
         tables: Mapping[str, Any] | None = None,
         shape: Callable[..., Topology] = line,
         seed: int = 1,
+        may_fail: bool = False,
     ) -> None:
+        if isinstance(settings, BaseModel):
+            raise TypeError(
+                f'settings are given by the name of the feature: settings={{"name": {type(settings).__name__}(...)}}'
+            )
         own = {"features": {name: settings_table(table) for name, table in (settings or {}).items()}}
         super().__init__(seed, features=features, settings=merged(own if settings else {}, tables or {}))
+        self._tested = () if may_fail else tuple(features)
         self._nodes = nodes
         self._shape = shape
 
@@ -43,6 +50,7 @@ class DaemonMesh(Lab):
         try:
             self.build(self._shape(self._nodes, self.random))
             await self.start()
+            self._refuse_failed()
             await self.converged(LIMIT_S)
         except BaseException as error:
             await super().__aexit__(type(error), error, error.__traceback__)
@@ -55,6 +63,15 @@ class DaemonMesh(Lab):
         await super().__aexit__(kind, error, trace)
         if error is None and self.crashes:
             raise AssertionError(f"daemons ended by themselves: {'; '.join(self.crashes)}")
+        if error is None:
+            refuse_failures((record for daemon in self for record in self.log_of(daemon)), self._tested)
+
+    def _refuse_failed(self) -> None:
+        for daemon in self:
+            for feature in self._tested if daemon.is_up else ():
+                row = daemon.running_daemon.assembly.row(feature.name)
+                if row.state in {"failed", "quarantined"}:
+                    raise NotRunning(f"{daemon.name}: feature {row.name} is {row.state}: {row.reason}")
 
     def __iter__(self) -> Iterator[LabDaemon]:
         return iter(self.daemons.values())

@@ -157,7 +157,7 @@ def test_only_what_was_set_is_in_the_table() -> None:
 
 @virtual_time
 async def test_failures_are_logged_and_time_ends_what_hangs(pimd_plugin: Make) -> None:
-    async with pimd_plugin(FEATURE) as alone:
+    async with pimd_plugin(FEATURE, may_fail=True) as alone:
         await alone.deliver("ticks.x", b"raise")
         began = alone.lab.now
         await alone.deliver("ticks.x", b"hang")
@@ -166,6 +166,37 @@ async def test_failures_are_logged_and_time_ends_what_hangs(pimd_plugin: Make) -
         assert failed.startswith("feature ticks: handle_payload failed: ValueError: as asked (test_alone.py:")
         assert hung == "feature ticks: handle_payload did not return within 30 s and was cancelled"
         assert alone.row.failures == 2
+
+
+@virtual_time
+async def test_a_failure_that_nobody_asked_for_is_told_at_the_end(pimd_plugin: Make) -> None:
+    reason = (
+        r"says may_fail=True:\n  feature ticks: handle_payload failed: ValueError: as asked \(test_alone\.py:\d+\)$"
+    )
+    with pytest.raises(AssertionError, match=reason):
+        async with pimd_plugin(FEATURE) as alone:
+            await alone.deliver("ticks.x", b"raise")
+
+
+@virtual_time
+async def test_names_that_the_feature_does_not_have_are_refused(pimd_plugin: Make) -> None:
+    async with pimd_plugin(FEATURE) as alone:
+        with pytest.raises(ValueError, match=r"does not claim the payload kind 'ticks\.y'; it claims: ticks\.x"):
+            await alone.deliver("ticks.y")
+        with pytest.raises(
+            ValueError, match=r"did not declare the stream 'ticks\.events'; its events are: ticks\.event"
+        ):
+            alone.published("ticks.events")
+
+
+@virtual_time
+async def test_its_table_is_read_anew_when_it_is_turned_on(pimd_plugin: Make) -> None:
+    async with pimd_plugin(FEATURE) as alone:
+        await alone.disable()
+        alone.daemon.machine.config.text += "\n[features.ticks]\nperiod_s = 7\n"
+        await alone.enable()
+        assert isinstance(alone.plugin, ClockPlugin)
+        assert alone.plugin.settings.period_s == 7
 
 
 @virtual_time

@@ -1,12 +1,14 @@
 """Whole daemons in memory, as a test of a feature uses them."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 
+from pimd.contract import DaemonPlugin, Feature, PluginContext
 from pimd.lab.lab import NotInTime
 from pimd.lab.topology import ring
-from pimd.testing import DaemonMesh, virtual_time
+from pimd.testing import DaemonMesh, NotRunning, virtual_time
 from tests.testing.test_alone import FEATURE, Settings
 
 Make = Callable[..., DaemonMesh]
@@ -44,6 +46,52 @@ async def test_settings_and_tables_reach_every_daemon(pimd_mesh: Make) -> None:
         for daemon in mesh:
             assert [event["params"]["count"] for event in daemon.events if event["method"] == "ticks.event"] == [1, 2]
             assert not daemon.node.service.relays
+
+
+class Broken(DaemonPlugin):
+    """Cannot start; or its task cannot go on."""
+
+    name: ClassVar[str] = "ticks"
+
+    async def start(self, ctx: PluginContext) -> None:
+        raise OSError("no such device")
+
+
+class Crashing(Broken):
+    async def start(self, ctx: PluginContext) -> None:
+        async def work() -> None:
+            await ctx.clock.sleep(3600)
+            raise OSError("no such device")
+
+        ctx.spawn("work", work())
+
+
+@virtual_time
+async def test_a_feature_that_fails_fails_the_test(pimd_mesh: Make) -> None:
+    with pytest.raises(NotRunning, match=r"n1: feature ticks is failed: its start failed: OSError: no such device"):
+        async with pimd_mesh([Feature("ticks", "Breaks.", (), Broken)]):
+            pass
+    crashing = Feature("ticks", "Crashes.", (), Crashing)
+    with pytest.raises(AssertionError, match=r"feature ticks: its task 'work' crashed: OSError"):
+        async with pimd_mesh([crashing]) as mesh:
+            await mesh.sleep(3601)
+    async with pimd_mesh([crashing], may_fail=True) as mesh:
+        await mesh.sleep(3601)
+        assert all(daemon.running_daemon.assembly.row("ticks").state == "failed" for daemon in mesh)
+
+
+def test_settings_of_no_feature_are_refused(pimd_mesh: Make) -> None:
+    with pytest.raises(TypeError, match=r'settings=\{"name": Settings'):
+        pimd_mesh([FEATURE], settings=Settings())
+
+
+@virtual_time
+async def test_params_may_hold_ids(pimd_mesh: Make) -> None:
+    async with pimd_mesh() as mesh:
+        one, other = mesh
+        assert await one.call("peers.resolve", {"name": other.id})
+        with pytest.raises(TypeError, match="is no JSON"):
+            await one.call("peers.resolve", {"name": object()})
 
 
 @virtual_time

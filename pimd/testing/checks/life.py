@@ -96,7 +96,7 @@ async def lifecycle(subject: Subject) -> None:
 
 @check(
     "`shutdown` is called once also when `start` failed half-way, and then the feature can be started anew",
-    "give every attribute a value in `__init__`, and let `shutdown` release only what is there",
+    "let `shutdown` release only what `start` took: fill an `AsyncExitStack` of `__init__` there, and close that",
 )
 async def failed_start(subject: Subject) -> None:
     """Let the disk be full at each of the places where `start` awaits."""

@@ -73,7 +73,7 @@ class Subject:
         feature = self.feature()
         if plugin is not None:
             feature = dataclasses.replace(feature, plugin=plugin)
-        return Alone(feature, settings=self.settings, beside=[*self.beside, *beside], must_run=must_run)
+        return Alone(feature, settings=self.settings, beside=[*self.beside, *beside], must_run=must_run, may_fail=True)
 
     def _keep_loaded(self) -> object:
         self._loaded = self._load()
