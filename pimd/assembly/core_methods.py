@@ -85,7 +85,8 @@ class CoreMethods:
         """Start a feature without a restart.
 
         Also starts one anew that failed or is quarantined, and finds one that was installed since the start. With
-        `reload` an installed one is stopped and imported anew. With `persist` the configuration file lists it from now on.
+        `reload` an installed one is stopped and imported anew. What starts gets its table as the configuration file has it
+        now. With `persist` the file lists it from now on.
         """
         return await self._switch(params, self._assembly.enable(params.name, reload=params.reload), on=True)
 

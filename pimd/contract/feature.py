@@ -77,7 +77,7 @@ class Feature(Generic[S]):
     """Terminal commands that `pim` learns from the running daemon; a clash makes the later feature `failed`."""
     settings: type[S] = FeatureSettings  # type: ignore[assignment] # the default of those who declare none
     errors: tuple[type[RpcError], ...] = ()
-    """The error classes of its own, which its methods declare besides those of the contract."""
+    """The error classes of its own, for readers: what counts is `errors` of each method."""
     requires: tuple[str, ...] = ()
     """Features that must run for it to run; they start first."""
     provides: tuple[Provided[Any], ...] = ()

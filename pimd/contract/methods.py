@@ -35,7 +35,8 @@ class Result(BaseModel):
 class RpcError(Exception):
     """An error a method means to answer: one code, one sentence a person can act on, optional data.
 
-    Subclasses fix the code and carry in their docstring when it is answered.
+    Subclasses fix the code and carry in their docstring when it is answered. Those of a feature take a code outside -32768 to
+    -32000, which JSON-RPC and pimd have.
     """
 
     code: ClassVar[int] = -32000

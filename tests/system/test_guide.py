@@ -22,7 +22,7 @@ PAGE = PROJECT / "docs" / "writing-a-feature.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = ("9300", "9302", "9400", "9402")
 END = "--- end ---"
-LOOKS = re.compile(r"(cat|tail -n|pim .* (peers|answers))\b")
+LOOKS = re.compile(r"(cat|tail -n|pim .* (peers|answers|waves))\b")
 """Commands that only look; what they look at may come later, so they are run until it is there."""
 WAIT_S = 60
 
