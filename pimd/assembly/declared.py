@@ -29,9 +29,11 @@ class Declared(Feature):
 
     @property
     def package(self) -> str:
-        """Top-level name of the module of its plugin, or of its first method."""
-        first = next((one for one in (self.plugin, *self.methods) if one is not None), None)
-        return str(getattr(first, "__module__", "")).split(".")[0]
+        """Top-level name of the module of its plugin, or of its first method; empty without one that is not of pimd."""
+        bases = self.plugin.__mro__ if self.plugin is not None else ()
+        own = [*(base for base in bases if base not in DaemonPlugin.__mro__), *self.methods]
+        tops = (str(getattr(one, "__module__", "")).split(".")[0] for one in own)
+        return next((top for top in tops if top != "pimd"), "")
 
 
 def read(feature: Feature) -> Declared:

@@ -215,6 +215,15 @@ class LabDaemon:
 
         return _result(await self.within(method, answer))
 
+    def published(self, stream: str) -> list[dict[str, Any]]:
+        """The params of all events on a stream so far; ValueError for one that no running feature declares."""
+        found = [event["params"] for event in self.events if event["method"] == stream]
+        rows = self.running_daemon.assembly.rows() if self.is_up and not found else []
+        if rows and not any(stream in row.events for row in rows):
+            there = ", ".join(name for row in rows for name in row.events) or "none"
+            raise ValueError(f"{self.name}: no feature that runs declares the stream {stream!r}; there are: {there}")
+        return found
+
     async def within(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `work()` as code of this daemon, with its log and its disk; raises what it raises.
 

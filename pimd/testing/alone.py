@@ -134,14 +134,8 @@ class Alone:
         return self.outbox.datagrams
 
     def published(self, stream: str) -> list[dict[str, Any]]:
-        """The params of all events on a stream so far, as subscribers would get them; ValueError for one that is not declared."""
-        declared = [one.name for one in self.feature.events]
-        if stream not in declared and not any(stream in row.events for row in self._assembly.rows()):
-            there = ", ".join(declared) or "none"
-            raise ValueError(
-                f"feature {self.feature.name} did not declare the stream {stream!r}; its events are: {there}"
-            )
-        return [event["params"] for event in self.daemon.events if event["method"] == stream]
+        """The params of all events on a stream so far, as subscribers would get them; ValueError for one that is not there."""
+        return self.daemon.published(stream)
 
     @property
     def logged(self) -> list[LabRecord]:
@@ -161,12 +155,12 @@ class Alone:
 
         ValueError for a kind that the feature does not claim.
         """
+        self.node.payloads.deliver(src, PluginPayload(kind, body))
         if kind not in self.row.payload_kinds:
             there = ", ".join(self.row.payload_kinds) or "none"
             raise ValueError(
                 f"feature {self.feature.name} does not claim the payload kind {kind!r}; it claims: {there}"
             )
-        self.node.payloads.deliver(src, PluginPayload(kind, body))
         await self.idle()
 
     async def deliver_datagram(self, packet: bytes, src: NodeId = STRANGER) -> None:

@@ -1,6 +1,7 @@
 """Runs an async test under the virtual clock of the lab."""
 
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
@@ -15,6 +16,8 @@ def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, No
 
     pytest needs no plugin for async tests then; those that are installed leave it alone. Sockets and threads are refused.
     """
+    if not inspect.iscoroutinefunction(test):
+        raise TypeError(f"{test.__qualname__} is no async function; write: async def {test.__name__}(...)")
 
     @functools.wraps(test)
     def plain(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
@@ -183,9 +183,7 @@ async def test_names_that_the_feature_does_not_have_are_refused(pimd_plugin: Mak
     async with pimd_plugin(FEATURE) as alone:
         with pytest.raises(ValueError, match=r"does not claim the payload kind 'ticks\.y'; it claims: ticks\.x"):
             await alone.deliver("ticks.y")
-        with pytest.raises(
-            ValueError, match=r"did not declare the stream 'ticks\.events'; its events are: ticks\.event"
-        ):
+        with pytest.raises(ValueError, match=r"declares the stream 'ticks\.events'; there are: ticks\.event"):
             alone.published("ticks.events")
 
 
@@ -228,6 +226,15 @@ async def test_without_virtual_time_it_says_what_to_write(pimd_plugin: Make) -> 
     with pytest.raises(RuntimeError, match=r"write @virtual_time of pimd\.testing above the test"):
         async with pimd_plugin(FEATURE):
             pass
+
+
+def test_what_is_not_async_is_refused() -> None:
+    def plain() -> None:
+        """Forgot async."""
+
+    wrong: Any = plain
+    with pytest.raises(TypeError, match=r"write: async def plain\(\.\.\.\)"):
+        virtual_time(wrong)
 
 
 def test_strangers_are_nobody() -> None:

@@ -32,7 +32,7 @@ FAULTS = [
     ),
     (
         "failed start",
-        "AttributeError: 'Plugin' object has no attribute 'x' (after an OSError before the first line of its start)",
+        "AttributeError: 'Plugin' object has no attribute 'x' (bad_feature.py:",
         bad("shutdown needs start", start="self.x = 1", shutdown="del self.x"),
     ),
     (
@@ -63,7 +63,7 @@ FAULTS = [
     ),
     (
         "datagrams",
-        "error: unpack requires a buffer of 4 bytes (a datagram of 1 bytes",
+        "error: unpack requires a buffer of 4 bytes (bad_feature.py:",
         bad(
             "packet too short",
             start="ctx.datagrams.set_receiver(lambda src, packet: struct.unpack('>I', packet[:4]))",

@@ -52,7 +52,7 @@ def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
 
 def section_on_testing() -> str:
     page = (PROJECT / "docs" / "writing-a-feature.md").read_text()
-    return page.partition("## 6. Testing\n")[2].partition("\n## ")[0]
+    return page.partition("## 7. Testing\n")[2].partition("\n## ")[0]
 
 
 def test_what_the_documentation_shows_is_in_the_example() -> None:

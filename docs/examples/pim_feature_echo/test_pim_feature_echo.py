@@ -24,4 +24,4 @@ async def test_a_question_is_answered_over_the_mesh(pimd_mesh: Callable[..., Dae
         one, other = mesh
         await one.call("echo.ask", {"node_id": str(other.id), "text": "hello"})
         await mesh.settle()
-        assert [event["params"]["text"] for event in one.events if event["method"] == "echo.event"] == ["hello"]
+        assert [event["text"] for event in one.published("echo.event")] == ["hello"]
