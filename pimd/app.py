@@ -20,8 +20,9 @@ from pimd.assembly.choice import AssemblyError
 from pimd.assembly.core_methods import About, CoreMethods
 from pimd.assembly.dev import reload_changed
 from pimd.assembly.identity_methods import IdentityMethods
+from pimd.assembly.imports import FeatureChoice
 from pimd.assembly.log_ring import LogRing
-from pimd.assembly.plan import FeatureChoice, Plan
+from pimd.assembly.plan import Plan
 from pimd.assembly.running import Core
 from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, LivedClock, SystemClock, since_boot

@@ -1,6 +1,7 @@
 """The features of one daemon: assembled at the start, and changed while it runs."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -10,9 +11,10 @@ from pimd.assembly.absent import explain_absent
 from pimd.assembly.choice import AssemblyError, Candidate
 from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
+from pimd.assembly.imports import FeatureChoice, Import
 from pimd.assembly.installed import InstalledMeanwhile, drop_modules, loaded_modules
 from pimd.assembly.life import Life, State
-from pimd.assembly.plan import FeatureChoice, Import, Plan, clashes, levels, without
+from pimd.assembly.plan import Plan, clashes, levels, without
 from pimd.assembly.plugin_host import START_S, STOP_S, PluginHost
 from pimd.assembly.provided import service_of
 from pimd.assembly.running import Built, Core, construct
@@ -46,7 +48,7 @@ class Assembly:
             state = State.LOADED if one.state == "chosen" else State(one.state)
             self._lives[one.name] = Life(one.name, one.version, one.origin, one.candidate, state, one.reason)
         for name, feature in plan.features.items():
-            self._lives[name].feature = feature
+            self._lives[name].feature, self._lives[name].settings = feature, plan.imports[name].settings
         self._changes: Topic[FeatureRow] = Topic()
         self._turn = asyncio.Lock()
         self._meanwhile = InstalledMeanwhile()
@@ -112,15 +114,8 @@ class Assembly:
 
     def feature_of_module(self, module: str) -> str | None:
         """Return the imported feature that a module belongs to."""
-        for name, life in self._lives.items():
-            if life.feature is None:
-                continue
-            declared = (life.feature.plugin, *life.feature.methods)  # a feature need not have a plugin
-            home = next((one.__module__ for one in declared if one is not None), "?")
-            package = ".".join(home.split(".")[:2]) if home.startswith("pimd_features.") else home.split(".")[0]
-            if module == package or module.startswith(package + "."):
-                return name
-        return None
+        known = {name: life.feature for name, life in self._lives.items() if life.feature is not None}
+        return next((name for name, feature in known.items() if feature.has_module(module)), None)
 
     def who_is_left(self) -> str:
         """Name the features whose code runs, with their calls and tasks; any thread may ask."""
@@ -198,7 +193,7 @@ class Assembly:
             if reload:
                 await self._unload(life)
             await self._ended(life)
-            life.feature = feature = await self._imported(life.candidate)
+            feature = await self._import(life, life.candidate)
             self._refuse_missing(feature)
             life.to(State.LOADED, "enabled while running")
             self._yield_to_rank(life)
@@ -242,13 +237,13 @@ class Assembly:
     async def _late_import(self, life: Life) -> bool:
         """Wait for an import that the plan did not wait for; then rank decides about its claims."""
         each = self._plan.imports[life.name]
-        if await each.over(IMPORT_S) and each.feature is not None:
+        if await each.over(IMPORT_S) and each.feature is not None and each.fault is None:
             if each.feature.name in self._plan.features or not life.at(State.LOADED):
                 return False
             if self._plan.choice.enabled is None and not each.feature.default_enabled:
                 life.to(State.STOPPED, "off by default; list it in [features] enabled")
                 return False
-            life.feature = each.feature
+            life.feature, life.settings = each.feature, each.settings
             self._yield_to_rank(life)
         elif life.at(State.LOADED):
             self._fail(life, each.fault or f"its import did not end within {IMPORT_S:g} s")
@@ -285,13 +280,16 @@ class Assembly:
             timer=time.monotonic if core.watched else lambda: 0.0,
         )
         is_builtin = life.candidate is not None and life.candidate.is_builtin
+        settings, life.settings = life.settings, None
 
         def construct_it() -> Built:
+            if settings is None:
+                raise RuntimeError("its settings were not read")
             return construct(
                 core,
                 feature,
                 guard,
-                self._plan.settings_of(feature, self._now),
+                settings,
                 assembly=self,
                 streams=self._streams,
                 provided=self._provided,
@@ -306,17 +304,19 @@ class Assembly:
         self._fail(life, f"it cannot be constructed: {life.said(outcome)}")
         return None
 
-    async def _imported(self, candidate: Candidate) -> Declared:
+    async def _import(self, life: Life, candidate: Candidate) -> Declared:
+        """Import it anew, with the settings for one start; `AssemblyError` says why that cannot be."""
         core, _ = self._of_start()
-        each = Import(candidate, in_thread=core.watched and not candidate.is_builtin)
+        choice = self._now or self._plan.choice
+        each = Import(candidate, choice, in_thread=core.watched and not candidate.is_builtin)
         if not await each.over(IMPORT_S):
-            raise AssemblyError(f"feature {candidate.name}: its import did not end within {IMPORT_S:g} s")
-        if each.feature is None:
-            life = self._lives[candidate.name]
+            raise AssemblyError(f"feature {life.name}: its import did not end within {IMPORT_S:g} s")
+        if each.feature is None or each.fault is not None:
             if not life.at(State.FAILED):
                 life.to(State.LOADED, "enabled while running")
-                self._fail(life, each.fault or "")
-            raise AssemblyError(f"feature {candidate.name}: {each.fault}")
+            self._fail(life, each.fault or "")
+            raise AssemblyError(f"feature {life.name}: {each.fault}")
+        life.feature, life.settings = each.feature, each.settings
         return each.feature
 
     def _yield_to_rank(self, life: Life) -> None:
@@ -332,10 +332,12 @@ class Assembly:
     async def _revive(self, name: str) -> None:
         """Start those again that failed only because this one did not run."""
         for life in self._lives.values():
-            if life.blocked_by == name and life.at(State.FAILED) and life.feature is not None:
+            if life.blocked_by == name and life.at(State.FAILED) and life.candidate is not None:
                 await self._ended(life)
-                life.to(State.LOADED, "what it requires runs again")
-                await self._bring_up(life)
+                with contextlib.suppress(AssemblyError):  # its row says why
+                    await self._import(life, life.candidate)
+                    life.to(State.LOADED, "what it requires runs again")
+                    await self._bring_up(life)
                 if life.at(State.RUNNING):
                     await self._revive(life.name)
 

@@ -46,7 +46,7 @@ class Candidate:
     @property
     def package(self) -> str:
         """Top-level name of the module that its entry point names; empty without one."""
-        return self.entry.module.split(".")[0] if self.entry is not None else ""
+        return self.entry.value.partition(":")[0].split(".")[0].strip() if self.entry is not None else ""
 
 
 @dataclass(frozen=True)

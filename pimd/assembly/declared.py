@@ -35,6 +35,12 @@ class Declared(Feature):
         tops = (str(getattr(one, "__module__", "")).split(".")[0] for one in own)
         return next((top for top in tops if top != "pimd"), "")
 
+    def has_module(self, module: str) -> bool:
+        """Tell whether a module belongs to the package of its plugin, or of its methods when it has none."""
+        home = next((one.__module__ for one in (self.plugin, *self.methods) if one is not None), "?")
+        package = ".".join(home.split(".")[:2]) if home.startswith("pimd_features.") else home.split(".")[0]
+        return module == package or module.startswith(package + ".")
+
 
 def read(feature: Feature) -> Declared:
     """Copy what a Feature declares, each member once; `DeclarationError` for one of another type."""

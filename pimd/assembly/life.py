@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pydantic import BaseModel
+
 from pimd.assembly.choice import AssemblyError, Candidate
 from pimd.assembly.declared import Declared
 from pimd.assembly.running import Built
@@ -61,6 +63,8 @@ class Life:
     reason: str
     feature: Declared | None = None
     """The declaration, once it was imported."""
+    settings: BaseModel | None = None
+    """Those of its next start; each start has its own, read when it is imported."""
     built: Built | None = None
     """What exists while it starts, runs and stops."""
     blocked_by: str | None = None

@@ -1,16 +1,10 @@
 """Which features are to run, in what order, and what is wrong with each of the others, before anything runs."""
 
-import asyncio
-import contextlib
-import difflib
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
-
-from pydantic import BaseModel, ValidationError
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Self
 
 from pimd.assembly.choice import (
     CORE_NAMESPACES,
@@ -22,108 +16,17 @@ from pimd.assembly.choice import (
     installed_candidates,
     unknown_names,
 )
-from pimd.assembly.declaration import check_declaration
-from pimd.assembly.declared import DeclarationError, Declared
+from pimd.assembly.declared import Declared
+from pimd.assembly.imports import FeatureChoice, Import
 from pimd.assembly.known import KnownFeature, known_features
 from pimd.assembly.verbs import overlap
-from pimd.calls import Calls
 from pimd.contract import Feature
-from pimd.faults import text_and_place, text_of, traceback_of
 from pimd.terminal import COMMANDS
 
 log = logging.getLogger("pimd.features")
 
 IMPORT_S = 1.0
 """Seconds that the plan waits for imports of installed features; those that take longer are awaited while others run."""
-
-
-@dataclass(frozen=True)
-class FeatureChoice:
-    """What the configuration says about features."""
-
-    enabled: Sequence[str] | None = None
-    disabled: Mapping[str, str] = field(default_factory=dict)
-    """Name to the reason why it is off."""
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """`[features.<name>]`, unvalidated."""
-    required: Sequence[str] = ()
-    """Features without which the daemon does not start."""
-    old_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What stands where the table of a feature was before `[features.<name>]`, by name, unvalidated."""
-
-
-class Import:
-    """The import of one feature; an installed one is imported in a thread, which nobody has to wait for."""
-
-    def __init__(self, candidate: Candidate, *, in_thread: bool) -> None:
-        self.candidate = candidate
-        self.feature: Declared | None = None
-        self.fault: str | None = None
-        self._over = threading.Event()
-        self._told: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
-        if in_thread:
-            threading.Thread(target=self._run, name=f"import of {candidate.name}", daemon=True).start()
-        else:
-            self._run()
-
-    def wait(self, seconds: float) -> bool:
-        """Block for at most `seconds`; tell whether the import is over."""
-        return self._over.wait(max(0.0, seconds))
-
-    async def over(self, seconds: float) -> bool:
-        """Wait for at most `seconds` without blocking the loop; tell whether the import is over."""
-        told = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(told.set)
-
-        self._when_over(tell)
-        try:
-            async with asyncio.timeout(seconds):
-                await told.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _when_over(self, callback: Callable[[], None]) -> None:
-        with self._lock:
-            if not self._over.is_set():
-                self._told.append(callback)
-                return
-        callback()
-
-    def _run(self) -> None:
-        self.feature, self.fault = _imported(self.candidate)
-        with self._lock:
-            self._over.set()
-        for callback in self._told:
-            callback()
-
-
-def _imported(candidate: Candidate) -> tuple[Declared | None, str | None]:
-    calls = Calls(f"feature {candidate.name}", in_loop=False)
-    loaded = calls.call("its import", candidate.load)
-    if loaded.error is not None:
-        log.debug("feature %s: %s", candidate.name, traceback_of(loaded.error))
-        return None, f"it cannot be imported: {text_and_place(loaded.error, candidate.package)}; {_way_out(candidate)}"
-    checked = calls.call("its declaration", check_declaration, loaded.value, candidate.name)
-    if isinstance(checked.error, DeclarationError):
-        return None, str(checked.error)
-    if checked.error is not None:
-        log.debug("feature %s: %s", candidate.name, traceback_of(checked.error))
-        return (
-            None,
-            f"its declaration cannot be read: {text_and_place(checked.error, candidate.package)}; {_way_out(candidate)}",
-        )
-    return checked.value, None
-
-
-def _way_out(candidate: Candidate) -> str:
-    off = f'set [features] disabled = ["{candidate.name}"]'
-    return off if candidate.is_builtin else f"repair or uninstall {candidate.origin}, or {off}"
 
 
 class Plan:
@@ -148,7 +51,7 @@ class Plan:
         for doubt in unknown_names([one.name for one in self.choices], choice.disabled, choice.tables):
             log.warning("%s", doubt)
         self.imports = {
-            one.name: Import(one.candidate, in_thread=not one.candidate.is_builtin)
+            one.name: Import(one.candidate, choice, in_thread=not one.candidate.is_builtin)
             for one in self.choices
             if one.state == "chosen" and one.candidate is not None
         }
@@ -158,8 +61,6 @@ class Plan:
         self.features = {name: each.feature for name, each in self.imports.items() if each.feature is not None}
         if choice.enabled is None:
             self.choices = [self._default(one) for one in self.choices]
-        self._checked: dict[str, tuple[Feature, BaseModel]] = {}
-        """Settings that no start has taken yet; the next start of a feature gets new ones."""
         self.faults = self._faults()
         self._refuse_wrong()
 
@@ -168,29 +69,6 @@ class Plan:
         """Plan with the features of this build and of installed distributions."""
         known = known_features()
         return cls(choice, known, [*builtin_candidates(known), *installed_candidates()], patience_s)
-
-    def settings_of(self, feature: Feature, now: FeatureChoice | None = None) -> BaseModel:
-        """Validate `[features.<name>]`, for a first start only once; `AssemblyError` with one line for the first wrong key.
-
-        `now` is what the configuration says by now, if that was read anew.
-        """
-        checked, choice = self._checked.pop(feature.name, None), now or self.choice
-        if checked is not None and checked[0] is feature and now is None:
-            return checked[1]
-        table = {key: value for key, value in choice.tables.get(feature.name, {}).items() if key != "enabled"}
-        old = _old_table(feature, table, choice.old_tables.get(feature.name, {}))
-        outcome = Calls(f"feature {feature.name}", in_loop=False).call(
-            "its settings", feature.settings.model_validate, {**old, **table}
-        )
-        if outcome.error is not None:
-            key, text = _first_problem(outcome.error)
-            where = (feature.name, *key) if key and key[0] in old else ("features", feature.name, *key)
-            raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
-        if not isinstance(outcome.value, feature.settings):
-            where = ("features", feature.name)
-            raise AssemblyError(f"{'.'.join(where)}: its settings are {type(outcome.value).__name__}", where)
-        settings: BaseModel = outcome.value
-        return settings
 
     def unfinished(self) -> set[str]:
         """Return the features whose import had not ended when the plan was made."""
@@ -209,13 +87,10 @@ class Plan:
         faults = {one.name: one.reason for one in self.choices if one.state == "failed"}
         faults |= {name: each.fault for name, each in self.imports.items() if each.fault is not None}
         builtin = {one.name for one in self.choices if one.candidate is not None and one.candidate.is_builtin}
-        for name, feature in self.features.items():
-            try:
-                self._checked[name] = feature, self.settings_of(feature)
-            except AssemblyError as error:
-                if name in builtin:
-                    raise
-                faults[name] = f"{error}; correct [features.{name}] in the configuration"
+        for name in self.features:
+            refusal = self.imports[name].refusal
+            if refusal is not None and name in builtin:
+                raise refusal
         absent = {one.name: f"{one.state}: {one.reason}" for one in self.choices if one.name not in self.imports}
         pending = self.unfinished()
         faults = clashes(self.features) | faults
@@ -232,25 +107,6 @@ class Plan:
                     f"feature {ascii(name)[1:-1]}, which [features] required names, failed: {reason}",
                     ("features", "required"),
                 )
-
-
-def _old_table(feature: Feature, table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what counts of a table at its old place; other programs may have keys of their own there."""
-    known = feature.settings.model_fields
-    for key in given.keys() - known.keys():
-        near = difflib.get_close_matches(key, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        log.warning("unknown key %s.%s is ignored%s", feature.name, ascii(key)[1:-1], hint)
-    return {key: value for key, value in given.items() if key in known and key not in table}
-
-
-def _first_problem(error: BaseException) -> tuple[tuple[str | int, ...], str]:
-    if not isinstance(error, ValidationError):
-        return (), f"its settings cannot be read: {text_of(error)}"
-    outcome = Calls("settings", in_loop=False).call(
-        "its errors", lambda: error.errors(include_url=False, include_input=False)
-    )
-    return ((), text_of(error)) if outcome.error is not None else (outcome.value[0]["loc"], outcome.value[0]["msg"])
 
 
 def _twice(candidates: Sequence[Candidate]) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from pimd import contract
 from pimd.assembly.declaration import check_methods, methods_of
 from pimd.assembly.declared import Declared
 from pimd.assembly.guard import Guard
-from pimd.assembly.plan import FeatureChoice
+from pimd.assembly.imports import FeatureChoice
 from pimd.assembly.plugin_host import PluginHost
 from pimd.assembly.publisher import FeaturePublisher
 from pimd.assembly.services import (

@@ -102,7 +102,7 @@ TRICKS = [
     ),
     refused(
         "settings that become something else",
-        "features.bad: its settings are int",
+        "features.bad: its settings cannot be read: TypeError: they are int",
         top="class S(FeatureSettings):\n    @classmethod\n    def model_validate(cls, *args, **named): return 5",
         more=", settings=S",
     ),

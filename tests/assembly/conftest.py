@@ -13,9 +13,10 @@ import pytest
 from pimd.addresses import Endpoint
 from pimd.assembly.assembly import Assembly
 from pimd.assembly.choice import Candidate
+from pimd.assembly.imports import FeatureChoice
 from pimd.assembly.known import KnownFeature
 from pimd.assembly.log_ring import LogRing
-from pimd.assembly.plan import FeatureChoice, Plan
+from pimd.assembly.plan import Plan
 from pimd.assembly.plugin_host import PluginHost
 from pimd.assembly.running import Core
 from pimd.clock import SystemClock

@@ -7,8 +7,9 @@ import pytest
 
 from pimd.assembly.absent import explain_absent
 from pimd.assembly.choice import AssemblyError, Candidate
+from pimd.assembly.imports import FeatureChoice
 from pimd.assembly.known import KnownFeature
-from pimd.assembly.plan import FeatureChoice, Plan, levels
+from pimd.assembly.plan import Plan, levels
 from pimd.contract import Feature, FeatureSettings
 from tests.assembly.conftest import Assemble
 
@@ -120,7 +121,7 @@ class Table(FeatureSettings):
 def test_a_features_table_is_checked_when_it_is_planned() -> None:
     sized = Feature("sized", "x", settings=Table)
     made = plan(sized, tables={"sized": {"size": 5, "enabled": True}})
-    assert made.settings_of(sized) == Table(size=5)
+    assert made.imports["sized"].settings == Table(size=5)
     for table, word in (({"size": "many"}, "size"), ({"sise": 1}, "sise")):
         with pytest.raises(AssemblyError, match=rf"^features\.sized\.{word}: "):
             plan(sized, tables={"sized": table})

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from pimd.assembly.assembly import IMPORT_S
 from pimd.assembly.choice import BUILTIN, Candidate, builtin_candidates
+from pimd.assembly.imports import FeatureChoice, Import
 from pimd.assembly.known import known_features
-from pimd.assembly.plan import FeatureChoice, Import, Plan
+from pimd.assembly.plan import Plan
 from pimd.contract import DaemonPlugin, Feature
 from pimd.faults import modules_of
 from pimd.testing.alone import Alone, settings_table
@@ -44,7 +45,7 @@ class Subject:
         """Import it within 30 s; `Refused` says why it cannot be."""
         if self._import is None:
             candidate = Candidate(str(self._name), "1", "the feature under test", self._keep_loaded)
-            self._import = Import(candidate, in_thread=True)
+            self._import = Import(candidate, FeatureChoice(), in_thread=True)
         if not self._import.wait(IMPORT_S):
             raise Refused(f"its import did not end within {IMPORT_S:g} s")
         if self._import.fault is not None or not isinstance(self._loaded, Feature):

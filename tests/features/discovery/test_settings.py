@@ -29,7 +29,7 @@ def plan(text: str, environ: dict[str, str] | None = None, feature: Feature | No
 
 
 def in_force(text: str, environ: dict[str, str] | None = None) -> Any:
-    return plan(text, environ).settings_of(FEATURE)
+    return plan(text, environ).imports["discovery"].settings
 
 
 @pytest.mark.parametrize("table", ["discovery", "features.discovery"])
