@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any
 
+from pimd.faults import plain
+
 BLOCKED_S = 0.6
 """A step that runs longer without letting others run blocks the loop."""
 LEAVE_S = 1.0
@@ -182,7 +184,7 @@ class Calls:
         except BaseException as error:
             if call.closing:
                 raise
-            outcome = Outcome(error=error)
+            outcome = Outcome(error=plain(error))
         finally:
             self._forget(call)
         if call.self_cancelled:
@@ -262,7 +264,7 @@ class Calls:
             return Outcome(function(*args))
         # The seam: whatever foreign code raises ends here.
         except BaseException as error:  # noqa: BLE001
-            return Outcome(error=error)
+            return Outcome(error=plain(error))
         finally:
             running.end_copy()
             if self._in_loop:
@@ -302,7 +304,7 @@ class Calls:
                 yield waits_for
             except BaseException as error:  # noqa: BLE001 - it is thrown into the coroutine
                 thrown = error
-                if isinstance(error, asyncio.CancelledError):
+                if issubclass(type(error), asyncio.CancelledError):
                     call.take_back_cancellation(coroutine)
             call.closing = isinstance(thrown, GeneratorExit)
             if call.closing or self.closed:
@@ -333,7 +335,7 @@ class Calls:
             except BaseException as error:
                 if held[0].closing:
                     raise
-                return Outcome(error=error)
+                return Outcome(error=plain(error))
 
         task = asyncio.get_running_loop().create_task(work(), name=f"{self.owner}: {name}")
         held.append(_Call(name, task, float("inf")))

@@ -3,11 +3,26 @@
 import traceback
 from collections.abc import Callable
 from pathlib import PurePath
+from types import NoneType, TracebackType
 
 TEXT_LIMIT = 300
 TRACEBACK_LIMIT = 20_000
 FRAMES = 24
 """Frames of a traceback that are kept, the innermost ones."""
+_PARTS = (TracebackType, BaseException, NoneType)
+
+
+def plain(error: BaseException) -> BaseException:
+    """Return the error, or a RuntimeError in place of one whose attributes cannot be read as those of any error."""
+    try:
+        parts = (error.__traceback__, error.__cause__, error.__context__)
+        if error.__class__ is type(error) and all(isinstance(one, _PARTS) for one in parts):
+            return error
+    # Attributes of a foreign class may raise anything.
+    except BaseException:  # noqa: BLE001, S110
+        pass
+    found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return RuntimeError(f"{text_of(error)} (its attributes cannot be read)").with_traceback(found)
 
 
 def text_of(error: BaseException) -> str:

@@ -1,6 +1,8 @@
 """The event loop of the process: code of a feature can neither end it nor replace its parts."""
 
 import asyncio
+import contextvars
+import math
 import os
 import socket
 import weakref
@@ -81,7 +83,16 @@ class Loop(asyncio.SelectorEventLoop):
         del timeout
         _refuse("end its executor")
 
-    # --- what a feature may use up or repeat without end
+    # --- what would break the order of all timers, or be used up or repeated without end
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Raise TypeError or ValueError for a time that cannot be compared with others."""
+        number = float(when)
+        if math.isnan(number):
+            raise ValueError("a timer takes a number of seconds, not nan")
+        return super().call_at(number, callback, *args, context=context)
 
     async def getaddrinfo(self, *args: Any, **named: Any) -> Any:
         """Resolve in threads of its own, since those of the default executor may all be busy."""

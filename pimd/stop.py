@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pimd.faults import traceback_of
+from pimd.faults import plain, traceback_of
 
 log = logging.getLogger("pimd")
 
@@ -60,8 +60,8 @@ class Stop(asyncio.Event):
             loop.default_exception_handler(context)
         elif error is not self._last:  # asyncio tells the same again when the task is collected
             self._last = error
-            if self.blame(error) is None:
-                log.error("%s: %s", context.get("message"), traceback_of(error))
+            if self.blame(plain(error)) is None:
+                log.error("%s: %s", context.get("message"), traceback_of(plain(error)))
 
     def _end(self, seconds: float, code: int) -> None:
         time.sleep(seconds)

@@ -21,13 +21,13 @@ class Timers:
 
     def call_at(self, when: float, function: Callable[[], object]) -> TimerHandle:
         """Call once, when the clock has reached `when`."""
+        if not math.isfinite(when):
+            raise ValueError(f"a timer takes a finite number of seconds, not {when}")
         return _Timer(self, function, None, when)
 
     def call_later(self, delay_s: float, function: Callable[[], object]) -> TimerHandle:
         """Call once, after a delay."""
-        if not math.isfinite(delay_s):
-            raise ValueError(f"a timer takes a finite number of seconds, not {delay_s}")
-        return self.call_at(self.clock.now() + max(0.0, delay_s), function)
+        return self.call_at(self.clock.now() + (delay_s if not delay_s < 0 else 0.0), function)
 
     def every(self, period_s: float, function: Callable[[], object], *, at_once: bool = False) -> TimerHandle:
         """Call each period, one run at a time."""

@@ -191,7 +191,7 @@ def failure(fault: Fault) -> str:
     try:
         return _error(fault.id, error)
     except (ValueError, TypeError, RecursionError):
-        return _error(fault.id, {"code": fault.code, "message": ascii(fault.message)})
+        return _error(fault.id, {"code": fault.code, "message": ascii(fault.message)[1:-1]})
 
 
 def _error(id_: Any, error: dict[str, Any]) -> str:

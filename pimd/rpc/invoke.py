@@ -1,6 +1,7 @@
 """Runs one call: binds params, applies the timeout, writes the result, hides internal errors."""
 
 import inspect
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,9 @@ log = logging.getLogger("pimd.rpc")
 FIELD_SHOWN = 64
 TEXT_SHOWN = 2000
 """Characters of an error; it may repeat what the caller sent, which may have four megabytes."""
+DATA_SHOWN = 1 << 20
+"""Characters of the data of an error."""
+CODE_MOST = 1 << 31
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -62,20 +66,36 @@ def _failed(method: Method, outcome: Outcome) -> Either:
         case Stopped():
             return _timed_out(f"was stopped with the feature {method.feature}", method)
         case RpcError() as error:
-            try:
-                return Error(
-                    int(error.code),
-                    _shortened(str.__str__(error.message), TEXT_SHOWN),
-                    NODATA if error.data is None else error.data,
-                )
-            # An error class of a feature need not keep to the contract.
-            except BaseException:  # noqa: BLE001
-                return internal_error(method.name, error)
+            # An error class of a feature need not keep to the contract, and may hold much.
+            told = method.calls.call("the error that it raised", _told, method.name, error)
+            return Error(*told.value) if told.ok else internal_error(method.name, error)
         case DatabaseError() as error:
             log.error("%s: %s", method.name, text_of(error))
-            return Error(StorageError.code, f"it could not be stored, and nothing was changed: {error}", NODATA)
+            said = text_of(error).partition(": ")[2]
+            return Error(StorageError.code, f"it could not be stored, and nothing was changed: {said}", NODATA)
         case error:
             return internal_error(method.name, error)
+
+
+def _told(name: str, error: RpcError) -> tuple[int, str, Any]:
+    """Return code, message and data in plain JSON; data that JSON cannot hold, or that is long, is left out."""
+    code, message = int(error.code), str.__str__(error.message)
+    if abs(code) > CODE_MOST:
+        raise ValueError("its code is no number that a client can read")
+    data: Any = NODATA
+    if error.data is not None:
+        try:
+            data = _plain_data(error.data)
+        except (ValueError, TypeError, RecursionError) as why:
+            log.error("%s: the data of the error that it raised was left out: %s", name, text_of(why))
+    return code, _shortened(message, TEXT_SHOWN), data
+
+
+def _plain_data(data: Any) -> Any:
+    written = envelope.result(data)
+    if len(written) > DATA_SHOWN:
+        raise ValueError(f"it has {len(written)} characters, more than {DATA_SHOWN}")
+    return json.loads(written)
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -363,6 +363,17 @@ DECLARATIONS = [
         reason="features.bad.a: Field required",
     ),
     Bad(
+        "settings whose default hangs",
+        {
+            "top": "import threading\nfrom pydantic import Field\nclass S(FeatureSettings):\n"
+            "    a: bool = Field(default_factory=lambda: threading.Event().wait(60))",
+            "more": ", settings=S",
+        },
+        "starting",
+        "",
+        "",
+    ),
+    Bad(
         "settings that leave",
         {"top": "class S(FeatureSettings):\n    a: Annotated[int, AfterValidator(leave)] = 1", "more": ", settings=S"},
         reason="its settings cannot be read: SystemExit: 3",

@@ -197,7 +197,8 @@ async def the_others_work(all_: Assembled, good: Good) -> None:
         "status": "running",
         "good": "running",
     }
-    assert "bad.do" in str((await all_.call("rpc.discover"))["result"]) or all_.row("bad").state != "running"
+    if all_.row("bad").state == "running":
+        assert "bad.do" in str((await all_.call("rpc.discover"))["result"])
 
 
 def test_there_are_enough_of_them() -> None:

@@ -87,9 +87,9 @@ WORDS: Mapping[str, str] = {
     "start that hangs": "it did not return within 30 s",
     "start that swallows its cancellation": "it did not return within 30 s",
     "import that hangs": "its import did not end within",
+    "settings whose default hangs": "its import did not end within",
     "import calls sys.exit": "it cannot be imported: SystemExit: 3; repair or uninstall",
     "method that hangs": "did not answer within 0.05 s",
-    "method whose error has no JSON": "answers -32602 ('x'), which its @rpc does not name in errors=(...)",
     "periodic function that ignores its end": "its timer stubborn (bad_feature.py:",
     "timer after the stop": "Evil: (its text",
 }

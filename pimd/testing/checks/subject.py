@@ -45,7 +45,8 @@ class Subject:
         """Import it within 30 s; `Refused` says why it cannot be."""
         if self._import is None:
             candidate = Candidate(str(self._name), "1", "the feature under test", self._keep_loaded)
-            self._import = Import(candidate, FeatureChoice(), in_thread=True)
+            choice = FeatureChoice(tables={candidate.name: settings_table(self.settings)})
+            self._import = Import(candidate, choice, in_thread=True)
         if not self._import.wait(IMPORT_S):
             raise Refused(f"its import did not end within {IMPORT_S:g} s")
         if self._import.fault is not None or not isinstance(self._loaded, Feature):
