@@ -267,6 +267,7 @@ class Assembly:
             life.built.host.serve(core.node.payloads.register(life.name, feature.payload_kinds), group)
         self._registry.add(life.built.methods)
         self._registry.add_verbs(life.name, life.built.verbs)
+        self._registry.add_events(life.name, life.built.events)
         life.to(State.RUNNING, why)
         self._changed(life)
 

@@ -17,7 +17,7 @@ from pimd.contract.feature import FEATURE_NAME
 from pimd.faults import text_of
 from pimd.proto.control import check_payload
 from pimd.proto.errors import LocalProtocolError
-from pimd.rpc.openrpc import merge
+from pimd.rpc.openrpc import describe, describe_stream, merge
 from pimd.rpc.registry import Method, method_of
 
 LIFE = {
@@ -127,7 +127,7 @@ def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
         _note_name(seen, method.name, getattr(function, "__qualname__", "@rpc"))
         _check_mark(declared, method)
         try:
-            merge(method, schemas)
+            merge(describe(method), schemas)
         except Exception as error:
             raise DeclarationError(
                 f"the models of {method.name} cannot be described: {text_of(error)}; "
@@ -136,6 +136,13 @@ def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
     for stream in declared.events:
         for verb in ("subscribe", "unsubscribe"):
             _note_name(seen, f"{stream.name.removesuffix('.event')}.{verb}", f"the stream {stream.name}")
+        try:
+            merge(describe_stream(stream, declared.name, ""), schemas)
+        except Exception as error:
+            raise DeclarationError(
+                f"the payload of the stream {stream.name} cannot be described: {text_of(error)}; "
+                f'write: EventStream("{stream.name}", MyResult)'
+            ) from error
     try:
         verbs_of(declared, methods)
     except VerbError as error:

@@ -57,8 +57,8 @@ from pimd.contract import (
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
 from pimd.rpc.core_methods import stream_methods
-from pimd.rpc.openrpc import describe
-from pimd.rpc.registry import Method
+from pimd.rpc.openrpc import describe, describe_stream
+from pimd.rpc.registry import Described, Method
 from pimd.rpc.streams import Streams
 from pimd.store.data_dir import DataDir
 from pimd.store.keystore import Keystore
@@ -102,6 +102,8 @@ class Built:
     methods: Sequence[Method]
     verbs: Sequence[Mapping[str, Any]]
     """Terminal commands, as `rpc.discover` shows them."""
+    events: Sequence[Callable[[], Described]]
+    """Its streams, as `rpc.discover` shows them."""
 
 
 def construct(  # noqa: PLR0913 - what a feature stands on
@@ -152,7 +154,8 @@ def construct(  # noqa: PLR0913 - what a feature stands on
         ]
     owned = [replace(method, calls=guard.calls) for method in methods]
     host = PluginHost(guard, plugin, cancel, timers, threads)
-    return Built(feature, guard, host, context, owned, verbs_of(feature, owned))
+    events = [_described_stream(stream, feature.name, prefix) for stream in feature.events]
+    return Built(feature, guard, host, context, owned, verbs_of(feature, owned), events)
 
 
 def _described(method: Method, prefix: str) -> Method:
@@ -161,6 +164,14 @@ def _described(method: Method, prefix: str) -> Method:
         return method  # a built-in one, which is described when somebody asks
     own = replace(method, schema_prefix=prefix)
     return replace(own, described=describe(own))
+
+
+def _described_stream(stream: EventStream, feature: str, prefix: str) -> Callable[[], Described]:
+    describe_it = partial(describe_stream, stream, feature, prefix)
+    if not prefix:
+        return describe_it
+    described = describe_it()
+    return lambda: described
 
 
 def _core_services(

@@ -78,7 +78,7 @@ class _Command:
             there = ", ".join(self.methods) or "none; mark one with @rpc, and name its class: plugin=..."
             raise self._error(f"calls {_cut(verb.method)}, which is no method of this feature; there are: {there}")
         known = method.described or describe(method)
-        about, schemas = known.method, known.schemas
+        about, schemas = known.entry, known.schemas
         return {
             "words": list(verb.words),
             "summary": verb.summary,

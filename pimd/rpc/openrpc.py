@@ -4,8 +4,10 @@ import inspect
 import json
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from pimd import __version__
-from pimd.contract import RpcError
+from pimd.contract import EventStream, RpcError
 from pimd.rpc.registry import Described, Method, Registry
 
 
@@ -27,28 +29,30 @@ class Description:
 def document(registry: Registry) -> dict[str, Any]:
     """Describe the methods that are registered now."""
     schemas: dict[str, Any] = {}
-    methods = [merge(method, schemas) for method in registry]
+    methods = [merge(method.described or describe(method), schemas) for method in registry]
+    events = [merge(described, schemas) for described in registry.events()]
     return {
         "openrpc": "1.3.2",
         "info": {
             "title": "pimd",
             "version": __version__,
-            "description": "An encrypted mesh of nearby machines. Each method names the feature that brings it in `x-feature`.",
+            "description": "An encrypted mesh of nearby machines. Each method names the feature that brings it in `x-feature`. "
+            "`x-events` are the notifications, `x-verbs` the terminal commands of features.",
             "license": {"name": "MIT"},
         },
         "methods": methods,
         "components": {"schemas": dict(sorted(schemas.items()))},
+        "x-events": events,
         "x-verbs": registry.verbs(),
     }
 
 
-def merge(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of one method, and add its models to `schemas`; ValueError when two models of one name differ."""
-    described = method.described or describe(method)
+def merge(described: Described, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return what is described, and add its models to `schemas`; ValueError when two models of one name differ."""
     for name, model in described.schemas.items():
         if schemas.setdefault(name, model) != model:
             raise ValueError(f"two different models are called {name}; rename one")
-    return described.method
+    return described.entry
 
 
 def describe(method: Method) -> Described:
@@ -62,8 +66,8 @@ def describe(method: Method) -> Described:
         "result": {
             "name": "result",
             "schema": _hoisted(
-                method,
-                method.result_adapter.json_schema(mode="serialization", ref_template=_references(method)),
+                method.schema_prefix,
+                method.result_adapter.json_schema(mode="serialization", ref_template=_references(method.schema_prefix)),
                 schemas,
             ),
         },
@@ -73,11 +77,31 @@ def describe(method: Method) -> Described:
         described["description"] = description
     if method.errors:
         described["errors"] = [_error(error) for error in method.errors]
-    return Described(*json.loads(json.dumps((described, schemas), allow_nan=False)))
+    return _plain(described, schemas)
+
+
+def describe_stream(stream: EventStream, feature: str, schema_prefix: str) -> Described:
+    """Describe a stream: the params of its notifications, without what the daemon adds; raises as `describe` does."""
+    schemas: dict[str, Any] = {}
+    payload = TypeAdapter(stream.payload).json_schema(mode="serialization", ref_template=_references(schema_prefix))
+    described = {
+        "name": stream.name,
+        "payload": _hoisted(schema_prefix, payload, schemas),
+        "subscribe": f"{stream.name.removesuffix('.event')}.subscribe",
+        "history": stream.history,
+        "stamped": stream.stamped,
+        "x-feature": feature,
+    }
+    return _plain(described, schemas)
+
+
+def _plain(entry: dict[str, Any], schemas: dict[str, Any]) -> Described:
+    return Described(*json.loads(json.dumps((entry, schemas), allow_nan=False)))
 
 
 def _params(method: Method, schemas: dict[str, Any]) -> list[dict[str, Any]]:
-    schema = _hoisted(method, method.params.model_json_schema(ref_template=_references(method)), schemas)
+    prefix = method.schema_prefix
+    schema = _hoisted(prefix, method.params.model_json_schema(ref_template=_references(prefix)), schemas)
     required = schema.get("required", [])
     return [
         {"name": name, "required": name in required, "schema": member}
@@ -89,14 +113,14 @@ def _error(error: type[RpcError]) -> dict[str, Any]:
     return {"code": error.code, "message": (inspect.getdoc(error) or error.__name__).split("\n")[0]}
 
 
-def _references(method: Method) -> str:
-    return f"#/components/schemas/{method.schema_prefix}{{model}}"
+def _references(prefix: str) -> str:
+    return f"#/components/schemas/{prefix}{{model}}"
 
 
-def _hoisted(method: Method, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _hoisted(prefix: str, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """Move the definitions to the shared place; ValueError when two models of one name differ."""
     for model, definition in schema.pop("$defs", {}).items():
-        name = method.schema_prefix + model
+        name = prefix + model
         if schemas.setdefault(name, definition) != definition:
             raise ValueError(f"two different models are called {model}; rename one")
     return schema

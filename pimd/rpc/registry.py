@@ -21,9 +21,9 @@ Call = Callable[[Connection, Any], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Described:
-    """A method as `rpc.discover` says it, in plain JSON, and the schemas that it refers to by name."""
+    """A method or stream as `rpc.discover` says it, in plain JSON, and the schemas that it refers to by name."""
 
-    method: dict[str, Any]
+    entry: dict[str, Any]
     schemas: dict[str, Any]
 
 
@@ -95,6 +95,7 @@ class Registry:
         """Number of changes; `openrpc.Description` compares it."""
         self._methods: dict[str, Method] = {}
         self._verbs: dict[str, Sequence[Mapping[str, Any]]] = {}
+        self._events: dict[str, Sequence[Callable[[], Described]]] = {}
 
     def add(self, methods: Iterable[Method]) -> None:
         """Add all of them; on a clash raise ValueError with the name and add none."""
@@ -110,10 +111,16 @@ class Registry:
         self._verbs[feature] = verbs
         self.changes += 1
 
+    def add_events(self, feature: str, events: Sequence[Callable[[], Described]]) -> None:
+        """Add the streams of a feature, each described when it is asked for; they go with its methods."""
+        self._events[feature] = events
+        self.changes += 1
+
     def remove(self, feature: str) -> None:
-        """Remove all methods and terminal commands of one feature."""
+        """Remove all methods, terminal commands and streams of one feature."""
         self._methods = {name: method for name, method in self._methods.items() if method.feature != feature}
         self._verbs.pop(feature, None)
+        self._events.pop(feature, None)
         self.changes += 1
 
     def get(self, name: str) -> Method | None:
@@ -131,6 +138,10 @@ class Registry:
     def verbs(self) -> list[Mapping[str, Any]]:
         """All terminal commands, by feature name."""
         return [verb for feature in sorted(self._verbs) for verb in self._verbs[feature]]
+
+    def events(self) -> list[Described]:
+        """All streams, by feature name; raises what `openrpc.describe_stream` raises."""
+        return [described() for feature in sorted(self._events) for described in self._events[feature]]
 
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods[name] for name in self.names())

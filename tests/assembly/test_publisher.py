@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
+import jsonschema
 import pytest
 from pydantic import BaseModel, Field, PlainSerializer, TypeAdapter, field_validator
 
 from pimd.assembly.publisher import check_event
-from pimd.contract import PUBLISH, DaemonPlugin, EventStream, Feature, PluginContext, Publish, Result
+from pimd.contract import PUBLISH, DaemonPlugin, EventStream, Feature, Params, PluginContext, Publish, Result
 from pimd.rpc.streams import Subscriber
 from tests.assembly.conftest import Assemble, Assembled
 
@@ -41,8 +42,10 @@ class Stranger(BaseModel):
     seconds: int = 0
 
 
-def boom(_: object) -> str:
-    raise SystemExit(3)
+def boom(value: int) -> int:
+    if value == 13:
+        raise SystemExit(3)
+    return value
 
 
 class Trap(Result):
@@ -91,7 +94,7 @@ WRONG: list[tuple[str, Callable[[], Any], str]] = [
     ),
     ("a wrong kind", lambda: unchecked(Rested, kind="moved"), "kind: Input should be 'rested'"),
     ("no number", lambda: Moved(Way=float("nan")), "JSON"),
-    ("a serializer that leaves", Trap, "SystemExit: 3"),
+    ("a serializer that leaves", lambda: Trap(field=13), "SystemExit: 3"),
     ("a validator that leaves", lambda: unchecked(Trap, checked=13), "KeyboardInterrupt"),
 ]
 STREAM = "teller.event"
@@ -184,3 +187,48 @@ async def test_an_undeclared_stream_stays_an_error(assemble: Assemble) -> None:
 
 def test_an_event_that_fits_a_single_model_passes() -> None:
     check_event(TypeAdapter(Inner), Inner(size=1))
+
+
+class Filter(Params):
+    """What to get."""
+
+    kind: str = ""
+
+
+class Other:
+    """Holds a model that has the name of one above."""
+
+    class Rested(Result):
+        """Another one."""
+
+        other: bool = True
+
+
+async def test_streams_are_described_with_their_models_while_their_feature_runs(assemble: Assemble) -> None:
+    """The payloads of two features may have models of one name."""
+    streams = (
+        EventStream("one.event", Moved | Rested, Filter, history=3),
+        EventStream("uno.event", Rested, stamped=False),
+    )
+    one = Feature("one", "One.", ("one", "uno"), events=streams)
+    other = Feature("other", "Other.", ("other",), events=(EventStream("other.event", Other.Rested),))
+    all_ = await assemble(one, other)
+    document = (await all_.call("rpc.discover"))["result"]
+    assert [{**event, "payload": 0} for event in document["x-events"]] == [
+        {"name": name, "payload": 0, "subscribe": how, "history": kept, "stamped": stamped, "x-feature": feature}
+        for name, how, kept, stamped, feature in (
+            ("one.event", "one.subscribe", 3, True, "one"),
+            ("uno.event", "uno.subscribe", 0, False, "one"),
+            ("other.event", "other.subscribe", 0, True, "other"),
+        )
+    ]
+    for event, good, bad in (
+        (document["x-events"][0], Moved(parts=[Inner(size=1)]), {"kind": "moved", "parts": [{"size": -1}]}),
+        (document["x-events"][1], Rested(seconds=2), {"kind": "rested", "seconds": "many"}),
+        (document["x-events"][2], Other.Rested(), {"kind": "rested", "seconds": 2}),
+    ):
+        fits = jsonschema.Draft202012Validator({**event["payload"], "components": document["components"]})
+        assert fits.is_valid(good.model_dump(mode="json", by_alias=True))
+        assert not fits.is_valid(bad)
+    await all_.assembly.disable("one")
+    assert [event["name"] for event in (await all_.call("rpc.discover"))["result"]["x-events"]] == ["other.event"]

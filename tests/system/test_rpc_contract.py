@@ -164,6 +164,11 @@ def test_the_description_is_valid_openrpc_and_complete(shared_pair: Pair) -> Non
     for method in document["methods"]:
         assert method["summary"], method["name"]
         assert method["x-feature"], method["name"]
+    events = {event["name"]: event for event in document["x-events"]}
+    assert events.keys() == {name for row in alice.call("features.list") for name in row["events"]}
+    for event in events.values():
+        jsonschema.Draft202012Validator.check_schema({**event["payload"], "components": document["components"]})
+        assert event["subscribe"] in alice.call("rpc.methods")
 
 
 @pytest.mark.parametrize(
