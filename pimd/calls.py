@@ -83,6 +83,10 @@ class Running:
 
     def __init__(self) -> None:
         self.owner: str | None = None
+        self.blamed_s = 0.0
+        """Seconds for which somebody was blamed so far; who called them is not blamed for these once more."""
+        self.blocker: tuple[str, float] | None = None
+        """Who was blamed last, and since when by the monotonic clock."""
         self.forked = False
         """Whether this process is a copy that foreign code made; it ends when that code returns."""
         self._looked: tuple[float, float] | None = None
@@ -256,7 +260,7 @@ class Calls:
     def _called(self, what: str, function: Callable[..., object], args: tuple[object, ...]) -> Outcome:
         if self.closed:
             return Outcome(error=self._stopped())
-        before = running.owner
+        before, blamed_s = running.owner, running.blamed_s
         if self._in_loop:
             running.owner = self.owner
         began = self._timer()
@@ -267,9 +271,9 @@ class Calls:
             return Outcome(error=plain(error))
         finally:
             running.end_copy()
+            self._judge_step(what, began, blamed_s)
             if self._in_loop:
                 running.owner = before
-            self._judge_step(what, began)
 
     @types.coroutine
     def _steps(
@@ -282,16 +286,16 @@ class Calls:
             if fresh:
                 task, before = call.task, call.task.cancelling()
                 other, running.owner = running.owner, self.owner
-                began = self._timer()
+                blamed_s, began = running.blamed_s, self._timer()
                 try:
                     waits_for = coroutine.send(None) if thrown is None else coroutine.throw(thrown)
                 except StopIteration as end:
                     return end.value
                 finally:
                     running.end_copy()
-                    running.owner = other
                     if self._timer() - began > BLOCKED_S:
-                        self._judge_step(call.what, began)
+                        self._judge_step(call.what, began, blamed_s)
+                    running.owner = other
                     while task.cancelling() > before:  # it cancelled the task that it runs in
                         task.uncancel()
                         call.self_cancelled = True
@@ -358,9 +362,12 @@ class Calls:
         if not self._live and self._drained is not None:
             self._drained.set()
 
-    def _judge_step(self, what: str, began: float) -> None:
-        took = self._timer() - began
+    def _judge_step(self, what: str, began: float, blamed_s: float) -> None:
+        """Blame the owner for the time that it took, without that for which somebody whom it called was blamed."""
+        took = self._timer() - began - (running.blamed_s - blamed_s)
         if took > BLOCKED_S and self._blocked is not None and not running.stood_still_since(began):
+            running.blamed_s += took
+            running.blocker = self.owner, began
             self._blocked(what, took)
 
     def _expire(self, call: _Call) -> None:

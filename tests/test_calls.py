@@ -132,5 +132,60 @@ def test_a_process_that_was_stopped_in_a_step_blames_nobody() -> None:
     assert said == "0 1\n"  # the block that was one
 
 
+class Time:
+    """A clock that the blocks of a test move."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.blamed: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def block(self, seconds: float) -> None:
+        self.now += seconds
+
+    def calls(self, owner: str) -> Calls:
+        return Calls(owner, lambda what, took: self.blamed.append(f"{owner} {what} {took:g}"), self)
+
+
+@pytest.mark.parametrize(
+    ("own", "inner", "times", "blamed"),
+    [
+        (0.0, 2.0, 1, ["inner service 2"]),
+        (1.0, 2.0, 1, ["inner service 2", "outer method 1"]),
+        (0.0, 0.5, 4, ["outer method 2"]),  # each of the many calls is short
+    ],
+)
+async def test_who_is_called_is_blamed_for_a_block_and_not_who_calls(
+    own: float, inner: float, times: int, blamed: list[str]
+) -> None:
+    time_ = Time()
+    one, other = time_.calls("outer"), time_.calls("inner")
+
+    def call_it() -> None:
+        for _ in range(times):
+            other.call("service", time_.block, inner)
+        time_.block(own)
+
+    async def run_it() -> None:
+        call_it()
+
+    async def service() -> None:
+        time_.block(inner)
+
+    async def await_it() -> None:
+        for _ in range(times):
+            await other.run("service", service, timeout_s=60)
+        time_.block(own)
+
+    one.call("method", call_it)
+    first, time_.blamed = time_.blamed, []
+    await one.run("method", run_it, timeout_s=60)
+    second, time_.blamed = time_.blamed, []
+    await one.run("method", await_it, timeout_s=60)
+    assert first == second == time_.blamed == blamed
+
+
 def test_without_a_watchdog_nothing_stood_still() -> None:
     assert not Running().stood_still_since(0.0)

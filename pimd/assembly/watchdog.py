@@ -51,13 +51,16 @@ class Watchdog:
             beat_at = self._beat_at
             if running.look() and time.monotonic() - beat_at > BLOCKED_S and told != beat_at:
                 told = beat_at
-                self._tell()
+                self._tell(beat_at)
 
-    def _tell(self) -> None:
+    def _tell(self, beat_at: float) -> None:
+        owner, blocker = running.owner, running.blocker
+        if blocker is not None and blocker[1] >= beat_at:
+            owner = blocker[0]  # its step kept this thread from running, and is over
         frame = sys._current_frames().get(self._watched)  # noqa: SLF001 - the documented way to see another thread's stack
         if frame is None:
             return
-        who = running.owner or self._culprit(frame)
+        who = owner or self._culprit(frame)
         stack = " <- ".join(
             f"{entry.name} ({entry.filename}:{entry.lineno})"
             for entry in reversed(traceback.extract_stack(frame)[-12:])
