@@ -99,6 +99,21 @@ BAD = [
         start="import os; self.r, self.w = os.pipe(); os.write(self.w, b'x')\n"
         "        asyncio.get_running_loop().add_reader(self.r, leave)",
     ),
+    works(
+        "bare timer at no time",
+        "its start failed: ValueError: could not convert string to float: 'soon'",
+        "failed",
+        -32601,
+        start="asyncio.get_running_loop().call_at('soon', leave)",
+    ),
+    works(
+        "bare timer at a time that cannot be compared",
+        "its start failed: ValueError: a timer takes a number of seconds, not nan",
+        "failed",
+        -32601,
+        start="asyncio.get_running_loop().call_at(float('nan'), leave)",
+    ),
+    works("alarm that nobody takes", SEEN, start="import signal; signal.setitimer(signal.ITIMER_REAL, 0.1)" + SAY),
     works("end of the loop", LOOP + "stop it", "failed", -32601, start="asyncio.get_running_loop().stop()"),
     works(
         "end of the loop in a callback", LOOP + "stop it", start="x = asyncio.get_running_loop(); x.call_soon(x.stop)"
@@ -148,6 +163,15 @@ BAD = [
     works("executor that is full", "", start=BUSY),
     works("import that leaves", "it cannot be imported: SystemExit: 3", "failed", -32601, top="leave()"),
     works("import that hangs", "", "starting", -32601, top="import time; time.sleep(3600)"),
+    works(
+        "settings whose default hangs",
+        "",
+        "starting",
+        -32601,
+        top="import time\nfrom pydantic import Field\nclass S(FeatureSettings):\n"
+        "    a: int = Field(default_factory=lambda: time.sleep(3600))",
+        more=", settings=S",
+    ),
 ]
 
 
@@ -206,6 +230,17 @@ def test_one_that_blocks_the_loop_is_blamed_and_the_third_time_quarantined(daemo
     stopped_in_time(alice)
 
 
+def test_one_that_blocks_whoever_calls_its_service_is_blamed_alone(daemon: MakeDaemon, tmp_path: Path) -> None:
+    slow = "def nodes(self):\n        import time; time.sleep(0.9); return []"
+    alice = with_bad(daemon, tmp_path, Bad("slow", {"body": slow, "more": ", provides=(Provided(DISCOVERY),)"})).start()
+    while row_of(alice)["state"] != "quarantined":
+        assert alice.ask("peers.discovered")["result"] == []
+    assert "the last time in its service's nodes" in str(row_of(alice)["reason"])
+    assert {row["name"]: row["failures"] for row in alice.call("features.list")}["peers"] == 0
+    assert "feature peers: " not in alice.log.read_text()
+    stopped_in_time(alice)
+
+
 def test_one_that_takes_500_mb_in_one_call_is_named_and_counted(daemon: MakeDaemon, tmp_path: Path) -> None:
     bad = Bad("takes", {"do": SPIN.format(0.9) + "\n        self.held = [bytearray(1_000_000) for _ in range(500)]"})
     numbers = "async def do(self, params: NoParams) -> list[float]:"
@@ -223,10 +258,13 @@ def test_one_that_takes_500_mb_in_one_call_is_named_and_counted(daemon: MakeDaem
         stopped_in_time(alice)
 
 
+@pytest.mark.parametrize(
+    "spin", ["while True: pass", "import re; re.match('(a+)+$', 'a' * 99 + 'b')"], ids=["loop", "regular expression"]
+)
 def test_one_that_spins_for_ever_is_ended_with_the_process_and_nothing_is_lost(
-    daemon: MakeDaemon, tmp_path: Path
+    daemon: MakeDaemon, tmp_path: Path, spin: str
 ) -> None:
-    bad = Bad("spins", {"do": "after_answer(spin)", "top": "def spin():\n    while True: pass"})
+    bad = Bad("spins", {"do": "after_answer(spin)", "top": f"def spin():\n    {spin}"})
     alice = with_bad(daemon, tmp_path, bad).start()
     alice.call("peers.import_identity", {"node_id": "ab" * 16, "x25519_pubkey": "42" * 32, "friendly_name": "x"})
     assert alice.ask("bad.do")["result"] == 1
