@@ -5,6 +5,7 @@ import inspect
 import math
 import types
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter
@@ -34,6 +35,9 @@ MISNAMED = 0.9
 """How much a name must be like another one to be taken for it."""
 CODES = tuple(one for one in vars(contract).values() if isinstance(one, type) and issubclass(one, RpcError))
 """The errors of the contract."""
+
+WRAPPED = {staticmethod: "__func__", classmethod: "__func__", property: "fget", cached_property: "func"}
+"""What may stand around a function in a class, with the attribute that holds the function."""
 
 
 def check_declaration(given: Any, name: str) -> Declared:
@@ -65,9 +69,23 @@ def _check_plugin(declared: Declared, plugin: Any) -> None:
     for kind in declared.payload_kinds:
         _check_kind(called, kind)
     _check_settings(declared, plugin)
+
+    _check_wrapped(plugin)
     for part, (parameters, line) in LIFE.items():
         _check_misnamed(plugin, part)
         _check_life(f"{part} of {called}", getattr(plugin, part), parameters, line)
+
+
+def _check_wrapped(plugin: type) -> None:
+    """Refuse a marked function that is no method, and would be missing without a word."""
+    for name, member in [item for base in plugin.__mro__ for item in vars(base).items()]:
+        function = getattr(member, WRAPPED[type(member)]) if type(member) in WRAPPED else None
+        mark = mark_of(function) if function is not None else None
+        if mark is not None:
+            raise DeclarationError(
+                f"{mark.name} is a {type(member).__name__} of {plugin.__name__}, and no method; "
+                f"write: async def {name}(self, params: NoParams) -> Answer:"
+            )
 
 
 def _check_kind(called: str, kind: str) -> None:

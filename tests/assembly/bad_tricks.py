@@ -121,6 +121,16 @@ TRICKS = [
         body='@rpc("bad.\\x1b[2J")\n    async def x(self, params: NoParams) -> int: return 1',
     ),
     refused(
+        "method that is static",
+        "bad.two is a staticmethod of Plugin, and no method; write: async def x(self, params: NoParams) -> Answer:",
+        body='@staticmethod\n    @rpc("bad.two")\n    async def x(params: NoParams) -> int: return 1',
+    ),
+    refused(
+        "method that is a property",
+        "bad.two is a property of Plugin, and no method; write: async def x(self",
+        body='@property\n    @rpc("bad.two")\n    async def x(self) -> int: return 1',
+    ),
+    refused(
         "docstring without end",
         "the docstring of bad.two has 1000000 letters; at most",
         body='@rpc("bad.two")\n    async def x(self, params: NoParams) -> int: return 1\n    x.__doc__ = "x" * 1_000_000',
