@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pimd import __version__, standard_streams
@@ -56,6 +57,7 @@ def _run(arguments: Arguments) -> int:
     loop = Loop(stop.took)
     asyncio.set_event_loop(loop)
     Signals(loop, stop)
+    sys.stdout = standard_streams.Printed(partial(logging.getLogger("pimd.printed").info, "%s"))
     hold(loop, loop.tell)
     try:
         code = loop.run(run_daemon(arguments, stop))

@@ -148,6 +148,7 @@ BAD = [
         top="class Stream:\n    def write(self, text): leave()\n    def flush(self): leave()",
         start="import sys; sys.stderr = sys.stdout = Stream()" + SAY,
     ),
+    works("prints where nobody reads", "INFO pimd.printed: xxx", start="[print('x' * 3000, 'y') for _ in range(50)]"),
     works("log that is off", SEEN, start="import logging; logging.disable(100)" + SAY),
     works("log at another level", SEEN, start="import logging; logging.getLogger().setLevel(100)" + SAY),
     works("log that is configured anew", SEEN, start="import logging.config as c; c.dictConfig({'version': 1})" + SAY),
