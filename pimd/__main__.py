@@ -1,10 +1,14 @@
 """Arguments of the daemon, and the loop it runs in."""
 
+import os
+
+# Plugins of pydantic are installed code that nobody chose; it looks for them in the metadata of all distributions.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 import threading
 from collections.abc import Sequence

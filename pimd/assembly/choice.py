@@ -1,19 +1,28 @@
 """Which features run, and why each of the others does not."""
 
+import contextlib
 import difflib
 import importlib
 import importlib.metadata
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from pimd import __version__
 from pimd.assembly.known import KnownFeature
+from pimd.faults import text_of
+
+log = logging.getLogger("pimd.features")
 
 ENTRY_POINT_GROUP = "pimd.features"
 OWN_DISTRIBUTION = "pim-daemon"
 BUILTIN = "built-in"
 CORE_NAMESPACES = frozenset({"rpc", "features", "daemon"})
+RESERVED_NAMES = frozenset({"core", "enabled", "disabled", "required"})
+"""No names of features: the owner of the daemon's own methods, and the keys of `[features]`."""
 
 
 class AssemblyError(Exception):
@@ -75,14 +84,43 @@ def builtin_candidates(known: Mapping[str, KnownFeature]) -> list[Candidate]:
 
 
 def installed_candidates() -> list[Candidate]:
-    """Features of other distributions, by distribution name."""
+    """Features of other distributions, by distribution name; one whose files cannot be read is told of, and passed over."""
     found: list[Candidate] = []
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        origin = entry.dist.name if entry.dist is not None else "?"
-        if origin != OWN_DISTRIBUTION:
-            version = entry.dist.version if entry.dist is not None else "?"
-            found.append(Candidate(entry.name, version, origin, entry.load, entry))
+    seen: set[str] = {OWN_DISTRIBUTION}
+    for dist in importlib.metadata.distributions():
+        name, version = _about(dist)
+        if name not in seen:
+            seen.add(name)
+            found += [Candidate(one.name, version, name, partial(_load, one), one) for one in _entries(dist, name)]
     return sorted(found, key=lambda candidate: (candidate.origin, candidate.name))
+
+
+def _entries(dist: importlib.metadata.Distribution, name: str) -> Iterator[importlib.metadata.EntryPoint]:
+    """Yield its entry points of our group; other programs' entry points are not even parsed."""
+    try:
+        if ENTRY_POINT_GROUP in (dist.read_text("entry_points.txt") or ""):
+            yield from dist.entry_points.select(group=ENTRY_POINT_GROUP)
+    # The files are another program's, and the parser raises what its parts do.
+    except Exception as error:  # noqa: BLE001
+        log.warning(
+            "the entry points of the distribution %s cannot be read: %s; repair or uninstall it", name, text_of(error)
+        )
+
+
+def _about(dist: importlib.metadata.Distribution) -> tuple[str, str]:
+    """Return name and version; of a distribution whose metadata cannot be read what the name of its directory says."""
+    said: tuple[object, object] = (None, None)
+    with contextlib.suppress(Exception):
+        said = (dist.metadata["Name"], dist.metadata["Version"])
+    directory = Path(str(getattr(dist, "_path", ""))).stem.split("-")
+    name, version = (one if isinstance(one, str) and one.strip() else None for one in said)
+    return name or directory[0] or "?", version or "?"
+
+
+def _load(entry: importlib.metadata.EntryPoint) -> object:
+    if not entry.pattern.match(entry.value):
+        raise ValueError(f"its entry point names no module: {entry.value!a}; write: {entry.name} = module:FEATURE")
+    return entry.load()
 
 
 def choose(

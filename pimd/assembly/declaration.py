@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 from pydantic import TypeAdapter
 
 from pimd import contract
+from pimd.assembly.choice import RESERVED_NAMES
 from pimd.assembly.declared import NAME_LIMIT, DeclarationError, Declared, as_name, read
 from pimd.assembly.verbs import VerbError, verbs_of
 from pimd.contract import DaemonPlugin, Feature, PluginPayload, RpcError, mark_of
@@ -43,6 +44,8 @@ WRAPPED = {staticmethod: "__func__", classmethod: "__func__", property: "fget", 
 def check_declaration(given: Any, name: str) -> Declared:
     """Return a copy of the declaration of that name; `DeclarationError` says what is wrong with it."""
     as_name(name, "the entry point", f"{name if FEATURE_NAME.fullmatch(name) else 'name'} = ...")
+    if name in RESERVED_NAMES:
+        raise DeclarationError(f"no feature can be called {name}; write: Feature(name='my_{name}', ...)")
     if not isinstance(given, Feature):
         raise DeclarationError(
             f"its entry point names {type(given).__name__}, no Feature; write: FEATURE = Feature(name={name!r}, ...)"
@@ -69,7 +72,6 @@ def _check_plugin(declared: Declared, plugin: Any) -> None:
     for kind in declared.payload_kinds:
         _check_kind(called, kind)
     _check_settings(declared, plugin)
-
     _check_wrapped(plugin)
     for part, (parameters, line) in LIFE.items():
         _check_misnamed(plugin, part)

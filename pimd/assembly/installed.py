@@ -8,6 +8,7 @@ import json
 import site
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.metadata import PackagePath
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -53,10 +54,7 @@ def loaded_modules(candidate: Candidate) -> list[str]:
 
 def source_files(candidate: Candidate) -> set[Path]:
     """Return the Python files that the distribution lists, and those that its modules were imported from."""
-    dist = candidate.entry.dist if candidate.entry is not None else None
-    listed = {
-        Path(str(file.locate())) for file in (dist.files if dist is not None else None) or [] if file.suffix == ".py"
-    }
+    listed = {Path(str(file.locate())) for file in _files(candidate) if file.suffix == ".py"}
     return listed | {Path(file) for _, file in _modules(candidate) if file.endswith(".py")}
 
 
@@ -94,14 +92,21 @@ def _project(candidate: Candidate) -> Path | None:
     return None
 
 
+def _files(candidate: Candidate) -> list[PackagePath]:
+    """Return what the distribution lists; nothing of a list that cannot be read."""
+    entry = candidate.entry
+    with contextlib.suppress(Exception):  # the file is another program's, and its parser raises what its parts do
+        return (entry.dist.files if entry is not None and entry.dist is not None else None) or []
+    return []
+
+
 def _packages(candidate: Candidate) -> set[str]:
     """Return the top-level names that the distribution brings, never those of the daemon or the standard library."""
     entry = candidate.entry
     if entry is None:
         return set()
     names = {entry.module.split(".")[0]}
-    files = (entry.dist.files if entry.dist is not None else None) or []
-    for file in files:
+    for file in _files(candidate):
         if file.name.endswith((".py", *SUFFIXES)):
             names.add(file.parts[0].split(".")[0])
     return names - {"pimd", "pimd_features", "", "__pycache__"} - set(sys.stdlib_module_names)

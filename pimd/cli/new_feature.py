@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pimd import terminal
-from pimd.assembly.choice import CORE_NAMESPACES, installed_candidates
+from pimd.assembly.choice import CORE_NAMESPACES, RESERVED_NAMES, installed_candidates
 from pimd.assembly.known import known_features
 from pimd.cli.errors import PimError, UsageError
 from pimd.cli.output import put
@@ -63,7 +63,7 @@ def _taken() -> Iterator[tuple[str, str]]:
             yield one, f"it belongs to the feature {row.name} of pimd"
     for candidate in installed_candidates():
         yield candidate.name, f"the installed package {candidate.origin} has a feature of that name"
-    for one in CORE_NAMESPACES:
+    for one in CORE_NAMESPACES | RESERVED_NAMES:
         yield one, "it belongs to the daemon"
     yield "lab", "the lab of pimd, in which features are tested, has one of that name"
     for one in terminal.COMMANDS:

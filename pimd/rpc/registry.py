@@ -117,7 +117,9 @@ class Registry:
         self.changes += 1
 
     def remove(self, feature: str) -> None:
-        """Remove all methods, terminal commands and streams of one feature."""
+        """Remove all methods, terminal commands and streams of one feature; those of the daemon itself stay."""
+        if feature == CORE:
+            return
         self._methods = {name: method for name, method in self._methods.items() if method.feature != feature}
         self._verbs.pop(feature, None)
         self._events.pop(feature, None)

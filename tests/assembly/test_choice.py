@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pimd.assembly.absent import explain_absent
-from pimd.assembly.choice import AssemblyError, Candidate
+from pimd.assembly.choice import AssemblyError, Candidate, installed_candidates
 from pimd.assembly.imports import FeatureChoice
 from pimd.assembly.known import KnownFeature
 from pimd.assembly.plan import Plan, levels
@@ -181,3 +183,55 @@ async def test_one_that_is_off_is_loaded_anew_as_others_are(assemble: Assemble) 
         assert (await all_.assembly.enable("low", reload=True)).state == "running"
     await all_.assembly.disable("low")
     assert (await all_.assembly.enable("low", reload=True)).state == "running"
+
+
+ENTRY = b"[pimd.features]\nodd = odd_feature:FEATURE\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"entry_points.txt": ENTRY, "METADATA": b"Name: an-odd\nVersion: 2\n"}, ("odd", "2", "an-odd")),
+        ({"entry_points.txt": ENTRY}, ("odd", "?", "odd_dist")),
+        ({"entry_points.txt": ENTRY, "METADATA": b"Metadata-Version: 2.1\n"}, ("odd", "?", "odd_dist")),
+        ({"entry_points.txt": ENTRY, "METADATA": bytes(range(128, 256))}, ("odd", "?", "odd_dist")),
+        ({"entry_points.txt": b"[other]\nodd\n= =\n"}, None),
+        ({"entry_points.txt": b"[pimd.features]\nodd\n"}, "the entry points of the distribution odd_dist cannot be"),
+        (
+            {"entry_points.txt": b"\xff" + ENTRY},
+            "the entry points of the distribution odd_dist cannot be read: Unicode",
+        ),
+        ({}, None),
+    ],
+    ids=["good", "no metadata", "no name", "binary metadata", "another's", "no entry", "binary", "nothing"],
+)
+def test_a_distribution_whose_files_cannot_be_read_costs_a_line(
+    files: Mapping[str, bytes],
+    expected: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An installation that was interrupted leaves one."""
+    info = tmp_path / "odd_dist-1.0.dist-info"
+    info.mkdir()
+    for name, content in files.items():
+        (info / name).write_bytes(content)
+    before = {one.name for one in installed_candidates()}
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [(one.name, one.version, one.origin) for one in installed_candidates() if one.name not in before]
+    assert found == ([expected] if isinstance(expected, tuple) else [])
+    assert (expected if isinstance(expected, str) else "") in caplog.text
+    assert bool(caplog.text) == isinstance(expected, str)
+
+
+@pytest.mark.parametrize("name", ["core", "enabled", "required"])
+async def test_names_that_the_daemon_needs_are_refused(assemble: Assemble, name: str) -> None:
+    all_ = await assemble(Feature(name, "x"))
+    methods = (await all_.call("rpc.methods"))["result"]
+    assert (all_.row(name).state, all_.row(name).reason) == (
+        "failed",
+        f"no feature can be called {name}; write: Feature(name='my_{name}', ...)",
+    )
+    await all_.assembly.disable(name)
+    assert (await all_.call("rpc.methods"))["result"] == methods
