@@ -1,6 +1,5 @@
 """A service that one feature offers to others: every call of it goes through the guard of the feature that offers it."""
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -41,23 +40,25 @@ class GuardedService:
 
     def __getattr__(self, name: str) -> Any:
         value = _value(self._guard, name, self._guard.calls.call(f"its service's {name}", getattr, self._service, name))
-        if inspect.iscoroutinefunction(value):
-            return functools.partial(self._run, name, value)
-        return functools.partial(self._call, name, value) if callable(value) else value
+        if not callable(value):
+            return value
+        return _guarded(self._guard, self._key, name, value, is_async=inspect.iscoroutinefunction(value))
 
-    async def _run(self, name: str, function: Any, *args: Any, **named: Any) -> Any:
-        shape = SHAPES.get((self._key, name), as_it_is)
 
+def _guarded(guard: Guard, key: str, name: str, function: Callable[..., Any], *, is_async: bool) -> Callable[..., Any]:
+    """Return what calls a function of a service through the guard of its feature, and holds its answer to the contract."""
+    what, shape = f"its service's {name}", SHAPES.get((key, name), as_it_is)
+
+    async def run(*args: Any, **named: Any) -> Any:
         async def shaped() -> Any:
             return shape(await function(*args, **named))
 
-        outcome = await self._guard.calls.run(f"its service's {name}", shaped, timeout_s=CALL_S)
-        return _value(self._guard, name, outcome)
+        return _value(guard, name, await guard.calls.run(what, shaped, timeout_s=CALL_S))
 
-    def _call(self, name: str, function: Any, *args: Any, **named: Any) -> Any:
-        shape = SHAPES.get((self._key, name), as_it_is)
-        outcome = self._guard.calls.call(f"its service's {name}", lambda: shape(function(*args, **named)))
-        return _value(self._guard, name, outcome)
+    def call(*args: Any, **named: Any) -> Any:
+        return _value(guard, name, guard.calls.call(what, lambda: shape(function(*args, **named))))
+
+    return run if is_async else call
 
 
 def _value(guard: Guard, name: str, outcome: Outcome) -> Any:
@@ -72,25 +73,21 @@ def _value(guard: Guard, name: str, outcome: Outcome) -> Any:
 def service_of(key: str, guard: Guard, plugin: object, attribute: str) -> Any:
     """Return the service that `attribute` of a plugin holds, or the plugin itself; None when it cannot be had.
 
-    For a key of the contract it is a view with the members of its Protocol.
+    For a key of the contract it is a view with the members of its Protocol, each called as that declares it.
     """
     outcome = guard.call(f"the service {attribute}", getattr, plugin, attribute) if attribute else Outcome(value=plugin)
     if not outcome.ok:
         return None
-    service = GuardedService(guard, outcome.value, key)
     contract = CONTRACTS.get(key)
     if contract is None:
-        return service
-    return made_of(contract, {name: _late(service, name, of) for name, of in members_of(contract).items()})
+        return GuardedService(guard, outcome.value, key)
 
+    def late(name: str, declared: Any) -> Callable[..., Any]:
+        """Look the method up at each call, within the guard: that may fail, too."""
 
-def _late(service: GuardedService, name: str, declared: Any) -> Callable[..., Any]:
-    """Look the method up at each call, within the guard: that may fail, too."""
+        def found(*args: Any, **named: Any) -> Any:
+            return getattr(outcome.value, name)(*args, **named)
 
-    async def run(*args: Any, **named: Any) -> Any:
-        return await getattr(service, name)(*args, **named)
+        return _guarded(guard, key, name, found, is_async=inspect.iscoroutinefunction(declared))
 
-    def call(*args: Any, **named: Any) -> Any:
-        return getattr(service, name)(*args, **named)
-
-    return run if inspect.iscoroutinefunction(declared) else call
+    return made_of(contract, {name: late(name, declared) for name, declared in members_of(contract).items()})

@@ -6,6 +6,9 @@ from typing import Any
 from pimd.contract import DISCOVERY, PEER_DATA, DiscoveredNode, Endpoint, Erased
 from pimd.ids import NodeId
 
+COUNT_MOST = 1 << 53
+"""The largest number that every reader of JSON has exactly (RFC 8259, 6)."""
+
 
 def as_it_is(given: Any) -> Any:
     """Return any answer of a service that has one provider, which its asker requires by name."""
@@ -13,7 +16,7 @@ def as_it_is(given: Any) -> Any:
 
 
 def _count(given: Any) -> int:
-    if type(given) is not int or given < 0:
+    if type(given) is not int or not 0 <= given <= COUNT_MOST:
         raise TypeError(f"it answered {type(given).__name__}, no count")
     return given
 

@@ -392,6 +392,27 @@ OTHERS = [
         ("forget and erase",),
     ),
     Bad(
+        "service that is not async",
+        {"more": ", provides=(Provided(PEER_DATA),)", "body": "def erase(self, peer): return Erased(1, True)"},
+        "running",
+        "",
+        "its service's erase failed: TypeError: object Erased can't be used in 'await' expression",
+        1,
+        ("forget and erase",),
+    ),
+    Bad(
+        "service that counts without end",
+        {
+            "more": ", provides=(Provided(PEER_DATA),)",
+            "body": "async def erase(self, peer): return Erased(10**5000, True)",
+        },
+        "running",
+        "",
+        "its service's erase failed: TypeError: it answered int, no count",
+        1,
+        ("forget and erase",),
+    ),
+    Bad(
         "service that leaves",
         {"more": ", provides=(Provided(PEER_DATA),)", "body": "async def erase(self, peer): leave()"},
         "running",

@@ -57,6 +57,8 @@ SPECIAL: Mapping[str, str] = {
     "receiver that leaves": "datagrams",
     "receiver that is async": "datagrams",
     "service that is not there": "services",
+    "service that is not async": "services",
+    "service that counts without end": "services",
     "service that leaves": "services",
     "service that swallows": "services",
     "line that cannot be written": "methods",
