@@ -8,7 +8,7 @@ Errors: none but those that a member names; a limit that is reached is an answer
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -93,6 +93,9 @@ class Bites:
 
     def count(self, limit: Limit, by: int = 1) -> None:
         """Add the number of things that were dropped, refused, forgotten or delayed by this limit."""
+        given: Any = limit
+        if not isinstance(given, Limit):  # a feature gave it, and the counts of all are read together
+            raise TypeError(f"count takes a Limit, not {type(given).__name__}")
         if by:
             self._counts[limit] = self._counts.get(limit, 0) + by
 

@@ -23,9 +23,9 @@ def watched() -> Iterator[Counter[str]]:
     count = Bites.count
 
     def counting(bites: Bites, limit: Limit, by: int = 1) -> None:
+        count(bites, limit, by)
         if by:
             reached[limit.name] += by
-        count(bites, limit, by)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bites, "count", counting)

@@ -147,7 +147,7 @@ def check_methods(declared: Declared, methods: Sequence[Method]) -> None:
         _note_name(seen, method.name, getattr(function, "__qualname__", "@rpc"))
         _check_mark(declared, method)
         try:
-            merge(describe(method), schemas)
+            merge(method.described or describe(method), schemas)
         except Exception as error:
             raise DeclarationError(
                 f"the models of {method.name} cannot be described: {text_of(error)}; "

@@ -104,6 +104,9 @@ def datagrams_of(feature: Feature, node: Node, guard: Guard) -> Datagrams:
     told: Callable[[NodeId], None] | None = None
 
     def send(dst: NodeId, packet: bytes) -> Sent:
+        given: Any = packet
+        if not isinstance(given, bytes):
+            raise TypeError(f"a datagram is bytes, not {type(given).__name__}")
         return seal_and_queue(channel, dst, packet, told)
 
     def set_receiver(receiver: DatagramReceiver) -> None:

@@ -21,13 +21,11 @@ class Timers:
 
     def call_at(self, when: float, function: Callable[[], object]) -> TimerHandle:
         """Call once, when the clock has reached `when`."""
-        if not math.isfinite(when):
-            raise ValueError(f"a timer takes a finite number of seconds, not {when}")
-        return _Timer(self, function, None, when)
+        return _Timer(self, function, None, _finite(when))
 
     def call_later(self, delay_s: float, function: Callable[[], object]) -> TimerHandle:
         """Call once, after a delay."""
-        return self.call_at(self.clock.now() + (delay_s if not delay_s < 0 else 0.0), function)
+        return self.call_at(self.clock.now() + max(0.0, _finite(delay_s)), function)
 
     def every(self, period_s: float, function: Callable[[], object], *, at_once: bool = False) -> TimerHandle:
         """Call each period, one run at a time."""
@@ -40,6 +38,12 @@ class Timers:
         self.closed = True
         for timer in tuple(self.live):
             timer.cancel()
+
+
+def _finite(seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise ValueError(f"a timer takes a finite number of seconds, not {seconds}")
+    return seconds
 
 
 class _Timer:

@@ -3,7 +3,11 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from types import UnionType
+from typing import Any, NoReturn, get_args, get_type_hints
+
+from pydantic import BaseModel
+from typing_extensions import is_protocol
 
 BY_SYNTAX = frozenset({"__call__", "__getitem__"})
 """Members without a name of their own; Python looks them up on the class."""
@@ -43,15 +47,49 @@ def _passing_on(service: object, name: str, declared: Any) -> Callable[..., Any]
     """Return a plain function, since a bound method leads back to its object."""
     if isinstance(declared, property):
         return lambda: getattr(service, name)
-    function = getattr(service, name)
+    function, check = getattr(service, name), _check_of(declared)
 
     async def pass_on(*args: Any, **named: Any) -> Any:
+        check(args, named)
         return await function(*args, **named)
 
     def pass_on_now(*args: Any, **named: Any) -> Any:
+        check(args, named)
         return function(*args, **named)
 
     return pass_on if inspect.iscoroutinefunction(declared) else pass_on_now
+
+
+@functools.cache
+def _check_of(declared: Any) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
+    """Return what raises TypeError for an argument of another type than the declared one, where that is plain.
+
+    What the daemon keeps of such an argument would fail whoever reads it later.
+    """
+    hints = get_type_hints(declared)
+    names = list(inspect.signature(declared).parameters)[1:]
+    types = {name: found for name in names if (found := _plain_types(hints.get(name))) is not None}
+
+    def check(args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        for name, value in (*zip(names, args, strict=False), *named.items()):
+            if name in types and not isinstance(value, types[name]):
+                wanted = " or ".join(one.__name__ for one in types[name])
+                raise TypeError(f"{declared.__name__} takes {name} as {wanted}, not {type(value).__name__}")
+
+    return check if types else lambda *_: None
+
+
+def _plain_types(hint: Any) -> tuple[type, ...] | None:
+    """Return the classes that a hint names; None where it names anything else, such as a Protocol or a Sequence.
+
+    A published payload is not looked at here: it may be dropped instead.
+    """
+    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if hint is BaseModel or not all(
+        isinstance(one, type) and not get_args(one) and not is_protocol(one) for one in parts
+    ):
+        return None
+    return (*parts, int) if float in parts else parts
 
 
 def _always(value: object) -> Callable[[], object]:

@@ -141,7 +141,7 @@ TASKS = [
     ),
     runs(
         "timer at no time",
-        log="): TypeError: must be real number, not str",
+        log="): TypeError: call_at takes when as float or int, not str",
         do="self.ctx.clock.call_at('soon', fail)",
         answer=-32603,
     ),
@@ -381,6 +381,24 @@ OTHERS = [
         "the datagram receiver is async",
         1,
         ("datagram",),
+    ),
+    Bad(
+        "use of a core service with other types",
+        {
+            "more": ", uses=(KEYSTORE,)",
+            "do": "await self.ctx.services[KEYSTORE].set_label(NodeId(bytes([9] * 16)), 5)",
+        },
+        "running",
+        "",
+        "): TypeError: set_label takes label as str or NoneType, not int",
+        -32603,
+        ("forget",),
+    ),
+    runs(
+        "counts what is no limit",
+        log="): TypeError: count takes a Limit, not int",
+        do="self.ctx.bites.count(5)",
+        answer=-32603,
     ),
     Bad(
         "service that is not there",

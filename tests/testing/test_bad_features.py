@@ -57,6 +57,8 @@ SPECIAL: Mapping[str, str] = {
     "receiver that leaves": "datagrams",
     "receiver that is async": "datagrams",
     "service that is not there": "services",
+    "use of a core service with other types": "methods",
+    "counts what is no limit": "methods",
     "service that is not async": "services",
     "service that counts without end": "services",
     "service that leaves": "services",
