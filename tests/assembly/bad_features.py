@@ -134,6 +134,12 @@ class Bad:
         return module.FEATURE
 
 
+def runs(
+    what: str, state: str = "running", *acts: str, log: str, answer: Any = 1, reason: str = "", **parts: str
+) -> Bad:
+    return Bad(what, parts, state, reason, log, answer, acts)
+
+
 def imports(what: str, code: str, reason: str) -> Bad:
     return Bad(f"import {what}", {"top": code}, reason=f"it cannot be imported: {reason}")
 
