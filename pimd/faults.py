@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import PurePath
 from types import NoneType, TracebackType
 
+from pydantic import ValidationError
+
 TEXT_LIMIT = 300
 TRACEBACK_LIMIT = 20_000
+PROBLEMS_TOLD = 3
 FRAMES = 24
 """Frames of a traceback that are kept, the innermost ones."""
 _PARTS = (TracebackType, BaseException, NoneType)
@@ -28,12 +31,21 @@ def plain(error: BaseException) -> BaseException:
 def text_of(error: BaseException) -> str:
     """Return the type and the text of an error, in one line of at most 300 characters; never raises."""
     name = _safely(lambda: type(error).__name__, "an error without a name")
-    said = _safely(lambda: str(error), f"(its text cannot be had: __str__ of {name} fails)")
+    said = _safely(lambda: without_values(error), f"(its text cannot be had: __str__ of {name} fails)")
     line = " ".join(said[: 4 * TEXT_LIMIT].split())
     if len(line) > TEXT_LIMIT:
         line = line[:TEXT_LIMIT] + "..."
     printable = "".join(letter if letter.isprintable() else "?" for letter in line)
     return f"{name}: {printable}" if printable else name
+
+
+def without_values(error: BaseException) -> str:
+    """Return the text of an error; that of a ValidationError names fields and what is wrong, since values may be secrets."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    told = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found]
+    return "; ".join([*told[:PROBLEMS_TOLD], *(["..."] if len(told) > PROBLEMS_TOLD else [])])
 
 
 def traceback_of(error: BaseException) -> str:

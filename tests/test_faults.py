@@ -2,6 +2,8 @@
 
 import json
 
+from pydantic import BaseModel
+
 from pimd.faults import text_and_place
 
 PACKAGE = __name__.split(".")[0]
@@ -31,3 +33,17 @@ def test_without_a_line_of_the_package_there_is_no_place() -> None:
 def test_a_syntax_error_names_its_own_place() -> None:
     told = caught(lambda: compile("def (:", "plugin.py", "exec"))
     assert told.endswith("(plugin.py, line 1)")
+
+
+def test_the_values_that_a_model_refused_are_not_told() -> None:
+    class Login(BaseModel):
+        name: int
+        words: list[int]
+        token: int
+        last: int
+
+    told = caught(lambda: Login.model_validate(dict.fromkeys(("name", "words", "token", "last"), "swordfish")))
+    assert told.startswith("ValidationError: name: Input should be a valid integer")
+    assert "; words: Input should be a valid list; token: " in told
+    assert "swordfish" not in told
+    assert "; ..." in told

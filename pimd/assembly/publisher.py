@@ -8,10 +8,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pimd.assembly.guard import Guard
 from pimd.calls import Stopped
 from pimd.contract import Feature
-from pimd.faults import text_of
+from pimd.faults import text_of, without_values
 from pimd.rpc.streams import encoded
 
-PROBLEMS_TOLD = 3
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 
@@ -82,9 +81,4 @@ def _models_in(values: Iterable[Any]) -> Iterator[BaseModel]:
 
 
 def _reason(error: BaseException) -> str:
-    """Name fields and what is wrong with them; their values may be secrets."""
-    if not isinstance(error, ValidationError):
-        return text_of(error)
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    told = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:PROBLEMS_TOLD]]
-    return "; ".join(told)
+    return without_values(error) if isinstance(error, ValidationError) else text_of(error)
