@@ -15,7 +15,7 @@ from pimd.mesh.datagrams import CHANNEL_SIZE
 from pimd.mesh.node import Node
 from pimd.proto import ecies
 from pimd.proto.control import check_payload
-from pimd.proto.identity import KEY_SIZE, Identity, hkdf_sha256
+from pimd.proto.identity import KEY_SIZE, Identity, hkdf_sha256, signed_for_feature
 
 T = TypeVar("T")
 
@@ -144,6 +144,11 @@ class PluginIdentity:
         return self._identity.node_id
 
     @property
+    def ed25519_pub(self) -> bytes:
+        """The public key that the id is made of."""
+        return self._identity.ed25519_pub
+
+    @property
     def x25519_pub(self) -> bytes:
         """The public key that other nodes seal to."""
         return self._identity.x25519_pub
@@ -156,10 +161,7 @@ class PluginIdentity:
 
     def sign(self, domain: str, message: bytes) -> bytes:
         """Sign under the feature's own prefix."""
-        if "\0" in domain:
-            raise ValueError("a signing domain holds no NUL")
-        prefix = b"\0".join((b"pim-sign-v1", self._feature.name.encode(), domain.encode(), b""))
-        return self._identity.sign(prefix + message)
+        return self._identity.sign(signed_for_feature(self._feature.name, domain, message))
 
     def derive(self, purpose: str) -> bytes:
         """HKDF-SHA256 over the seed, apart from the X25519 key by its prefix."""

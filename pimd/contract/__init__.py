@@ -18,7 +18,7 @@ Called by anybody, at any time, in threads as well: the functions that say nothi
 Errors: a function raises what it names, and then nothing was changed.
 
 Read in this order: `feature`, `plugin`, `work`, `methods`, `verbs`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`,
-`identity`, `text`.
+`identity`, `one_way`, `text`.
 """
 
 from pimd.addresses import TCP, Endpoint
@@ -44,7 +44,7 @@ from pimd.contract.errors import (
 )
 from pimd.contract.feature import EventStream, Feature, FeatureSettings
 from pimd.contract.gateways import nearest_gateways
-from pimd.contract.identity import IdentitySecrets, seal_for
+from pimd.contract.identity import IdentitySecrets, seal_for, signer_of
 from pimd.contract.index import PeerIndex
 from pimd.contract.mesh import (
     Broadcast,
@@ -83,6 +83,7 @@ from pimd.contract.models import (
     X25519Hex,
     rfc3339,
 )
+from pimd.contract.one_way import OneWayRead, OneWayWritten, read_one_way, write_one_way
 from pimd.contract.peers import Forgotten, PeerDirectory, PeerDirectoryEvent, PeerInfoSource, Seen
 from pimd.contract.plugin import DaemonPlugin, PluginContext
 from pimd.contract.services import (
@@ -208,6 +209,8 @@ __all__ = [
     "NodeIdHex",
     "NodeName",
     "NotSupported",
+    "OneWayRead",
+    "OneWayWritten",
     "OtherKey",
     "OtherKeyError",
     "Overloaded",
@@ -266,11 +269,14 @@ __all__ = [
     "hidden",
     "mark_of",
     "nearest_gateways",
+    "read_one_way",
     "reads_as_id",
     "rfc3339",
     "rpc",
     "seal_for",
     "shown_name",
+    "signer_of",
     "tcp_endpoint",
     "visible",
+    "write_one_way",
 ]

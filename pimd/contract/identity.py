@@ -6,7 +6,7 @@ from typing import Protocol
 from pimd.ids import NodeId
 from pimd.proto import ecies
 from pimd.proto.errors import LocalProtocolError
-from pimd.proto.identity import KEY_SIZE
+from pimd.proto.identity import KEY_SIZE, node_id_of, signed_for_feature, verify
 
 
 class IdentitySecrets(Protocol):
@@ -22,6 +22,10 @@ class IdentitySecrets(Protocol):
     @property
     def node_id(self) -> NodeId:
         """The id that others send to; the same over restarts, since it is made from the seed."""
+
+    @property
+    def ed25519_pub(self) -> bytes:
+        """32 bytes, public: the key that `signer_of` takes at other nodes; the id is the start of its SHA-256."""
 
     @property
     def x25519_pub(self) -> bytes:
@@ -46,6 +50,13 @@ class IdentitySecrets(Protocol):
 
     def open_sealed(self, ciphertext: bytes) -> bytes:
         """Open what `seal_for` made at another node for this one; `EciesError` when it was for another key, or was changed."""
+
+
+def signer_of(feature: str, domain: str, ed25519_pub: bytes, message: bytes, signature: bytes) -> NodeId | None:
+    """Return the node whose `IdentitySecrets.sign` made this for that feature and domain, and None when it does not hold."""
+    if not verify(ed25519_pub, signed_for_feature(feature, domain, message), signature):
+        return None
+    return node_id_of(ed25519_pub)
 
 
 def seal_for(x25519_pub: bytes, plaintext: bytes) -> bytes:

@@ -23,7 +23,7 @@ from pimd.contract.mesh import Mesh, PeerEntry
 from pimd.contract.models import ConfigProblem, FeatureRow, LogRecord, PeerSummary
 from pimd.events import Subscription
 from pimd.ids import NodeId
-from pimd.proto.cards import GATEWAY
+from pimd.proto.cards import GATEWAY, signing_key_of
 
 T = TypeVar("T")
 
@@ -83,6 +83,11 @@ class KnownPeer:
     blocked: bool
     first_seen_ms: int
     last_seen_ms: int
+
+    @property
+    def ed25519_pub(self) -> bytes | None:
+        """The key that its card holds; None for an imported key."""
+        return signing_key_of(self.card) if self.card is not None else None
 
     @property
     def is_gateway(self) -> bool:

@@ -95,6 +95,12 @@ def claims_of(raw: bytes) -> tuple[NodeId, bytes, int]:
     return node_id_of(ed25519_pub), x25519_pub, seq
 
 
+def signing_key_of(raw: bytes) -> bytes:
+    """Return the Ed25519 key of a card that was verified before."""
+    key: bytes = _HEAD.unpack_from(raw)[1]
+    return key
+
+
 def parse(raw: bytes) -> Card:
     """Verify one whole card; BadCard says what is wrong with it."""
     try:

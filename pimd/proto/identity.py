@@ -16,6 +16,7 @@ SEED_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
 KEY_SIZE: Final = 32
 X25519_INFO: Final = b"pim-x25519-identity-v1"
+FEATURE_DOMAIN: Final = b"pim-sign-v1"
 LINK_PROOF_DOMAIN: Final = b"pim-link-v2 static key\0"
 _PROBE: Final = X25519PrivateKey.from_private_bytes(hashlib.sha256(b"any scalar shows a low-order point").digest())
 
@@ -39,6 +40,13 @@ def verify(ed25519_pub: bytes, message: bytes, signature: bytes) -> bool:
     except (BadSignatureError, ValueError):
         return False
     return crypto_core_ed25519_is_valid_point(ed25519_pub)
+
+
+def signed_for_feature(feature: str, domain: str, message: bytes) -> bytes:
+    """Return what a node signs when one of its features asks for it; ValueError when `domain` holds a NUL."""
+    if "\0" in domain:
+        raise ValueError("a signing domain holds no NUL")
+    return b"\0".join((FEATURE_DOMAIN, feature.encode(), domain.encode(), message))
 
 
 def is_low_order_x25519(public: bytes) -> bool:
