@@ -39,6 +39,8 @@ class Killed(Exception):  # noqa: N818 - what happened
 class Endpoint:
     """A node whose user writes and reads; `send` takes what it sends."""
 
+    secure_delete = "ON"
+
     def __init__(self, seed: bytes, path: Path, send: Send) -> None:
         self.seed = seed.ljust(32, b"\0")
         self.identity = PluginIdentity(MESSAGING, Identity.from_seed(self.seed))
@@ -49,6 +51,7 @@ class Endpoint:
         self.bites = Bites()
         self.contacts: set[NodeId] | None = None
         """None: all are."""
+        self.lost_said: dict[bytes, int] = {}
         self.seen: Counter[str] = Counter()
         self.dies: Callable[[], bool] = lambda: False
         self.start()
@@ -58,7 +61,7 @@ class Endpoint:
         is_new = not self.path.exists()
         self.connection = connection = sqlite3.connect(self.path, isolation_level=None)
         connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode = WAL", "synchronous = OFF", "secure_delete = ON"):
+        for pragma in ("journal_mode = WAL", "synchronous = OFF", f"secure_delete = {self.secure_delete}"):
             connection.execute(f"PRAGMA {pragma}")
         if is_new:
             for statement in statements_of(TABLES + OUTBOX):
@@ -76,6 +79,14 @@ class Endpoint:
         """Lose what is not committed, and start again."""
         self.connection.close()
         self.start()
+
+    def truncate(self) -> None:
+        """What is deleted must leave the write-ahead log, too."""
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def files(self) -> list[bytes]:
+        """All that lies on the disk."""
+        return [path.read_bytes() for path in sorted(self.path.parent.glob(self.path.name + "*"))]
 
     def backup(self, to: Path) -> None:
         with sqlite3.connect(to) as copy:
@@ -96,7 +107,7 @@ class Endpoint:
         try:
             yield self.connection
             if self.dies():
-                raise Killed
+                raise Killed  # noqa: TRY301
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
@@ -129,7 +140,8 @@ class Endpoint:
 
     def pump_to(self, peer: NodeId, limit: int = 32) -> None:
         rows = self.connection.execute(
-            "SELECT id, body, attempts FROM written WHERE peer = ? AND NOT delivered ORDER BY rowid LIMIT ?", (peer, limit)
+            "SELECT id, body, attempts FROM written WHERE peer = ? AND NOT delivered ORDER BY rowid LIMIT ?",
+            (peer, limit),
         ).fetchall()
         drafts = [Draft(MessageId(r["id"]), Plain(0, Kind.TEXT, r["body"].encode())) for r in rows]
         with self.transaction() as db:
@@ -158,16 +170,23 @@ class Endpoint:
                 self._take_acks(src, body)
             case "messaging.reset":
                 with self.transaction() as db:
-                    self.seen["reset taken"] += sending.take_reset(db, src, Reset.decode(body), self.moment)
-                self.pump_to(src)
+                    is_taken = sending.take_reset(db, src, Reset.decode(body), self.moment)
+                if is_taken:
+                    self.seen["reset taken"] += 1
+                    self.pump_to(src)
             case "messaging.bundle" if len(body) == NodeId.SIZE:
                 self._give(src)
             case "messaging.bundle":
-                with self.transaction() as db:
-                    for bundle in parse_answer(body):
-                        if bundle.node_id == src:
-                            taking.take_bundle(db, bundle, self.moment, from_itself=True, is_contact=self.is_contact(src))
-                self.pump_to(src)
+                self._take_bundles(src, body)
+
+    def _take_bundles(self, src: NodeId, body: bytes) -> None:
+        with self.transaction() as db:
+            for bundle in parse_answer(body):
+                if bundle.node_id == src:
+                    taking.take_bundle(db, bundle, self.moment, from_itself=True, is_contact=self.is_contact(src))
+        rest = "SELECT 1 FROM written WHERE NOT delivered AND peer = ? AND id NOT IN (SELECT id FROM outgoing)"
+        if self.connection.execute(rest, (src,)).fetchone():
+            self.pump_to(src)
 
     def take_messages(self, src: NodeId, msgs: Sequence[Msg2]) -> list[receiving.Outcome]:
         outcomes: list[receiving.Outcome] = []
@@ -177,9 +196,7 @@ class Endpoint:
                 outcome = receiving.receive(db, self.account, arrived, self.moment)
                 outcomes.append(outcome)
                 if outcome.plain is not None and outcome.plain.kind == Kind.TEXT:
-                    db.execute(
-                        "INSERT INTO shown VALUES (?, ?, ?)", (src, msg.message_id, outcome.plain.body.decode())
-                    )
+                    db.execute("INSERT INTO shown VALUES (?, ?, ?)", (src, msg.message_id, outcome.plain.body.decode()))
         acks: list[MessageId] = []
         for msg, outcome in zip(msgs, outcomes, strict=True):
             self.seen[outcome.what.name] += 1
@@ -189,7 +206,7 @@ class Endpoint:
             if outcome.what in {What.OPENED, What.KNOWN}:
                 acks.append(msg.message_id)
             elif outcome.what is What.LOST:
-                self.send(src, RESET_KIND, Reset.issue(self.identity, msg.session_id, self.moment.unix_ms).raw)
+                self._say_lost(src, msg.session_id)
         for ids in in_payloads(acks):
             self.send(src, ACKS_KIND, Acks(AckKind.DELIVERED, ids).encode())
         return outcomes
@@ -201,6 +218,12 @@ class Endpoint:
             db.executemany(
                 "UPDATE written SET delivered = 1 WHERE peer = ? AND id = ?", [(src, id_) for id_ in acks.ids]
             )
+
+    def _say_lost(self, src: NodeId, session_id: bytes) -> None:
+        """Once a minute for a session."""
+        if self.moment.lived_ms - self.lost_said.get(session_id, -60_000) >= 60_000:
+            self.lost_said[session_id] = self.moment.lived_ms
+            self.send(src, RESET_KIND, Reset.issue(self.identity, session_id, self.moment.unix_ms).raw)
 
     def _give(self, peer: NodeId) -> None:
         answer: list[bytes] = []

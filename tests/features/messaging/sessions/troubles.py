@@ -51,7 +51,7 @@ class World:
         path = self.directory / f"{self.seed}-{file}.db"
         endpoint = Endpoint(name.encode(), path, lambda dst, kind, body: self._send(endpoint, dst, kind, body))
         endpoint.moment = self.moment
-        endpoint.dies = lambda: self._dies()
+        endpoint.dies = self._dies
         self.ends.setdefault(endpoint.id, []).append(endpoint)
         return endpoint
 
