@@ -8,9 +8,9 @@ from pimd.contract import Connection
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.sessions import chain, header
 from pimd_features.messaging.sessions.account import Account, Moment, Random
-from pimd_features.messaging.sessions.acks import Reset
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.sessions.message import Plain, seal
+from pimd_features.messaging.sessions.reset import Reset
 from pimd_features.messaging.sessions.taking import bundle_at_hand, forget_bundles, forget_one_time
 
 RENEWED_AFTER_MS = 60_000

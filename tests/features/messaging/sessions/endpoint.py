@@ -14,12 +14,13 @@ from pimd.ids import MessageId, NodeId
 from pimd.proto.identity import Identity
 from pimd_features.messaging.sessions import account, giving, receiving, sending, taking
 from pimd_features.messaging.sessions.account import Account, Moment
-from pimd_features.messaging.sessions.acks import ACKS_KIND, RESET_KIND, AckKind, Acks, Reset, in_payloads
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, OwnBundle, make, parse_answer
 from pimd_features.messaging.sessions.message import MSG_KIND, Kind, Msg2, Plain
 from pimd_features.messaging.sessions.receiving import Arrived, What
+from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
 from pimd_features.messaging.sessions.schema import TABLES
 from pimd_features.messaging.sessions.sending import Draft
+from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
 
 MESSAGING = Feature("messaging", "x")
 OUTBOX = """
@@ -207,16 +208,16 @@ class Endpoint:
                 acks.append(msg.message_id)
             elif outcome.what is What.LOST:
                 self._say_lost(src, msg.session_id)
-        for ids in in_payloads(acks):
-            self.send(src, ACKS_KIND, Acks(AckKind.DELIVERED, ids).encode())
+        if acks:
+            self.send(src, ACKS_KIND, Acks(AckKind.DELIVERED, tuple(acks)).encode())
         return outcomes
 
     def _take_acks(self, src: NodeId, body: bytes) -> None:
-        acks = Acks.decode(body, self.bites)
+        acks = Acks.decode(body)
         with self.transaction() as db:
-            sending.acknowledged(db, src, acks.ids)
+            sending.acknowledged(db, src, acks.message_ids)
             db.executemany(
-                "UPDATE written SET delivered = 1 WHERE peer = ? AND id = ?", [(src, id_) for id_ in acks.ids]
+                "UPDATE written SET delivered = 1 WHERE peer = ? AND id = ?", [(src, id_) for id_ in acks.message_ids]
             )
 
     def _say_lost(self, src: NodeId, session_id: bytes) -> None:

@@ -5,7 +5,6 @@ import pytest
 from pimd.contract import Bites, TokenBucket
 from pimd.ids import MessageId
 from pimd_features.messaging.sessions import giving, sending, taking
-from pimd_features.messaging.sessions.acks import IDS_AT_ONCE, AckKind, Acks, in_payloads
 from pimd_features.messaging.sessions.limits import (
     OF_CONTACT,
     OF_STRANGER,
@@ -132,24 +131,6 @@ def test_headers_of_strangers_are_read_at_a_rate() -> None:
     assert [sum(bucket.take(now) for _ in range(30)) for now in (0.0, 0.5)] == [20, 10]
 
 
-@pytest.mark.limit("messages acknowledged in one payload")
-def test_many_acknowledgements_go_in_several_payloads() -> None:
-    bites = Bites()
-    ids = [MessageId(number.to_bytes(16)) for number in range(600)]
-    cut = in_payloads(ids)
-    assert ([len(part) for part in cut], [one for part in cut for one in part]) == ([256, 256, 88], ids)
-    for part, congestion_met in zip(cut, (True, False, True), strict=True):
-        acks = Acks(AckKind.READ, part, congestion_met)
-        assert Acks.decode(acks.encode(), bites) == acks
-    for body in (b"", b"\1", b"\1" + bytes(15), bytes(17) + b"\0"):
-        with pytest.raises(ValueError, match="acknowledgement"):
-            Acks.decode(body, bites)
-    assert bites[IDS_AT_ONCE] == 0
-    with pytest.raises(ValueError, match="256"):
-        Acks.decode(Acks(AckKind.DELIVERED, tuple(ids[:257])).encode(), bites)
-    assert bites[IDS_AT_ONCE] == 1
-
-
 def test_a_message_of_a_session_that_found_no_room_makes_its_sender_begin_anew(
     net: Net, alice: Endpoint, bob: Endpoint, lower: Lower
 ) -> None:
@@ -160,6 +141,7 @@ def test_a_message_of_a_session_that_found_no_room_makes_its_sender_begin_anew(
     alice.pump()
     late, net.on_way = net.on_way, []
     session = alice.connection.execute("SELECT * FROM sessions_out").fetchone()
+    net.wait(10)
     hand_over(net, alice, bob)
     alice.connection.execute("INSERT OR REPLACE INTO sessions_out VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(session))
     net.on_way = [*late]

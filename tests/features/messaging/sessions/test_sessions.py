@@ -4,13 +4,14 @@ import pytest
 
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.sessions import giving, kept, sending, taking
-from pimd_features.messaging.sessions.acks import ACKS_KIND, RESET_KIND, Reset
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, Bundle, make
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.sessions.message import MSG_KIND, Kind, Msg2, Plain
 from pimd_features.messaging.sessions.receiving import What
+from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
 from pimd_features.messaging.sessions.schema import DAY_MS, KEPT_MS
 from pimd_features.messaging.sessions.sending import Draft
+from pimd_features.messaging.wire import ACKS_KIND
 from tests.features.messaging.sessions.conftest import Net, bundle, count, first_session, flipped, is_message, sessions
 from tests.features.messaging.sessions.endpoint import Endpoint
 

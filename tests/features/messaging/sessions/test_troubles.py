@@ -8,9 +8,9 @@ import pytest
 
 from pimd.ids import NodeId
 from pimd_features.messaging.sessions import kept, sending
-from pimd_features.messaging.sessions.acks import ACKS_KIND, AckKind, Acks
 from pimd_features.messaging.sessions.message import Msg2
 from pimd_features.messaging.sessions.receiving import Outcome
+from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
 from tests.features.messaging.sessions.endpoint import Endpoint
 from tests.features.messaging.sessions.troubles import Trouble, World, run
 

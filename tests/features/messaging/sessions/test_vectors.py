@@ -12,10 +12,10 @@ from pimd.ids import MessageId, NodeId
 from pimd.proto.identity import Identity
 from pimd_features.messaging.sessions import chain, header, kem
 from pimd_features.messaging.sessions.account import Account, Certificate, public_of
-from pimd_features.messaging.sessions.acks import Reset
 from pimd_features.messaging.sessions.bundle import Bundle
 from pimd_features.messaging.sessions.header import BundleSecrets
 from pimd_features.messaging.sessions.message import Msg2, Plain, open_with, seal
+from pimd_features.messaging.sessions.reset import Reset
 
 VECTOR = json.loads((Path(__file__).parents[3] / "vectors" / "pim_sessions.json").read_text())
 
