@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pimd.clock import Clock, SystemClock
+from pimd.clock import Clock, SystemClock, TimerHandle
 from pimd.database.errors import DatabaseError
-from pimd.database.file import open_file
+from pimd.database.file import open_file, truncate_log
 from pimd.database.migrations import Migration
 from pimd.database.thread import DatabaseThread, Undone, Work, refuse_awaitable
 from pimd.task_scope import task_scope
@@ -19,6 +19,9 @@ from pimd.task_scope import task_scope
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+TRUNCATED_AFTER_S = 50.0
+"""So long at most what a job deleted stays in the write-ahead log."""
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], object]
 """Starts a named task that its owner will cancel; the one of a `PluginContext` fits."""
@@ -32,6 +35,7 @@ class _Job:
     work: Work[Any]
     done: asyncio.Future[Any]
     begin: Callable[[], None]
+    forgets: bool
 
 
 class Database:
@@ -46,13 +50,16 @@ class Database:
     caller's.
     """
 
-    def __init__(self, path: Path, thread: DatabaseThread, damaged: Path | None) -> None:
+    def __init__(self, path: Path, thread: DatabaseThread, damaged: Path | None, clock: Clock) -> None:
         self.path = path
         self.damaged = damaged
         """Where a damaged file was moved when this one was opened; None as a rule."""
         self.transactions = 0
         """Commits so far."""
         self._thread = thread
+        self._clock = clock
+        self._truncation: TimerHandle | None = None
+        self._truncation_is_due = False
         self._waiting: list[_Job] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -89,8 +96,9 @@ class Database:
         Migration n brings the schema from version n - 1 to n. A damaged file is moved aside (`damaged`, and a line in
         the log) and a new one begun. Raises `DatabaseError`, and `SchemaTooNew` when a later version wrote the file.
         """
-        thread, damaged = await open_file(path, migrations, clock or SystemClock())
-        database = cls(path, thread, damaged)
+        clock = clock or SystemClock()
+        thread, damaged = await open_file(path, migrations, clock)
+        database = cls(path, thread, damaged, clock)
         spawn(f"database {path.name}", database._run())
         try:
             # A task that is cancelled before its first step never reaches its `finally`.
@@ -100,22 +108,25 @@ class Database:
                 await database._release()
         return database
 
-    async def write(self, name: str, work: Work[T]) -> T:
+    async def write(self, name: str, work: Work[T], *, forgets: bool = False) -> T:
         """Run `work` inside a transaction and return its result once that is committed.
 
         Raises what `work` raised, with nothing changed, and `DatabaseError` naming the job for what SQLite refused. A
         caller cancelled before the transaction began has changed nothing; afterwards the job is committed all the same.
         """
-        return await self.submit(name, work)
+        return await self.submit(name, work, forgets=forgets)
 
-    def submit(self, name: str, work: Work[T], *, begin: Callable[[], None] = lambda: None) -> asyncio.Future[T]:
+    def submit(
+        self, name: str, work: Work[T], *, begin: Callable[[], None] = lambda: None, forgets: bool = False
+    ) -> asyncio.Future[T]:
         """Queue without waiting; cancel the future, before its transaction begins, to take the job back.
 
         `begin` is called in the event loop right before the transaction, so that `work` gets nothing that still changes.
+        `forgets` says that the job deletes or replaces secrets: within 60 s they are in no file any more.
         """
         self._refuse_if_closed(name)
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(name, work, done, begin))
+        self._waiting.append(_Job(name, work, done, begin, forgets))
         self._wake.set()
         return done
 
@@ -160,11 +171,36 @@ class Database:
                 await self._wake.wait()
                 self._wake.clear()
                 await self._commit_waiting()
+                await self._truncate_if_due()
         finally:
             await self._release()
 
+    def _let_truncate(self) -> None:
+        self._truncation_is_due = True
+        self._wake.set()
+
+    async def _truncate_if_due(self) -> None:
+        if not self._truncation_is_due:
+            return
+        self._truncation_is_due, self._truncation = False, None
+        try:
+            is_empty = await self._thread.run(truncate_log)
+        except sqlite3.Error as error:
+            log.warning(
+                "%s: the write-ahead log was not emptied, which may hold what was deleted: %s", self.path, error
+            )
+            is_empty = False
+        if not is_empty:
+            self._forget_soon()
+
+    def _forget_soon(self) -> None:
+        if self._truncation is None:
+            self._truncation = self._clock.call_at(self._clock.now() + TRUNCATED_AFTER_S, self._let_truncate)
+
     async def _release(self) -> None:
         self._closing = True
+        if self._truncation is not None:
+            self._truncation.cancel()  # closing empties the log
         self._fail(self._waiting, DatabaseError(self.path, "write", "the database was closed before it was done"))
         if not self._released:
             self._released = True
@@ -192,6 +228,8 @@ class Database:
             done = Undone(error, began=False)
         if not isinstance(done, Undone):
             self.transactions += 1
+            if any(job.forgets for job in batch):
+                self._forget_soon()
             log.debug("%s: committed %d jobs, first %s", self.path.name, len(batch), batch[0].name)
             for job, result in zip(batch, done, strict=True):
                 if not job.done.done():

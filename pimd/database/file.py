@@ -105,7 +105,15 @@ def prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
     migrate(connection, path, migrations)
+    truncate_log(connection)  # after a kill it may hold what was deleted
+
+
+def truncate_log(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log, in which deleted content stays; False when somebody reads from it."""
+    row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return row is None or not row[0]
 
 
 def _text(raw: bytes) -> str:

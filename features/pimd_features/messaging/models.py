@@ -16,6 +16,7 @@ REFUSED_SHOWN = 5
 
 UnixMs = Annotated[int, Field(ge=0, lt=2**63)]
 """Unix milliseconds that fit into the store."""
+Restart = Literal["account_changed", "reset"]
 Direction = Literal["sent", "received"]
 Status = Literal["pending", "sent", "delivered", "read", "failed"]
 
@@ -174,7 +175,19 @@ class HistoryCleared(Result):
     deleted_messages: int
 
 
-MessagesEvent = MessageReceived | MessageStatus | PeerSeen | HistoryCleared
+class SessionRestarted(Result):
+    """What is unacknowledged is encrypted anew for a peer, or it has another account than before.
+
+    Who has another account lost its messages and keys, or is somebody with its key file.
+    """
+
+    kind: Literal["session_restarted"] = "session_restarted"
+    peer_node_id: NodeIdHex
+    reason: Restart
+    at_ms: int
+
+
+MessagesEvent = MessageReceived | MessageStatus | PeerSeen | HistoryCleared | SessionRestarted
 
 
 def preview(body: str) -> str:

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pimd.ids import MessageId, NodeId
@@ -11,6 +11,8 @@ from pimd_features.messaging.store import Outgoing
 
 LAST_RETRY_S = 600.0
 JITTER = 0.25
+REPETITIONS = 4
+"""After so many without an acknowledgement the session is doubted."""
 
 Key = tuple[NodeId, MessageId]
 
@@ -25,6 +27,8 @@ class _Entry:
     attempts: int = 0
     copies: int = 0
     """How often it was sent; an acknowledgement of one that was sent once tells the round-trip time."""
+    unheard: int = 0
+    """How often it was sent since its session began to be doubted."""
     sent_at: float = 0.0
     in_flight: bool = False
     round: int = 0
@@ -167,6 +171,21 @@ class Outbox:
             return []
         return [peer.first_ready().message for _ in range(min(len(peer.ready), peer.window.size - peer.in_flight))]
 
+    def unheard(self, messages: Iterable[Outgoing]) -> MessageId | None:
+        """Return the first that was sent five times in a row without an acknowledgement, and count anew."""
+        for message in messages:
+            peer = self._peers.get(message.peer)
+            entry = peer.entries.get(message.id) if peer is not None else None
+            if entry is not None and entry.unheard > REPETITIONS:
+                entry.unheard = 0
+                return message.id
+        return None
+
+    def has_room(self, peer_id: NodeId) -> bool:
+        """Whether a further message to a peer could leave at once, before none that is ready."""
+        peer = self._peers.get(peer_id)
+        return peer is None or (not peer.ready and peer.in_flight < peer.window.size)
+
     def put_back(self, message: Outgoing) -> None:
         """Keep a message that could not be sent, without route or card; `appeared` makes it ready again."""
         peer = self._peers.get(message.peer)
@@ -184,6 +203,7 @@ class Outbox:
         delay *= 1 - JITTER + 2 * JITTER * self._random()
         entry.attempts += 1
         entry.copies += 1
+        entry.unheard += 1
         entry.round += 1
         entry.sent_at = now
         peer.sent[message.id] = entry

@@ -28,21 +28,25 @@ from pimd.contract import (
     Subscription,
     after_answer,
     rpc,
-    seal_for,
 )
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
 from pimd_features.messaging.acknowledged import Acknowledged
 from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown
+from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
+from pimd_features.messaging.sessions import kem
+from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
+from pimd_features.messaging.sessions.message import BODY_LIMIT, MSG_KIND
+from pimd_features.messaging.sessions.reset import RESET_KIND
 from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
 from pimd_features.messaging.strangers import Strangers
-from pimd_features.messaging.wire import ACKS_KIND, BODY_LIMIT, MSG_KIND
+from pimd_features.messaging.wire import ACKS_KIND
 
 DATABASE_NAME = "messages.db"
 STREAM = "messages.event"
@@ -62,7 +66,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
-    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACKS_KIND)
+    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACKS_KIND, BUNDLE_KIND, RESET_KIND)
 
     def __init__(self) -> None:
         self._database: Database | None = None
@@ -75,22 +79,41 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
 
     async def start(self, ctx: PluginContext[models.MessagingSettings]) -> None:
         """Open the store, and load the messages that were not acknowledged before the last stop."""
+        kem.probe()
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
         steps = migrations(ctx.clock.lived_ms())
         self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
+        if self._database.damaged is not None:
+            ctx.log.warning("%s holds keys of messages; delete it once you need nothing of it", self._database.damaged)
         self._store = MessageStore(self._database, ctx.bites)
         self._outbox = Outbox(random.random)
         self._with_messages |= {one.peer for one in await self._store.conversations()}
         self._let_go = self._keystore.keep(self._with_messages.__contains__)
         for message in await self._store.waiting():
             self._outbox.add(message)
-        self._sender = Sender(ctx, self._store, self._outbox, self._status_changed)
+        self._strangers = Strangers(ctx)
+        self._keying = Keying(
+            ctx,
+            self._database,
+            self._strangers,
+            can_begin=self._send_more,
+            restarted=self._session_restarted,
+        )
+        await self._keying.load()
+        self._sender = Sender(ctx, self._store, self._keying, self._outbox, self._status_changed)
         self._sender.owe_receipts(await self._store.peers_with_receipts())
         self._sightings = Sightings(ctx)
-        self._strangers = Strangers(ctx)
-        receiver = Receiver(ctx, self._store, self._sender, self._strangers, self._tell_received)
         acknowledged = Acknowledged(ctx, self._sender, self._outbox)
+        receiver = Receiver(
+            ctx,
+            self._store,
+            self._keying,
+            self._sender,
+            self._strangers,
+            told=self._tell_received,
+            acked=acknowledged.take,
+        )
         self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
         ctx.spawn("receiver", receiver.run())
         ctx.spawn("acknowledgements", acknowledged.run())
@@ -108,8 +131,12 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
             await self._database.close()
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
-        """Take a message or an acknowledgement; waits while too many are being stored."""
-        if (taker := self._takers.get(kind)) is not None:
+        """Take a message, an acknowledgement, or what sessions begin and end with; waits while too many are being stored."""
+        if kind == BUNDLE_KIND:
+            await self._keying.take_bundle(src, body)
+        elif kind == RESET_KIND:
+            await self._keying.take_reset(src, body)
+        elif (taker := self._takers.get(kind)) is not None:
             await taker.take(src, body)
 
     async def erase(self, peer: NodeId) -> Erased:
@@ -119,9 +146,10 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         return Erased(deleted.deleted_messages, deleted.deleted_conversation)
 
     async def reassign(self, old: NodeId, new: NodeId) -> int:
-        """Send to `new` what `old` has not acknowledged (`PEER_DATA`); it is sealed again before it is sent."""
+        """Send to `new` what `old` has not acknowledged (`PEER_DATA`); it is encrypted anew when it leaves."""
         with _storage():
             moved = await self._store.reassign(old, new)
+        self._keying.forget(old)
         self._outbox.reassign(old, new)
         self._sender.wake()
         return moved
@@ -152,13 +180,11 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         timestamp_ms, expires_lived_ms = clock.unix_ms(), clock.lived_ms() + 1000 * params.expires_s
         message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, expires_lived_ms)
         with _storage():
-            await self._store.add_sent(
-                message, params.body, known.x25519_pub, seal_for(known.x25519_pub, params.body.encode())
-            )
+            leaving = await self._store.add_sent(message, params.body, self._sender.encryption(peer))
             if not known.contact:
                 await self._keystore.set_contact(peer, contact=True)
         self._with_messages.add(peer)
-        self._outbox.add(message)
+        await self._sender.accepted(message, leaving)
         after_answer(self._sender.wake)
         return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
 
@@ -224,8 +250,9 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     async def delete_all(self, _: NoParams) -> models.DeletedAll:
         """Delete all messages with everybody here; what was not sent yet is not sent."""
         with _storage():
-            messages, conversations = await self._store.delete(None, self._ctx.clock.lived_ms())
+            messages, conversations = await self._store.delete(None)
         self._with_messages.clear()
+        self._keying.forget(None)
         self._outbox.remove_all(None)
         cleared = models.HistoryCleared(peer_node_id=None, scope="all", deleted_messages=messages)
         after_answer(lambda: self._publish(STREAM, cleared))
@@ -234,8 +261,9 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     # --- inside
 
     async def _delete(self, peer: NodeId) -> models.DeletedConversation:
-        messages, conversations = await self._store.delete(peer, self._ctx.clock.lived_ms())
+        messages, conversations = await self._store.delete(peer)
         self._with_messages.discard(peer)
+        self._keying.forget(peer)
         self._outbox.remove_all(peer)
         if messages or conversations:
             cleared = models.HistoryCleared(peer_node_id=peer, scope="peer", deleted_messages=messages)
@@ -245,6 +273,16 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     def _status_changed(self, peer: NodeId, id_: MessageId, status: models.Status) -> None:
         now_ms = self._ctx.clock.unix_ms()
         self._publish(STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms))
+
+    def _send_more(self) -> None:
+        self._sender.wake()
+
+    def _session_restarted(self, peer: NodeId, reason: models.Restart) -> None:
+        self._ctx.log.info("secure session with %s restarted: %s", peer.abbreviated, reason.replace("_", " "))
+        if reason == "reset":
+            self._sender.appeared(peer, anew=True)
+        now_ms = self._ctx.clock.unix_ms()
+        self._publish(STREAM, models.SessionRestarted(peer_node_id=peer, reason=reason, at_ms=now_ms))
 
     def _tell_received(self, record: models.MessageRecord, conversation: Conversation) -> None:
         self._with_messages.add(record.peer_node_id)
@@ -318,5 +356,6 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     async def _keep_house(self) -> None:
         try:
             await self._store.forget_old(self._ctx.clock.lived_ms())
+            await self._keying.age()
         except DatabaseError as error:
             self._ctx.log.error("old marks were not removed: %s", error)

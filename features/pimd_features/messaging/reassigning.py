@@ -13,12 +13,13 @@ _MOVE = (
 async def reassign(database: Database, old: NodeId, new: NodeId) -> int:
     """Move the messages that `old` has not acknowledged to `new`, and return their number; the rest stays with `old`.
 
-    The sender seals a message again when the key of its peer differs from the one it was sealed for. `DatabaseError`.
+    They are encrypted anew, in a session of `new`. `DatabaseError`.
     """
 
     def work(connection: Connection) -> int:
         moved = connection.execute(_MOVE, (new, old))
         if moved.rowcount:
+            connection.execute("DELETE FROM outgoing WHERE peer = ?", (old,))
             connection.execute(
                 "INSERT OR IGNORE INTO conversations (peer, unread, received, received_bytes) VALUES (?, 0, 0, 0)",
                 (new,),

@@ -1,23 +1,28 @@
-"""Received messages: a batch is stored in one transaction, then acknowledged and told of."""
+"""Received messages: a batch is opened and stored in one transaction, then acknowledged and told of."""
 
-from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pimd.contract import CONGESTION_MET, DatabaseError, EciesError, PluginContext, declare
+from pimd.contract import CONGESTION_MET, DatabaseError, PluginContext, TokenBucket, declare
 from pimd.ids import NodeId
 from pimd_features.messaging.batches import Batches
+from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.models import MessageRecord
 from pimd_features.messaging.sending import Sender
-from pimd_features.messaging.store import Conversation, MessageStore, Stored
+from pimd_features.messaging.sessions.limits import STRANGERS_HEADERS
+from pimd_features.messaging.sessions.message import Kind, Msg2
+from pimd_features.messaging.sessions.receiving import Arrived, What
+from pimd_features.messaging.store import Conversation, Key, MessageStore, Received
 from pimd_features.messaging.strangers import Strangers
-from pimd_features.messaging.wire import BODY_LIMIT, AckKind, Acks, Msg
+from pimd_features.messaging.wire import AckKind, Acks
 
 STORING = declare(
     "messages that wait to be stored", 64, "messages", "the next payload is taken when there is room again"
 )
 
 Told = Callable[[MessageRecord, Conversation], None]
+Acked = Callable[[NodeId, bytes], Awaitable[None]]
+_ACKS = frozenset({Kind.DELIVERED, Kind.READ})
 
 
 @dataclass(frozen=True)
@@ -25,21 +30,39 @@ class _Arrived:
     """A message as it came."""
 
     src: NodeId
-    msg: Msg
+    msg: Msg2
     congestion_met: bool
+
+    @property
+    def key(self) -> Key:
+        return self.src, self.msg.message_id
 
 
 class Receiver:
-    """Takes `messaging.msg` payloads; `told` is called for each message that is new, after it is on disk."""
+    """Takes `messaging.msg2` payloads; `told` is called for each message that is new, after it is on disk.
+
+    `acked` gets acknowledgements that came as a message, as source and body of `messaging.acks`.
+    """
 
     def __init__(
-        self, ctx: PluginContext, store: MessageStore, sender: Sender, strangers: Strangers, told: Told
+        self,
+        ctx: PluginContext,
+        store: MessageStore,
+        keying: Keying,
+        sender: Sender,
+        strangers: Strangers,
+        *,
+        told: Told,
+        acked: Acked,
     ) -> None:
         self._ctx = ctx
         self._store = store
+        self._keying = keying
         self._sender = sender
         self._strangers = strangers
         self._told = told
+        self._acked = acked
+        self._headers = TokenBucket(STRANGERS_HEADERS, ctx.clock.now(), ctx.bites)
         self._arrived = Batches(STORING, ctx.bites, self._take)
         self.run = self._arrived.run
         self.drained = self._arrived.drained
@@ -47,7 +70,7 @@ class Receiver:
     async def take(self, src: NodeId, body: bytes) -> None:
         """Queue a message; one that cannot be read is dropped."""
         try:
-            msg = Msg.decode(body)
+            msg = Msg2.decode(body)
         except ValueError as error:
             self._ctx.log.debug("a message of %s was dropped: %s", src.abbreviated, error)
             return
@@ -56,64 +79,60 @@ class Receiver:
     async def _take(self, batch: list[_Arrived]) -> None:
         """Store what is new, acknowledge all of it, and what was stored before."""
         try:
-            stored = await self._store_new(batch)
+            received = await self._open_new(batch)
         except DatabaseError as error:
             # Not acknowledged, so the senders try again; a full disk is no reason for quarantine.
             self._ctx.log.error("%d received messages were not stored: %s", len(batch), error)
             return
         by_sender: dict[NodeId, list[_Arrived]] = {}
-        for one in stored:
-            by_sender.setdefault(one.src, []).append(one)
+        for one, (outcome, stored) in received:
+            self._keying.tell(one.src, outcome.reached, changed=outcome.account_changed)
+            if stored is not None:
+                self._told(*stored)
+            if outcome.what is What.LOST:
+                await self._keying.say_lost(one.src, one.msg.session_id)
+            elif outcome.plain is not None and outcome.plain.kind in _ACKS:
+                await self._acked(one.src, bytes((outcome.plain.kind,)) + outcome.plain.body)
+            elif outcome.what is What.KNOWN or (outcome.plain is not None and outcome.plain.kind == Kind.TEXT):
+                by_sender.setdefault(one.src, []).append(one)
         for src, messages in by_sender.items():
             ids = tuple(one.msg.message_id for one in messages)
             congestion_met = any(one.congestion_met for one in messages)
             await self._sender.acknowledge(src, Acks(AckKind.DELIVERED, ids, congestion_met))
 
-    async def _store_new(self, batch: list[_Arrived]) -> list[_Arrived]:
-        known = await self._store.known([(one.src, one.msg.message_id) for one in batch])
-        new = [one for one in batch if (one.src, one.msg.message_id) not in known]
-        by_strangers = not all(self._strangers.is_contact(one.src) for one in new)
-        room = self._strangers.room(await self._store.conversations() if by_strangers else ())
-        jobs: list[tuple[_Arrived, Future[Stored | None] | None]] = []
-        for one in batch:
-            if (one.src, one.msg.message_id) in known:
-                jobs.append((one, None))
-            elif (text := self._opened(one)) is not None and (
-                self._strangers.is_contact(one.src) or room.takes(one.src, len(text.encode()))
-            ):
-                jobs.append((one, self._store.add_received(self._record(one, text))))
-        return [one for one, job in jobs if job is None or await self._is_stored(one, job)]
+    async def _open_new(self, batch: list[_Arrived]) -> list[tuple[_Arrived, Received]]:
+        """Open and store what is welcome; each in a job of its own, so that none fails with another."""
+        moment, jobs = self._keying.moment(), []
+        for one, is_contact in await self._welcome(batch):
+            arrived = Arrived(one.src, is_contact, one.msg)
+            jobs.append((one, self._store.add_received(arrived, self._keying.account, moment)))
+        received: list[tuple[_Arrived, Received]] = []
+        for one, job in jobs:
+            try:
+                received.append((one, await job))
+            except DatabaseError as error:
+                self._ctx.log.error("a message of %s was not stored: %s", one.src.abbreviated, error)
+        return received
 
-    async def _is_stored(self, one: _Arrived, job: "Future[Stored | None]") -> bool:
-        try:
-            stored = await job
-        except DatabaseError as error:
-            self._ctx.log.error("a message of %s was not stored: %s", one.src.abbreviated, error)
-            return False
-        if stored is not None:
-            self._told(*stored)
-        return True
+    async def _welcome(self, batch: list[_Arrived]) -> list[tuple[_Arrived, bool]]:
+        """Return what is to be opened, and whether a contact sent it.
 
-    def _record(self, one: _Arrived, text: str) -> MessageRecord:
-        now_ms = self._ctx.clock.unix_ms()
-        return MessageRecord(
-            id=one.msg.message_id,
-            peer_node_id=one.src,
-            direction="received",
-            body=text,
-            position=0,
-            timestamp_ms=min(one.msg.timestamp_ms, now_ms),
-            status="delivered",
-            failure_reason=None,
-            delivered_at_ms=now_ms,
-            read_at_ms=None,
-        )
-
-    def _opened(self, one: _Arrived) -> str | None:
-        try:
-            plain = self._ctx.identity.open_sealed(one.msg.ciphertext)
-            return plain.decode() if 1 <= len(plain) <= BODY_LIMIT else None
-        except (EciesError, ValueError) as error:
-            # Nothing is logged of the content; a UnicodeDecodeError would hold it.
-            self._ctx.log.debug("a message of %s was dropped: %s", one.src.abbreviated, type(error).__name__)
-            return None
+        A stranger's message that finds no room is refused unopened, by its padded size: opening would use up its key.
+        """
+        contacts = {src: self._strangers.is_contact(src) for src in {one.src for one in batch}}
+        if all(contacts.values()):
+            return [(one, True) for one in batch]
+        by_strangers = [one for one in batch if not contacts[one.src]]
+        known, kept = await self._store.known([Arrived(one.src, False, one.msg) for one in by_strangers])  # noqa: FBT003
+        room = self._strangers.room(await self._store.conversations())
+        now = self._ctx.clock.now()
+        return [
+            (one, contacts[one.src])
+            for one in batch
+            if contacts[one.src]
+            or one.key in known
+            or (
+                room.takes(one.src, one.msg.padded)
+                and (one.key in kept or not one.msg.header or self._headers.take(now))
+            )
+        ]

@@ -2,6 +2,7 @@
 
 from pimd.contract import Migration
 from pimd_features.messaging.models import EXPIRES_LIMIT_S
+from pimd_features.messaging.sessions.schema import TABLES
 
 RECEIPTS_FOR_MS = 24 * 3600 * 1000
 """So long a read receipt is repeated."""
@@ -89,12 +90,20 @@ UPDATE deleted SET deleted_lived_ms = <now>;
 ALTER TABLE read_receipts RENAME COLUMN until_ms TO until_lived_ms;
 UPDATE read_receipts SET until_lived_ms = <now> + <receipts>;
 """
+# What waits is encrypted anew when it leaves; ids of what came are kept, since its sender may send it again in a session.
+_SESSIONS = """
+INSERT INTO received_ids (peer, id, received_lived_ms) SELECT peer, id, <now> FROM messages WHERE direction = 'received';
+INSERT OR IGNORE INTO received_ids (peer, id, received_lived_ms) SELECT peer, id, deleted_lived_ms FROM deleted;
+DROP TABLE deleted;
+ALTER TABLE messages DROP COLUMN sealed_for;
+ALTER TABLE messages DROP COLUMN ciphertext;
+"""
 
 
 def migrations(lived_ms: int) -> tuple[Migration, ...]:
     """Return the numbered migrations; moments of older tables are converted to lived time, which is now `lived_ms`."""
     times = {"<now>": lived_ms, "<longest>": 1000 * EXPIRES_LIMIT_S, "<receipts>": RECEIPTS_FOR_MS}
-    lived = _LIVED
+    lived, sessions = _LIVED, TABLES + _SESSIONS
     for name, value in times.items():
-        lived = lived.replace(name, str(value))
-    return _FIRST, lived
+        lived, sessions = lived.replace(name, str(value)), sessions.replace(name, str(value))
+    return _FIRST, lived, sessions

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from pimd.contract import KEYSTORE, MESH, DatabaseError, PluginContext, PluginPayload, Sent, seal_for
+from pimd.contract import MESH, Connection, DatabaseError, PluginContext, PluginPayload, Sent
 from pimd.ids import MessageId, NodeId
+from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
-from pimd_features.messaging.store import MessageStore, Outgoing, Sealed
-from pimd_features.messaging.wire import ACKS_KIND, MSG_KIND, AckKind, Acks, Msg
+from pimd_features.messaging.sessions import sending
+from pimd_features.messaging.sessions.message import MSG_KIND
+from pimd_features.messaging.sessions.sending import Draft, Leaving
+from pimd_features.messaging.store import Encrypt, Left, MessageStore, Outgoing
+from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
 
 EXPIRY_CHECK_S = 60.0
 REDIAL_S = 20.0
@@ -27,19 +31,22 @@ class Sender:
         self,
         ctx: PluginContext,
         store: MessageStore,
+        keying: Keying,
         outbox: Outbox,
         changed: Callable[[NodeId, MessageId, Status], None],
     ) -> None:
         self._ctx = ctx
         self._store = store
+        self._keying = keying
         self._outbox = outbox
         self._changed = changed
-        self._keystore = ctx.services[KEYSTORE]
         self._mesh = ctx.services[MESH]
         self._wake = asyncio.Event()
         self._last_expiry_check = ctx.clock.now() - EXPIRY_CHECK_S
         self._last_redial = ctx.clock.now()
         self._owed: set[NodeId] = set()
+        self._encrypted: dict[Outgoing, bytes] = {}
+        """Those that were encrypted when they were accepted, and leave in this turn."""
         self._congested: set[NodeId] = set()
         """Peers whose send queue was full; one task waits for each."""
 
@@ -50,7 +57,41 @@ class Sender:
     def appeared(self, peer: NodeId, *, anew: bool) -> None:
         """Send what waits for a peer that can be reached now; `anew` as in `Outbox.appeared`."""
         if self._outbox.appeared(peer, anew=anew):
+            if anew:
+                self._keying.appeared(peer)
             self.wake()
+
+    def encryption(self, peer: NodeId) -> Encrypt | None:
+        """Return what encrypts a message in the transaction that accepts it, if it can leave at once."""
+        can_leave = (
+            self._outbox.has_room(peer)
+            and peer not in self._congested
+            and not self._keying.is_lacking(peer)
+            and self._mesh.route(peer) is not None
+        )
+        return self._encrypt() if can_leave else None
+
+    async def accepted(self, message: Outgoing, leaving: Leaving | None) -> None:
+        """Send a message that is on disk now, and was encrypted there if it can leave at once."""
+        if leaving is not None and (payload := leaving.payloads.get(message.id)) is not None:
+            self._encrypted[message] = payload
+            if leaving.began:
+                await self._began(message.peer)
+        self._outbox.add(message)
+
+    async def _began(self, peer: NodeId) -> None:
+        try:
+            await self._keying.session_began(peer)
+        except DatabaseError as error:
+            self._ctx.log.error("the own bundle was not sent to %s: %s", peer.abbreviated, error)
+
+    def _encrypt(self) -> Encrypt:
+        account, moment = self._keying.account, self._keying.moment()
+
+        def encrypt(connection: Connection, peer: NodeId, drafts: Sequence[Draft]) -> Leaving:
+            return sending.leave(connection, account, peer, drafts, moment)
+
+        return encrypt
 
     async def run(self) -> None:
         """Send until cancelled; database errors are logged and the work is tried again."""
@@ -69,7 +110,7 @@ class Sender:
         clock = self._ctx.clock
         if pause is None:
             pause = REDIAL_S if self._outbox.waits_for() else EXPIRY_CHECK_S
-        deadline = min(clock.now() + pause, self._outbox.deadline() or float("inf"))
+        deadline = min(clock.now() + pause, self._outbox.deadline() or float("inf"), self._keying.next_ask())
         timer = clock.call_at(deadline, self.wake)
         await self._wake.wait()
         self._wake.clear()
@@ -79,6 +120,9 @@ class Sender:
         self._outbox.tick(self._ctx.clock.now())
         for peer in self._outbox.peers():
             if peer in self._congested or self._mesh.route(peer) is None:
+                continue
+            if self._keying.is_lacking(peer):
+                self._heed(peer, await self._keying.ask(peer))
                 continue
             while messages := self._outbox.take(peer):
                 handed_over = await self._hand_over(messages)
@@ -92,12 +136,12 @@ class Sender:
         handed_over: list[MessageId] = []
         waiting = deque(messages)
         try:
-            sealed = await self._store.sealed(messages)
+            left = await self._leave(messages)
             while waiting:
                 message = waiting[0]
-                if message not in sealed:
-                    self._outbox.remove(message.peer, message.id)  # deleted meanwhile
-                elif await self._send(message, sealed[message]):
+                if message.id in left.deleted:
+                    self._outbox.remove(message.peer, message.id)
+                elif (payload := left.payloads.get(message.id)) is not None and await self._send(message, payload):
                     handed_over.append(message.id)
                 else:
                     break
@@ -107,29 +151,46 @@ class Sender:
                 self._outbox.put_back(message)
         return handed_over
 
-    async def _send(self, message: Outgoing, sealed: Sealed) -> bool:
-        sent = await self._ctx.control.send_routed(message.peer, await self._frame(message, sealed))
+    async def _leave(self, messages: list[Outgoing]) -> Left:
+        """Have messages to one peer encrypted; without a bundle of it the rest waits."""
+        at_hand = {message: payload for message in messages if (payload := self._encrypted.pop(message, None))}
+        if len(at_hand) == len(messages):
+            return Left({message.id: payload for message, payload in at_hand.items()}, frozenset(), False, False)  # noqa: FBT003
+        peer, unheard, moment = messages[0].peer, self._outbox.unheard(messages), self._keying.moment()
+
+        def renew(connection: Connection, peer: NodeId, session: bytes) -> bool:
+            return sending.renew(connection, peer, session, moment)
+
+        renewal = (unheard, renew) if unheard is not None else None
+        left = await self._store.leave(messages, self._encrypt(), renewal)
+        if left.gave_up:
+            self._ctx.log.info("messages to %s are encrypted anew: it answers none of this session", peer.abbreviated)
+        if left.lacks_bundle:
+            self._keying.lacks(peer)
+            self._heed(peer, await self._keying.ask(peer))
+        elif left.began:
+            await self._began(peer)
+        return left
+
+    async def _send(self, message: Outgoing, payload: bytes) -> bool:
+        sent = await self._ctx.control.send_routed(message.peer, PluginPayload(MSG_KIND, payload))
         if sent:
             self._outbox.sent(message, self._ctx.clock.now())
-        elif sent is Sent.CONGESTED and message.peer not in self._congested:
-            self._outbox.congested(message.peer, self._ctx.clock.now())
-            self._congested.add(message.peer)
-            self._ctx.spawn(f"room towards {message.peer.short}", self._wait_for_room(message.peer))
+        self._heed(message.peer, sent)
         return bool(sent)
+
+    def _heed(self, peer: NodeId, sent: Sent) -> None:
+        """Send nothing more to a peer before there is room, if there was none."""
+        if sent is Sent.CONGESTED and peer not in self._congested:
+            self._outbox.congested(peer, self._ctx.clock.now())
+            self._congested.add(peer)
+            self._ctx.spawn(f"room towards {peer.short}", self._wait_for_room(peer))
 
     async def _wait_for_room(self, peer: NodeId) -> None:
         """Resume sending to a peer when its queue has room; without a route `appeared` resumes it."""
         await self._ctx.control.ready(peer)
         self._congested.discard(peer)
         self.wake()
-
-    async def _frame(self, message: Outgoing, sealed: Sealed) -> PluginPayload:
-        ciphertext = sealed.ciphertext
-        known = self._keystore.get(message.peer)
-        if known is not None and known.x25519_pub != sealed.sealed_for:
-            ciphertext = seal_for(known.x25519_pub, sealed.body.encode())
-            await self._store.seal_again(message, known.x25519_pub, ciphertext)
-        return PluginPayload(MSG_KIND, Msg(message.id, sealed.timestamp_ms, ciphertext).encode())
 
     async def note(self, peer: NodeId, ids: list[MessageId], status: Status) -> None:
         """Store the new status of sent messages, then publish `message_status`."""

@@ -1,7 +1,7 @@
 """Messages on disk: what a method of this class returned for survives SIGKILL."""
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pimd.contract import MIB, Bites, Connection, Database, Row, declare
@@ -9,9 +9,13 @@ from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
 from pimd_features.messaging.reassigning import reassign
-
-DELETED_KEPT_MS = 30 * 24 * 3600 * 1000
-"""How long the ids of deleted received messages are kept, so that a late copy is not shown again."""
+from pimd_features.messaging.sessions.account import Account, Moment
+from pimd_features.messaging.sessions.bundle import Bundle
+from pimd_features.messaging.sessions.kept import load
+from pimd_features.messaging.sessions.message import Kind, Plain
+from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What, receive
+from pimd_features.messaging.sessions.sending import Draft, Leaving, acknowledged, forget_outgoing, session_of
+from pimd_features.messaging.sessions.taking import take_bundle
 
 PAGE_BYTES = declare(
     "bytes of messages on one page of a conversation",
@@ -38,13 +42,16 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """The ciphertext that every attempt sends, and the key that it was made for."""
+class Left:
+    """What is to be sent of messages, encrypted on disk."""
 
-    timestamp_ms: int
-    body: str
-    sealed_for: bytes
-    ciphertext: bytes
+    payloads: dict[MessageId, bytes]
+    deleted: frozenset[MessageId]
+    """Those that are not stored any more."""
+    began: bool
+    lacks_bundle: bool
+    gave_up: bool = False
+    """The session with unheard messages was ended."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,20 @@ Key = tuple[NodeId, MessageId]
 Stored = tuple[MessageRecord, Conversation]
 """A message just received, and its conversation right after that."""
 
-_SEALED = (
-    "SELECT timestamp_ms, body, sealed_for, ciphertext FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
-)
+Received = tuple[Outcome, Stored | None]
+"""What became of a message, and what was stored of it."""
+
+Encrypt = Callable[[Connection, NodeId, Sequence[Draft]], Leaving]
+"""Encrypts messages to a peer in a job of the database."""
+
+Renew = Callable[[Connection, NodeId, bytes], bool]
+"""Ends a session with a peer; says whether it did."""
+
+_BODY = "SELECT timestamp_ms, body FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
+_SENT = "SELECT 1 FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
 _KNOWN = (
-    "SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2 UNION ALL SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2"
+    "SELECT 1 FROM received_ids WHERE peer = ?1 AND id = ?2"
+    " UNION ALL SELECT 1 FROM messages WHERE peer = ?1 AND id = ?2 AND direction = 'sent'"
 )
 
 
@@ -98,26 +114,22 @@ class MessageStore:
 
     # --- sent messages
 
-    async def add_sent(self, message: Outgoing, body: str, sealed_for: bytes, ciphertext: bytes) -> None:
-        """Store a message with the status `pending` and update its conversation, in one transaction."""
+    async def add_sent(self, message: Outgoing, body: str, encrypt: Encrypt | None = None) -> Leaving | None:
+        """Store a message with the status `pending` and update its conversation, in one transaction.
 
-        def work(connection: Connection) -> None:
+        `encrypt` is given when it can leave at once.
+        """
+
+        def work(connection: Connection) -> Leaving | None:
             row = connection.execute(
-                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms, sealed_for, ciphertext)"
-                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?) RETURNING *",
-                (
-                    message.peer,
-                    message.id,
-                    body,
-                    message.timestamp_ms,
-                    message.expires_lived_ms,
-                    sealed_for,
-                    ciphertext,
-                ),
+                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms)"
+                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?) RETURNING *",
+                (message.peer, message.id, body, message.timestamp_ms, message.expires_lived_ms),
             ).fetchone()
             _count(connection, row)
+            return encrypt(connection, message.peer, [_draft(message.id, row)]) if encrypt is not None else None
 
-        await self._database.write("store a message to send", work)
+        return await self._database.write("store a message to send", work, forgets=encrypt is not None)
 
     async def waiting(self) -> list[Outgoing]:
         """All that were not acknowledged and have not failed, in the order they were sent."""
@@ -127,27 +139,22 @@ class MessageStore:
         )
         return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_lived_ms"]) for r in rows]
 
-    async def sealed(self, messages: Sequence[Outgoing]) -> dict[Outgoing, Sealed]:
-        """Return what to send, without those that were deleted meanwhile."""
+    async def leave(
+        self, messages: Sequence[Outgoing], encrypt: Encrypt, renewal: tuple[MessageId, Renew] | None = None
+    ) -> Left:
+        """Encrypt messages to one peer, or find the ciphertexts of before; first end the session of an unheard one."""
+        peer = messages[0].peer
 
-        def work(connection: Connection) -> dict[Outgoing, Sealed]:
-            found = {
-                message: connection.execute(_SEALED, (message.peer, message.id)).fetchone() for message in messages
-            }
-            return {message: Sealed(*row) for message, row in found.items() if row is not None}
+        def work(connection: Connection) -> Left:
+            gave_up = False
+            if renewal is not None and (session := session_of(connection, peer, renewal[0])) is not None:
+                gave_up = renewal[1](connection, peer, session)
+            rows = {message.id: connection.execute(_BODY, (peer, message.id)).fetchone() for message in messages}
+            left = encrypt(connection, peer, [_draft(id_, row) for id_, row in rows.items() if row is not None])
+            deleted = frozenset(id_ for id_, row in rows.items() if row is None)
+            return Left(left.payloads, deleted, left.began, left.lacks_bundle, gave_up)
 
-        return await self._database.query(work)
-
-    async def seal_again(self, message: Outgoing, sealed_for: bytes, ciphertext: bytes) -> None:
-        """Replace the ciphertext: the peer turned out to have another key than the imported one."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(
-                "UPDATE messages SET sealed_for = ?, ciphertext = ? WHERE peer = ? AND id = ? AND direction = 'sent'",
-                (sealed_for, ciphertext, message.peer, message.id),
-            )
-
-        await self._database.write("seal a message again", work)
+        return await self._database.write("encrypt messages", work, forgets=True)
 
     async def reassign(self, old: NodeId, new: NodeId) -> int:
         """Move messages that `old` has not acknowledged to `new`; return their number."""
@@ -168,6 +175,8 @@ class MessageStore:
                 f" read_at_ms = ? WHERE {which} RETURNING id",
                 (status, delivered, read, peer, *ids, *lower),
             ).fetchall()
+            if delivered is not None:
+                acknowledged(connection, peer, ids)
             changed = {MessageId(row[0]) for row in rows}
             return [id_ for id_ in dict.fromkeys(ids) if id_ in changed]
 
@@ -182,38 +191,47 @@ class MessageStore:
                 " WHERE peer = ? AND id = ? AND direction = 'sent' AND status IN ('pending', 'sent')",
                 (reason, message.peer, message.id),
             )
+            forget_outgoing(connection, message.peer, [message.id])
             return done.rowcount > 0
 
         return await self._database.write("mark a message failed", work)
 
     # --- received messages
 
-    async def known(self, keys: Sequence[Key]) -> set[Key]:
-        """Which of these were received before, even if deleted since; or have the id of a message sent to that peer."""
+    async def known(self, arrived: Sequence[Arrived]) -> tuple[set[Key], set[Key]]:
+        """Which of these were received before, even if deleted since, and which are of a session that is kept.
 
-        def work(connection: Connection) -> set[Key]:
-            return {key for key in keys if connection.execute(_KNOWN, key).fetchone() is not None}
+        One that has the id of a message sent to that peer counts as received.
+        """
+
+        def work(connection: Connection) -> tuple[set[Key], set[Key]]:
+            keys = {(one.src, one.msg.message_id): one for one in arrived}
+            known = {key for key in keys if connection.execute(_KNOWN, key).fetchone() is not None}
+            kept = {key for key, one in keys.items() if load(connection, one.src, one.msg.session_id) is not None}
+            return known, kept
 
         return await self._database.query(work)
 
-    def add_received(self, message: MessageRecord) -> "Future[Stored | None]":
-        """Store a received message with its position; None when a copy is stored already.
+    def add_received(self, one: Arrived, account: Account, moment: Moment) -> "Future[Received]":
+        """Open a received message and store it with its position, unless a copy is stored already.
 
         Those added in one turn of the event loop share a transaction, and none fails with another.
         """
 
-        def work(connection: Connection) -> Stored | None:
-            row = connection.execute(
-                "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
-                " SELECT ?1, ?2, 'received', ?3, ?4, 'delivered', ?5"
-                " WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE peer = ?1 AND id = ?2) RETURNING *",
-                (message.peer_node_id, message.id, message.body, message.timestamp_ms, message.delivered_at_ms),
-            ).fetchone()
-            if row is None:
-                return None
-            return message.model_copy(update={"position": row["position"]}), _count(connection, row)
+        def work(connection: Connection) -> Received:
+            if connection.execute(_SENT, (one.src, one.msg.message_id)).fetchone() is not None:
+                return Outcome(What.KNOWN), None
+            outcome = receive(connection, account, one, moment)
+            if outcome.plain is None:
+                return outcome, None
+            match outcome.plain.kind:
+                case Kind.TEXT:
+                    return outcome, _add_text(connection, one, outcome.plain, moment)
+                case Kind.BUNDLE:
+                    _take_bundle(connection, one, outcome.plain, moment)
+            return outcome, None
 
-        return self._database.submit("store a received message", work)
+        return self._database.submit("store a received message", work, forgets=True)
 
     async def mark_read(self, peer: NodeId, last: UpTo, now_ms: int, receipts_until_lived_ms: int) -> list[MessageId]:
         """Mark received messages read and queue their read receipts; return their ids."""
@@ -296,31 +314,26 @@ class MessageStore:
         )
         return [_record(row) for row in rows]
 
-    async def delete(self, peer: NodeId | None, lived_ms: int) -> tuple[int, int]:
+    async def delete(self, peer: NodeId | None) -> tuple[int, int]:
         """Delete one conversation, or with None all; return the counts of deleted messages and conversations."""
         where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
-        also = "AND" if where else "WHERE"
 
         def work(connection: Connection) -> tuple[int, int]:
-            connection.execute(
-                f"INSERT OR REPLACE INTO deleted SELECT peer, id, ? FROM messages {where} {also} direction = 'received'",  # noqa: S608 - two constants
-                (lived_ms, *which),
-            )
             messages = connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
             conversations = connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608
+            connection.execute(f"DELETE FROM outgoing {where}", which)  # noqa: S608
             return messages.rowcount, conversations.rowcount
 
-        return await self._database.write("delete messages", work)
+        return await self._database.write("delete messages", work, forgets=True)
 
     async def forget_old(self, lived_ms: int) -> None:
-        """Delete marks of deletion after 30 days, and read receipts whose time to be repeated is over."""
+        """Delete read receipts whose time to be repeated is over."""
 
         def work(connection: Connection) -> None:
-            connection.execute("DELETE FROM deleted WHERE deleted_lived_ms < ?", (lived_ms - DELETED_KEPT_MS,))
             connection.execute("DELETE FROM read_receipts WHERE until_lived_ms < ?", (lived_ms,))
 
-        await self._database.write("forget old marks", work)
+        await self._database.write("forget old receipts", work)
 
 
 def _count(connection: Connection, message: Row) -> Conversation:
@@ -340,6 +353,28 @@ def _count(connection: Connection, message: Row) -> Conversation:
         ),
     ).fetchone()
     return Conversation(NodeId(row[0]), *row[1:])
+
+
+def _draft(id_: MessageId, row: Row) -> Draft:
+    return Draft(id_, Plain(row["timestamp_ms"], Kind.TEXT, row["body"].encode()))
+
+
+def _add_text(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> Stored | None:
+    row = connection.execute(
+        "INSERT OR IGNORE INTO messages (peer, id, direction, body, timestamp_ms, status, delivered_at_ms)"
+        " VALUES (?, ?, 'received', ?, ?, 'delivered', ?) RETURNING *",
+        (one.src, one.msg.message_id, plain.body.decode(), min(plain.timestamp_ms, moment.unix_ms), moment.unix_ms),
+    ).fetchone()
+    return (_record(row), _count(connection, row)) if row is not None else None
+
+
+def _take_bundle(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> None:
+    try:
+        bundle = Bundle.parse(plain.body)
+    except ValueError:
+        return
+    if bundle.node_id == one.src and not bundle.one_time:
+        take_bundle(connection, bundle, moment, from_itself=True, is_contact=one.is_contact)
 
 
 def _rises(old: str, new: Status) -> bool:

@@ -1,18 +1,13 @@
-"""The two payloads of messaging: a message, and acknowledgements."""
+"""The payload `messaging.acks`: acknowledgements, which go beside the sessions."""
 
-import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
 from pimd.ids import MessageId
 
-MSG_KIND = "messaging.msg"
 ACKS_KIND = "messaging.acks"
-BODY_LIMIT = 8192
-"""Bytes of UTF-8 of one message."""
 
-_MSG = struct.Struct(">16sQ")
 _CONGESTION_MET = 0x80
 
 
@@ -21,27 +16,6 @@ class AckKind(IntEnum):
 
     DELIVERED = 1
     READ = 2
-
-
-@dataclass(frozen=True)
-class Msg:
-    """A message in transit; the ciphertext is ECIES to the recipient."""
-
-    message_id: MessageId
-    timestamp_ms: int
-    ciphertext: bytes
-
-    def encode(self) -> bytes:
-        """`message_id 16 | timestamp_ms u64 | ciphertext`."""
-        return _MSG.pack(self.message_id, self.timestamp_ms) + self.ciphertext
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """ValueError when it is cut short."""
-        if len(body) < _MSG.size:
-            raise ValueError("the message is cut short")
-        message_id, timestamp_ms = _MSG.unpack_from(body)
-        return cls(MessageId(message_id), timestamp_ms, body[_MSG.size :])
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,18 @@ from pimd.contract import (
     ServiceKey,
 )
 from pimd.events import Subscription, Topic
-from pimd.ids import NodeId
+from pimd.ids import MessageId, NodeId
 from pimd.proto.cards import issue, parse
 from pimd.proto.identity import Identity
 from pimd.store.keystore import Keystore
 from pimd_features.messaging import FEATURE
 from pimd_features.messaging.models import MessageRecord, MessagingSettings, SendParams
 from pimd_features.messaging.plugin import MessagingPlugin
+from pimd_features.messaging.sessions import account as accounts
+from pimd_features.messaging.sessions import chain, header
+from pimd_features.messaging.sessions.account import Account
+from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
+from pimd_features.messaging.sessions.message import Kind, Plain, seal
 from tests.features.no_datagrams import NoDatagrams
 
 
@@ -130,6 +135,11 @@ class Party:
     room: asyncio.Event = field(default_factory=asyncio.Event)
     """Whether a frame finds room; set at first."""
     settings: MessagingSettings = field(default_factory=MessagingSettings)
+    account: Account | None = None
+    """What `sealed` begins sessions with."""
+    begun: dict[NodeId, header.Begun] = field(default_factory=dict)
+    written: dict[NodeId, list[MessageId]] = field(default_factory=dict)
+    """By `sealed`."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -218,6 +228,23 @@ class Party:
         await plugin.shutdown()
         await self._timers.guard.calls.close(1.0)
         await asyncio.wait(tasks)
+
+    async def sealed(self, dst: "Party", id_: MessageId, timestamp_ms: int, text: bytes) -> bytes:
+        """Return the body of a message to another, in a session that only this writes in."""
+        if self.account is None:
+            self.account = accounts.issue(PluginIdentity(FEATURE, self.identity), 1)
+        number = len(self.written.get(dst.id, ())) % SESSION_MESSAGES.value
+        if not number:
+            bundle = await dst.running._keying.give_one_time(self.id)
+            assert bundle is not None
+            self.begun[dst.id] = header.begin(self.account, bundle)
+        begun = self.begun[dst.id]
+        link = begun.chain
+        for _ in range(number):
+            link = chain.next_chain(link)
+        self.written.setdefault(dst.id, []).append(id_)
+        plain, place = Plain(timestamp_ms, Kind.TEXT, text), (id_, begun.id, number)
+        return seal(plain, place, begun.header, chain.message_key(link), bytes(12), (self.id, dst.id)).encode()
 
     async def take(self, src: NodeId, kind: str, body: bytes) -> None:
         """Hand over one payload, and wait until it is dealt with."""

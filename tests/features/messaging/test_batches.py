@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from pimd.contract import Bites, seal_for
+from pimd.contract import Bites
 from pimd.ids import MessageId
 from pimd_features.messaging import acknowledged, receiving
 from pimd_features.messaging.batches import Batches
-from pimd_features.messaging.wire import ACKS_KIND, MSG_KIND, AckKind, Acks, Msg
+from pimd_features.messaging.sessions.message import MSG_KIND
+from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
 from tests.features.messaging.conftest import MakeParty, settle
 from tests.features.messaging.test_exchange import pair
 from tests.limits import Lower
@@ -95,11 +96,11 @@ async def test_so_many_payloads_wait_for_the_disk_and_none_is_lost(party: MakePa
     lower(receiving.STORING, 2)
     lower(acknowledged.NOTING, 2)
     alice, bob = await party("alice"), await party("bob")
-    sealed = seal_for(bob.identity.x25519_pub, b"x")
     ids = [MessageId(bytes([number]) * 16) for number in range(10)]
+    sealed = [await alice.sealed(bob, id_, 1, b"x") for id_ in ids]
     async with asyncio.TaskGroup() as tasks:
-        for id_ in ids:
-            tasks.create_task(bob.running.handle_payload(alice.id, MSG_KIND, Msg(id_, 1, sealed).encode()))
+        for body in sealed:
+            tasks.create_task(bob.running.handle_payload(alice.id, MSG_KIND, body))
     await settle(bob.air)
     assert [message.id for message in reversed(await bob.messages(alice))] == ids
     sent = [(await alice.say(bob, str(number))).id for number in range(10)]
@@ -116,7 +117,7 @@ async def test_one_message_that_cannot_be_stored_holds_back_no_other(party: Make
     refuse = "CREATE TRIGGER refuse BEFORE INSERT ON messages WHEN NEW.body = 'bad' BEGIN SELECT RAISE(FAIL, 'no'); END"
     await bob.running._database.write("refuse", lambda connection: connection.execute(refuse))  # type: ignore[union-attr]
     bodies = [
-        Msg(MessageId(bytes([number]) * 16), 1, seal_for(bob.identity.x25519_pub, text)).encode()
+        await alice.sealed(bob, MessageId(bytes([number]) * 16), 1, text)
         for number, text in enumerate((b"one", b"bad", b"two"))
     ]
     for body in bodies:

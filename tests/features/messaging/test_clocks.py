@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pimd.clock import ManualClock
-from pimd.contract import InvalidParams, NoParams, seal_for
+from pimd.contract import InvalidParams, NoParams
 from pimd.database import Database
 from pimd.ids import MessageId
 from pimd.limits import Bites
@@ -18,9 +18,11 @@ from pimd_features.messaging.models import EXPIRES_LIMIT_S, HistoryParams, MarkR
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import EXPIRY_CHECK_S, REDIAL_S
+from pimd_features.messaging.sessions import kept
+from pimd_features.messaging.sessions.message import MSG_KIND
 from pimd_features.messaging.store import MessageStore
-from pimd_features.messaging.wire import MSG_KIND, Msg
 from tests.features.messaging.conftest import MakeParty, Party, settle
+from tests.features.messaging.storing import add
 from tests.features.messaging.test_exchange import connect, pair
 from tests.features.messaging.test_store import PEER, _spawn, record
 
@@ -209,7 +211,7 @@ async def test_weeks_with_the_machine_off_count_once_the_clock_is_credible(party
 
 async def test_read_receipts_and_marks_of_deletion_do_not_end_by_a_jump(party: MakeParty) -> None:
     alice, bob = await pair(party)
-    body = Msg(MessageId(bytes(16)), 1, await sealed(bob)).encode()
+    body = await alice.sealed(bob, MessageId(bytes(16)), 1, b"x")
     await bob.take(alice.id, MSG_KIND, body)
     await bob.running.mark_read(MarkReadParams(peer_node_id=alice.id, up_to_ts_ms=2**60))
     for unix_ms in (IN_2046_MS, 0, NOW_MS):
@@ -221,10 +223,6 @@ async def test_read_receipts_and_marks_of_deletion_do_not_end_by_a_jump(party: M
     await bob.running._store.forget_old(bob.clock.lived_ms())
     await bob.take(alice.id, MSG_KIND, body)
     assert await bob.messages(alice) == []
-
-
-async def sealed(party: Party) -> bytes:
-    return seal_for(party.identity.x25519_pub, b"x")
 
 
 async def test_while_something_waits_for_a_route_peers_are_dialled_ahead_of_their_turn(party: MakeParty) -> None:
@@ -251,7 +249,7 @@ async def store_of(tasks: object, path: Path, times: list[int]) -> tuple[Databas
     database = await Database.start(path, migrations(0), lambda *work: _spawn(tasks, *work))
     store = MessageStore(database, Bites())
     for number, time in enumerate(times):
-        stored = await store.add_received(record(number, time))
+        stored = await add(store, record(number, time))
         assert stored is not None
         assert stored[0].position == number + 1
     return database, store
@@ -356,7 +354,7 @@ async def test_a_page_by_time_grows_by_500_at_most(tmp_path: Path, limit: int) -
 async def test_a_message_with_the_id_of_one_sent_to_its_author_is_not_stored(party: MakeParty) -> None:
     alice, bob = await pair(party)
     sent = await alice.say(bob, "mine")
-    body = Msg(sent.id, 1, await sealed(alice)).encode()
+    body = await bob.sealed(alice, sent.id, 1, b"x")
     await alice.take(bob.id, MSG_KIND, body)
     assert await bodies(alice, bob) == ["mine"]
 
@@ -404,10 +402,9 @@ async def test_a_store_of_before_keeps_its_order_of_arrival_and_what_waits(tmp_p
         assert conversation is not None
         assert (conversation.last_preview, conversation.last_ts_ms) == ("arrived late and is the last", 50)
         await store.forget_old(5000 + RECEIPTS_FOR_MS - 1)
-        assert await store.known([(PEER, MessageId(b"e" * 16)), (PEER, MessageId(b"x" * 16))]) == {
-            (PEER, MessageId(b"e" * 16))
-        }
+        known = await database.query(
+            lambda connection: [kept.is_known(connection, PEER, MessageId(raw * 16)) for raw in (b"e", b"x")]
+        )
+        assert known == [True, False]
         assert await store.read_receipts(PEER, 5000 + RECEIPTS_FOR_MS - 1) == [MessageId(b"f" * 16)]
-        await store.forget_old(5000 + 31 * day_ms)
-        assert await store.known([(PEER, MessageId(b"e" * 16))]) == set()
         await database.close()

@@ -10,6 +10,7 @@ from pimd_features.messaging.models import MessageRecord
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.schema import migrations
 from pimd_features.messaging.store import MessageStore, Outgoing
+from tests.features.messaging.storing import add
 
 OLD, NEW = NodeId(bytes([1]) * 16), NodeId(bytes([2]) * 16)
 
@@ -22,7 +23,7 @@ async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
         store = MessageStore(database, Bites())
         for number in range(1, 5):
-            await store.add_sent(message(number), f"body {number}", bytes(32), b"sealed")
+            await store.add_sent(message(number), f"body {number}")
         await store.raise_status(OLD, [message(1).id], "delivered", 9)
         await store.raise_status(OLD, [message(2).id], "sent", 9)
         await store.fail(message(3), "expired")
@@ -39,7 +40,7 @@ async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
 async def test_a_conversation_of_which_everything_moved_is_gone(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
         store = MessageStore(database, Bites())
-        await store.add_sent(message(1), "body", bytes(32), b"sealed")
+        await store.add_sent(message(1), "body")
         assert await store.reassign(OLD, NEW) == 1
         assert [one.peer for one in await store.conversations()] == [NEW]
         received = MessageRecord(
@@ -54,7 +55,7 @@ async def test_a_conversation_of_which_everything_moved_is_gone(tmp_path: Path) 
             delivered_at_ms=None,
             read_at_ms=None,
         )
-        assert await store.add_received(received) is not None
+        assert await add(store, received) is not None
         assert [one.unread for one in await store.conversations()] == [1]
 
 

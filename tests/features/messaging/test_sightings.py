@@ -153,6 +153,7 @@ async def test_the_disk_is_asked_for_receipts_only_of_those_who_are_owed_some(
 async def test_when_sightings_were_missed_what_waits_is_tried(party: MakeParty) -> None:
     alice, bob = await party("alice"), await party("bob")
     alice.mesh.routed.add(bob.id)
+    bob.mesh.routed.add(alice.id)
     await alice.keystore.forget(bob.id)
     await alice.keystore.import_identity(bob.id, bob.identity.x25519_pub, "bob")
     await alice.say(bob, "waits for a card")

@@ -14,7 +14,7 @@ from pimd_features.messaging.sessions.message import Kind, Msg2, Plain, open_wit
 from pimd_features.messaging.sessions.taking import note_account
 
 MINUTE_MS = 60_000
-_KINDS = frozenset(Kind)
+_KINDS = frozenset({Kind.TEXT, Kind.DELIVERED, Kind.READ, Kind.BUNDLE})
 
 
 class What(Enum):
@@ -129,7 +129,7 @@ def _step(session: Kept, number: int) -> tuple[Kept, list[tuple[int, bytes]], by
 
 def _refused(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> Outcome | None:
     """Say why an opened message is not taken: its content is of a later version, or a stranger sends more than texts."""
-    if plain.kind not in _KINDS:
+    if plain.kind not in _KINDS or (plain.kind == Kind.TEXT and not _is_text(plain.body)):
         return _DROPPED
     if one.is_contact or plain.kind == Kind.TEXT:
         return None
@@ -140,6 +140,13 @@ def _refused(connection: Connection, one: Arrived, plain: Plain, moment: Moment)
         (moment.lived_ms - MINUTE_MS,),
     ).fetchone()[0]
     return replace(_DROPPED, reached=(STRANGERS_BUNDLES,)) if lately >= STRANGERS_BUNDLES.value else None
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        return bool(body.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _commit(

@@ -27,7 +27,8 @@ CREATE TABLE correspondents (
     account_changes INTEGER NOT NULL DEFAULT 0,
     renewals INTEGER NOT NULL DEFAULT 0,
     renewed_lived_ms INTEGER,
-    pause_ms INTEGER NOT NULL DEFAULT 0
+    pause_ms INTEGER NOT NULL DEFAULT 0,
+    given_bundle BLOB
 ) WITHOUT ROWID;
 CREATE INDEX correspondents_strangers ON correspondents (used_lived_ms) WHERE is_contact = 0;
 CREATE TABLE peer_bundles (
@@ -86,6 +87,7 @@ CREATE INDEX received_ids_by_age ON received_ids (received_lived_ms);
 CREATE INDEX received_bundles ON received_ids (received_lived_ms) WHERE strangers_bundle = 1;
 """
 """`own_bundles`: the secrets of what this node gave out, `peer` is null for a lasting one, and `raw` only kept for it.
+`correspondents`: `given_bundle` is the id of this node's lasting bundle that the peer was sent last.
 `peer_bundles`: what others gave, `raw` is null once it is used; the time of the newest stays.
 `outgoing`: what every repetition of a message sends, until it is acknowledged."""
 
