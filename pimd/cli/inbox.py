@@ -17,6 +17,10 @@ from pimd.cli.text import moment, visible
 SHOWN = 50
 REMEMBERED = 10_000
 RECONNECT_S = 1.0
+_WHY_RESTARTED = {
+    "account_changed": "its account is another than before; it lost its messages, or somebody else has its key",
+    "reset": "it could not open a message; what it has not acknowledged is encrypted anew",
+}
 
 Connect = Callable[[], Connection]
 
@@ -106,6 +110,8 @@ class _Follower:
                 self._catch_up(connection)
             elif params.get("kind") == "message_received":
                 self._print(connection, params["message"], params["conversation"]["name"])
+            elif params.get("kind") == "session_restarted" and self._peer in (None, params["peer_node_id"]):
+                self._tell_restarted(params["name"], params["reason"])
 
     def _catch_up(self, connection: UnixConnection) -> None:
         """Print what is unread, oldest first."""
@@ -129,6 +135,11 @@ class _Follower:
                 return found
             last = page["messages"][-1]
             params |= {"before_ts_ms": last["timestamp_ms"], "before_id": last["id"]}
+
+    def _tell_restarted(self, name: str, reason: str) -> None:
+        if not self._options.json:  # whose lines are messages
+            why = _WHY_RESTARTED.get(reason, visible(reason))
+            put(f"-- secure session with {visible(name)} restarted: {why}")
 
     def _print(self, connection: UnixConnection, message: dict[str, Any], name: str) -> None:
         if self._peer not in (None, message["peer_node_id"]) or message["id"] in self._known:

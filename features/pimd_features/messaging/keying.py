@@ -20,6 +20,7 @@ from pimd_features.messaging.models import Restart
 from pimd_features.messaging.sessions import giving, kept, sending, taking
 from pimd_features.messaging.sessions.account import Account, Moment, issue
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, Bundle, OwnBundle, make, parse_answer
+from pimd_features.messaging.sessions.looking import Both, look
 from pimd_features.messaging.sessions.message import MSG_KIND, Kind, Plain
 from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
 from pimd_features.messaging.strangers import Strangers
@@ -93,6 +94,10 @@ class Keying:
     def moment(self) -> Moment:
         """Now, for the sessions."""
         return Moment(self._ctx.clock.lived_ms(), self._ctx.clock.unix_ms())
+
+    async def look(self, peer: NodeId) -> Both:
+        """Return the state of the sessions with a peer; `DatabaseError`."""
+        return await self._database.query(lambda connection: look(connection, peer))
 
     # --- asking
 

@@ -16,6 +16,7 @@ REFUSED_SHOWN = 5
 
 UnixMs = Annotated[int, Field(ge=0, lt=2**63)]
 """Unix milliseconds that fit into the store."""
+SessionState = Literal["in session", "begins with the next message", "waits for a bundle", "speaks no sessions"]
 Restart = Literal["account_changed", "reset"]
 Direction = Literal["sent", "received"]
 Status = Literal["pending", "sent", "delivered", "read", "failed"]
@@ -138,6 +139,38 @@ class DeletedAll(Result):
     deleted_conversations: int
 
 
+class SessionParams(Params):
+    """The peer whose sessions are meant."""
+
+    peer_node_id: NodeIdHex
+
+
+class DirectionSession(Result):
+    """The newest session of one direction."""
+
+    age_s: int = Field(
+        ge=0, description="In lived time; one of over a minute is replaced when there is a one-time bundle."
+    )
+    messages: int = Field(ge=0)
+    one_time: bool = Field(
+        description="Whether it stands on a one-time bundle, whose secrets are gone; else on a lasting one."
+    )
+
+
+class Session(Result):
+    """The sessions with a peer; the two directions are independent."""
+
+    peer_node_id: NodeIdHex
+    state: SessionState
+    sending: DirectionSession | None
+    receiving: DirectionSession | None
+    sending_text: str = Field(description="`sending` in words.")
+    receiving_text: str = Field(description="`receiving` in words.")
+    kept: int = Field(ge=0, description="Sessions of the peer of which messages may still come.")
+    resets: int = Field(ge=0, description="How often what was unacknowledged was encrypted anew.")
+    account_changes: int = Field(ge=0, description="How often the peer had another account than before.")
+
+
 class MessageReceived(Result):
     """A message came and is on disk."""
 
@@ -183,6 +216,7 @@ class SessionRestarted(Result):
 
     kind: Literal["session_restarted"] = "session_restarted"
     peer_node_id: NodeIdHex
+    name: str
     reason: Restart
     at_ms: int
 

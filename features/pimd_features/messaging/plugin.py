@@ -41,6 +41,7 @@ from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions import kem
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
+from pimd_features.messaging.sessions.looking import Both, Look
 from pimd_features.messaging.sessions.message import BODY_LIMIT, MSG_KIND
 from pimd_features.messaging.sessions.reset import RESET_KIND
 from pimd_features.messaging.sightings import Sightings
@@ -60,6 +61,20 @@ def _storage() -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise StorageError(f"the message store could not do it, nothing was changed: {error}") from error
+
+
+def _direction(found: Look | None, now_ms: int) -> models.DirectionSession | None:
+    if found is None:
+        return None
+    age_s = max(0, now_ms - found.begun_lived_ms) // 1000
+    return models.DirectionSession(age_s=age_s, messages=found.messages, one_time=found.one_time)
+
+
+def _in_words(one: models.DirectionSession | None) -> str:
+    if one is None:
+        return "no session"
+    bundle = "a one-time bundle" if one.one_time else "a lasting bundle"
+    return f"{one.messages} {'message' if one.messages == 1 else 'messages'} in {one.age_s} s, on {bundle}"
 
 
 class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
@@ -258,7 +273,36 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         after_answer(lambda: self._publish(STREAM, cleared))
         return models.DeletedAll(deleted_messages=messages, deleted_conversations=conversations)
 
+    @rpc("messages.session", errors=(StorageError,))
+    async def session(self, params: models.SessionParams) -> models.Session:
+        """Tell how messages to and from a peer are encrypted now.
+
+        `speaks no sessions` is a peer that left several questions for a bundle unanswered; what waits for it stays pending.
+        """
+        peer, now_ms = params.peer_node_id, self._ctx.clock.lived_ms()
+        with _storage():
+            found = await self._keying.look(peer)
+        sending, receiving = _direction(found.sending, now_ms), _direction(found.receiving, now_ms)
+        return models.Session(
+            peer_node_id=peer,
+            state=self._state(peer, found),
+            sending=sending,
+            receiving=receiving,
+            sending_text=_in_words(sending),
+            receiving_text=_in_words(receiving),
+            kept=found.kept,
+            resets=found.renewals,
+            account_changes=found.account_changes,
+        )
+
     # --- inside
+
+    def _state(self, peer: NodeId, found: Both) -> models.SessionState:
+        if self._keying.speaks_no_sessions(peer):
+            return "speaks no sessions"
+        if self._keying.is_lacking(peer) or (found.sending is None and not found.has_bundle):
+            return "waits for a bundle"
+        return "in session" if found.sending is not None else "begins with the next message"
 
     async def _delete(self, peer: NodeId) -> models.DeletedConversation:
         messages, conversations = await self._store.delete(peer)
@@ -282,7 +326,8 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         if reason == "reset":
             self._sender.appeared(peer, anew=True)
         now_ms = self._ctx.clock.unix_ms()
-        self._publish(STREAM, models.SessionRestarted(peer_node_id=peer, reason=reason, at_ms=now_ms))
+        name = self._keystore.index.shown(peer)
+        self._publish(STREAM, models.SessionRestarted(peer_node_id=peer, name=name, reason=reason, at_ms=now_ms))
 
     def _tell_received(self, record: models.MessageRecord, conversation: Conversation) -> None:
         self._with_messages.add(record.peer_node_id)
