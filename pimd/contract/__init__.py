@@ -18,7 +18,7 @@ Called by anybody, at any time, in threads as well: the functions that say nothi
 Errors: a function raises what it names, and then nothing was changed.
 
 Read in this order: `feature`, `plugin`, `work`, `methods`, `verbs`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`,
-`identity`, `one_way`, `text`.
+`identity`, `one_way`, `kem`, `text`.
 """
 
 from pimd.addresses import TCP, Endpoint
@@ -46,6 +46,16 @@ from pimd.contract.feature import EventStream, Feature, FeatureSettings
 from pimd.contract.gateways import nearest_gateways
 from pimd.contract.identity import IdentitySecrets, seal_for, signer_of
 from pimd.contract.index import PeerIndex
+from pimd.contract.kem import (
+    KEM_CIPHERTEXT_SIZE,
+    KEM_PUBLIC_SIZE,
+    KEM_SEED_SIZE,
+    KemMissing,
+    decapsulate,
+    encapsulate,
+    kem_probe,
+    kem_public_of,
+)
 from pimd.contract.mesh import (
     Broadcast,
     ClassTraffic,
@@ -135,6 +145,9 @@ __all__ = [
     "CORE_KEYS",
     "DATAGRAM_MTU",
     "DISCOVERY",
+    "KEM_CIPHERTEXT_SIZE",
+    "KEM_PUBLIC_SIZE",
+    "KEM_SEED_SIZE",
     "KEYSTORE",
     "KIB",
     "LOCAL_SOURCE",
@@ -186,6 +199,7 @@ __all__ = [
     "IdentitySecrets",
     "InvalidParams",
     "InvalidRequest",
+    "KemMissing",
     "KeyConflict",
     "Keystore",
     "KnownPeer",
@@ -263,10 +277,14 @@ __all__ = [
     "Verb",
     "X25519Hex",
     "after_answer",
+    "decapsulate",
     "declare",
     "declare_rate",
+    "encapsulate",
     "folded",
     "hidden",
+    "kem_probe",
+    "kem_public_of",
     "mark_of",
     "nearest_gateways",
     "read_one_way",

@@ -27,6 +27,7 @@ from pimd.contract import (
     StorageError,
     Subscription,
     after_answer,
+    kem_probe,
     rpc,
 )
 from pimd.ids import MessageId, NodeId
@@ -39,7 +40,6 @@ from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
-from pimd_features.messaging.sessions import kem
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.looking import Both, Look
 from pimd_features.messaging.sessions.message import BODY_LIMIT, MSG_KIND
@@ -94,7 +94,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
 
     async def start(self, ctx: PluginContext[models.MessagingSettings]) -> None:
         """Open the store, and load the messages that were not acknowledged before the last stop."""
-        kem.probe()
+        kem_probe()
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
         steps = migrations(ctx.clock.lived_ms())

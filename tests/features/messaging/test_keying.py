@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from pimd.assembly.services import PluginIdentity
+from pimd.contract import KemMissing
 from pimd.ids import NodeId
+from pimd.proto import mlkem
 from pimd_features.messaging import FEATURE, keying
 from pimd_features.messaging.models import SessionParams, SessionRestarted
-from pimd_features.messaging.sessions import kem
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.message import MSG_KIND, Msg2
 from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
@@ -223,8 +224,8 @@ async def test_without_ml_kem_the_feature_says_what_to_install(
 ) -> None:
     alice = await party("alice")
     await alice.kill()
-    monkeypatch.setattr(kem, "decapsulate", lambda *_: bytes(32))
-    with pytest.raises(kem.KemMissing, match="install its wheel of 48 or later"):
+    monkeypatch.setattr(mlkem, "decapsulate", lambda *_: bytes(32))
+    with pytest.raises(KemMissing, match="install its wheel of version 48"):
         await alice.start()
     monkeypatch.undo()
     await alice.start()

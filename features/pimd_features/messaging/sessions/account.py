@@ -19,6 +19,12 @@ CERTIFICATE_SIZE = 136
 Random = Callable[[int], bytes]
 """Returns that many secret bytes."""
 
+
+def system_random(size: int) -> bytes:
+    """Draw from the system; looked up at each call, so that a simulation can make it repeat."""
+    return os.urandom(size)
+
+
 _CERTIFICATE = struct.Struct(">32s32sQ64s")
 _SIGNATURE_SIZE = 64
 
@@ -66,7 +72,7 @@ class Account:
         return self.certificate[KEY_SIZE : 2 * KEY_SIZE]
 
 
-def issue(identity: IdentitySecrets, unix_ms: int, random: Random = os.urandom) -> Account:
+def issue(identity: IdentitySecrets, unix_ms: int, random: Random = system_random) -> Account:
     """Make a new account of the node."""
     secret = random(KEY_SIZE)
     head = identity.ed25519_pub + public_of(secret) + unix_ms.to_bytes(8)

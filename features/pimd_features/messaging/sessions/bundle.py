@@ -1,16 +1,14 @@
 """Bundles: the keys that a recipient gives out, so that sessions to it can begin while it is away."""
 
 import hashlib
-import os
 import struct
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-from pimd.contract import IdentitySecrets, signer_of
+from pimd.contract import KEM_PUBLIC_SIZE, KEM_SEED_SIZE, IdentitySecrets, kem_public_of, signer_of
 from pimd.ids import NodeId
-from pimd_features.messaging.sessions import kem
-from pimd_features.messaging.sessions.account import FEATURE, KEY_SIZE, Account, Random, public_of
+from pimd_features.messaging.sessions.account import FEATURE, KEY_SIZE, Account, Random, public_of, system_random
 
 BUNDLE_KIND = "messaging.bundle"
 BUNDLE_DOMAIN = "bundle"
@@ -19,7 +17,7 @@ MAILBOXES = 4
 """How many mailboxes a bundle names at most."""
 
 _ONE_TIME = 1
-_HEAD = struct.Struct(f">B32s32sQ32s{kem.PUBLIC_SIZE}sB")
+_HEAD = struct.Struct(f">B32s32sQ32s{KEM_PUBLIC_SIZE}sB")
 _SIGNATURE_SIZE = 64
 _LAST_MS = 2**62
 """After any time that a clock shows; SQLite has 63 bits."""
@@ -82,13 +80,13 @@ def make(
     one_time: bool,
     created_ms: int,
     mailboxes: tuple[NodeId, ...] = (),
-    random: Random = os.urandom,
+    random: Random = system_random,
 ) -> OwnBundle:
     """Draw new keys and sign them; ValueError for more than four mailboxes."""
     if len(mailboxes) > MAILBOXES:
         raise ValueError(f"a bundle names at most {MAILBOXES} mailboxes")
-    secret, seed = random(KEY_SIZE), random(kem.SEED_SIZE)
-    prekey, kem_key = public_of(secret), kem.public_of(seed)
+    secret, seed = random(KEY_SIZE), random(KEM_SEED_SIZE)
+    prekey, kem_key = public_of(secret), kem_public_of(seed)
     flags = _ONE_TIME if one_time else 0
     head = _HEAD.pack(flags, identity.ed25519_pub, account.public, created_ms, prekey, kem_key, len(mailboxes))
     unsigned = head + b"".join(mailboxes)

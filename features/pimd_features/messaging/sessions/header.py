@@ -1,17 +1,29 @@
 """The header that begins a session: bundle id 8 | ML-KEM ciphertext 1088 | Noise message 232."""
 
 import hashlib
-import os
 from dataclasses import dataclass, field
 
-from pimd.contract import read_one_way, write_one_way
+from pimd.contract import (
+    KEM_CIPHERTEXT_SIZE,
+    decapsulate,
+    encapsulate,
+    kem_public_of,
+    read_one_way,
+    write_one_way,
+)
 from pimd.ids import NodeId
-from pimd_features.messaging.sessions import kem
-from pimd_features.messaging.sessions.account import CERTIFICATE_SIZE, KEY_SIZE, Account, Certificate, Random
+from pimd_features.messaging.sessions.account import (
+    CERTIFICATE_SIZE,
+    KEY_SIZE,
+    Account,
+    Certificate,
+    Random,
+    system_random,
+)
 from pimd_features.messaging.sessions.bundle import ID_SIZE, Bundle
 
 NOISE_SIZE = 80 + CERTIFICATE_SIZE + 16
-HEADER_SIZE = ID_SIZE + kem.CIPHERTEXT_SIZE + NOISE_SIZE
+HEADER_SIZE = ID_SIZE + KEM_CIPHERTEXT_SIZE + NOISE_SIZE
 SESSION_ID_SIZE = 16
 
 _PROLOGUE = b"pim-session-v1"
@@ -50,9 +62,9 @@ def bundle_id_of(header: bytes) -> bytes:
     return header[:ID_SIZE]
 
 
-def begin(account: Account, bundle: Bundle, random: Random = os.urandom) -> Begun:
+def begin(account: Account, bundle: Bundle, random: Random = system_random) -> Begun:
     """Begin a session to the node of the bundle; ValueError when its keys are none."""
-    secret, ciphertext = kem.encapsulate(bundle.kem_key)
+    secret, ciphertext = encapsulate(bundle.kem_key)
     written = write_one_way(
         account.certificate,
         prologue=_prologue(account.node_id, bundle.node_id, bundle.digest, ciphertext),
@@ -69,10 +81,10 @@ def accept(secrets: BundleSecrets, source: NodeId, destination: NodeId, header: 
     """Read the header that `source` made for this node, `destination`; ValueError when anything of it is another's."""
     if len(header) != HEADER_SIZE:
         raise ValueError(f"a header has {HEADER_SIZE} bytes")
-    ciphertext = header[ID_SIZE : ID_SIZE + kem.CIPHERTEXT_SIZE]
-    psk = _psk(kem.decapsulate(secrets.seed, ciphertext), ciphertext, kem.public_of(secrets.seed))
+    ciphertext = header[ID_SIZE : ID_SIZE + KEM_CIPHERTEXT_SIZE]
+    psk = _psk(decapsulate(secrets.seed, ciphertext), ciphertext, kem_public_of(secrets.seed))
     read = read_one_way(
-        header[ID_SIZE + kem.CIPHERTEXT_SIZE :],
+        header[ID_SIZE + KEM_CIPHERTEXT_SIZE :],
         prologue=_prologue(source, destination, secrets.digest, ciphertext),
         psk=psk,
         static=secrets.prekey,

@@ -1,13 +1,12 @@
 """The sender's end of sessions: every message is encrypted once, and its key is gone in the same transaction."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pimd.contract import Connection
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.sessions import chain, header
-from pimd_features.messaging.sessions.account import Account, Moment, Random
+from pimd_features.messaging.sessions.account import Account, Moment, Random, system_random
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.sessions.message import Plain, seal
 from pimd_features.messaging.sessions.reset import Reset
@@ -58,7 +57,7 @@ def leave(
     peer: NodeId,
     drafts: Sequence[Draft],
     moment: Moment,
-    random: Random = os.urandom,
+    random: Random = system_random,
 ) -> Leaving:
     """Return the same bytes for what was encrypted before, and encrypt the rest, beginning sessions as needed."""
     payloads = _encrypted_before(connection, peer, drafts)

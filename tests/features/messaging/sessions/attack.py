@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from nacl.bindings import crypto_scalarmult_base
 
 from pimd.ids import NodeId
-from pimd_features.messaging.sessions import chain, header, kem
+from pimd.proto import mlkem as kem
+from pimd_features.messaging.sessions import chain, header
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, Bundle, parse_answer
 from pimd_features.messaging.sessions.header import BundleSecrets
 from pimd_features.messaging.sessions.message import MSG_KIND, Msg2, open_with

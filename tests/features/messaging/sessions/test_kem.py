@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from pimd_features.messaging.sessions import kem
+from pimd.contract import KemMissing, kem_probe
+from pimd.proto import mlkem as kem
 
 VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "mlkem768.json").read_text())
 
@@ -35,11 +36,11 @@ def test_a_secret_comes_through_to_the_owner_of_the_key_alone() -> None:
 
 
 def test_the_probe_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    kem.probe()
+    kem_probe()
 
     def refuse(_: bytes) -> bytes:
         raise UnsupportedAlgorithm("not in this wheel")
 
     monkeypatch.setattr(kem, "public_of", refuse)
-    with pytest.raises(kem.KemMissing, match=r"cryptography.*48"):
-        kem.probe()
+    with pytest.raises(KemMissing, match=r"cryptography.*48"):
+        kem_probe()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pimd.ids import NodeId
-from pimd_features.messaging.sessions import chain, giving, header, kem, receiving, taking
+from pimd.proto import mlkem as kem
+from pimd_features.messaging.sessions import chain, giving, header, receiving, taking
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, make
 from pimd_features.messaging.sessions.header import BundleSecrets
 from pimd_features.messaging.sessions.message import MSG_KIND, Msg2
@@ -137,7 +138,7 @@ def test_with_all_ml_kem_secrets_the_same_the_keys_differ_by_x25519(
 ) -> None:
     own = make(bob.identity, bob.account, one_time=True, created_ms=1)
     known = kem.encapsulate(own.bundle.kem_key)
-    monkeypatch.setattr(kem, "encapsulate", lambda _: known)
+    monkeypatch.setattr(header, "encapsulate", lambda _: known)
     one, other = (header.begin(alice.account, own.bundle) for _ in range(2))
     assert one.header[:1096] == other.header[:1096]
     assert one.chain != other.chain

@@ -9,8 +9,9 @@ import pytest
 from pimd.assembly.services import PluginIdentity
 from pimd.contract import Feature
 from pimd.ids import MessageId, NodeId
+from pimd.proto import mlkem as kem
 from pimd.proto.identity import Identity
-from pimd_features.messaging.sessions import chain, header, kem
+from pimd_features.messaging.sessions import chain, header
 from pimd_features.messaging.sessions.account import Account, Certificate, public_of
 from pimd_features.messaging.sessions.bundle import Bundle
 from pimd_features.messaging.sessions.header import BundleSecrets
@@ -55,7 +56,7 @@ def test_the_recipient_reads_the_header() -> None:
 def test_the_sender_writes_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
     ciphertext = of("header")[8 : 8 + kem.CIPHERTEXT_SIZE]
     assert kem.decapsulate(of("kem_seed"), ciphertext) == of("kem_secret")
-    monkeypatch.setattr(kem, "encapsulate", lambda _: (of("kem_secret"), ciphertext))
+    monkeypatch.setattr(header, "encapsulate", lambda _: (of("kem_secret"), ciphertext))
     account = Account(ALICE, of("alice_account_secret"), of("certificate"))
     begun = header.begin(account, Bundle.parse(of("bundle")), lambda _: of("ephemeral_secret"))
     assert (begun.header, begun.id) == (of("header"), of("session_id"))
