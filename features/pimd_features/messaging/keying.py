@@ -14,6 +14,7 @@ from pimd.contract import (
     Sent,
     TokenBucket,
     declare,
+    declare_rate,
 )
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.models import Restart
@@ -39,6 +40,10 @@ CONTACTS_ASKING = declare(
 LOST_SAID = declare(
     "resets that were sent remembered", 1000, "sessions", "the oldest is forgotten, so that it may be sent again"
 )
+QUESTIONS = declare_rate(
+    "questions for bundles of all who are no contacts", 20, "questions", "dropped, not answered", burst=20
+)
+RESETS = declare_rate("resets to all who are no contacts", 20, "resets", "not sent; asked for again later", burst=20)
 BUNDLES_ASKED = declare(
     "peers asked for a bundle at a time", 1000, "peers", "the one asked longest ago is asked when it is reached again"
 )
@@ -74,6 +79,8 @@ class Keying:
         self._lost_said: RecentMap[tuple[NodeId, bytes], float] = RecentMap(LOST_SAID, ctx.bites)
         self._contacts: RecentMap[NodeId, TokenBucket] = RecentMap(CONTACTS_ASKING, ctx.bites)
         self._others = TokenBucket(giving.TO_OTHERS, ctx.clock.now(), ctx.bites)
+        self._questions = TokenBucket(QUESTIONS, ctx.clock.now(), ctx.bites)
+        self._resets = TokenBucket(RESETS, ctx.clock.now(), ctx.bites)
         self._aged_at = ctx.clock.now()
 
     async def load(self) -> None:
@@ -190,6 +197,8 @@ class Keying:
     # --- giving
 
     async def _give(self, peer: NodeId) -> None:
+        if not self._strangers.is_contact(peer) and not self._questions.take(self._ctx.clock.now()):
+            return
         answer: list[bytes] = []
         try:
             if self._may_have_one_time(peer) and (one_time := await self.give_one_time(peer)) is not None:
@@ -266,6 +275,8 @@ class Keying:
         """Tell a sender that its session cannot be opened, once a minute."""
         now, said = self._ctx.clock.now(), self._lost_said.get((peer, session_id))
         if said is not None and now - said < RESET_PAUSE_S:
+            return
+        if not self._strangers.is_contact(peer) and not self._resets.take(now):
             return
         self._lost_said.put((peer, session_id), now)
         reset = Reset.issue(self._ctx.identity, session_id, self._ctx.clock.unix_ms())

@@ -199,7 +199,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
             if not known.contact:
                 await self._keystore.set_contact(peer, contact=True)
         self._with_messages.add(peer)
-        await self._sender.accepted(message, leaving)
+        self._sender.accepted(message, leaving)
         after_answer(self._sender.wake)
         return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
 

@@ -71,12 +71,12 @@ class Sender:
         )
         return self._encrypt() if can_leave else None
 
-    async def accepted(self, message: Outgoing, leaving: Leaving | None) -> None:
+    def accepted(self, message: Outgoing, leaving: Leaving | None) -> None:
         """Send a message that is on disk now, and was encrypted there if it can leave at once."""
         if leaving is not None and (payload := leaving.payloads.get(message.id)) is not None:
             self._encrypted[message] = payload
             if leaving.began:
-                await self._began(message.peer)
+                self._ctx.spawn(f"session to {message.peer.short}", self._began(message.peer))
         self._outbox.add(message)
 
     async def _began(self, peer: NodeId) -> None:
@@ -130,6 +130,7 @@ class Sender:
                     await self.note(peer, handed_over, "sent")
                 if len(handed_over) < len(messages):
                     break
+        self._encrypted.clear()  # of those that were deleted; the others are on disk
 
     async def _hand_over(self, messages: list[Outgoing]) -> list[MessageId]:
         """Send messages to one peer until it has no route, no card or no room; the rest goes back. Return what was sent."""
@@ -169,7 +170,7 @@ class Sender:
             self._keying.lacks(peer)
             self._heed(peer, await self._keying.ask(peer))
         elif left.began:
-            await self._began(peer)
+            self._ctx.spawn(f"session to {peer.short}", self._began(peer))
         return left
 
     async def _send(self, message: Outgoing, payload: bytes) -> bool:

@@ -143,6 +143,7 @@ async def test_a_question_for_the_bundle_of_another_is_not_answered(party: MakeP
 async def test_a_reset_goes_once_a_minute_for_a_session(party: MakeParty, lower: Lower) -> None:
     lower(keying.LOST_SAID, 2)
     alice, bob = await pair(party)
+    await bob.keystore.set_contact(alice.id, contact=True)
 
     async def said(number: int) -> int:
         bob.air.waiting.clear()
@@ -211,7 +212,7 @@ async def test_a_store_of_before_is_migrated_and_what_waits_is_encrypted_anew(pa
     ]
     alice.mesh.connect(bob.id)
     await settle(alice.air)
-    assert await bodies(bob, alice) == ["sent, but its acknowledgement is missing", "waits for a route"]
+    assert sorted(await bodies(bob, alice)) == ["sent, but its acknowledgement is missing", "waits for a route"]
     assert await statuses(alice, bob) == {"delivered", "read"}
     assert await bodies(alice, carol) == []
     assert alice.running._database is not None
@@ -229,3 +230,35 @@ async def test_without_ml_kem_the_feature_says_what_to_install(
         await alice.start()
     monkeypatch.undo()
     await alice.start()
+
+
+@pytest.mark.limit("questions for bundles of all who are no contacts", "resets to all who are no contacts")
+async def test_strangers_get_so_many_answers_and_resets_a_second(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    for _ in range(30):
+        await bob.take(alice.id, BUNDLE_KIND, bob.id)
+    assert len(bob.air.waiting) == 20
+    for number in range(30):
+        await bob.running._keying.say_lost(alice.id, bytes([number]) * 16)
+    assert len(bob.air.waiting) == 40
+    bob.clock.advance(1)
+    await bob.take(alice.id, BUNDLE_KIND, bob.id)
+    assert len(bob.air.waiting) == 41
+
+
+async def test_the_store_of_another_node_is_not_written_with_its_keys(party: MakeParty) -> None:
+    alice, bob = await pair(party)
+    await alice.say(bob, "from alice")
+    await settle(alice.air)
+    eve = await party("eve")
+    await eve.kill()
+    await alice.kill()
+    for file in eve.directory.glob("messages.db*"):
+        file.unlink()
+    shutil.copy(alice.directory / "messages.db", eve.directory / "messages.db")
+    await eve.start()
+    eve.mesh.connect(bob.id)
+    bob.mesh.connect(eve.id)
+    await eve.say(bob, "from eve")
+    await settle(bob.air)
+    assert await bodies(bob, eve) == ["from eve"]

@@ -23,14 +23,17 @@ UNUSED = declare("unused one-time bundles in all", 10_000, "bundles", _LASTING_O
 def load_account(connection: Connection, node_id: NodeId) -> Account | None:
     """Return the account; None when there is none yet, or the file came from another node."""
     row = connection.execute("SELECT secret, certificate FROM account").fetchone()
-    if row is None or Certificate.parse(row[1]).node_id != node_id:
-        return None
-    return Account(node_id, row[0], row[1])
+    try:
+        is_own = row is not None and Certificate.parse(row[1]).node_id == node_id
+    except ValueError:
+        is_own = False
+    return Account(node_id, row[0], row[1]) if is_own else None
 
 
 def store_account(connection: Connection, account: Account) -> None:
-    """Begin with this account; bundles of another one are of no use any more."""
-    connection.execute("DELETE FROM own_bundles")
+    """Begin with this account; bundles and sessions of another one are of no use any more."""
+    for table in ("own_bundles", "sessions_out", "outgoing", "sessions_in", "skipped_keys"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - five constants
     connection.execute(
         "INSERT OR REPLACE INTO account VALUES (1, ?, ?, coalesce((SELECT newest_bundle_ms FROM account), 0))",
         (account.secret, account.certificate),
