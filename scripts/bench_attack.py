@@ -163,9 +163,9 @@ KINDS: dict[str, Callable[[Attacker], Iterator[bytes]]] = {
     "requests for cards": lambda one: one.repeated(
         encode_frame(PeerInfoRequest((one.victim_id, *map(NodeId, one.others[:63]))))
     ),
-    "direct payloads": lambda one: one.repeated(encode_frame(PluginPayload("messaging.msg", bytes(100)))),
-    "large direct payloads": lambda one: one.repeated(encode_frame(PluginPayload("messaging.msg", bytes(60_000)))),
-    "sealed payloads": lambda one: one.payloads("messaging.msg", 200),
+    "direct payloads": lambda one: one.repeated(encode_frame(PluginPayload("messaging.msg2", bytes(100)))),
+    "large direct payloads": lambda one: one.repeated(encode_frame(PluginPayload("messaging.msg2", bytes(60_000)))),
+    "sealed payloads": lambda one: one.payloads("messaging.msg2", 200),
     "false sealed payloads": lambda one: _garbage(one, FLAG_SEALED | 0x40),
     "datagrams": lambda one: _garbage(one, DATAGRAM),
     "streams": lambda one: _garbage(one, FLAG_SEALED | FLAG_STREAM),

@@ -83,7 +83,7 @@ class UnsignedPeerInfo:
 
 @dataclass(frozen=True, slots=True)
 class PluginPayload:
-    """Data of plugins: a kind such as `messaging.msg`, and a body of at most 60 000 bytes."""
+    """Data of plugins: a kind such as `messaging.msg2`, and a body of at most 60 000 bytes."""
 
     kind: str
     body: bytes
