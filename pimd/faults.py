@@ -41,7 +41,9 @@ def text_of(error: BaseException) -> str:
 
 def without_values(error: BaseException) -> str:
     """Return the text of an error; that of a ValidationError names fields and what is wrong, since values may be secrets."""
-    if not isinstance(error, ValidationError):
+    if (
+        type(error) is not ValidationError
+    ):  # `isinstance` asks a foreign error for its `__class__`; this one has no subclasses
         return str(error)
     found = error.errors(include_input=False, include_url=False, include_context=False)
     told = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found]
