@@ -351,7 +351,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
             last_message_preview=one.last_preview,
             last_message_ts_ms=one.last_ts_ms,
             unread_count=one.unread,
-            is_connected=self._mesh.route(one.peer) is not None,
+            is_connected=one.peer in self._mesh.destinations(),
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
         )
 

@@ -67,7 +67,7 @@ class Sender:
             self._outbox.has_room(peer)
             and peer not in self._congested
             and not self._keying.is_lacking(peer)
-            and self._mesh.route(peer) is not None
+            and peer in self._mesh.destinations()
         )
         return self._encrypt() if can_leave else None
 
@@ -119,7 +119,7 @@ class Sender:
     async def _send_what_is_ready(self) -> None:
         self._outbox.tick(self._ctx.clock.now())
         for peer in self._outbox.peers():
-            if peer in self._congested or self._mesh.route(peer) is None:
+            if peer in self._congested or peer not in self._mesh.destinations():
                 continue
             if self._keying.is_lacking(peer):
                 self._heed(peer, await self._keying.ask(peer))
@@ -210,7 +210,9 @@ class Sender:
 
     def _look_for_routes(self) -> None:
         now = self._ctx.clock.now()
-        if now - self._last_redial < REDIAL_S or all(map(self._mesh.route, self._outbox.waits_for())):
+        if now - self._last_redial < REDIAL_S or all(
+            peer in self._mesh.destinations() for peer in self._outbox.waits_for()
+        ):
             return
         self._last_redial = now
         self._mesh.redial()

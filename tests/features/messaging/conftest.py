@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +90,9 @@ class AirMesh:
 
     def route(self, peer: NodeId) -> RouteInfo | None:
         return RouteInfo(peer, peer, 256, 1, 0.0, 1) if peer in self.routed else None
+
+    def destinations(self) -> Collection[NodeId]:
+        return self.routed
 
     def subscribe(self) -> Subscription[Any]:
         return self.topic.subscribe()
