@@ -36,16 +36,18 @@ class FeatureChoice:
     """What stands where the table of a feature was before `[features.<name>]`, by name, unvalidated."""
 
     def settings_of(self, feature: Feature) -> BaseModel:
-        """Validate `[features.<name>]`; `AssemblyError` with one line for the first wrong key."""
+        """Validate `[features.<name>]`; `AssemblyError` with one line that names every wrong key, and the place of the first."""
         table = {key: value for key, value in self.tables.get(feature.name, {}).items() if key != "enabled"}
         old = self._old_table(feature, table)
         outcome = Calls(f"feature {feature.name}", in_loop=False).call(
             "its settings", _validated, feature, {**old, **table}
         )
         if outcome.error is not None:
-            key, text = _first_problem(outcome.error)
-            where = (feature.name, *key) if key and key[0] in old else ("features", feature.name, *key)
-            raise AssemblyError(f"{'.'.join(map(str, where))}: {text}", where)
+            told = [
+                ((feature.name, *key) if key and key[0] in old else ("features", feature.name, *key), text)
+                for key, text in _problems(outcome.error)
+            ]
+            raise AssemblyError("; ".join(f"{'.'.join(map(str, where))}: {text}" for where, text in told), told[0][0])
         settings: BaseModel = outcome.value
         return settings
 
@@ -156,10 +158,13 @@ def _validated(feature: Feature, table: Mapping[str, Any]) -> BaseModel:
     return settings
 
 
-def _first_problem(error: BaseException) -> tuple[tuple[str | int, ...], str]:
+def _problems(error: BaseException) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the keys and what is wrong with them, one at least."""
     if not isinstance(error, ValidationError):
-        return (), f"its settings cannot be read: {text_of(error)}"
+        return [((), f"its settings cannot be read: {text_of(error)}")]
     outcome = Calls("settings", in_loop=False).call(
         "its errors", lambda: error.errors(include_url=False, include_input=False)
     )
-    return ((), text_of(error)) if outcome.error is not None else (outcome.value[0]["loc"], outcome.value[0]["msg"])
+    if outcome.error is not None:
+        return [((), text_of(error))]
+    return [(found["loc"], found["msg"]) for found in outcome.value]

@@ -129,6 +129,9 @@ def test_a_features_table_is_checked_when_it_is_planned() -> None:
             plan(sized, tables={"sized": table})
         installed = Plan(FeatureChoice(tables={"sized": table}), {}, [candidate(sized, "other")])
         assert installed.faults["sized"].startswith(f"features.sized.{word}: ")
+    with pytest.raises(AssemblyError, match=r"^features\.sized\.size: .+; features\.sized\.sise: ") as caught:
+        plan(sized, tables={"sized": {"size": "many", "sise": 1}})  # each wrong key is named
+    assert caught.value.key == ("features", "sized", "size")
 
 
 async def test_methods_that_are_not_there_say_why(assemble: Assemble) -> None:
