@@ -23,8 +23,8 @@ TROUBLES = {
     "clones": Trouble(loss=0.1, double=0.1, delay=0.1, clone=True),
     "all": Trouble(loss=0.2, double=0.2, delay=0.2, kill=0.05, restore=0.05, clone=True),
 }
-SEEDS = int(os.environ.get("PIMD_SESSION_SEEDS", "60"))
-"""60 when somebody runs the slow tests, 200 in .ci/run, and as many as wanted by hand."""
+SEEDS = int(os.environ.get("PIMD_SESSION_SEEDS", "30"))
+"""30 when somebody runs the slow tests, 60 in .ci/run, and as many as wanted by hand."""
 NAMES = (("alice", "bob"), ("alice", "bob", "carol"))
 
 
