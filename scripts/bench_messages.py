@@ -24,8 +24,8 @@ ROUNDS = 3
 MESSAGES = 4_000
 PACKETS = 2_000
 LXMF_MESSAGES = 100
-AT_ONCE = (4, 16)
-"""Of the others the better one counts: with 64 on their way both are slower, and with 256 packets get lost."""
+AT_ONCE = (16, 32)
+"""Of the others the better one counts. With 64 on their way both are slower, and with 256, or 4, packets get lost."""
 CALLS_AT_ONCE = 28
 """Fewer than a connection may have in flight."""
 BODY = "x" * 200
@@ -202,7 +202,8 @@ def of_others(python: Path, folder: Path, what: str, count: int, at_once: int) -
             nodes.append(node)
         said, _ = nodes[1].communicate(timeout=PATIENCE_S)
     if nodes[1].returncode:
-        raise SystemExit(f"{what} of Reticulum did not arrive")
+        print(f"{what} of Reticulum got lost, {at_once} at once", file=sys.stderr, flush=True)
+        return 0.0
     return count / float(said)
 
 
