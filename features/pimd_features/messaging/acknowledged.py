@@ -8,7 +8,7 @@ from pimd_features.messaging.batches import Batches
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.sending import Sender
-from pimd_features.messaging.wire import AckKind, Acks
+from pimd_features.messaging.wire import ACKED_AT_ONCE, AckKind, Acks
 
 NOTING = declare(
     "payloads of acknowledgements that wait to be stored",
@@ -16,7 +16,7 @@ NOTING = declare(
     "payloads",
     "the next payload is taken when there is room again",
 )
-IDS = declare("messages that one payload acknowledges", 256, "messages", "the payload is dropped")
+IDS = declare("messages that one payload acknowledges", ACKED_AT_ONCE, "messages", "the payload is dropped")
 
 _STATUS: dict[AckKind, Status] = {AckKind.DELIVERED: "delivered", AckKind.READ: "read"}
 

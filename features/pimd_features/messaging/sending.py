@@ -13,12 +13,11 @@ from pimd_features.messaging.sessions import sending
 from pimd_features.messaging.sessions.message import MSG_KIND
 from pimd_features.messaging.sessions.sending import Draft, Leaving
 from pimd_features.messaging.store import Encrypt, Left, MessageStore, Outgoing
-from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
+from pimd_features.messaging.wire import ACKED_AT_ONCE, ACKS_KIND, AckKind, Acks
 
 EXPIRY_CHECK_S = 60.0
 REDIAL_S = 20.0
 """While messages wait for a route, configured peers that are down are dialled so often at least."""
-RECEIPTS_AT_ONCE = 256
 RECEIPTS_PAUSE_S = 0.2
 """Read receipts are not acknowledged, so they are sent slowly enough for the receiver's queue."""
 TROUBLE_PAUSE_S = 5.0
@@ -239,7 +238,7 @@ class Sender:
             raise
         if ids:
             self._owed.add(peer)
-        for start in range(0, len(ids), RECEIPTS_AT_ONCE):
+        for start in range(0, len(ids), ACKED_AT_ONCE):
             if start:
                 await self._ctx.clock.sleep(RECEIPTS_PAUSE_S)
-            await self.acknowledge(peer, Acks(AckKind.READ, tuple(ids[start : start + RECEIPTS_AT_ONCE])))
+            await self.acknowledge(peer, Acks(AckKind.READ, tuple(ids[start : start + ACKED_AT_ONCE])))

@@ -7,6 +7,8 @@ from typing import Self
 from pimd.ids import MessageId
 
 ACKS_KIND = "messaging.acks"
+ACKED_AT_ONCE = 256
+"""Messages that one payload acknowledges at most."""
 
 _CONGESTION_MET = 0x80
 

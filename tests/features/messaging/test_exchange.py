@@ -25,6 +25,7 @@ from pimd_features.messaging.models import (
     MessageReceived,
     SendParams,
 )
+from pimd_features.messaging.path import FIRST_WINDOW
 from pimd_features.messaging.sessions.message import MSG_KIND
 from pimd_features.messaging.store import Outgoing
 from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
@@ -460,6 +461,7 @@ async def test_a_message_that_finds_no_room_stays_pending_and_leaves_when_there_
     await settle(alice.air)
     assert [message.status for message in await alice.messages(bob)] == ["pending"]
     assert await bob.messages(alice) == []
+    assert alice.running._outbox._peers[bob.id].window.size == FIRST_WINDOW // 2  # it sends less at once then
     alice.room.set()
     await settle(alice.air)
     assert [(message.id, message.status) for message in await alice.messages(bob)] == [(sent.id, "delivered")]
