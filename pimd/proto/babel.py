@@ -27,7 +27,7 @@ from pimd.proto.frames import ENTRIES_A_RECORD, HOPS_MAX, METRIC_RETRACTED, Rout
 from pimd.proto.neighbours import Neighbour
 from pimd.proto.route_table import LINK_COST, Route, RouteTable, entry_of, told_alike
 from pimd.proto.seq_requests import SeenRequests, StarvingDestinations
-from pimd.proto.updates import TOLD_AT_ONCE, FullTables, TriggeredUpdates
+from pimd.proto.updates import FIRST_ROUTE_PAUSE_S, TOLD_AT_ONCE, UPDATE_PAUSE_S, FullTables, TriggeredUpdates
 
 FULL_TABLE_S = 30.0
 """Periodic updates (3.7.1)."""
@@ -358,8 +358,7 @@ class Babel(Generic[L]):
             self._starve(node_id, now, anew=True)
             return
         if before is None or not told_alike(before, after):
-            lost = node_id in self._lost_at or node_id in self._lost_untold
-            self._schedule(node_id, now, urgent=before is None and lost)
+            self._schedule(node_id, now, self._pause_s(node_id, before))
         if before is None or after.metric > before.metric:
             self._out += self._better.ask(after, self.table.entries(node_id))
         if before is None:
@@ -395,9 +394,14 @@ class Babel(Generic[L]):
 
     # --- updates
 
-    def _schedule(self, node_id: NodeId, now: float, *, urgent: bool = False) -> None:
-        urgent = urgent or now - self._asked_at.get(node_id, float("-inf")) < ASKED_S
-        self._updates.add(node_id, now, urgent=urgent)
+    def _pause_s(self, node_id: NodeId, before: Route[L] | None) -> float:
+        if before is not None:
+            return UPDATE_PAUSE_S
+        return 0.0 if node_id in self._lost_at or node_id in self._lost_untold else FIRST_ROUTE_PAUSE_S
+
+    def _schedule(self, node_id: NodeId, now: float, pause_s: float = UPDATE_PAUSE_S) -> None:
+        asked = now - self._asked_at.get(node_id, float("-inf")) < ASKED_S
+        self._updates.add(node_id, now, pause_s=0.0 if asked else pause_s)
 
     def _tell(self, destinations: Iterable[NodeId]) -> None:
         news = self._news(destinations, self._links.values())

@@ -10,6 +10,8 @@ from pimd.limits import Bites, declare
 GATHER_S = 0.002
 UPDATE_PAUSE_S = 0.2
 """From one round of triggered updates to the next, unless it is urgent."""
+FIRST_ROUTE_PAUSE_S = 0.02
+"""Instead, when a destination had no route before: the pause counts at every hop of a line of relays."""
 TOLD_AT_ONCE = declare(
     "entries and SeqRequests made in one turn of the event loop",
     1024,
@@ -39,11 +41,10 @@ class TriggeredUpdates:
     def __iter__(self) -> Iterator[NodeId]:
         return itertools.chain(self._round, self._next_round)
 
-    def add(self, node_id: NodeId, now: float, *, urgent: bool) -> None:
-        """Advertise a changed route, an urgent one with the next round after 2 ms."""
+    def add(self, node_id: NodeId, now: float, *, pause_s: float) -> None:
+        """Advertise a changed route after 2 ms, and not before `pause_s` after the last round; 0 for what is urgent."""
         if node_id not in self._round:
-            due = now + GATHER_S if urgent else max(now + GATHER_S, self._told_at + UPDATE_PAUSE_S)
-            self._put(node_id, due)
+            self._put(node_id, max(now + GATHER_S, self._told_at + pause_s))
 
     def retract(self, node_id: NodeId, now: float) -> None:
         """Advertise a lost route at once."""

@@ -127,6 +127,15 @@ def test_a_way_over_a_link_that_a_restart_forgot_is_no_loop_and_one_that_is_know
     assert len(sim.loops) == 1
 
 
+def test_a_long_line_that_starts_at_once_is_connected_in_3_s() -> None:
+    sim = Sim(1)
+    nodes = [sim.add() for _ in range(40)]
+    for one, other in itertools.pairwise(nodes):
+        sim.link(one, other, 0.01)
+    sim.run(3.0)
+    assert all(len(node.core.table.selected) == 39 for node in nodes)
+
+
 def test_it_grows_quiet() -> None:
     sim, _ = line(10)
     sim.run(20.0)

@@ -12,7 +12,7 @@ from pimd.proto import updates
 from pimd.proto.babel import FULL_TABLE_S, Babel, Frame
 from pimd.proto.control import SeqRequest
 from pimd.proto.frames import METRIC_RETRACTED, RouteEntry, Routes
-from pimd.proto.updates import TOLD_AT_ONCE, UPDATE_PAUSE_S, TriggeredUpdates
+from pimd.proto.updates import FIRST_ROUTE_PAUSE_S, TOLD_AT_ONCE, UPDATE_PAUSE_S, TriggeredUpdates
 from tests.limits import Lower
 from tests.proto.routing_node import name, run_due
 
@@ -151,12 +151,12 @@ def test_what_nobody_was_told_of_is_not_retracted() -> None:
 def test_changes_during_a_round_belong_to_the_next_one_after_the_pause() -> None:
     waiting = TriggeredUpdates(Bites())
     for node_id in CROWD:
-        waiting.add(node_id, 1.0, urgent=False)
+        waiting.add(node_id, 1.0, pause_s=UPDATE_PAUSE_S)
     now, rounds = waiting.deadline(), 0
     taken = waiting.take(now, 10)
     while waiting.deadline() <= now:
-        waiting.add(taken[0], now, urgent=False)
-        waiting.add(CROWD[-1], now, urgent=False)  # not told yet in this round
+        waiting.add(taken[0], now, pause_s=UPDATE_PAUSE_S)
+        waiting.add(CROWD[-1], now, pause_s=UPDATE_PAUSE_S)  # not told yet in this round
         taken = waiting.take(now, 10)
         rounds += 1
     assert rounds == len(CROWD) // 10 - 1
@@ -164,6 +164,17 @@ def test_changes_during_a_round_belong_to_the_next_one_after_the_pause() -> None
     assert CROWD[-1] not in list(waiting)
     waiting.retract(FAR, now)
     assert waiting.deadline() == now
+
+
+def test_a_destination_without_a_route_before_waits_for_a_shorter_pause_and_takes_the_others_along() -> None:
+    waiting = TriggeredUpdates(Bites())
+    waiting.add(CROWD[0], 1.0, pause_s=UPDATE_PAUSE_S)
+    now = waiting.deadline()
+    waiting.take(now, 10)
+    waiting.add(CROWD[1], now, pause_s=UPDATE_PAUSE_S)
+    waiting.add(CROWD[2], now, pause_s=FIRST_ROUTE_PAUSE_S)
+    assert waiting.deadline() == now + FIRST_ROUTE_PAUSE_S
+    assert waiting.take(waiting.deadline(), 10) == [CROWD[1], CROWD[2]]
 
 
 class Peer:
