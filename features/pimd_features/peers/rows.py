@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pimd.contract import (
     CONFIG,
@@ -23,8 +23,19 @@ NEIGHBOUR_LIMIT = 256
 """Rows of `status.peers`."""
 
 
-ROWS_AT_ONCE = 100
+ROWS_AT_ONCE = 200
 """Rows made before other calls have a turn."""
+
+
+@dataclass
+class Moment:
+    """What all rows of one answer share."""
+
+    links: Mapping[NodeId, LinkInfo]
+    dials: Mapping[NodeId, DialInfo]
+    mesh_ip: str | None
+    now: float
+    unix_ms: int
 
 
 class Rows:
@@ -38,31 +49,30 @@ class Rows:
 
     def neighbours(self) -> list[PeerSummary]:
         """Links, configured peers that are down, and contacts with a route; at most 256."""
-        links, dials = self._linked(), self._configured()
+        moment = self._moment(self._mesh.links(), self._configured())
         routed = filter(self._keystore.is_contact, self._mesh.destinations())
-        ids = dict.fromkeys([*links, *dials, *routed])
-        return [self._row_of(node_id, links, dials) for node_id in itertools.islice(ids, NEIGHBOUR_LIMIT)]
+        ids = dict.fromkeys([*moment.links, *moment.dials, *routed])
+        return [self._row(node_id, moment) for node_id in itertools.islice(ids, NEIGHBOUR_LIMIT)]
 
     async def page(self, after: NodeId | None, limit: int, *, everybody: bool) -> list[PeerSummary]:
         """Links, configured peers that are down, nodes with a route; with `everybody` then the other identities by id.
 
         `after` is the last node of the page before. Other calls have turns while the rows are made.
         """
-        links, dials = self._linked(), self._configured()
-        near = dict.fromkeys([*links, *dials, *self._mesh.destinations()])
+        moment = self._moment(self._mesh.links(), self._configured())
+        near = dict.fromkeys([*moment.links, *moment.dials, *self._mesh.destinations()])
         ids = list(itertools.islice(self._following(near, after, everybody=everybody), limit))
         rows: list[PeerSummary] = []
         for node_id in ids:
-            rows.append(self._row_of(node_id, links, dials))
+            rows.append(self._row(node_id, moment))
             if len(rows) % ROWS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return rows
 
     def summary(self, node_id: NodeId) -> PeerSummary:
         """One row, also of a peer that is down."""
-        link, route = self._mesh.link(node_id), self._mesh.route(node_id)
-        dial = _by_node(self._mesh.dials()).get(node_id)
-        return self._row(node_id, link=link, route=route, dial=dial)
+        link = self._mesh.link(node_id)
+        return self._row(node_id, self._moment([] if link is None else [link], _by_node(self._mesh.dials())))
 
     def _following(self, near: dict[NodeId, None], after: NodeId | None, *, everybody: bool) -> Iterator[NodeId]:
         if after is None:
@@ -73,31 +83,20 @@ class Rows:
             behind = None if after in near else after
             yield from (node_id for node_id in self._keystore.index.after(behind) if node_id not in near)
 
-    def _linked(self) -> dict[NodeId, LinkInfo]:
-        return {link.peer: link for link in self._mesh.links()}
-
     def _configured(self) -> dict[NodeId, DialInfo]:
         # A node that is dialled only because it was discovered shows once it is linked.
         return _by_node([dial for dial in self._mesh.dials() if dial.configured])
 
-    def _row_of(self, node_id: NodeId, links: dict[NodeId, LinkInfo], dials: dict[NodeId, DialInfo]) -> PeerSummary:
-        link = links.get(node_id)
-        route = self._mesh.route(node_id) if link is None else None
-        return self._row(node_id, link=link, route=route, dial=dials.get(node_id))
+    def _moment(self, links: Iterable[LinkInfo], dials: Mapping[NodeId, DialInfo]) -> Moment:
+        by_peer = {link.peer: link for link in links}
+        return Moment(by_peer, dials, self._config.mesh_cidr(), self._clock.now(), self._clock.unix_ms())
 
-    def _row(
-        self,
-        node_id: NodeId,
-        *,
-        link: LinkInfo | None = None,
-        route: RouteInfo | None = None,
-        dial: DialInfo | None = None,
-    ) -> PeerSummary:
+    def _row(self, node_id: NodeId, moment: Moment) -> PeerSummary:
+        link, dial = moment.links.get(node_id), moment.dials.get(node_id)
+        route = self._mesh.route(node_id) if link is None else None
         known = self._keystore.get(node_id)
-        last_seen_ms = known.last_seen_ms if known is not None else self._clock.unix_ms()
-        idle_s = (
-            self._clock.now() - link.last_heard if link is not None else (self._clock.unix_ms() - last_seen_ms) / 1000
-        )
+        last_seen_ms = known.last_seen_ms if known is not None else moment.unix_ms
+        idle_s = moment.now - link.last_heard if link is not None else (moment.unix_ms - last_seen_ms) / 1000
         configured = "" if dial is None else dial.entry.label
         label = self._keystore.label(node_id)
         hops = 1 if link is not None else route.hops if route is not None else 0
@@ -107,7 +106,7 @@ class Rows:
             label=label or configured or None,
             name=known.name if known is not None else None,
             forgotten=self._keystore.is_forgotten(node_id),
-            mesh_ip=self._config.mesh_cidr(),
+            mesh_ip=moment.mesh_ip,
             transport="relay" if link is None and route is not None else "tcp",
             state=_state(link, route, dial),
             endpoint=_endpoint(link, dial),
@@ -137,7 +136,7 @@ def _link(link: LinkInfo | None) -> LinkRow | None:
         bytes_out=link.bytes_out,
         rate_in=round(link.rate_in, 1),
         rate_out=round(link.rate_out, 1),
-        traffic={name: ClassRow(**asdict(one)) for name, one in link.traffic.items()},
+        traffic={name: ClassRow(**vars(one)) for name, one in link.traffic.items()},
     )
 
 
