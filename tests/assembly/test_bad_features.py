@@ -22,9 +22,10 @@ from pimd_features.status import FEATURE as STATUS
 from tests.assembly.bad_at_work import BAD
 from tests.assembly.bad_features import Bad
 from tests.assembly.conftest import Assemble, Assembled, until
+from tests.repeats import one_in
 
 PEER = NodeId(b"\x09" * 16)
-CALLS = 200
+CALLS = 100
 
 
 class Good(DaemonPlugin):
@@ -154,7 +155,7 @@ async def beside(all_: Assembled) -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.what)
+@pytest.mark.parametrize("bad", one_in(3, BAD, lambda bad: bad.what))
 async def test_a_bad_feature_costs_its_own_row(
     bad: Bad, assemble: Assemble, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

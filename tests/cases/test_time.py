@@ -22,6 +22,7 @@ def linked(machine: MakeMachine, *, clock: float = 0, date: float | None = None)
     return alice, bob
 
 
+@pytest.mark.system
 def test_an_answer_stands_below_its_question_though_a_clock_is_ahead(machine: MakeMachine) -> None:
     """bisq-network/bisq2#3137: a clock ten minutes ahead, the answer is listed first."""
     alice, bob = linked(machine, clock=600)
@@ -33,6 +34,7 @@ def test_an_answer_stands_below_its_question_though_a_clock_is_ahead(machine: Ma
     assert alice.last_preview() == "answer"
 
 
+@pytest.mark.system
 def test_what_is_written_after_the_clock_went_back_stands_below(machine: MakeMachine) -> None:
     """dabeani/meshcoreterm#239, guysoft/OctoPi#606: after a power cut the clock starts in the past."""
     alice, bob = linked(machine)
@@ -82,6 +84,7 @@ def test_one_start_in_2046_loses_nothing_that_waits(machine: MakeMachine) -> Non
     until(lambda: len(bob.history(alice)) == 5)
 
 
+@pytest.mark.system
 def test_local_times_do_not_run_backwards_when_summer_time_ends(machine: MakeMachine) -> None:
     """02:50 and then 02:10 need an offset."""
     end_of_summer_time = 1792889400  # 2026-10-25 00:50 UTC, ten minutes before

@@ -122,6 +122,7 @@ def test_a_broadcast_reaches_the_neighbour_and_is_remembered(pair: Pair) -> None
     assert state(alice) == {**AT_FIRST, "last_broadcast_ms": sent["sent_at_ms"], "last_recipient_count": 1}
 
 
+@pytest.mark.slow
 def test_a_shorter_interval_begins_at_once(pair: Pair) -> None:
     alice, bob = pair
     before = card(alice, alice)
@@ -141,6 +142,7 @@ def broadcast_and_learn(origin: Daemon, at: Daemon) -> None:
     at.call("peers.label", {"node_id": origin.node_id, "label": "known"})  # written behind everything before it
 
 
+@pytest.mark.slow
 def test_what_is_told_of_those_behind_a_relay_changes_at_once(daemon: MakeDaemon) -> None:
     relay = daemon("relay").start()
     entry = f'[[peers]]\nmechanism = "tcp"\naddress = "127.0.0.1:{relay.mesh_port}"\n'

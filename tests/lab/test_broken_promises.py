@@ -19,11 +19,13 @@ def faults(seeds: Iterable[int], *, kind: str, count: int, lies: tuple[str, ...]
     return []
 
 
+@pytest.mark.slow
 def test_without_the_feasibility_condition_there_are_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RouteTable, "is_feasible", lambda *_: True)
     assert any("loop towards" in fault for fault in faults(range(20), kind="ring", count=6))
 
 
+@pytest.mark.slow
 def test_without_replay_windows_frames_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReplayWindow, "accept", lambda *_: True)
     found = faults(range(20), kind="line", count=5, lies=("replay",))

@@ -11,6 +11,7 @@ TO_1970_MS = -1_800_000_000_000
 TO_2046_MS = 20 * 365 * DAY_MS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error_ms", [TO_2046_MS, TO_1970_MS, -3_600_000])
 def test_what_waits_outlives_jumps_kills_and_boots(error_ms: int) -> None:
     async def main(lab: Lab) -> None:

@@ -8,6 +8,7 @@ from pimd.lab import run, scale
 from pimd.lab.__main__ import main
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_of_positive_figures_for_each_size(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scale", "2", "5", "--steady", "40"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()

@@ -72,6 +72,7 @@ def test_seeds_draw_all_shapes_all_lies_and_everything_that_can_happen() -> None
     assert all(sum(map(max, script.latencies_s)) < 10 for script in scripts)
 
 
+@pytest.mark.slow
 def test_a_scenario_that_fails_says_why_and_how_to_play_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_scenario_that_fails_says_why_and_how_to_play_it_again(
     assert "again: scripts/lab scenario --seed 3 --kind line --nodes 6 --lies none" in told
 
 
+@pytest.mark.slow
 def test_a_good_scenario_tells_its_story(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scenario", "--seed", "3", "--nodes", "6", "--lies", "none"]) == 0
     told = capsys.readouterr().out
@@ -98,6 +100,7 @@ def test_many_scenarios_keep_every_promise(capsys: pytest.CaptureFixture[str]) -
     assert main(["scenarios", "--count", str(MANY)]) == 0, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_clock_set_ahead_by_a_month_at_a_restart_makes_no_message_expire() -> None:
     verdict = play(script_of(101047, count=6), log_level="warning")
     assert not verdict.faults

@@ -91,6 +91,7 @@ def linked_pair(namespaces: Namespaces, daemon_in: MakeDaemonIn) -> tuple[Namesp
     return alice, bob
 
 
+@pytest.mark.system
 def test_two_daemons_without_a_configuration_link_by_themselves(
     namespaces: Namespaces, daemon_in: MakeDaemonIn
 ) -> None:

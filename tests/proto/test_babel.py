@@ -11,18 +11,19 @@ from tests.proto.routing_judge import honest_graph, unreached
 from tests.proto.routing_node import SimNode
 from tests.proto.routing_scenarios import Scenario
 from tests.proto.routing_sim import Sim
+from tests.repeats import one_in
 
 SCENARIOS = int(os.environ.get("PIMD_ROUTING_SCENARIOS", "500"))
 """500 when somebody runs the slow tests, 2 000 in .ci/run, and as many as wanted by hand."""
 
 
-@pytest.mark.parametrize("part", [0, 1, *(pytest.param(part, marks=pytest.mark.slow) for part in (2, 3))])
+@pytest.mark.parametrize("part", one_in(4, range(4)))
 def test_some_scenarios(part: int) -> None:
     for seed in range(part, 80, 4):
         assert Scenario(seed).run().problems == []
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 8))])
+@pytest.mark.parametrize("part", one_in(8, range(8)))
 def test_some_scenarios_of_links_that_cost_different_amounts(part: int) -> None:
     for seed in range(part, 200, 8):
         assert Scenario(seed, uneven=True).run().problems == []
@@ -62,6 +63,7 @@ def line(count: int, *, relays: bool = True) -> tuple[Sim, list[SimNode]]:
     return sim, nodes
 
 
+@pytest.mark.slow
 def test_a_seed_does_the_same_in_every_process() -> None:
     script = (
         "from tests.proto.routing_scenarios import Outcome, Scenario\n"

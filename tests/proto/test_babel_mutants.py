@@ -76,6 +76,7 @@ def is_caught(symptom: str, seeds: range = range(SEEDS), *, uneven: bool = False
     return any(getattr(Scenario(seed, uneven=uneven).run(), symptom) for seed in seeds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("core", "symptom"),
     [
@@ -100,6 +101,7 @@ def test_a_core_that_asks_for_better_only_once_is_caught(monkeypatch: pytest.Mon
     assert is_caught("roundabout", range(300502, 300503), uneven=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("core", "symptom"),
     [
@@ -120,6 +122,7 @@ def test_a_core_without_the_feasibility_condition_is_caught(monkeypatch: pytest.
     assert is_caught("loops")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("symptom", ["misled", "roundabout"])
 def test_a_core_that_never_changes_for_a_shorter_way_is_caught(symptom: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route_table, "HYSTERESIS", METRIC_RETRACTED)

@@ -226,6 +226,7 @@ def test_where_a_frame_has_room_two_of_the_largest_have(kind: TrafficClass) -> N
             assert all(made.put_own(kind, "b", bytearray(65_535), 0.0) for _ in range(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_smallest_frames_take_in_memory_is_within_the_limit_of_their_class(kind: TrafficClass) -> None:
     made = queues()

@@ -113,6 +113,7 @@ async def test_a_probe_that_sends_nothing_leaves_nothing(
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_read_is_not_read_from(world: World, connect: Connect) -> None:
     greedy, other = await connect("unix"), await connect("unix")
     big = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "echo", "params": ["x" * 2**20]}).encode() + b"\n"

@@ -30,6 +30,7 @@ async def tracked(keystore: Keystore) -> int:
     return sum(len(gc.get_referents(one)) for one in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "source"), [("one", "one"), ("of {}", "one"), ("one", "of {}"), ("of {}", "of {}")], ids=str
 )
@@ -45,6 +46,7 @@ async def test_an_identity_adds_nothing_that_a_collection_follows(
         assert await growth(keystore, arrive) < MANY + MANY // 8  # the ids in their order are one list
 
 
+@pytest.mark.slow
 async def test_a_mark_adds_nothing_but_its_place(path: Path, clock: ManualClock) -> None:
     async with Keystore.open(path, clock) as keystore:
 

@@ -280,6 +280,7 @@ def test_following_survives_a_restart_of_the_daemon(pair: Pair) -> None:
         follower.communicate()
 
 
+@pytest.mark.system
 def test_a_reader_that_had_enough_is_no_error(shared_daemon: Daemon) -> None:
     alice = shared_daemon
     command = f"{sys.executable} -m pimd.cli --data-dir {alice.data_dir} call rpc.discover | head -c 10"
@@ -306,6 +307,7 @@ def test_the_client_imports_nothing_of_the_daemon() -> None:
     assert not [name for name in eval(done.stdout) if not name.startswith(low)]  # noqa: S307
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("config", "code", "words"),
     [
@@ -426,6 +428,7 @@ def test_a_wrong_configuration_stops_the_start_with_a_line_for_each_problem(daem
     assert [line.split(": ")[1] for line in lines] == ["transport.listen_port", "relay.enabled"]
 
 
+@pytest.mark.system
 def test_no_level_of_logging_shows_what_people_write(daemon: MakeDaemon) -> None:
     alice = daemon("alice", '[log]\nlevel = "debug"\n').start()
     alice.call("peers.import_identity", {"node_id": "ab" * 16, "x25519_pubkey": "09" + "00" * 31})

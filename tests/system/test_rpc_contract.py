@@ -130,6 +130,7 @@ def test_errors_have_the_codes_of_the_contract(shared_pair: Pair) -> None:
     assert alice.call("messages.history", {"peer_node_id": bob.node_id})["messages"] == []
 
 
+@pytest.mark.system
 def test_events_have_the_shapes_of_the_contract(pair: Pair) -> None:
     alice, bob = pair
     seen: dict[str, list[Any]] = {name: [] for name in ("messages.event", "peers.event", "status.event", "logs.event")}

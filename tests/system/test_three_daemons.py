@@ -28,6 +28,7 @@ def line_of_three(daemon: MakeDaemon) -> tuple[Daemon, Daemon, Daemon]:
     return daemon("alice", entry).start(), relay, daemon("carol", entry).start()
 
 
+@pytest.mark.system
 def test_a_message_crosses_a_relay_that_cannot_read_it_and_waits_while_the_relay_is_dead(daemon: MakeDaemon) -> None:
     alice, relay, carol = line_of_three(daemon)
     carol_id = carol.node_id

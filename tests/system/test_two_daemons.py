@@ -36,6 +36,7 @@ def test_a_message_goes_there_and_its_receipts_come_back(shared_pair: Pair) -> N
         assert at_alice.wait_for("message_status")["new_status"] == "read"
 
 
+@pytest.mark.system
 def test_kill_9_right_after_the_answer_loses_nothing(pair: Pair) -> None:
     alice, bob = pair
     bob_id = bob.node_id
@@ -89,6 +90,7 @@ def test_inbox_follow_shows_a_message_sent_with_curl_headers(shared_pair: Pair) 
         follower.stdout.close()
 
 
+@pytest.mark.system
 def test_sigterm_ends_it_cleanly(pair: Pair) -> None:
     alice, bob = pair
     with bob.socket() as at_bob:
@@ -268,6 +270,7 @@ def test_one_listener_takes_both_families(daemon: MakeDaemon) -> None:
         assert one.call("peers.pair", {"trust": "once", "address": f"{host}:{bob.mesh_port}"})["state"] == "active"
 
 
+@pytest.mark.system
 def test_a_blocked_peer_comes_back_by_itself_when_it_is_unblocked(shared_pair: Pair) -> None:
     alice, bob = shared_pair
     bob_id = bob.node_id

@@ -20,6 +20,7 @@ def listening(daemon: MakeDaemon, path: Path) -> Daemon:
     return daemon("bob", f'[transport]\nlisten_unix = "{path}"\n')
 
 
+@pytest.mark.system
 def test_two_daemons_exchange_messages_over_a_unix_socket_also_after_a_restart(daemon: MakeDaemon, path: Path) -> None:
     bob = listening(daemon, path).start()
     assert bob.banner[1].strip().endswith(f"and unix:{path}")

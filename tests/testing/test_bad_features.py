@@ -139,6 +139,7 @@ def test_what_is_allowed_passes_every_check(bad: Bad) -> None:
     assert_passes(subject_of(bad))
 
 
+@pytest.mark.slow
 def test_a_good_one_passes_every_check() -> None:
     assert_passes(subject_of(Bad("good after all", {})))
 

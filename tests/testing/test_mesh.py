@@ -66,6 +66,7 @@ class Crashing(Broken):
         ctx.spawn("work", work())
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_feature_that_fails_fails_the_test(pimd_mesh: Make) -> None:
     with pytest.raises(NotRunning, match=r"n1: feature ticks is failed: its start failed: OSError: no such device"):

@@ -1,4 +1,6 @@
-"""The features of this tree keep the contract."""
+"""The features of this tree keep the contract; the quick gate asks the one with the most methods."""
+
+import pytest
 
 from pimd.testing import conformance
 from pimd_features.config import FEATURE as CONFIG
@@ -8,9 +10,9 @@ from pimd_features.peers import FEATURE as PEERS
 from pimd_features.routes import FEATURE as ROUTES
 from pimd_features.status import FEATURE as STATUS
 
-test_config = conformance(CONFIG)
-test_logs = conformance(LOGS)
-test_messaging = conformance(MESSAGING)
+test_config = pytest.mark.slow(conformance(CONFIG))
+test_logs = pytest.mark.slow(conformance(LOGS))
+test_messaging = pytest.mark.slow(conformance(MESSAGING))
 test_peers = conformance(PEERS)
-test_routes = conformance(ROUTES)
-test_status = conformance(STATUS)
+test_routes = pytest.mark.slow(conformance(ROUTES))
+test_status = pytest.mark.slow(conformance(STATUS))

@@ -30,6 +30,7 @@ def elsewhere(tmp_path: Path) -> Path:
     return shutil.copytree(STRANGER, tmp_path / "tally")
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "without",
     [
@@ -45,6 +46,7 @@ def test_its_tests_pass(elsewhere: Path, without: tuple[str, ...]) -> None:
     assert " passed, 2 skipped, " in done.stdout  # it has no receiver of datagrams, and provides nothing
 
 
+@pytest.mark.system
 def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
     done = pytest_in(shutil.copytree(ECHO, tmp_path / "echo"))
     assert done.returncode == 0, done.stdout

@@ -81,6 +81,7 @@ async def test_what_the_disk_does_not_take_is_not_acknowledged_and_may_come_agai
     assert [payload.kind for _, _, payload in bob.air.waiting] == [ACKS_KIND]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_over_a_bad_network_with_restarts_every_message_arrives_once(party: MakeParty, seed: int) -> None:
     alice, bob = await pair(party)

@@ -57,6 +57,7 @@ async def test_a_share_shrinks_so_that_a_new_source_finds_room(party: MakeParty,
     assert await flood(bob, await stranger(party, "honest", bob, OTHER_RELAY), 9, "x") == 2
 
 
+@pytest.mark.slow
 async def test_forty_sources_leave_room_for_the_first_message_of_another(party: MakeParty, lower: Lower) -> None:
     lower(limits_of_strangers.STRANGERS_MESSAGES, 120)
     lower(limits_of_strangers.SOURCE_MESSAGES, 30)
@@ -67,6 +68,7 @@ async def test_forty_sources_leave_room_for_the_first_message_of_another(party: 
     assert await flood(bob, await stranger(party, "honest", bob, OTHER_RELAY), 9, "x") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.limit("messages of strangers whom neighbours on this machine brought")
 async def test_ids_on_this_machine_leave_room_for_those_from_elsewhere(party: MakeParty, lower: Lower) -> None:
     lower(limits_of_strangers.STRANGERS_MESSAGES, 100)

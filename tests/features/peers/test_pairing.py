@@ -72,6 +72,7 @@ def test_connect_dynamic_links_with_the_one_who_was_meant_and_keeps_nothing(daem
     assert "peers" not in alice.config.read_text()
 
 
+@pytest.mark.system
 def test_a_peer_that_cannot_be_taken_out_of_the_file_stays_linked(shared_pair: Pair) -> None:
     alice, bob = shared_pair
     copy = alice.home / "alice.toml.bak"

@@ -83,6 +83,7 @@ def test_a_relay_without_the_feature_is_silent_after_two_seconds() -> None:
     run(main, seed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["back", "oneself", "nobody", "far"])
 def test_a_hop_that_lies_about_its_next_hop_ends_or_bends_the_trace_and_hurts_nobody(whom: str) -> None:
     async def main() -> None:

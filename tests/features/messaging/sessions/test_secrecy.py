@@ -37,6 +37,7 @@ def stolen(*ends: Endpoint) -> list[bytes]:
     return [content for end in ends for content in end.files()]
 
 
+@pytest.mark.slow
 def test_nothing_from_before_the_last_minute_opens(net: Net, alice: Endpoint, bob: Endpoint) -> None:
     converse(net, alice, bob)
     for end in (alice, bob):
@@ -75,6 +76,7 @@ def test_the_thief_reads_what_is_not_deleted(mutant: Break, tmp_path: Path, monk
         end.stop()
 
 
+@pytest.mark.slow
 def test_sessions_on_a_lasting_bundle_open_while_its_secrets_are_kept(net: Net, alice: Endpoint, bob: Endpoint) -> None:
     bob.connection.execute("BEGIN")
     lasting = bob.make_bundle(one_time=False)
@@ -95,6 +97,7 @@ def test_sessions_on_a_lasting_bundle_open_while_its_secrets_are_kept(net: Net, 
     assert opened(stolen(alice, bob), net.recorded) == set()
 
 
+@pytest.mark.slow
 def test_a_passive_thief_reads_nothing_after_two_renewals(net: Net, alice: Endpoint, bob: Endpoint) -> None:
     net.say(alice, bob, "before")
     net.settle()
