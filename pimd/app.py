@@ -7,8 +7,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -142,6 +142,8 @@ async def run(
     clock = environment.clock or SystemClock()
     plan = Plan.of_this_build(feature_choice(settings))
     async with AsyncExitStack() as stack:
+        starting = stack.enter_context(ExitStack())
+        starting.enter_context(_without_collections())
         data_dir = stack.enter_context(hold_data_dir(environment.data_dir))
         key_file = paths.expand(settings.security.key_file or data_dir.path / KEY_NAME, environment.environ)
         identity = Identity.from_seed(load_or_create_seed(key_file))
@@ -168,14 +170,24 @@ async def run(
         await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
         if environment.dev:
             daemon.group.create_task(reload_changed(daemon.assembly), name="files of installed features")
-        # What the start has made lives as long as the process, so full collections need not visit it.
-        gc.freeze()
+        starting.close()
         sys.setswitchinterval(SWITCH_S)
         started = _started(settings, daemon)
         _announce(started, environment.pid_file, listeners)
         ready(started)
         await stop.wait()
         log.info("stopping")
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Collect no garbage meanwhile: what the start makes lives as long as the process, and later collections skip it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.path import RoundTrip, Window
@@ -89,7 +89,9 @@ class Outbox:
 
     def add(self, message: Outgoing) -> None:
         """Queue a message behind those that wait for the same peer."""
-        peer = self._peers.setdefault(message.peer, _Peer())
+        peer = self._peers.get(message.peer)
+        if peer is None:
+            peer = self._peers[message.peer] = _Peer()
         entry = peer.entries[message.id] = _Entry(message, next(self._order))
         peer.make_ready(entry)
 
@@ -134,7 +136,7 @@ class Outbox:
         """Queue one peer's messages behind those of another, which got its place."""
         gone = self._peers.pop(old, _Peer())
         for entry in gone.entries.values():
-            self.add(replace(entry.message, peer=new))
+            self.add(entry.message._replace(peer=new))
 
     def peers(self) -> list[NodeId]:
         """Peers with a message that is ready to be sent."""

@@ -3,6 +3,7 @@
 from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pimd.contract import MIB, Bites, Connection, Database, Row, declare
 from pimd.ids import MessageId, NodeId
@@ -31,8 +32,7 @@ RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "delivered": 3, "r
 """A status only ever rises; failed is the lowest, because a late acknowledgement overrides a failure."""
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message that was not acknowledged yet."""
 
     peer: NodeId
@@ -137,7 +137,8 @@ class MessageStore:
             "SELECT peer, id, timestamp_ms, expires_lived_ms FROM messages"
             " WHERE direction = 'sent' AND status IN ('pending', 'sent') ORDER BY position"
         )
-        return [Outgoing(NodeId(r["peer"]), MessageId(r["id"]), r["timestamp_ms"], r["expires_lived_ms"]) for r in rows]
+        peers = {raw: NodeId(raw) for raw in {row["peer"] for row in rows}}
+        return [Outgoing(peers[peer], MessageId(id_), sent_ms, expires) for peer, id_, sent_ms, expires in rows]
 
     async def leave(
         self, messages: Sequence[Outgoing], encrypt: Encrypt, renewal: tuple[MessageId, Renew] | None = None
