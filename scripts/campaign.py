@@ -1,7 +1,8 @@
 """Kills a daemon with SIGKILL at each write and sync of a scripted conversation, or at random, and judges what both users see.
 
 `boundaries` kills before the n-th of those calls of libc, for each n, with a library that it compiles and preloads; `kills`
-kills alice, bob or the relay between them while they write. Exits 1 when the judge found a problem.
+kills alice, bob or the relay between them while they write. `lab` plays seeds of whole daemons over five hops under a virtual
+clock. Exits 1 when the judge found a problem.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from scripts import campaign_lab
 from scripts.campaign_judge import PATIENCE_S, Judge, other_of
 from tests.system.daemon import Daemon, Failed
 
@@ -275,9 +277,15 @@ def main() -> int:
     chance.add_argument("--seed", type=int, default=1)
     chance.add_argument("--messages", type=int, default=1000)
     chance.add_argument("--kills", type=int, default=100)
+    virtual = parts.add_parser("lab", help="play seeds over five hops under a virtual clock")
+    virtual.add_argument("--from", type=int, default=1, dest="first", help="the first seed (default: %(default)s)")
+    virtual.add_argument("--seeds", type=int, default=200)
+    virtual.add_argument("--messages", type=int, default=50, help="of each seed (default: %(default)s)")
     arguments = parser.parse_args()
     if arguments.part == "boundaries":
         return boundaries(arguments.first, arguments.step)
+    if arguments.part == "lab":
+        return campaign_lab.played(range(arguments.first, arguments.first + arguments.seeds), arguments.messages)
     return told([partial(kill_at_random, arguments.seed, arguments.messages, arguments.kills)])
 
 

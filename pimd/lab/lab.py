@@ -146,7 +146,7 @@ class Lab:
         return daemon
 
     def add_liar(self, *lies: str, name: str | None = None, **more: Any) -> LabDaemon:
-        """Set up a daemon that tells these lies, names of `pimd.lab.liars.LIES`."""
+        """Set up a daemon that tells these lies, names of `LIES` or `LOSSES` in pimd.lab.lies."""
         name = name or f"n{len(self.daemons) + 1}"
         make = partial(LyingNode, lies=lies, seed=f"{self.seed} {name}")
         return self.add_daemon(name, make_node=make, **more)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pimd.contract import PeerEntry
 from pimd.ids import NodeId
-from pimd.lab.lies import LIES, Lie
+from pimd.lab.lies import LIES, LOSSES, Lie
 from pimd.lab.node import LabNode
 from pimd.mesh.peer_link import PeerLink
 from pimd.net.driver import LinkDriver
@@ -57,7 +57,7 @@ class LyingNode(LabNode):
         self._lies: list[Lie] = []
         self.make_link = lambda driver, now, entry: LyingLink(driver, now, entry, self)
         super().__init__(*parts, **more)
-        self._lies += [LIES[name](self) for name in lies]
+        self._lies += [(LIES | LOSSES)[name](self) for name in lies]
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Start the node, and the periodic actions of its lies."""

@@ -224,6 +224,18 @@ class Drop(Lie):
         return () if quiet else (frame,)
 
 
+class Lose(Lie):
+    """Loses 30 % of the frames that it relays, and nothing else; no scenario draws it."""
+
+    SHARE: ClassVar[float] = 0.3
+
+    def twist(self, link: Neighbour, frame: Frame) -> Iterable[Frame]:
+        """Drop a relayed frame, or not."""
+        del link
+        relayed = isinstance(frame, MeshData) and frame.src != self.liar.id
+        return () if relayed and self.rng.random() < self.SHARE else (frame,)
+
+
 class Delay(Lie):
     """Forwards frames late and in random order."""
 
@@ -285,6 +297,8 @@ LIES: dict[str, type[Lie]] = {
     "delay": Delay,
     "flood": Flood,
 }
+LOSSES: dict[str, type[Lie]] = {"lose": Lose}
+"""What a relay is also made with, but is no lie that the protocol must resist."""
 
 
 def _id_of(raw: bytes) -> NodeId | None:
