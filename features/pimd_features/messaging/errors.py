@@ -1,8 +1,10 @@
 """The error codes of `messages.*` alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
-from pimd.contract import RpcError
+from pimd.contract import DatabaseError, RpcError, StorageError
 
 
 class MessagePeerUnknown(RpcError):  # noqa: N818
@@ -15,3 +17,18 @@ class MessageBodyTooLarge(RpcError):  # noqa: N818
     """The body is over 8 KiB of UTF-8."""
 
     code: ClassVar[int] = -32061
+
+
+class ReceiptMissing(RpcError):  # noqa: N818
+    """There is no receipt of that message: none was asked for, or it has not come."""
+
+    code: ClassVar[int] = -32063
+
+
+@contextmanager
+def storage() -> Iterator[None]:
+    """Answer a failure of the database as `StorageError` (-32062)."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise StorageError(f"the message store could not do it, nothing was changed: {error}") from error

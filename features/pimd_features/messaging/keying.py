@@ -17,6 +17,7 @@ from pimd.contract import (
     declare_rate,
 )
 from pimd.ids import MessageId, NodeId
+from pimd_features.messaging.lines import add_line
 from pimd_features.messaging.models import Restart
 from pimd_features.messaging.sessions import giving, kept, sending, taking
 from pimd_features.messaging.sessions.account import Account, Moment, issue
@@ -169,10 +170,13 @@ class Keying:
         moment, is_contact = self.moment(), self._strangers.is_contact(src)
 
         def work(connection: Connection) -> list[taking.Noted | None]:
-            return [
+            taken = [
                 taking.take_bundle(connection, bundle, moment, from_itself=True, is_contact=is_contact)
                 for bundle in bundles
             ]
+            if any(one is not None and one.changed for one in taken):
+                add_line(connection, src, "account_changed", moment.unix_ms)
+            return taken
 
         try:
             taken = await self._database.write("store bundles of a peer", work)
@@ -289,10 +293,15 @@ class Keying:
         except ValueError:
             return
         moment = self.moment()
+
+        def work(connection: Connection) -> bool:
+            is_taken = sending.take_reset(connection, src, reset, moment)
+            if is_taken:
+                add_line(connection, src, "reset", moment.unix_ms)
+            return is_taken
+
         try:
-            is_taken = await self._database.write(
-                "take a reset", lambda connection: sending.take_reset(connection, src, reset, moment), forgets=True
-            )
+            is_taken = await self._database.write("take a reset", work, forgets=True)
         except DatabaseError as error:
             self._ctx.log.error("a reset of %s was not stored: %s", src.abbreviated, error)
             return

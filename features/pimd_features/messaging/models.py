@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pimd.contract import FeatureSettings, MessageIdHex, NodeIdHex, Params, Result, X25519Hex
 
+STREAM = "messages.event"
 DAY_S = 24 * 3600
 EXPIRES_S = 14 * DAY_S
 EXPIRES_LIMIT_S = 28 * DAY_S
@@ -18,6 +19,7 @@ UnixMs = Annotated[int, Field(ge=0, lt=2**63)]
 """Unix milliseconds that fit into the store."""
 SessionState = Literal["in session", "begins with the next message", "waits for a bundle", "speaks no sessions"]
 Restart = Literal["account_changed", "reset"]
+ReceiptState = Literal["asked", "had"]
 Direction = Literal["sent", "received"]
 Status = Literal["pending", "sent", "delivered", "read", "failed"]
 
@@ -41,6 +43,20 @@ class MessageRecord(Result):
     failure_reason: str | None
     delivered_at_ms: int | None
     read_at_ms: int | None
+    receipt: ReceiptState | None = Field(default=None, description="Whether a signed receipt was asked for, and came.")
+    imported: bool = Field(default=False, description="It came from a file, whose word its status is.")
+
+
+class ConversationLine(Result):
+    """Something that happened between two messages of a conversation."""
+
+    after_position: int = Field(
+        description="It happened after the message with this position, and before the next one."
+    )
+    at_ms: int = Field(description="The last time.")
+    reason: Restart
+    times: int = Field(ge=1)
+    text: str = Field(description="The same in words.")
 
 
 class ConversationSummary(Result):
@@ -85,6 +101,9 @@ class History(Result):
 
     messages: list[MessageRecord]
     has_more: bool
+    lines: list[ConversationLine] = Field(
+        default=[], description="What happened between and behind these messages, the last first."
+    )
 
 
 class SendParams(Params):
@@ -221,7 +240,16 @@ class SessionRestarted(Result):
     at_ms: int
 
 
-MessagesEvent = MessageReceived | MessageStatus | PeerSeen | HistoryCleared | SessionRestarted
+class HistoryShortened(Result):
+    """The oldest messages of a conversation were deleted here, because of `messages.retention`."""
+
+    kind: Literal["history_shortened"] = "history_shortened"
+    peer_node_id: NodeIdHex
+    deleted_messages: int
+    up_to_position: int = Field(description="Messages up to it are gone, but those that wait to be sent.")
+
+
+MessagesEvent = MessageReceived | MessageStatus | PeerSeen | HistoryCleared | HistoryShortened | SessionRestarted
 
 
 def preview(body: str) -> str:

@@ -2,8 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import ClassVar
 
 from pimd.contract import (
@@ -33,8 +32,10 @@ from pimd.contract import (
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
 from pimd_features.messaging.acknowledged import Acknowledged
-from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown
+from pimd_features.messaging.archive import Archive, ArchiveMethods
+from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown, storage
 from pimd_features.messaging.keying import Keying
+from pimd_features.messaging.lines import LATEST, Span, lines_of
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receiving import Receiver
@@ -50,17 +51,7 @@ from pimd_features.messaging.strangers import Strangers
 from pimd_features.messaging.wire import ACKS_KIND
 
 DATABASE_NAME = "messages.db"
-STREAM = "messages.event"
 HOUSEKEEPING_S = 3600.0
-
-
-@contextmanager
-def _storage() -> Iterator[None]:
-    """Answer a failure of the database as `StorageError` (-32062)."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise StorageError(f"the message store could not do it, nothing was changed: {error}") from error
 
 
 def _direction(found: Look | None, now_ms: int) -> models.DirectionSession | None:
@@ -77,7 +68,7 @@ def _in_words(one: models.DirectionSession | None) -> str:
     return f"{one.messages} {'message' if one.messages == 1 else 'messages'} in {one.age_s} s, on {bundle}"
 
 
-class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
+class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
@@ -107,6 +98,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         self._let_go = self._keystore.keep(self._with_messages.__contains__)
         for message in await self._store.waiting():
             self._outbox.add(message)
+        self._archive = Archive(ctx, self._database)
         self._strangers = Strangers(ctx)
         self._keying = Keying(
             ctx,
@@ -156,13 +148,13 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
 
     async def erase(self, peer: NodeId) -> Erased:
         """Delete a conversation because the user asked for it (`PEER_DATA`)."""
-        with _storage():
+        with storage():
             deleted = await self._delete(peer)
         return Erased(deleted.deleted_messages, deleted.deleted_conversation)
 
     async def reassign(self, old: NodeId, new: NodeId) -> int:
         """Send to `new` what `old` has not acknowledged (`PEER_DATA`); it is encrypted anew when it leaves."""
-        with _storage():
+        with storage():
             moved = await self._store.reassign(old, new)
         self._keying.forget(old)
         self._outbox.reassign(old, new)
@@ -194,7 +186,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         clock = self._ctx.clock
         timestamp_ms, expires_lived_ms = clock.unix_ms(), clock.lived_ms() + 1000 * params.expires_s
         message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, expires_lived_ms)
-        with _storage():
+        with storage():
             leaving = await self._store.add_sent(message, params.body, self._sender.encryption(peer))
             if not known.contact:
                 await self._keystore.set_contact(peer, contact=True)
@@ -213,25 +205,27 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         """
         limit = min(max(params.limit if params.limit is not None else models.PAGE, 1), models.PAGE_LIMIT)
         try:
-            with _storage():
+            with storage():
                 page, more = await self._store.history(
                     params.peer_node_id, params.before_ts_ms, params.before_id, limit, self._ctx.clock.unix_ms()
                 )
+                is_newest = params.before_id is None and params.before_ts_ms is None
+                lines = await self._lines(params.peer_node_id, page, more=more, is_newest=is_newest)
         except LookupError as error:
             raise InvalidParams(f"parameter before_id: {error}; begin again without it") from error
-        return models.History(messages=page, has_more=more)
+        return models.History(messages=page, has_more=more, lines=lines)
 
     @rpc("messages.list_conversations", errors=(StorageError,))
     async def list_conversations(self, _: NoParams) -> models.Conversations:
         """List all conversations, the one whose newest message arrived last first."""
-        with _storage():
+        with storage():
             found = await self._store.conversations()
         return models.Conversations(conversations=[self._summary(one) for one in found])
 
     @rpc("messages.strangers", errors=(StorageError,))
     async def strangers(self, _: NoParams) -> models.Strangers:
         """Tell how many people wrote who are no contacts, and whose messages found no room or are not accepted."""
-        with _storage():
+        with storage():
             found = await self._store.conversations()
         refused = self._strangers.refused()
         stored = {one.peer for one in found if one.received and not self._strangers.is_contact(one.peer)}
@@ -247,7 +241,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         """
         now_ms, until_lived_ms = self._ctx.clock.unix_ms(), self._ctx.clock.lived_ms() + RECEIPTS_FOR_MS
         up_to = UpTo(params.up_to_ts_ms, params.up_to_id)
-        with _storage():
+        with storage():
             ids = await self._store.mark_read(params.peer_node_id, up_to, now_ms, until_lived_ms)
             left = await self._store.conversation(params.peer_node_id)
         if ids:
@@ -258,19 +252,19 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
     @rpc("messages.delete_conversation", errors=(StorageError,))
     async def delete_conversation(self, params: models.ConversationParams) -> models.DeletedConversation:
         """Delete all messages with a peer here; what was not sent yet is not sent."""
-        with _storage():
+        with storage():
             return await self._delete(params.peer_node_id)
 
     @rpc("messages.delete_all", errors=(StorageError,))
     async def delete_all(self, _: NoParams) -> models.DeletedAll:
         """Delete all messages with everybody here; what was not sent yet is not sent."""
-        with _storage():
+        with storage():
             messages, conversations = await self._store.delete(None)
         self._with_messages.clear()
         self._keying.forget(None)
         self._outbox.remove_all(None)
         cleared = models.HistoryCleared(peer_node_id=None, scope="all", deleted_messages=messages)
-        after_answer(lambda: self._publish(STREAM, cleared))
+        after_answer(lambda: self._publish(models.STREAM, cleared))
         return models.DeletedAll(deleted_messages=messages, deleted_conversations=conversations)
 
     @rpc("messages.session", errors=(StorageError,))
@@ -280,7 +274,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         `speaks no sessions` is a peer that left several questions for a bundle unanswered; what waits for it stays pending.
         """
         peer, now_ms = params.peer_node_id, self._ctx.clock.lived_ms()
-        with _storage():
+        with storage():
             found = await self._keying.look(peer)
         sending, receiving = _direction(found.sending, now_ms), _direction(found.receiving, now_ms)
         return models.Session(
@@ -297,6 +291,15 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
 
     # --- inside
 
+    async def _lines(
+        self, peer: NodeId, page: list[models.MessageRecord], *, more: bool, is_newest: bool
+    ) -> list[models.ConversationLine]:
+        """Return the lines between the messages of a page, and behind them."""
+        if self._database is None or not page:
+            return []
+        span = Span(page[-1].position if more else 0, LATEST if is_newest else page[0].position + 1)
+        return await lines_of(self._database, peer, span)
+
     def _state(self, peer: NodeId, found: Both) -> models.SessionState:
         if self._keying.speaks_no_sessions(peer):
             return "speaks no sessions"
@@ -311,12 +314,14 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
         self._outbox.remove_all(peer)
         if messages or conversations:
             cleared = models.HistoryCleared(peer_node_id=peer, scope="peer", deleted_messages=messages)
-            after_answer(lambda: self._publish(STREAM, cleared))
+            after_answer(lambda: self._publish(models.STREAM, cleared))
         return models.DeletedConversation(deleted_messages=messages, deleted_conversation=conversations > 0)
 
     def _status_changed(self, peer: NodeId, id_: MessageId, status: models.Status) -> None:
         now_ms = self._ctx.clock.unix_ms()
-        self._publish(STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms))
+        self._publish(
+            models.STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms)
+        )
 
     def _send_more(self) -> None:
         self._sender.wake()
@@ -327,12 +332,12 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
             self._sender.appeared(peer, anew=True)
         now_ms = self._ctx.clock.unix_ms()
         name = self._keystore.index.shown(peer)
-        self._publish(STREAM, models.SessionRestarted(peer_node_id=peer, name=name, reason=reason, at_ms=now_ms))
+        self._publish(models.STREAM, models.SessionRestarted(peer_node_id=peer, name=name, reason=reason, at_ms=now_ms))
 
     def _tell_received(self, record: models.MessageRecord, conversation: Conversation) -> None:
         self._with_messages.add(record.peer_node_id)
         received = models.MessageReceived(message=record, conversation=self._summary(conversation))
-        self._publish(STREAM, received)
+        self._publish(models.STREAM, received)
 
     def _why_unknown(self, peer: NodeId) -> str:
         if self._keystore.is_forgotten(peer):
@@ -396,7 +401,7 @@ class MessagingPlugin(DaemonPlugin[models.MessagingSettings]):
 
     def _publish_seen(self, node_id: NodeId, name: str, *, known: bool, via: PeerInfoSource) -> None:
         seen = models.PeerSeen(peer_node_id=node_id, name=name, x25519_known=known, via=via.value)
-        self._publish(STREAM, seen)
+        self._publish(models.STREAM, seen)
 
     async def _keep_house(self) -> None:
         try:

@@ -25,13 +25,14 @@ async def reassign(database: Database, old: NodeId, new: NodeId) -> int:
                 (new,),
             )
             for peer in (old, new):
-                _show_newest(connection, peer)
+                show_newest(connection, peer)
         return moved.rowcount
 
     return await database.write("move waiting messages to another key", work)
 
 
-def _show_newest(connection: Connection, peer: NodeId) -> None:
+def show_newest(connection: Connection, peer: NodeId) -> None:
+    """Bring the conversation's row up to date; one without messages goes."""
     newest = connection.execute(
         "SELECT body, timestamp_ms, position FROM messages WHERE peer = ? ORDER BY position DESC LIMIT 1", (peer,)
     ).fetchone()

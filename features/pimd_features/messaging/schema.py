@@ -1,6 +1,7 @@
 """Tables of `messages.db`. Columns named `*_lived_ms` are moments of lived time, the other `*_ms` are for people."""
 
 from pimd.contract import Migration
+from pimd_features.messaging.archive_schema import ARCHIVE
 from pimd_features.messaging.models import EXPIRES_LIMIT_S
 from pimd_features.messaging.sessions.schema import TABLES
 
@@ -103,7 +104,7 @@ ALTER TABLE messages DROP COLUMN ciphertext;
 def migrations(lived_ms: int) -> tuple[Migration, ...]:
     """Return the numbered migrations; moments of older tables are converted to lived time, which is now `lived_ms`."""
     times = {"<now>": lived_ms, "<longest>": 1000 * EXPIRES_LIMIT_S, "<receipts>": RECEIPTS_FOR_MS}
-    lived, sessions = _LIVED, TABLES + _SESSIONS
+    scripts = [_FIRST, _LIVED, TABLES + _SESSIONS, ARCHIVE]
     for name, value in times.items():
-        lived, sessions = lived.replace(name, str(value)), sessions.replace(name, str(value))
-    return _FIRST, lived, sessions
+        scripts = [script.replace(name, str(value)) for script in scripts]
+    return tuple(scripts)

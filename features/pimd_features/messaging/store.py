@@ -2,11 +2,12 @@
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pimd.contract import MIB, Bites, Connection, Database, Row, declare
 from pimd.ids import MessageId, NodeId
+from pimd_features.messaging.lines import add_line
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
 from pimd_features.messaging.reassigning import reassign
@@ -90,7 +91,8 @@ _KNOWN = (
 )
 
 
-def _record(row: Row) -> MessageRecord:
+def record_of(row: Row) -> MessageRecord:
+    """Return what the API shows of a row of `messages`."""
     return MessageRecord(
         id=MessageId(row["id"]),
         peer_node_id=NodeId(row["peer"]),
@@ -102,6 +104,8 @@ def _record(row: Row) -> MessageRecord:
         failure_reason=row["failure_reason"],
         delivered_at_ms=row["delivered_at_ms"],
         read_at_ms=row["read_at_ms"],
+        receipt=row["receipt"],
+        imported=bool(row["imported"]),
     )
 
 
@@ -223,14 +227,15 @@ class MessageStore:
             if connection.execute(_SENT, (one.src, one.msg.message_id)).fetchone() is not None:
                 return Outcome(What.KNOWN), None
             outcome = receive(connection, account, one, moment)
-            if outcome.plain is None:
-                return outcome, None
-            match outcome.plain.kind:
-                case Kind.TEXT:
-                    return outcome, _add_text(connection, one, outcome.plain, moment)
-                case Kind.BUNDLE:
-                    _take_bundle(connection, one, outcome.plain, moment)
-            return outcome, None
+            stored: Stored | None = None
+            if outcome.plain is not None and outcome.plain.kind == Kind.BUNDLE:
+                changed = _take_bundle(connection, one, outcome.plain, moment)
+                outcome = replace(outcome, account_changed=outcome.account_changed or changed)
+            if outcome.account_changed:
+                add_line(connection, one.src, "account_changed", moment.unix_ms)
+            if outcome.plain is not None and outcome.plain.kind == Kind.TEXT:
+                stored = _add_text(connection, one, outcome.plain, moment)
+            return outcome, stored
 
         return self._database.submit("store a received message", work, forgets=True)
 
@@ -313,7 +318,7 @@ class MessageStore:
             "SELECT * FROM messages WHERE peer = ? AND position < ? AND position >= ? ORDER BY position DESC LIMIT ?",
             (peer, below, down_to, limit),
         )
-        return [_record(row) for row in rows]
+        return [record_of(row) for row in rows]
 
     async def delete(self, peer: NodeId | None) -> tuple[int, int]:
         """Delete one conversation, or with None all; return the counts of deleted messages and conversations."""
@@ -324,6 +329,7 @@ class MessageStore:
             conversations = connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM outgoing {where}", which)  # noqa: S608
+            connection.execute(f"DELETE FROM lines {where}", which)  # noqa: S608
             return messages.rowcount, conversations.rowcount
 
         return await self._database.write("delete messages", work, forgets=True)
@@ -366,16 +372,19 @@ def _add_text(connection: Connection, one: Arrived, plain: Plain, moment: Moment
         " VALUES (?, ?, 'received', ?, ?, 'delivered', ?) RETURNING *",
         (one.src, one.msg.message_id, plain.body.decode(), min(plain.timestamp_ms, moment.unix_ms), moment.unix_ms),
     ).fetchone()
-    return (_record(row), _count(connection, row)) if row is not None else None
+    return (record_of(row), _count(connection, row)) if row is not None else None
 
 
-def _take_bundle(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> None:
+def _take_bundle(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> bool:
+    """Return whether it names another account than before."""
     try:
         bundle = Bundle.parse(plain.body)
     except ValueError:
-        return
-    if bundle.node_id == one.src and not bundle.one_time:
-        take_bundle(connection, bundle, moment, from_itself=True, is_contact=one.is_contact)
+        return False
+    if bundle.node_id != one.src or bundle.one_time:
+        return False
+    noted = take_bundle(connection, bundle, moment, from_itself=True, is_contact=one.is_contact)
+    return noted is not None and noted.changed
 
 
 def _rises(old: str, new: Status) -> bool:

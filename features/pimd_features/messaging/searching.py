@@ -1,0 +1,116 @@
+"""Words in messages: an index that follows the messages a little later, and a search that first lets it catch up."""
+
+from dataclasses import dataclass
+
+from pimd.contract import Connection, Database, Row
+from pimd.ids import NodeId
+
+BATCH = 100
+"""Messages that one job enters into the index."""
+MERGED_PAGES = 200
+"""Pages of the index that one job rewrites."""
+MOST_WORDS = 32
+EXCERPT_WORDS = 24
+EXCERPT_LIMIT = 300
+"""Characters; a text without spaces is one word."""
+
+_BEHIND = "SELECT 1 FROM messages WHERE position > (SELECT indexed FROM search_state) LIMIT 1"
+_INDEX = (
+    "INSERT INTO search (rowid, peer, body) SELECT position, peer, body FROM searchable"
+    " WHERE position > ? AND position <= ?"
+)
+_FIND = """
+SELECT messages.*, snippet(search, 1, '', '', '…', ?4) AS excerpt
+FROM search JOIN messages ON messages.position = search.rowid
+WHERE search MATCH ?1 AND search.rowid < ?2 ORDER BY search.rowid DESC LIMIT ?3"""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for, and where."""
+
+    words: tuple[str, ...]
+    peer: NodeId | None
+    below: int
+    """Only messages with a lower position."""
+    limit: int
+
+    @property
+    def expression(self) -> str:
+        """All words, each as a text or the beginning of one; nothing in them is syntax."""
+        quoted = " ".join('"{}" *'.format(word.replace('"', '""')) for word in self.words)
+        of_peer = f'peer : "p{self.peer.hex()}" AND ' if self.peer is not None else ""
+        return f"{of_peer}body : ({quoted})"
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Split at white space; NUL, which would end the expression, is white space."""
+    return tuple(dict.fromkeys(text.replace("\0", " ").split()))
+
+
+class Search:
+    """The index of all messages; every method raises `DatabaseError`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, query: Query) -> list[Row]:
+        """Return rows of `messages` with `excerpt`, newest first, after the index has caught up."""
+        await self.catch_up()
+        if not query.words:
+            return []
+        parameters = (query.expression, query.below, query.limit, EXCERPT_WORDS)
+        return await self._database.read(_FIND, parameters)
+
+    async def catch_up(self) -> None:
+        """Enter the messages that were stored since the last time."""
+        while await self._database.read(_BEHIND):
+            await self._database.write("index messages", _index)
+
+    async def overwrite_deleted(self) -> None:
+        """Rewrite the index if messages were deleted: until then it holds their words.
+
+        FTS5 only marks a deletion (its option `secure-delete` needs SQLite 3.42); merging all of it drops what is marked.
+        """
+        deleted = await self._deleted()
+        if not deleted:
+            return
+        more = await self._database.write("rewrite the index", _begin_merge, forgets=True)
+        while more:
+            more = await self._database.write("rewrite the index", _go_on_merging, forgets=True)
+        await self._database.write("note a rewritten index", lambda connection: _overwritten(connection, deleted))
+
+    async def _deleted(self) -> int:
+        rows = await self._database.read("SELECT deleted FROM search_state")
+        return int(rows[0][0])
+
+
+def _index(connection: Connection) -> None:
+    indexed = connection.execute("SELECT indexed FROM search_state").fetchone()[0]
+    last = connection.execute(
+        "SELECT max(position) FROM (SELECT position FROM messages WHERE position > ? ORDER BY position LIMIT ?)",
+        (indexed, BATCH),
+    ).fetchone()[0]
+    if last is None:
+        return
+    connection.execute(_INDEX, (indexed, last))
+    connection.execute("UPDATE search_state SET indexed = ?", (last,))
+
+
+def _begin_merge(connection: Connection) -> bool:
+    return _merge(connection, -MERGED_PAGES)  # negative: of everything (sqlite.org/fts5.html, "The 'merge' Command")
+
+
+def _go_on_merging(connection: Connection) -> bool:
+    return _merge(connection, MERGED_PAGES)
+
+
+def _merge(connection: Connection, pages: int) -> bool:
+    """Return whether more is to be done."""
+    before = connection.total_changes
+    connection.execute("INSERT INTO search (search, rank) VALUES ('merge', ?)", (pages,))
+    return connection.total_changes - before > 1  # the statement itself counts as one
+
+
+def _overwritten(connection: Connection, deleted: int) -> None:
+    connection.execute("UPDATE search_state SET deleted = 0 WHERE deleted = ?", (deleted,))
