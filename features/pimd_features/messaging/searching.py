@@ -1,5 +1,6 @@
 """Words in messages: an index that follows the messages a little later, and a search that first lets it catch up."""
 
+import unicodedata
 from dataclasses import dataclass
 
 from pimd.contract import Connection, Database, Row
@@ -38,14 +39,27 @@ class Query:
     @property
     def expression(self) -> str:
         """All words, each as a text or the beginning of one; nothing in them is syntax."""
-        quoted = " ".join('"{}" *'.format(word.replace('"', '""')) for word in self.words)
+        simple = [_phrase(word) for word in self.words if len(_forms(word)) == 1]
+        others = [f"({' OR '.join(map(_phrase, _forms(word)))})" for word in self.words if len(_forms(word)) > 1]
+        # Between phrases alone, without AND, those that FTS5 finds no word in are left out.
+        found = " AND ".join([" ".join(simple), *others] if simple else others)
         of_peer = f'peer : "p{self.peer.hex()}" AND ' if self.peer is not None else ""
-        return f"{of_peer}body : ({quoted})"
+        return f"{of_peer}body : ({found})"
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Split at white space; NUL, which would end the expression, is white space."""
-    return tuple(dict.fromkeys(text.replace("\0", " ").split()))
+    """Split at white space, and leave out what has neither letter nor number; NUL would end the expression."""
+    words = dict.fromkeys(text.replace("\0", " ").split())
+    return tuple(word for word in words if any(unicodedata.category(one)[0] in "LN" for one in word))
+
+
+def _phrase(word: str) -> str:
+    return '"{}" *'.format(word.replace('"', '""'))
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """Return a word composed and decomposed: FTS5 takes them for the same in Latin only."""
+    return tuple(dict.fromkeys((unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word))))
 
 
 class Search:
