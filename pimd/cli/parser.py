@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pimd import __version__
-from pimd.cli import commands, identity_commands, mesh_commands
+from pimd.cli import archive_commands, commands, identity_commands, mesh_commands
 from pimd.cli.errors import UsageError
 from pimd.cli.inbox import inbox
 from pimd.cli.output import put
@@ -149,6 +149,13 @@ def _add_commands(command: AddCommand) -> None:
     read.add_argument("who", metavar="NAME-OR-ID", nargs="?")
     read.add_argument("-f", "--follow", action="store_true", help="print unread and new messages as they come")
     read.add_argument("--keep-unread", action="store_true", help="do not mark what is shown as read")
+    export = command("export", archive_commands.export, "write messages into a file that `pim import` reads")
+    export.add_argument("file", metavar="FILE", help="a new file; - writes to standard output")
+    export.add_argument("--with", dest="who", metavar="NAME-OR-ID", help="only the messages with this peer")
+    import_ = command(
+        "import", archive_commands.import_, "read messages from a file; those that are here stay as they are"
+    )
+    import_.add_argument("file", metavar="FILE", help="- reads standard input")
     call = command("call", commands.call_method, "call any JSON-RPC method; `pim call rpc.methods` lists them")
     call.add_argument("method", metavar="METHOD")
     call.add_argument("params", metavar="JSON", nargs="?", help="an object or array")

@@ -1,6 +1,7 @@
 """The methods about what is stored: search, how long it is kept, and files of it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from pimd.contract import (
     KEYSTORE,
@@ -14,8 +15,11 @@ from pimd.contract import (
     after_answer,
     rpc,
 )
+from pimd.ids import NodeId
 from pimd_features.messaging import archive_models as models
 from pimd_features.messaging.errors import storage
+from pimd_features.messaging.exporting import Place, export
+from pimd_features.messaging.importing import Mark, import_lines
 from pimd_features.messaging.lines import LATEST
 from pimd_features.messaging.models import STREAM, HistoryShortened, MessagingSettings, preview
 from pimd_features.messaging.retaining import MARK_S, Retention, Shortened
@@ -24,12 +28,16 @@ from pimd_features.messaging.store import PAGE_BYTES, record_of
 
 INDEX_S = 10.0
 
+T = TypeVar("T")
+
 
 class Archive:
     """What is done with stored messages beside sending and receiving; deletes and indexes in the background."""
 
     def __init__(self, ctx: PluginContext[MessagingSettings], database: Database) -> None:
         self.clock = ctx.clock
+        self.own_id = ctx.identity.node_id
+        self.database = database
         self.bites = ctx.bites
         self.names = ctx.services[KEYSTORE].index
         self.search = Search(database)
@@ -65,6 +73,7 @@ class ArchiveMethods:
     """The part of the plugin that answers them."""
 
     _archive: Archive
+    _with_messages: set[NodeId]
 
     @rpc("messages.search", errors=(InvalidParams, StorageError))
     async def search(self, params: models.SearchParams) -> models.SearchResult:
@@ -112,6 +121,41 @@ class ArchiveMethods:
             in_words="messages are kept for all time" if days is None else f"messages are deleted after {_days(days)}",
             deleted_messages=sum(one.deleted for one in deleted if one.peer == peer),
         )
+
+    @rpc("messages.export", errors=(InvalidParams, StorageError))
+    async def export(self, params: models.ExportParams) -> models.ExportResult:
+        """Return stored messages as lines of JSON, a page at a time; `pim export` writes them into a file.
+
+        Each line has the SHA-256 of the rest of it, and the last one that of all. What comes meanwhile is not among them.
+        """
+        archive, place = self._archive, _read_cursor(Place.parse, params.cursor)
+        begin: dict[str, object] = {"node_id": str(archive.own_id), "exported_at_ms": archive.clock.unix_ms()}
+        with storage():
+            page = await export(archive.database, params.peer_node_id, place, begin)
+        return models.ExportResult(lines=page.lines, cursor=str(page.next) if page.next is not None else None)
+
+    @rpc("messages.import", errors=(InvalidParams, StorageError))
+    async def import_(self, params: models.ImportParams) -> models.ImportResult:
+        """Store messages of an export, each once; `pim import` reads a file.
+
+        They get the next positions, in the order of the file. None of them is sent: what had not been delivered when it was
+        exported is `failed` (`imported`). A line that was changed is not imported and named.
+        """
+        archive, mark = self._archive, _read_cursor(Mark.parse, params.cursor) or Mark()
+        with storage():
+            done = await import_lines(archive.database, archive.own_id, mark, params.lines, archive.clock.lived_ms())
+        self._with_messages |= done.peers
+        bad = [models.BadLine(line=number, reason=reason) for number, reason in done.bad]
+        return models.ImportResult(
+            added=done.added, known=done.known, bad=bad, cursor=str(done.mark), complete=done.mark.ended
+        )
+
+
+def _read_cursor(parse: Callable[[str], T], cursor: str | None) -> T | None:
+    try:
+        return parse(cursor) if cursor is not None else None
+    except ValueError:
+        raise InvalidParams("parameter cursor: no page before had this one; begin again without it") from None
 
 
 def _fitting(rows: list[Row]) -> list[Row]:

@@ -9,6 +9,8 @@ from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord
 from pimd_features.messaging.retaining import MOST_DAYS
 
 FOUND = 50
+IMPORT_LINES = 1000
+CURSOR_LIMIT = 200
 TEXT_LIMIT = 1000
 
 
@@ -55,3 +57,46 @@ class RetentionResult(Result):
     days: int | None = Field(description="In lived time; null for all time.")
     in_words: str
     deleted_messages: int = Field(ge=0, description="Those that were older.")
+
+
+class ExportParams(Params):
+    """What to export, and where to go on."""
+
+    peer_node_id: NodeIdHex | None = None
+    """Only the conversation with this peer."""
+    cursor: Annotated[str, Field(max_length=CURSOR_LIMIT)] | None = None
+    """Of the page before."""
+
+
+class ExportResult(Result):
+    """Lines of the file, without their ends."""
+
+    lines: list[str]
+    cursor: str | None = Field(description="For the next page; null behind the last one.")
+
+
+class ImportParams(Params):
+    """The next lines of a file that was exported."""
+
+    lines: Annotated[list[str], Field(max_length=IMPORT_LINES)]
+    cursor: Annotated[str, Field(max_length=CURSOR_LIMIT)] | None = None
+    """Of the lines before; null at the beginning of the file."""
+
+
+class BadLine(Result):
+    """A line that was not imported."""
+
+    line: int = Field(ge=1, description="Its number in the file, from 1.")
+    reason: str
+
+
+class ImportResult(Result):
+    """What became of the lines; the messages among them are on disk."""
+
+    added: int = Field(ge=0)
+    known: int = Field(ge=0, description="Messages that were stored before; they stay as they are.")
+    bad: list[BadLine]
+    cursor: str = Field(description="For the next lines.")
+    complete: bool = Field(
+        description="Whether the last line of the export came, so that nothing is missing at the end."
+    )
