@@ -194,7 +194,8 @@ def send(connection: Connection, options: argparse.Namespace) -> None:
     """Send a text, or standard input for `-`; prints whether it is on its way or waits for a route."""
     text = read_input().removesuffix("\n") if options.text == "-" else options.text
     node_id = resolve(connection, options.who)
-    result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text})
+    asked = {"receipt": True} if options.receipt else {}
+    result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text, **asked})
     whither = "" if options.json else _whither(connection, options.who, node_id)
     say(options, result, f"{whither} (message {result['id']})")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pimd import __version__
-from pimd.cli import archive_commands, commands, identity_commands, mesh_commands
+from pimd.cli import archive_commands, commands, identity_commands, mesh_commands, receipt_commands
 from pimd.cli.errors import UsageError
 from pimd.cli.inbox import inbox
 from pimd.cli.output import put
@@ -18,7 +18,8 @@ AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
 
 HELP = "help"
 NEW_FEATURE = "feature new"
-"""Stand for commands that are imported only when they are given: one needs the parsers, the other much of the library."""
+RECEIPT_VERIFY = "receipt verify"
+"""Stand for commands that need no daemon. The first needs the parsers, the second much of the library."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,6 +70,14 @@ def make_parser(verbs: Sequence[Verb] = ()) -> Parser:
     in_mesh = _adder(mesh.add_subparsers(metavar="COMMAND", required=True), common)
     in_mesh("status", mesh_commands.mesh_status, "show mode, id and fingerprint")
     _add_identity_commands(command, subparsers, common)
+    text = "signed receipts of messages, as files"
+    receipt = subparsers.add_parser("receipt", help=text, description=text, parents=[common])
+    of_receipt = _adder(receipt.add_subparsers(metavar="COMMAND", required=True), common)
+    save = of_receipt("save", receipt_commands.save, "write the receipt of a message that was sent with --receipt")
+    save.add_argument("message", metavar="ID", help="of the message, as `pim send` printed it")
+    save.add_argument("file", metavar="FILE", nargs="?", help="a new file; else it is printed")
+    verify = of_receipt("verify", RECEIPT_VERIFY, "say whether a receipt holds, and what it says; needs no daemon")
+    verify.add_argument("file", metavar="FILE", help="- reads standard input")
     text = "begin a feature of your own"
     feature = subparsers.add_parser("feature", help=text, description=text, parents=[common])
     of_feature = _adder(feature.add_subparsers(metavar="COMMAND", required=True), common)
@@ -145,6 +154,7 @@ def _add_commands(command: AddCommand) -> None:
     send = command("send", commands.send, "send a text to a peer")
     send.add_argument("who", metavar="NAME-OR-ID")
     send.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
+    send.add_argument("--receipt", action="store_true", help="ask for a signed receipt; see `pim receipt`")
     read = command("inbox", inbox, "list conversations, or read one")
     read.add_argument("who", metavar="NAME-OR-ID", nargs="?")
     read.add_argument("-f", "--follow", action="store_true", help="print unread and new messages as they come")

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from pimd import standard_streams, terminal
+from pimd.cli import receipt_commands
 from pimd.cli.connection import connection_of
 from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, NoDaemonError, OutputError, PimError, UsageError
 from pimd.cli.help_page import show_help, without_daemon
 from pimd.cli.inbox import inbox
 from pimd.cli.output import complain, put, read_arguments
-from pimd.cli.parser import HELP, NEW_FEATURE, make_parser, scan
+from pimd.cli.parser import HELP, NEW_FEATURE, RECEIPT_VERIFY, make_parser, scan
 from pimd.cli.verbs import learned
 
 
@@ -78,6 +79,9 @@ def _run(options: argparse.Namespace) -> None:
         from pimd.cli.new_feature import new_feature  # noqa: PLC0415 - others need not wait for it
 
         new_feature(options)
+        return
+    if options.command is RECEIPT_VERIFY:
+        receipt_commands.check(options)
         return
     if options.command is inbox:
         inbox(lambda: connection_of(options), options)

@@ -17,11 +17,12 @@ from pimd.contract import (
 )
 from pimd.ids import NodeId
 from pimd_features.messaging import archive_models as models
-from pimd_features.messaging.errors import storage
+from pimd_features.messaging.errors import ReceiptMissing, storage
 from pimd_features.messaging.exporting import Place, export
 from pimd_features.messaging.importing import Mark, import_lines
 from pimd_features.messaging.lines import LATEST
 from pimd_features.messaging.models import STREAM, HistoryShortened, MessagingSettings, preview
+from pimd_features.messaging.owing import receipt_of
 from pimd_features.messaging.retaining import MARK_S, Retention, Shortened
 from pimd_features.messaging.searching import EXCERPT_LIMIT, MOST_WORDS, Query, Search, words_of
 from pimd_features.messaging.store import PAGE_BYTES, record_of
@@ -148,6 +149,27 @@ class ArchiveMethods:
         bad = [models.BadLine(line=number, reason=reason) for number, reason in done.bad]
         return models.ImportResult(
             added=done.added, known=done.known, bad=bad, cursor=str(done.mark), complete=done.mark.ended
+        )
+
+    @rpc("messages.proof", errors=(ReceiptMissing, StorageError))
+    async def proof(self, params: models.ProofParams) -> models.Proof:
+        """Return the signed receipt of a message sent from here, as the file that `pim receipt verify` reads.
+
+        It proves to everybody, without this node, that the recipient's key signed that it had this text.
+        """
+        with storage():
+            found = await receipt_of(self._archive.database, params.message_id)
+        if found is None:
+            raise ReceiptMissing(
+                f"there is no receipt of message {params.message_id}: it comes when the message was sent with `receipt`, has "
+                "arrived, and the recipient's node gives receipts (`receipts` of [features.messaging])"
+            )
+        receipt, body = found
+        return models.Proof(
+            message_id=params.message_id,
+            peer_node_id=receipt.received.recipient,
+            time_ms=receipt.received.time_ms,
+            file=receipt.file(body),
         )
 
 

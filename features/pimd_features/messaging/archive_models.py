@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pimd.contract import NodeIdHex, Params, Result
+from pimd.contract import MessageIdHex, NodeIdHex, Params, Result
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord
 from pimd_features.messaging.retaining import MOST_DAYS
 
@@ -100,3 +100,18 @@ class ImportResult(Result):
     complete: bool = Field(
         description="Whether the last line of the export came, so that nothing is missing at the end."
     )
+
+
+class ProofParams(Params):
+    """The message, as `messages.send` answered it."""
+
+    message_id: MessageIdHex
+
+
+class Proof(Result):
+    """A signed receipt."""
+
+    message_id: MessageIdHex
+    peer_node_id: NodeIdHex
+    time_ms: int = Field(description="The recipient's clock when it stored the message.")
+    file: str = Field(description="The content of the file, as it is: no character may be changed.")

@@ -28,6 +28,8 @@ class MessagingSettings(FeatureSettings):
     """The table `[features.messaging]`; a wrong or unknown key stops the start of the daemon."""
 
     accept: Literal["everyone", "contacts"] = "everyone"
+    receipts: bool = False
+    """Whether to sign a receipt for each message whose sender asks for one: a proof for everybody that it came."""
 
 
 class MessageRecord(Result):
@@ -113,6 +115,8 @@ class SendParams(Params):
     body: str
     expires_s: Annotated[int, Field(ge=1, le=EXPIRES_LIMIT_S)] = EXPIRES_S
     """How long to try, in lived time: while the machine is off it counts only if its clock can be believed."""
+    receipt: bool = False
+    """Ask for a signed receipt, `messages.proof`; it comes if the recipient's node gives any."""
 
 
 class Sent(Result):
@@ -249,7 +253,17 @@ class HistoryShortened(Result):
     up_to_position: int = Field(description="Messages up to it are gone, but those that wait to be sent.")
 
 
-MessagesEvent = MessageReceived | MessageStatus | PeerSeen | HistoryCleared | HistoryShortened | SessionRestarted
+class ReceiptCame(Result):
+    """A signed receipt of a message sent from here came, and holds; `messages.proof` returns it."""
+
+    kind: Literal["receipt_came"] = "receipt_came"
+    message_id: MessageIdHex
+    peer_node_id: NodeIdHex
+
+
+MessagesEvent = (
+    MessageReceived | MessageStatus | ReceiptCame | PeerSeen | HistoryCleared | HistoryShortened | SessionRestarted
+)
 
 
 def preview(body: str) -> str:

@@ -37,7 +37,9 @@ from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnkno
 from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.lines import LATEST, Span, lines_of
 from pimd_features.messaging.outbox import Outbox
+from pimd_features.messaging.owing import Had, Owed
 from pimd_features.messaging.positions import UpTo
+from pimd_features.messaging.receipts import RECEIPTS_KIND, Receipts
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
@@ -72,7 +74,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
-    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACKS_KIND, BUNDLE_KIND, RESET_KIND)
+    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACKS_KIND, BUNDLE_KIND, RESET_KIND, RECEIPTS_KIND)
 
     def __init__(self) -> None:
         self._database: Database | None = None
@@ -92,7 +94,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
         if self._database.damaged is not None:
             ctx.log.warning("%s holds keys of messages; delete it once you need nothing of it", self._database.damaged)
-        self._store = MessageStore(self._database, ctx.bites)
+        self._store = MessageStore(self._database, ctx.bites, gives_receipts=ctx.settings.receipts)
         self._outbox = Outbox(random.random)
         self._with_messages |= {one.peer for one in await self._store.conversations()}
         self._let_go = self._keystore.keep(self._with_messages.__contains__)
@@ -111,6 +113,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         self._sender = Sender(ctx, self._store, self._keying, self._outbox, self._status_changed)
         self._sender.owe_receipts(await self._store.peers_with_receipts())
         self._sightings = Sightings(ctx)
+        self._receipts = Receipts(ctx, Owed(self._database), Had(self._database, ctx.identity.node_id))
+        await self._receipts.load()
         acknowledged = Acknowledged(ctx, self._sender, self._outbox)
         receiver = Receiver(
             ctx,
@@ -121,10 +125,12 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             told=self._tell_received,
             acked=acknowledged.take,
         )
+        receiver.asked = self._receipts.owed
         self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
         ctx.spawn("receiver", receiver.run())
         ctx.spawn("acknowledgements", acknowledged.run())
         ctx.spawn("sender", self._sender.run())
+        ctx.spawn("receipts", self._receipts.run())
         ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
         ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
         ctx.every(HOUSEKEEPING_S, self._keep_house, at_once=True)
@@ -143,6 +149,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             await self._keying.take_bundle(src, body)
         elif kind == RESET_KIND:
             await self._keying.take_reset(src, body)
+        elif kind == RECEIPTS_KIND:
+            await self._receipts.take(src, body)
         elif (taker := self._takers.get(kind)) is not None:
             await taker.take(src, body)
 
@@ -185,7 +193,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             raise MessagePeerUnknown(self._why_unknown(peer))
         clock = self._ctx.clock
         timestamp_ms, expires_lived_ms = clock.unix_ms(), clock.lived_ms() + 1000 * params.expires_s
-        message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, expires_lived_ms)
+        message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, expires_lived_ms, params.receipt)
         with storage():
             leaving = await self._store.add_sent(message, params.body, self._sender.encryption(peer))
             if not known.contact:
@@ -372,6 +380,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
     def _reached(self, peer: NodeId) -> None:
         """Most have nothing waiting here, and must cost next to nothing."""
         self._sender.appeared(peer, anew=True)
+        self._receipts.appeared(peer)
         if self._sender.owes_receipts(peer) and peer not in self._repeating:
             self._repeating.add(peer)  # a route that comes and goes must not pile up tasks
             self._ctx.spawn("read receipts", self._repeat_receipts(peer))
@@ -406,6 +415,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
     async def _keep_house(self) -> None:
         try:
             await self._store.forget_old(self._ctx.clock.lived_ms())
+            await self._receipts.forget_old()
             await self._keying.age()
         except DatabaseError as error:
             self._ctx.log.error("old marks were not removed: %s", error)

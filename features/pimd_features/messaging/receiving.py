@@ -62,6 +62,8 @@ class Receiver:
         self._strangers = strangers
         self._told = told
         self._acked = acked
+        self.asked: Callable[[NodeId], None] = lambda _: None
+        """Called with who asks for receipts of what was stored."""
         self._headers = TokenBucket(STRANGERS_HEADERS, ctx.clock.now(), ctx.bites)
         self._arrived = Batches(STORING, ctx.bites, self._take)
         self.run = self._arrived.run
@@ -99,6 +101,10 @@ class Receiver:
             ids = tuple(one.msg.message_id for one in messages)
             congestion_met = any(one.congestion_met for one in messages)
             await self._sender.acknowledge(src, Acks(AckKind.DELIVERED, ids, congestion_met))
+        for src in {
+            one.src for one, (outcome, _) in received if outcome.plain is not None and outcome.plain.asks_receipt
+        }:
+            self.asked(src)
 
     async def _open_new(self, batch: list[_Arrived]) -> list[tuple[_Arrived, Received]]:
         """Open and store what is welcome; each in a job of its own, so that none fails with another."""

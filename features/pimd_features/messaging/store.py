@@ -9,6 +9,7 @@ from pimd.contract import MIB, Bites, Connection, Database, Row, declare
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.lines import add_line
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
+from pimd_features.messaging.owing import owe
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
 from pimd_features.messaging.reassigning import reassign
 from pimd_features.messaging.sessions.account import Account, Moment
@@ -40,6 +41,7 @@ class Outgoing(NamedTuple):
     id: MessageId
     timestamp_ms: int
     expires_lived_ms: int
+    asks_receipt: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ Encrypt = Callable[[Connection, NodeId, Sequence[Draft]], Leaving]
 Renew = Callable[[Connection, NodeId, bytes], bool]
 """Ends a session with a peer; says whether it did."""
 
-_BODY = "SELECT timestamp_ms, body FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
+_BODY = "SELECT timestamp_ms, body, receipt FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
 _SENT = "SELECT 1 FROM messages WHERE peer = ? AND id = ? AND direction = 'sent'"
 _KNOWN = (
     "SELECT 1 FROM received_ids WHERE peer = ?1 AND id = ?2"
@@ -112,9 +114,10 @@ def record_of(row: Row) -> MessageRecord:
 class MessageStore:
     """The statements; every method that changes something is one transaction. All raise `DatabaseError`."""
 
-    def __init__(self, database: Database, bites: Bites) -> None:
+    def __init__(self, database: Database, bites: Bites, *, gives_receipts: bool = False) -> None:
         self._database = database
         self._bites = bites
+        self._gives_receipts = gives_receipts
 
     # --- sent messages
 
@@ -123,12 +126,13 @@ class MessageStore:
 
         `encrypt` is given when it can leave at once.
         """
+        asked = "asked" if message.asks_receipt else None
 
         def work(connection: Connection) -> Leaving | None:
             row = connection.execute(
-                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms)"
-                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?) RETURNING *",
-                (message.peer, message.id, body, message.timestamp_ms, message.expires_lived_ms),
+                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms, receipt)"
+                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?) RETURNING *",
+                (message.peer, message.id, body, message.timestamp_ms, message.expires_lived_ms, asked),
             ).fetchone()
             _count(connection, row)
             return encrypt(connection, message.peer, [_draft(message.id, row)]) if encrypt is not None else None
@@ -235,6 +239,9 @@ class MessageStore:
                 add_line(connection, one.src, "account_changed", moment.unix_ms)
             if outcome.plain is not None and outcome.plain.kind == Kind.TEXT:
                 stored = _add_text(connection, one, outcome.plain, moment)
+            if stored is not None and self._gives_receipts and outcome.plain is not None and outcome.plain.asks_receipt:
+                reached = owe(connection, one.src, one.msg.message_id, outcome.plain.body, moment)
+                outcome = replace(outcome, reached=(*outcome.reached, *reached))
             return outcome, stored
 
         return self._database.submit("store a received message", work, forgets=True)
@@ -363,7 +370,8 @@ def _count(connection: Connection, message: Row) -> Conversation:
 
 
 def _draft(id_: MessageId, row: Row) -> Draft:
-    return Draft(id_, Plain(row["timestamp_ms"], Kind.TEXT, row["body"].encode()))
+    asks_receipt = row["receipt"] is not None
+    return Draft(id_, Plain(row["timestamp_ms"], Kind.TEXT, row["body"].encode(), asks_receipt))
 
 
 def _add_text(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> Stored | None:

@@ -16,6 +16,7 @@ PADDED_SIZES = (64, 256, 1024, 2048, 4096, 8448)
 
 _VERSION = 1
 _HAS_HEADER = 1
+_ASKS_RECEIPT = 0x80
 _HEAD = struct.Struct(f">BB16s{SESSION_ID_SIZE}sI")
 _PLAIN = struct.Struct(">HQB")
 
@@ -38,12 +39,19 @@ class Plain:
     kind: int
     """A `Kind`, or one of a later version."""
     body: bytes = field(repr=False)
+    asks_receipt: bool = False
+    """Whether the sender wants a signed receipt of this text."""
 
     def encode(self) -> bytes:
-        """`length u16 | timestamp_ms u64 | kind u8 | body`, with zeros up to the next padded size; ValueError over 8 KiB."""
+        """`length u16 | timestamp_ms u64 | kind u8 | body`, with zeros up to the next padded size; ValueError over 8 KiB.
+
+        Bit 0x80 of the kind stands for `asks_receipt`.
+        """
         if len(self.body) > BODY_LIMIT:
             raise ValueError(f"a body has at most {BODY_LIMIT} bytes")
-        plain = _PLAIN.pack(len(self.body), self.timestamp_ms, self.kind) + self.body
+        plain = (
+            _PLAIN.pack(len(self.body), self.timestamp_ms, self.kind | _ASKS_RECEIPT * self.asks_receipt) + self.body
+        )
         return plain.ljust(padded(len(self.body)), b"\0")
 
     @classmethod
@@ -55,7 +63,7 @@ class Plain:
         end = _PLAIN.size + length
         if length > BODY_LIMIT or len(plain) != padded(length) or any(plain[end:]):
             raise ValueError("the message is not padded as it should be")
-        return cls(timestamp_ms, kind, plain[_PLAIN.size : end])
+        return cls(timestamp_ms, kind & ~_ASKS_RECEIPT, plain[_PLAIN.size : end], bool(kind & _ASKS_RECEIPT))
 
 
 def padded(body_size: int) -> int:
