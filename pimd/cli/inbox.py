@@ -40,16 +40,19 @@ def inbox(connect: Connect, options: argparse.Namespace) -> None:
 
 
 def _print_conversation(connection: Connection, options: argparse.Namespace, peer: str) -> None:
-    messages = _history(connection, peer)
+    page = call(connection, "messages.history", {"peer_node_id": peer, "limit": SHOWN})
+    messages = list(reversed(page["messages"]))
     name = None if options.who == peer else options.who
-    text = "\n".join(_line(message, name) for message in messages) or f"no messages with {peer}"
+    lines = [(message["position"], 0, 0, _line(message, name)) for message in messages]
+    lines += [(one["after_position"], 1, one["at_ms"], _between(one)) for one in page.get("lines", [])]
+    text = "\n".join(line for *_, line in sorted(lines)) or f"no messages with {peer}"
     say(options, messages, text)
     _mark_read(connection, options, messages)
 
 
-def _history(connection: Connection, peer: str) -> list[dict[str, Any]]:
-    page = call(connection, "messages.history", {"peer_node_id": peer, "limit": SHOWN})["messages"]
-    return list(reversed(page))
+def _between(one: dict[str, Any]) -> str:
+    often = f" ({one['times']} times)" if one["times"] > 1 else ""
+    return f"{moment(one['at_ms'])}  -- {visible(one['text'])}{often}"
 
 
 def _mark_read(connection: Connection, options: argparse.Namespace, messages: list[dict[str, Any]]) -> None:
@@ -62,7 +65,10 @@ def _mark_read(connection: Connection, options: argparse.Namespace, messages: li
 
 def _line(message: dict[str, Any], name: str | None) -> str:
     who = "me" if message["direction"] == "sent" else visible(name or message["peer_node_id"][:8])
-    state = f" [{message['status']}]" if message["direction"] == "sent" else ""
+    words = [message["status"]] if message["direction"] == "sent" else []
+    words += [f"receipt {message['receipt']}"] if message.get("receipt") else []
+    words += ["imported"] if message.get("imported") else []
+    state = f" [{', '.join(words)}]" if words else ""
     body = "\n    ".join(visible(line) for line in message["body"].split("\n"))
     return f"{moment(message['timestamp_ms'])}  {who}: {body}{state}"
 
