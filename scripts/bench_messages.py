@@ -242,6 +242,8 @@ def large() -> Iterator[Line]:
             accept_all(calls, to, CONVERSATION - WAITING)
         for name, method, params in (
             ("page", "messages.history", {"peer_node_id": to}),
+            ("search for a word that is in all", "messages.search", {"text": BODY}),
+            ("search for the beginning of it", "messages.search", {"text": BODY[:3], "peer_node_id": to}),
             ("list of conversations with unread counts", "messages.list_conversations", None),
         ):
             yield Line(

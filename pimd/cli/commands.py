@@ -194,7 +194,7 @@ def send(connection: Connection, options: argparse.Namespace) -> None:
     """Send a text, or standard input for `-`; prints whether it is on its way or waits for a route."""
     text = read_input().removesuffix("\n") if options.text == "-" else options.text
     node_id = resolve(connection, options.who)
-    asked = {"receipt": True} if options.receipt else {}
+    asked = {"receipt": True} if vars(options).get("receipt") else {}
     result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text, **asked})
     whither = "" if options.json else _whither(connection, options.who, node_id)
     say(options, result, f"{whither} (message {result['id']})")

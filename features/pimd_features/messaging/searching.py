@@ -111,6 +111,12 @@ def _index(connection: Connection) -> None:
     connection.execute("UPDATE search_state SET indexed = ?", (last,))
 
 
+def forget_all(connection: Connection) -> None:
+    """Empty the index because all messages are deleted next, which would take their words out one by one."""
+    connection.execute("INSERT INTO search (search) VALUES ('delete-all')")
+    connection.execute("UPDATE search_state SET indexed = 0, deleted = 0")
+
+
 def _begin_merge(connection: Connection) -> bool:
     return _merge(connection, -MERGED_PAGES)  # negative: of everything (sqlite.org/fts5.html, "The 'merge' Command")
 

@@ -12,6 +12,7 @@ from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, pr
 from pimd_features.messaging.owing import owe
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
 from pimd_features.messaging.reassigning import reassign
+from pimd_features.messaging.searching import forget_all
 from pimd_features.messaging.sessions.account import Account, Moment
 from pimd_features.messaging.sessions.bundle import Bundle
 from pimd_features.messaging.sessions.kept import load
@@ -332,6 +333,8 @@ class MessageStore:
         where, which = ("WHERE peer = ?", (peer,)) if peer is not None else ("", ())
 
         def work(connection: Connection) -> tuple[int, int]:
+            if peer is None:
+                forget_all(connection)
             messages = connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
             conversations = connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608

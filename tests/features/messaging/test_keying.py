@@ -10,6 +10,7 @@ from pimd.contract import KemMissing
 from pimd.ids import NodeId
 from pimd.proto import mlkem
 from pimd_features.messaging import FEATURE, keying
+from pimd_features.messaging.archive_models import SearchParams
 from pimd_features.messaging.models import SessionParams, SessionRestarted
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.message import MSG_KIND, Msg2
@@ -209,6 +210,10 @@ async def test_a_store_of_before_is_migrated_and_what_waits_is_encrypted_anew(pa
         ("waits for a route", "sent"),
         ("an answer", "read"),
         ("delivered", "delivered"),
+    ]
+    found = (await alice.running.search(SearchParams(text="answer"))).found
+    assert [(one.message.body, one.message.receipt, one.message.imported) for one in found] == [
+        ("an answer", None, False)
     ]
     alice.mesh.connect(bob.id)
     await settle(alice.air)

@@ -133,12 +133,16 @@ async def test_the_index_follows_what_is_stored_moved_and_deleted(shelf: Shelf) 
     await shelf.store.delete(None)
     assert await shelf.find("word") == []
     await shelf.check()
+    await shelf.put("fifth word")
+    assert await shelf.find("word") == ["fifth word"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["put", "find", "delete", "move", "rewrite"]), st.sampled_from([ALICE, BOB])),
+        st.tuples(
+            st.sampled_from(["put", "find", "delete", "delete all", "move", "rewrite"]), st.sampled_from([ALICE, BOB])
+        ),
         max_size=25,
     )
 )
@@ -150,6 +154,8 @@ async def test_the_index_is_right_after_any_steps(shelf: Shelf, steps: list[tupl
             await shelf.find("zwei")
         elif what == "delete":
             await shelf.store.delete(peer)
+        elif what == "delete all":
+            await shelf.store.delete(None)
         elif what == "move":
             await shelf.store.reassign(ALICE, BOB)
         else:
@@ -184,6 +190,15 @@ async def test_deleted_words_are_in_no_file(tmp_path: Path) -> None:
 def files_with(directory: Path, word: bytes) -> list[str]:
     """Files of a store that hold it."""
     return [file.name for file in directory.glob("messages.db*") if word in file.read_bytes()]
+
+
+async def test_the_words_of_all_messages_go_at_once(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "messages.db", migrations(0), clock=ManualClock()) as database:
+        shelf = Shelf(database)
+        await shelf.put("zanzibar one", "zanzibar two")
+        await shelf.search.catch_up()
+        await shelf.store.delete(None)
+    assert files_with(tmp_path, b"zanzibar") == []
 
 
 async def test_pages_of_what_is_found(party: MakeParty, lower: Lower) -> None:
