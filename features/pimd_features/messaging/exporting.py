@@ -1,5 +1,6 @@
 """Stored messages as lines of a file, a page at a time."""
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,6 +8,7 @@ from pimd.contract import Connection, Database, Row
 from pimd.ids import NodeId
 from pimd_features.messaging.export_line import VERSION, Sum, message_fields, written
 
+_PLACE = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})\.((?:[0-9a-f]{64})?)")
 PAGE_LINES = 500
 PAGE_BYTES = 512 * 1024
 
@@ -29,8 +31,9 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Self:
         """ValueError unless `str` made it."""
-        after, until, messages, digest = text.split(".")
-        return cls(int(after), int(until), int(messages), digest)
+        if (found := _PLACE.fullmatch(text)) is None:
+            raise ValueError("no place in an export")
+        return cls(*map(int, found.group(1, 2, 3)), found[4])
 
     def __str__(self) -> str:
         return f"{self.after}.{self.until}.{self.messages}.{self.digest}"

@@ -1,5 +1,6 @@
 """Messages from the lines of a file: each once, none of them waiting to be sent."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -10,6 +11,7 @@ from pimd_features.messaging.export_line import Begin, End, Line, Message, Sum, 
 from pimd_features.messaging.reassigning import show_newest
 from pimd_features.messaging.receipt import Receipt, Received, digest_of
 
+_MARK = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.((?:[0-9a-f]{64})?)\.((?:end)?)")
 NOT_SENT = "imported"
 """Why an imported message failed that had not been delivered when it was exported: it is not sent again."""
 
@@ -32,8 +34,9 @@ class Mark:
     @classmethod
     def parse(cls, text: str) -> Self:
         """ValueError unless `str` made it."""
-        lines, messages, digest, ended = text.split(".")
-        return cls(int(lines), int(messages), digest, ended == "end")
+        if (found := _MARK.fullmatch(text)) is None:
+            raise ValueError("no place in an import")
+        return cls(int(found[1]), int(found[2]), found[3], found[4] == "end")
 
     def __str__(self) -> str:
         return f"{self.lines}.{self.messages}.{self.digest}.{'end' if self.ended else ''}"
