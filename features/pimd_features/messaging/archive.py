@@ -45,10 +45,16 @@ class Archive:
         self.retention = Retention(database)
         self._publish = ctx.services[PUBLISH]
         self._log = ctx.log
+        self._indexed_at = -1
+        """Commits of the store when the index was brought up to date."""
         ctx.every(INDEX_S, self._index, at_once=True)
         ctx.every(MARK_S, self._shorten, at_once=True)
 
     async def _index(self) -> None:
+        transactions = self.database.transactions
+        if transactions == self._indexed_at:
+            return
+        self._indexed_at = transactions
         try:
             await self.search.catch_up()
             await self.search.overwrite_deleted()

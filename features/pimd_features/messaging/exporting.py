@@ -33,7 +33,7 @@ class Place:
         """ValueError unless `str` made it."""
         if (found := _PLACE.fullmatch(text)) is None:
             raise ValueError("no place in an export")
-        return cls(*map(int, found.group(1, 2, 3)), found[4])
+        return cls(int(found[1]), int(found[2]), int(found[3]), found[4])
 
     def __str__(self) -> str:
         return f"{self.after}.{self.until}.{self.messages}.{self.digest}"
