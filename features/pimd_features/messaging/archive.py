@@ -59,6 +59,7 @@ class Archive:
             await self.search.catch_up()
             await self.search.overwrite_deleted()
         except DatabaseError as error:
+            self._indexed_at = -1  # try again
             self._log.error("messages were not indexed: %s", error)
 
     async def _shorten(self) -> None:

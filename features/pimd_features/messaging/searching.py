@@ -3,7 +3,7 @@
 import unicodedata
 from dataclasses import dataclass
 
-from pimd.contract import Connection, Database, Row
+from pimd.contract import Connection, Database, DatabaseError, Row
 from pimd.ids import NodeId
 
 BATCH = 100
@@ -74,7 +74,16 @@ class Search:
         if not query.words:
             return []
         parameters = (query.expression, query.below, query.limit, EXCERPT_WORDS)
-        return await self._database.read(_FIND, parameters)
+        try:
+            return await self._database.read(_FIND, parameters)
+        except DatabaseError:
+            await self._begin_anew()
+            return await self._database.read(_FIND, parameters)
+
+    async def _begin_anew(self) -> None:
+        """Make the index again from the messages: it is damaged, and the check at the start does not look into it."""
+        await self._database.write("empty the index", forget_all, forgets=True)
+        await self.catch_up()
 
     async def catch_up(self) -> None:
         """Enter the messages that were stored since the last time."""
@@ -89,9 +98,12 @@ class Search:
         deleted = await self._deleted()
         if not deleted:
             return
-        more = await self._database.write("rewrite the index", _begin_merge, forgets=True)
-        while more:
-            more = await self._database.write("rewrite the index", _go_on_merging, forgets=True)
+        try:
+            more = await self._database.write("rewrite the index", _begin_merge, forgets=True)
+            while more:
+                more = await self._database.write("rewrite the index", _go_on_merging, forgets=True)
+        except DatabaseError:
+            await self._begin_anew()
         await self._database.write("note a rewritten index", lambda connection: _overwritten(connection, deleted))
 
     async def _deleted(self) -> int:
@@ -112,7 +124,7 @@ def _index(connection: Connection) -> None:
 
 
 def forget_all(connection: Connection) -> None:
-    """Empty the index because all messages are deleted next, which would take their words out one by one."""
+    """Empty the index at once: all messages are deleted next, or entered again."""
     connection.execute("INSERT INTO search (search) VALUES ('delete-all')")
     connection.execute("UPDATE search_state SET indexed = 0, deleted = 0")
 

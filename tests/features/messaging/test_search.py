@@ -201,6 +201,27 @@ async def test_the_words_of_all_messages_go_at_once(tmp_path: Path) -> None:
     assert files_with(tmp_path, b"zanzibar") == []
 
 
+async def test_a_damaged_index_is_made_again(shelf: Shelf) -> None:
+    await shelf.put(*(f"number {number}" for number in range(150)))
+    await shelf.search.catch_up()
+
+    def damage(connection: Connection) -> None:
+        connection.execute("UPDATE search_data SET block = x'00112233445566' WHERE id > 10")
+
+    for _ in range(2):
+        await shelf.database.write("damage", damage)
+        assert await shelf.find("149") == ["number 149"]
+        await shelf.check()
+    await shelf.store.delete(BOB)
+    await shelf.put("of bob", peer=BOB)
+    await shelf.search.catch_up()
+    await shelf.store.delete(BOB)
+    await shelf.database.write("damage", damage)
+    await shelf.search.overwrite_deleted()
+    assert len(await shelf.find("number", limit=500)) == 150
+    await shelf.check()
+
+
 async def test_pages_of_what_is_found(party: MakeParty, lower: Lower) -> None:
     alice, bob = await party("alice"), await party("bob")
     for number in range(7):
