@@ -55,7 +55,7 @@ FEATURE = Feature(
             ),
             show=Table(
                 (
-                    ("AT", "{message.position}"),
+                    ("POSITION", "{message.position}"),
                     ("WHEN", "{message.timestamp_ms:moment}"),
                     ("WITH", "{name:name}"),
                     ("", "{message.direction}"),
