@@ -23,7 +23,7 @@ from pimd_features.messaging.importing import Mark, import_lines
 from pimd_features.messaging.lines import LATEST
 from pimd_features.messaging.models import STREAM, HistoryShortened, MessagingSettings, preview
 from pimd_features.messaging.owing import receipt_of
-from pimd_features.messaging.retaining import MARK_S, Retention, Shortened
+from pimd_features.messaging.retaining import EVERY_S, Retention, Shortened
 from pimd_features.messaging.searching import EXCERPT_LIMIT, MOST_WORDS, Query, Search, words_of
 from pimd_features.messaging.store import PAGE_BYTES, record_of
 
@@ -48,7 +48,7 @@ class Archive:
         self._indexed_at = -1
         """Commits of the store when the index was brought up to date."""
         ctx.every(INDEX_S, self._index, at_once=True)
-        ctx.every(MARK_S, self._shorten, at_once=True)
+        ctx.every(EVERY_S, self._shorten, at_once=True)
 
     async def _index(self) -> None:
         transactions = self.database.transactions

@@ -1,6 +1,6 @@
 """How long the messages of a conversation are kept, in lived time.
 
-Every ten minutes the newest position is noted with the moment, and not the moment with every message: what has that position
+Every hour the newest position is noted with the moment, and not the moment with every message: what has that position
 or a lower one was stored by then.
 """
 
@@ -12,7 +12,8 @@ from pimd_features.messaging.reassigning import show_newest
 
 DAY_MS = 24 * 3600 * 1000
 MOST_DAYS = 3650
-MARK_S = 600.0
+EVERY_S = 3600.0
+"""So often old messages are looked for: the index of words is rewritten whenever some were deleted."""
 BATCH = 200
 """Messages that one job deletes."""
 

@@ -32,7 +32,7 @@ async def test_messages_are_deleted_after_so_many_days(party: MakeParty) -> None
     await alice.say(bob, "young")
     await settle(alice.air)
     assert (await keep(bob, alice, 1)).deleted_messages == 0
-    await live(bob, DAY_S // 2 + 1200)
+    await live(bob, DAY_S // 2 + 7200)
     assert await bodies(bob, alice) == ["young"]
     (shown,) = await bob.running._store.conversations()
     assert (shown.unread, shown.received, shown.received_bytes, shown.last_preview) == (1, 1, 5, "young")
@@ -40,7 +40,7 @@ async def test_messages_are_deleted_after_so_many_days(party: MakeParty) -> None
     assert (event.peer_node_id, event.deleted_messages) == (alice.id, 3)
     assert (await bob.running.search(SearchParams(text="old"))).found == []
     assert len(await bodies(alice, bob)) == 4
-    await live(bob, DAY_S)
+    await live(bob, DAY_S + 3600)
     assert await bob.running._store.conversations() == []
     await alice.say(bob, "again")
     await settle(alice.air)
@@ -72,7 +72,7 @@ async def test_what_waits_to_be_sent_stays_until_it_is_delivered_or_failed(party
     bob.mesh.connect(alice.id)
     await settle(alice.air)
     assert await bodies(bob, alice) == ["waits"]
-    await live(alice, 1200)
+    await live(alice, 7200)
     assert await bodies(alice, bob) == []
 
 
@@ -81,16 +81,16 @@ async def test_it_lasts_over_restarts_and_a_deleted_conversation(party: MakePart
     await keep(bob, alice, 1)
     await alice.say(bob, "old")
     await settle(alice.air)
-    await live(bob, 1200)
+    await live(bob, 3600)
     await bob.running.delete_all(None)  # type: ignore[arg-type]
     await alice.say(bob, "new")
     await settle(alice.air)
     await bob.kill()
-    bob.clock.advance(DAY_S + 1200)
+    bob.clock.advance(DAY_S + 7200)
     await bob.start()
     await settle(bob.air)
     assert await bodies(bob, alice) == ["new"]  # no moment was noted since it came
-    await live(bob, DAY_S + 1200)
+    await live(bob, DAY_S + 7200)
     assert (await bodies(bob, alice), (await keep(bob, alice)).days) == ([], 1)
 
 
@@ -101,7 +101,7 @@ async def test_deleted_messages_are_in_no_file_and_their_copies_are_known(party:
     await settle(alice.air)
     await bob.running.mark_read(MarkReadParams(peer_node_id=alice.id, up_to_ts_ms=2**62))
     await bob.running.search(SearchParams(text="xylo"))
-    await live(bob, DAY_S + 4800)
+    await live(bob, DAY_S + 8400)
     assert files_with(bob.directory, b"xylo") == []
     assert bob.running._database is not None
     assert len(await bob.running._database.read("SELECT 1 FROM received_ids WHERE peer = ?", (alice.id,))) >= 1
@@ -112,7 +112,7 @@ async def test_many_old_messages_go_in_small_jobs(party: MakeParty) -> None:
     for number in range(450):
         await alice.say(bob, f"number {number}")
     await alice.running._store.raise_status(bob.id, [one.id for one in await alice.messages(bob)], "delivered", 1)
-    await live(alice, DAY_S + 1200)
+    await live(alice, DAY_S + 3600)
     before = alice.running._database.transactions if alice.running._database else 0
     assert (await keep(alice, bob, 1)).deleted_messages == 450
     assert alice.running._database is not None
