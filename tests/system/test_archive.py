@@ -138,7 +138,7 @@ def test_a_receipt_is_saved_and_verified_anywhere(daemon: MakeDaemon, tmp_path: 
     alice.start()
     other = sent_id(alice.pim("send", "bob", "without").stdout)
     refused = alice.pim("receipt", "save", other)
-    assert (refused.returncode, "(error -32063)" in refused.stderr) == (1, True)
+    assert (refused.returncode, "(error -32602)" in refused.stderr) == (1, True)
 
 
 @pytest.mark.system

@@ -15,7 +15,7 @@ from pimd.contract import (
     Table,
     Verb,
 )
-from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown, ReceiptMissing
+from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown
 from pimd_features.messaging.models import STREAM, MessagesEvent, MessagingSettings
 from pimd_features.messaging.plugin import MessagingPlugin
 
@@ -25,7 +25,7 @@ FEATURE = Feature(
     namespaces=("messages",),
     plugin=MessagingPlugin,
     events=(EventStream(STREAM, MessagesEvent),),
-    errors=(MessageBodyTooLarge, MessagePeerUnknown, ReceiptMissing),
+    errors=(MessageBodyTooLarge, MessagePeerUnknown),
     settings=MessagingSettings,
     verbs=(
         Verb(

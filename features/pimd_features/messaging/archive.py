@@ -17,7 +17,7 @@ from pimd.contract import (
 )
 from pimd.ids import NodeId
 from pimd_features.messaging import archive_models as models
-from pimd_features.messaging.errors import ReceiptMissing, storage
+from pimd_features.messaging.errors import storage
 from pimd_features.messaging.exporting import Place, export
 from pimd_features.messaging.importing import Mark, import_lines
 from pimd_features.messaging.lines import LATEST
@@ -158,7 +158,7 @@ class ArchiveMethods:
             added=done.added, known=done.known, bad=bad, cursor=str(done.mark), complete=done.mark.ended
         )
 
-    @rpc("messages.proof", errors=(ReceiptMissing, StorageError))
+    @rpc("messages.proof", errors=(InvalidParams, StorageError))
     async def proof(self, params: models.ProofParams) -> models.Proof:
         """Return the signed receipt of a message sent from here, as the file that `pim receipt verify` reads.
 
@@ -167,9 +167,9 @@ class ArchiveMethods:
         with storage():
             found = await receipt_of(self._archive.database, params.message_id)
         if found is None:
-            raise ReceiptMissing(
-                f"there is no receipt of message {params.message_id}: it comes when the message was sent with `receipt`, has "
-                "arrived, and the recipient's node gives receipts (`receipts` of [features.messaging])"
+            raise InvalidParams(
+                f"parameter message_id: there is no receipt of {params.message_id}; it comes when the message was sent with "
+                "`receipt`, has arrived, and the recipient's node gives receipts (`receipts` of [features.messaging])"
             )
         receipt, body = found
         return models.Proof(

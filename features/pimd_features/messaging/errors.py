@@ -19,12 +19,6 @@ class MessageBodyTooLarge(RpcError):  # noqa: N818
     code: ClassVar[int] = -32061
 
 
-class ReceiptMissing(RpcError):  # noqa: N818
-    """There is no receipt of that message: none was asked for, or it has not come."""
-
-    code: ClassVar[int] = -32063
-
-
 @contextmanager
 def storage() -> Iterator[None]:
     """Answer a failure of the database as `StorageError` (-32062)."""

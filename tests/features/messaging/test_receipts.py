@@ -3,18 +3,20 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pimd.assembly.services import PluginIdentity
 from pimd.cli.receipt import verify
-from pimd.contract import PluginPayload
+from pimd.contract import InvalidParams, PluginPayload
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import FEATURE, owing, receipts
 from pimd_features.messaging.archive_models import ExportParams, ImportParams, ProofParams
-from pimd_features.messaging.errors import ReceiptMissing
 from pimd_features.messaging.export_line import written
 from pimd_features.messaging.models import ReceiptCame
 from pimd_features.messaging.receipt import Receipt, Received, digest_of
 from pimd_features.messaging.receipts import RECEIPTS_KIND
+from pimd_features.messaging.sessions.message import BODY_LIMIT, Plain
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
 
@@ -55,6 +57,13 @@ def hear(air_of: Party) -> None:
     air_of.air.send = type(air_of.air).send.__get__(air_of.air)  # type: ignore[method-assign]
 
 
+@given(body=st.binary(max_size=BODY_LIMIT), kind=st.integers(0, 255), asks=st.booleans())
+def test_that_it_is_asked_for_costs_no_byte(body: bytes, kind: int, asks: bool) -> None:  # noqa: FBT001
+    plain = Plain(7, kind, body, asks)
+    assert Plain.decode(plain.encode()) == plain
+    assert len(plain.encode()) == len(Plain(7, kind, body).encode())
+
+
 async def test_a_receipt_that_was_asked_for_comes_and_holds_by_itself(party: MakeParty) -> None:
     alice, bob = await friends(party)
     sent = await alice.say(bob, "höre \U0001f600\n\0", receipt=True)
@@ -73,7 +82,7 @@ async def test_without_the_word_of_both_there_is_none(party: MakeParty, *, asks:
     sent = await alice.say(bob, "hello", receipt=asks)
     await settle(alice.air)
     assert {message.status for message in await alice.messages(bob)} == {"delivered"}
-    with pytest.raises(ReceiptMissing, match=r"receipts.*features\.messaging"):
+    with pytest.raises(InvalidParams, match=r"receipts.*features\.messaging"):
         await proof(alice, sent.id)
     assert (await owed(bob), await states(alice, bob)) == (0, {"asked" if asks else None})
 
@@ -233,7 +242,7 @@ async def test_a_receipt_goes_with_its_message(party: MakeParty) -> None:
     await settle(alice.air)
     await alice.running._delete(bob.id)
     for id_ in (sent.id, again.id):
-        with pytest.raises(ReceiptMissing):
+        with pytest.raises(InvalidParams):
             await proof(alice, id_)
 
 

@@ -16,7 +16,7 @@ PADDED_SIZES = (64, 256, 1024, 2048, 4096, 8448)
 
 _VERSION = 1
 _HAS_HEADER = 1
-_ASKS_RECEIPT = 0x80
+_ASKS_RECEIPT = 0x8000
 _HEAD = struct.Struct(f">BB16s{SESSION_ID_SIZE}sI")
 _PLAIN = struct.Struct(">HQB")
 
@@ -45,13 +45,12 @@ class Plain:
     def encode(self) -> bytes:
         """`length u16 | timestamp_ms u64 | kind u8 | body`, with zeros up to the next padded size; ValueError over 8 KiB.
 
-        Bit 0x80 of the kind stands for `asks_receipt`.
+        Bit 0x8000 of the length stands for `asks_receipt`.
         """
         if len(self.body) > BODY_LIMIT:
             raise ValueError(f"a body has at most {BODY_LIMIT} bytes")
-        plain = (
-            _PLAIN.pack(len(self.body), self.timestamp_ms, self.kind | _ASKS_RECEIPT * self.asks_receipt) + self.body
-        )
+        length = len(self.body) | _ASKS_RECEIPT * self.asks_receipt
+        plain = _PLAIN.pack(length, self.timestamp_ms, self.kind) + self.body
         return plain.ljust(padded(len(self.body)), b"\0")
 
     @classmethod
@@ -60,10 +59,11 @@ class Plain:
         if len(plain) not in PADDED_SIZES:
             raise ValueError("the message has no padded size")
         length, timestamp_ms, kind = _PLAIN.unpack_from(plain)
+        length, asks_receipt = length & ~_ASKS_RECEIPT, bool(length & _ASKS_RECEIPT)
         end = _PLAIN.size + length
         if length > BODY_LIMIT or len(plain) != padded(length) or any(plain[end:]):
             raise ValueError("the message is not padded as it should be")
-        return cls(timestamp_ms, kind & ~_ASKS_RECEIPT, plain[_PLAIN.size : end], bool(kind & _ASKS_RECEIPT))
+        return cls(timestamp_ms, kind, plain[_PLAIN.size : end], asks_receipt)
 
 
 def padded(body_size: int) -> int:
