@@ -3,12 +3,17 @@
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pimd.limits import Limit, Rate
 from tests.limits import Lower, watched
 
 SHARED = frozenset({"pair_of_module", "shared_daemon", "open_node", "private_node", "target"})
 """Fixtures of a module that are whole daemons."""
+
+# No test judges times, and a busy machine is no fault.
+settings.register_profile("without times", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without times")
 
 
 @pytest.fixture
