@@ -51,8 +51,9 @@ def pair(home: Path, *, relayed: bool) -> Iterator[tuple[Judge, list[Daemon]]]:
 
 
 def routed(one: Daemon, other_id: str) -> bool:
-    """Tell whether there is a way."""
-    return any(row["node_id"] == other_id and row["route_hops"] for row in one.call("peers.list", {"all": True}))
+    """Tell whether there is a way, and the key that comes with the card is known."""
+    rows = one.call("peers.list", {"all": True})
+    return any(row["node_id"] == other_id and row["route_hops"] and row["x25519_pubkey"] for row in rows)
 
 
 def until(true: Callable[[], bool]) -> None:
