@@ -10,10 +10,12 @@ from pimd.assembly.views import made_of, members_of
 from pimd.calls import Outcome
 from pimd.contract import (
     DISCOVERY,
+    PARCELS,
     PEER_DATA,
     PEER_SUMMARIES,
     DatabaseError,
     Discovery,
+    Parcels,
     PeerData,
     PeerSummaries,
     RpcError,
@@ -23,6 +25,7 @@ from pimd.contract import (
 CALL_S = 30.0
 CONTRACTS: Mapping[str, type] = {
     DISCOVERY.name: Discovery,
+    PARCELS.name: Parcels,
     PEER_DATA.name: PeerData,
     PEER_SUMMARIES.name: PeerSummaries,
 }

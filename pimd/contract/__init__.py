@@ -18,7 +18,7 @@ Called by anybody, at any time, in threads as well: the functions that say nothi
 Errors: a function raises what it names, and then nothing was changed.
 
 Read in this order: `feature`, `plugin`, `work`, `methods`, `verbs`, `mesh`, `services`, `peers`, `index`, `control`, `datagrams`,
-`identity`, `one_way`, `kem`, `text`.
+`identity`, `one_way`, `kem`, `parcels`, `text`.
 """
 
 from pimd.addresses import TCP, Endpoint
@@ -94,6 +94,16 @@ from pimd.contract.models import (
     rfc3339,
 )
 from pimd.contract.one_way import OneWayRead, OneWayWritten, read_one_way, write_one_way
+from pimd.contract.parcels import (
+    PARCEL_LIMIT,
+    PARCELS,
+    ArrivedParcel,
+    Parcel,
+    ParcelNews,
+    Parcels,
+    ParcelState,
+    ParcelStatus,
+)
 from pimd.contract.peers import Forgotten, PeerDirectory, PeerDirectoryEvent, PeerInfoSource, Seen
 from pimd.contract.plugin import DaemonPlugin, PluginContext
 from pimd.contract.services import (
@@ -131,7 +141,7 @@ from pimd.contract.text import NodeName, shown_name, visible
 from pimd.contract.verbs import Arg, Line, Pairs, Table, Verb
 from pimd.contract.work import CallLater, Every, RunBlocking, Spawn, SpawnedTask
 from pimd.database import Connection, Database, DatabaseError, Migration, Row, SchemaTooNew
-from pimd.events import Lagged, Subscription
+from pimd.events import Lagged, Subscription, Topic
 from pimd.limits import KIB, MIB, Bites, Budget, Limit, RecentMap, RecentSet, TokenBucket, declare, declare_rate
 from pimd.proto.ecies import EciesError
 from pimd.proto.errors import PayloadTooLarge
@@ -154,11 +164,14 @@ __all__ = [
     "LOG_RING",
     "MESH",
     "MIB",
+    "PARCELS",
+    "PARCEL_LIMIT",
     "PEER_DATA",
     "PEER_SUMMARIES",
     "PUBLISH",
     "TCP",
     "Arg",
+    "ArrivedParcel",
     "Assembly",
     "Bites",
     "Broadcast",
@@ -230,6 +243,11 @@ __all__ = [
     "Overloaded",
     "Pairs",
     "Params",
+    "Parcel",
+    "ParcelNews",
+    "ParcelState",
+    "ParcelStatus",
+    "Parcels",
     "PayloadTooLarge",
     "PeerData",
     "PeerDirectory",
@@ -273,6 +291,7 @@ __all__ = [
     "TimerHandle",
     "Timestamp",
     "TokenBucket",
+    "Topic",
     "Unauthorized",
     "Verb",
     "X25519Hex",

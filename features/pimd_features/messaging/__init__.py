@@ -4,6 +4,7 @@ from pimd.contract import (
     CONFIG,
     KEYSTORE,
     MESH,
+    PARCELS,
     PEER_DATA,
     PUBLISH,
     Arg,
@@ -77,6 +78,6 @@ FEATURE = Feature(
             show=Line("{in_words}; {deleted_messages} deleted now"),
         ),
     ),
-    provides=(Provided(PEER_DATA),),
+    provides=(Provided(PEER_DATA), Provided(PARCELS, "parcels")),
     uses=(MESH, KEYSTORE, CONFIG, PUBLISH),
 )

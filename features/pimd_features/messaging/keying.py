@@ -167,7 +167,7 @@ class Keying:
             await self._keep(src, bundles)
 
     async def _keep(self, src: NodeId, bundles: list[Bundle]) -> None:
-        moment, is_contact = self.moment(), self._strangers.is_contact(src)
+        moment, is_contact = self.moment(), self._strangers.is_expected(src)
 
         def work(connection: Connection) -> list[taking.Noted | None]:
             taken = [
@@ -201,7 +201,7 @@ class Keying:
     # --- giving
 
     async def _give(self, peer: NodeId) -> None:
-        if not self._strangers.is_contact(peer) and not self._questions.take(self._ctx.clock.now()):
+        if not self._strangers.is_expected(peer) and not self._questions.take(self._ctx.clock.now()):
             return
         answer: list[bytes] = []
         try:
@@ -217,7 +217,7 @@ class Keying:
 
     def _may_have_one_time(self, peer: NodeId) -> bool:
         now = self._ctx.clock.now()
-        if not self._strangers.is_contact(peer):
+        if not self._strangers.is_expected(peer):
             return self._others.take(now)
         bucket = self._contacts.use(peer)
         if bucket is None:
@@ -280,7 +280,7 @@ class Keying:
         now, said = self._ctx.clock.now(), self._lost_said.get((peer, session_id))
         if said is not None and now - said < RESET_PAUSE_S:
             return
-        if not self._strangers.is_contact(peer) and not self._resets.take(now):
+        if not self._strangers.is_expected(peer) and not self._resets.take(now):
             return
         self._lost_said.put((peer, session_id), now)
         reset = Reset.issue(self._ctx.identity, session_id, self._ctx.clock.unix_ms())

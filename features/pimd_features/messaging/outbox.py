@@ -125,6 +125,11 @@ class Outbox:
         if not peer.entries:
             peer.places.clear()
 
+    def holds(self, peer_id: NodeId, id_: MessageId) -> bool:
+        """Whether a message waits here."""
+        peer = self._peers.get(peer_id)
+        return peer is not None and id_ in peer.entries
+
     def remove_all(self, peer_id: NodeId | None) -> None:
         """Forget one peer's messages, or with None all."""
         if peer_id is None:

@@ -38,6 +38,7 @@ from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.lines import LATEST, Span, lines_of
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.owing import Had, Owed
+from pimd_features.messaging.parcels import ParcelService
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.receipts import RECEIPTS_KIND, Receipts
 from pimd_features.messaging.receiving import Receiver
@@ -112,6 +113,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         await self._keying.load()
         self._sender = Sender(ctx, self._store, self._keying, self._outbox, self._status_changed)
         self._sender.owe_receipts(await self._store.peers_with_receipts())
+        self.parcels = ParcelService(ctx, self._database, self._outbox, self._strangers, self._sender.wake)
+        await self.parcels.load()
         self._sightings = Sightings(ctx)
         self._receipts = Receipts(ctx, Owed(self._database), Had(self._database, ctx.identity.node_id))
         await self._receipts.load()
@@ -126,6 +129,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             acked=acknowledged.take,
         )
         receiver.asked = self._receipts.owed
+        receiver.parcel_came = self.parcels.came
         self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
         ctx.spawn("receiver", receiver.run())
         ctx.spawn("acknowledgements", acknowledged.run())
@@ -166,6 +170,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             moved = await self._store.reassign(old, new)
         self._keying.forget(old)
         self._outbox.reassign(old, new)
+        with storage():
+            await self.parcels.queue_again()
         self._sender.wake()
         return moved
 
@@ -271,6 +277,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         self._with_messages.clear()
         self._keying.forget(None)
         self._outbox.remove_all(None)
+        with storage():
+            await self.parcels.queue_again()
         cleared = models.HistoryCleared(peer_node_id=None, scope="all", deleted_messages=messages)
         after_answer(lambda: self._publish(models.STREAM, cleared))
         return models.DeletedAll(deleted_messages=messages, deleted_conversations=conversations)
@@ -320,12 +328,15 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         self._with_messages.discard(peer)
         self._keying.forget(peer)
         self._outbox.remove_all(peer)
+        await self.parcels.queue_again()
         if messages or conversations:
             cleared = models.HistoryCleared(peer_node_id=peer, scope="peer", deleted_messages=messages)
             after_answer(lambda: self._publish(models.STREAM, cleared))
         return models.DeletedConversation(deleted_messages=messages, deleted_conversation=conversations > 0)
 
     def _status_changed(self, peer: NodeId, id_: MessageId, status: models.Status) -> None:
+        if self.parcels.changed(peer, id_, status):
+            return
         now_ms = self._ctx.clock.unix_ms()
         self._publish(
             models.STREAM, models.MessageStatus(message_id=id_, peer_node_id=peer, new_status=status, at_ms=now_ms)

@@ -23,6 +23,7 @@ STORING = declare(
 Told = Callable[[MessageRecord, Conversation], None]
 Acked = Callable[[NodeId, bytes], Awaitable[None]]
 _ACKS = frozenset({Kind.DELIVERED, Kind.READ})
+_ACKNOWLEDGED = frozenset({Kind.TEXT, Kind.GROUP})
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Receiver:
         self._acked = acked
         self.asked: Callable[[NodeId], None] = lambda _: None
         """Called with who asks for receipts of what was stored."""
+        self.parcel_came: Callable[[], None] = lambda: None
+        """Called when a parcel is on disk."""
         self._headers = TokenBucket(STRANGERS_HEADERS, ctx.clock.now(), ctx.bites)
         self._arrived = Batches(STORING, ctx.bites, self._take)
         self.run = self._arrived.run
@@ -91,11 +94,15 @@ class Receiver:
             self._keying.tell(one.src, outcome.reached, changed=outcome.account_changed)
             if stored is not None:
                 self._told(*stored)
-            if outcome.what is What.LOST:
+            if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:
+                self.parcel_came()
+            if outcome.what is What.UNWELCOME:
+                self._strangers.note(one.src, welcome=False)
+            elif outcome.what is What.LOST:
                 await self._keying.say_lost(one.src, one.msg.session_id)
             elif outcome.plain is not None and outcome.plain.kind in _ACKS:
                 await self._acked(one.src, bytes((outcome.plain.kind,)) + outcome.plain.body)
-            elif outcome.what is What.KNOWN or (outcome.plain is not None and outcome.plain.kind == Kind.TEXT):
+            elif outcome.what is What.KNOWN or (outcome.plain is not None and outcome.plain.kind in _ACKNOWLEDGED):
                 by_sender.setdefault(one.src, []).append(one)
         for src, messages in by_sender.items():
             ids = tuple(one.msg.message_id for one in messages)
@@ -109,8 +116,8 @@ class Receiver:
     async def _open_new(self, batch: list[_Arrived]) -> list[tuple[_Arrived, Received]]:
         """Open and store what is welcome; each in a job of its own, so that none fails with another."""
         moment, jobs = self._keying.moment(), []
-        for one, is_contact in await self._welcome(batch):
-            arrived = Arrived(one.src, is_contact, one.msg)
+        for one, texts in await self._welcome(batch):
+            arrived = Arrived(one.src, self._strangers.is_expected(one.src), one.msg, texts)
             jobs.append((one, self._store.add_received(arrived, self._keying.account, moment)))
         received: list[tuple[_Arrived, Received]] = []
         for one, job in jobs:
@@ -121,7 +128,7 @@ class Receiver:
         return received
 
     async def _welcome(self, batch: list[_Arrived]) -> list[tuple[_Arrived, bool]]:
-        """Return what is to be opened, and whether a contact sent it.
+        """Return what is to be opened, and whether a text is welcome.
 
         A stranger's message that finds no room is refused unopened, by its padded size: opening would use up its key.
         """
@@ -131,14 +138,16 @@ class Receiver:
         by_strangers = [one for one in batch if not contacts[one.src]]
         known, kept = await self._store.known([Arrived(one.src, False, one.msg) for one in by_strangers])  # noqa: FBT003
         room = self._strangers.room(await self._store.conversations())
-        now = self._ctx.clock.now()
-        return [
-            (one, contacts[one.src])
-            for one in batch
-            if contacts[one.src]
-            or one.key in known
-            or (
-                room.takes(one.src, one.msg.padded)
-                and (one.key in kept or not one.msg.header or self._headers.take(now))
-            )
-        ]
+        for src, messages, size in await self._store.parcels_of_strangers():
+            room.add(src, messages, size)
+        now, welcome = self._ctx.clock.now(), list[tuple[_Arrived, bool]]()
+        for one in batch:
+            if contacts[one.src] or one.key in known:
+                welcome.append((one, contacts[one.src]))
+            elif one.src in self._strangers.fellows:
+                welcome.append((one, room.would_take(one.src, one.msg.padded)))
+            elif room.takes(one.src, one.msg.padded) and (
+                one.key in kept or not one.msg.header or self._headers.take(now)
+            ):
+                welcome.append((one, True))
+        return welcome

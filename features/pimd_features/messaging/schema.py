@@ -1,6 +1,7 @@
 """Tables of `messages.db`. Columns named `*_lived_ms` are moments of lived time, the other `*_ms` are for people."""
 
 from pimd.contract import Migration
+from pimd_features.messaging import parcel_rows
 from pimd_features.messaging.archive_schema import ARCHIVE
 from pimd_features.messaging.models import EXPIRES_LIMIT_S
 from pimd_features.messaging.sessions.schema import TABLES
@@ -107,4 +108,4 @@ def migrations(lived_ms: int) -> tuple[Migration, ...]:
     scripts = [_FIRST, _LIVED, TABLES + _SESSIONS, ARCHIVE]
     for name, value in times.items():
         scripts = [script.replace(name, str(value)) for script in scripts]
-    return tuple(scripts)
+    return (*scripts, parcel_rows.TABLES)

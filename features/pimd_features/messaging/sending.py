@@ -203,7 +203,7 @@ class Sender:
             return
         self._last_expiry_check = now
         for message in self._outbox.expired(self._ctx.clock.lived_ms()):
-            if await self._store.fail(message, "expired"):
+            if await self._store.fail(message, "expired", self._ctx.clock.unix_ms()):
                 self._changed(message.peer, message.id, "failed")
             self._outbox.remove(message.peer, message.id)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pimd.contract import MIB, Bites, Connection, Database, Row, declare
 from pimd.ids import MessageId, NodeId
+from pimd_features.messaging import parcel_rows
 from pimd_features.messaging.lines import add_line
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
 from pimd_features.messaging.owing import owe
@@ -159,9 +160,9 @@ class MessageStore:
             gave_up = False
             if renewal is not None and (session := session_of(connection, peer, renewal[0])) is not None:
                 gave_up = renewal[1](connection, peer, session)
-            rows = {message.id: connection.execute(_BODY, (peer, message.id)).fetchone() for message in messages}
-            left = encrypt(connection, peer, [_draft(id_, row) for id_, row in rows.items() if row is not None])
-            deleted = frozenset(id_ for id_, row in rows.items() if row is None)
+            drafts = {message.id: _draft_of(connection, peer, message.id) for message in messages}
+            left = encrypt(connection, peer, [draft for draft in drafts.values() if draft is not None])
+            deleted = frozenset(id_ for id_, draft in drafts.items() if draft is None)
             return Left(left.payloads, deleted, left.began, left.lacks_bundle, gave_up)
 
         return await self._database.write("encrypt messages", work, forgets=True)
@@ -188,11 +189,12 @@ class MessageStore:
             if delivered is not None:
                 acknowledged(connection, peer, ids)
             changed = {MessageId(row[0]) for row in rows}
+            changed |= parcel_rows.raise_status(connection, peer, set(ids) - changed, status, now_ms)
             return [id_ for id_ in dict.fromkeys(ids) if id_ in changed]
 
-        return await self._database.write(f"mark messages {status}", work)
+        return await self._database.write(f"mark messages {status}", work, forgets=True)
 
-    async def fail(self, message: Outgoing, reason: str) -> bool:
+    async def fail(self, message: Outgoing, reason: str, now_ms: int) -> bool:
         """Mark a message failed; False when it was acknowledged or deleted meanwhile."""
 
         def work(connection: Connection) -> bool:
@@ -202,9 +204,10 @@ class MessageStore:
                 (reason, message.peer, message.id),
             )
             forget_outgoing(connection, message.peer, [message.id])
-            return done.rowcount > 0
+            of_parcels = parcel_rows.raise_status(connection, message.peer, [message.id], "failed", now_ms)
+            return done.rowcount > 0 or bool(of_parcels)
 
-        return await self._database.write("mark a message failed", work)
+        return await self._database.write("mark a message failed", work, forgets=True)
 
     # --- received messages
 
@@ -238,6 +241,8 @@ class MessageStore:
                 outcome = replace(outcome, account_changed=outcome.account_changed or changed)
             if outcome.account_changed:
                 add_line(connection, one.src, "account_changed", moment.unix_ms)
+            if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:
+                parcel_rows.add_received(connection, one.src, outcome.plain.body, is_stranger=not one.is_contact)
             if outcome.plain is not None and outcome.plain.kind == Kind.TEXT:
                 stored = _add_text(connection, one, outcome.plain, moment)
             if stored is not None and self._gives_receipts and outcome.plain is not None and outcome.plain.asks_receipt:
@@ -278,6 +283,10 @@ class MessageStore:
         """Peers with stored read receipts, expired ones included."""
         rows = await self._database.read("SELECT DISTINCT peer FROM read_receipts")
         return [NodeId(row["peer"]) for row in rows]
+
+    async def parcels_of_strangers(self) -> Sequence[tuple[NodeId, int, int]]:
+        """Number and bytes of the parcels that each stranger holds here."""
+        return await self._database.query(parcel_rows.held_of_strangers)
 
     # --- conversations
 
@@ -370,6 +379,11 @@ def _count(connection: Connection, message: Row) -> Conversation:
         ),
     ).fetchone()
     return Conversation(NodeId(row[0]), *row[1:])
+
+
+def _draft_of(connection: Connection, peer: NodeId, id_: MessageId) -> Draft | None:
+    row = connection.execute(_BODY, (peer, id_)).fetchone()
+    return _draft(id_, row) if row is not None else parcel_rows.draft_of(connection, peer, id_)
 
 
 def _draft(id_: MessageId, row: Row) -> Draft:

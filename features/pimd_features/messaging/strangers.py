@@ -34,11 +34,17 @@ class Strangers:
         self._settings = ctx.settings
         self._keystore = ctx.services[KEYSTORE]
         self._refused: RecentSet[NodeId] = RecentSet(REFUSED, ctx.bites)
+        self.fellows: frozenset[NodeId] = frozenset()
+        """Those whose parcels are welcome (`Parcels.set_fellows`)."""
 
     def is_contact(self, peer: NodeId) -> bool:
         """Tell whether the user imported, labelled or wrote to this id, or labelled a configured address of it."""
         known = self._keystore.get(peer)
         return (known is not None and known.contact) or self._keystore.index.label(peer) is not None
+
+    def is_expected(self, peer: NodeId) -> bool:
+        """Tell whether it is a contact or a fellow: sessions and parcels are taken of both, texts only of contacts."""
+        return peer in self.fellows or self.is_contact(peer)
 
     def refused(self) -> list[NodeId]:
         """Strangers whose newest message was refused since the start, the newest first; without contacts."""
@@ -57,7 +63,7 @@ class Strangers:
             self._ctx.log.info("a message of %s was refused, who is no contact; writing to it makes one", src)
         self._refused.add(src)
 
-    def has_room(self, src: NodeId, size: int, held: Iterable[Conversation]) -> bool:
+    def has_room(self, src: NodeId, size: int, held: Iterable[Conversation], *, counts: bool = True) -> bool:
         """Tell whether strangers are welcome, and a message of `src` within all limits beside what they hold."""
         if self._settings.accept != "everyone":
             return False
@@ -75,7 +81,7 @@ class Strangers:
             _reached(size, [sum(one.received_bytes for one in group) for group in groups], _BYTES),
         )
         for limit in reached:
-            if limit is not None:
+            if limit is not None and counts:
                 self._ctx.bites.count(limit)
         return reached == (None, None)
 
@@ -95,9 +101,22 @@ class Room:
         welcome = self._strangers.has_room(src, size, self._held.values())
         self._strangers.note(src, welcome=welcome)
         if welcome:
-            of_src = self._held.get(src) or Conversation(src, 0, None, None, 0, 0, 0)
-            self._held[src] = replace(of_src, received=of_src.received + 1, received_bytes=of_src.received_bytes + size)
+            self.add(src, 1, size)
         return welcome
+
+    def would_take(self, src: NodeId, size: int) -> bool:
+        """Tell the same of a message that may turn out to be no text; a refusal is neither counted nor noted yet."""
+        welcome = self._strangers.has_room(src, size, self._held.values(), counts=False)
+        if welcome:
+            self.add(src, 1, size)
+        return welcome
+
+    def add(self, src: NodeId, messages: int, size: int) -> None:
+        """Count what a stranger holds besides; nothing of one that is none."""
+        if not self._strangers.is_contact(src):
+            of_src = self._held.get(src) or Conversation(src, 0, None, None, 0, 0, 0)
+            count, held = of_src.received + messages, of_src.received_bytes + size
+            self._held[src] = replace(of_src, received=count, received_bytes=held)
 
 
 _MESSAGES = (STRANGER_MESSAGES, SOURCE_MESSAGES, STRANGERS_MESSAGES, LOCAL_MESSAGES)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pimd.calls import Calls
 from pimd.contract import (
     DISCOVERY,
+    PARCELS,
     PEER_DATA,
     PEER_SUMMARIES,
     DaemonPlugin,
@@ -35,9 +36,10 @@ TABLES = 200
 CUTS = 25
 SILENCE_S = 60.0
 OTHER = NodeId(b"\x07" * 16)
-ASKED: Mapping[str, Mapping[str, tuple[NodeId, ...]]] = {
+ASKED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     PEER_DATA.name: {"erase": (STRANGER,), "reassign": (STRANGER, OTHER)},
     DISCOVERY.name: {"nodes": ()},
+    PARCELS.name: {"arrived": (0, 1), "states": (0, 1), "set_fellows": ([STRANGER],), "drop_states": (0,), "news": ()},
     PEER_SUMMARIES.name: {"neighbours": (), "summary": (STRANGER,)},
 }
 """What is called of the services of the contract, and with what."""

@@ -26,7 +26,7 @@ async def test_only_what_was_not_acknowledged_moves(tmp_path: Path) -> None:
             await store.add_sent(message(number), f"body {number}")
         await store.raise_status(OLD, [message(1).id], "delivered", 9)
         await store.raise_status(OLD, [message(2).id], "sent", 9)
-        await store.fail(message(3), "expired")
+        await store.fail(message(3), "expired", 1)
         assert await store.reassign(OLD, NEW) == 2
         kept, _ = await store.history(OLD, None, None, 10)
         moved, _ = await store.history(NEW, None, None, 10)

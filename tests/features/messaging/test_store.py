@@ -109,14 +109,14 @@ async def test_a_message_that_failed_is_lifted_by_its_acknowledgement_and_by_not
         database = await Database.start(tmp_path / "messages.db", migrations(0), lambda *work: _spawn(tasks, *work))
         store = MessageStore(database, Bites())
         await store.add_sent(message, "hello")
-        assert await store.fail(message, "expired")
+        assert await store.fail(message, "expired", 1)
         assert await store.raise_status(PEER, [message.id], "sent", 3) == []
         ((failed,), _) = await store.history(PEER, None, None, 1)
         assert (failed.status, failed.failure_reason, failed.delivered_at_ms) == ("failed", "expired", None)
         assert await store.raise_status(PEER, [message.id], "delivered", 4) == [message.id]
         ((delivered,), _) = await store.history(PEER, None, None, 1)
         assert (delivered.status, delivered.failure_reason, delivered.delivered_at_ms) == ("delivered", None, 4)
-        assert not await store.fail(message, "expired")
+        assert not await store.fail(message, "expired", 1)
         await database.close()
 
 

@@ -14,7 +14,8 @@ from pimd_features.messaging.sessions.message import Kind, Msg2, Plain, open_wit
 from pimd_features.messaging.sessions.taking import note_account
 
 MINUTE_MS = 60_000
-_KINDS = frozenset({Kind.TEXT, Kind.DELIVERED, Kind.READ, Kind.BUNDLE})
+_KINDS = frozenset(Kind)
+_OF_ANYBODY = frozenset({Kind.TEXT, Kind.GROUP})
 
 
 class What(Enum):
@@ -28,6 +29,8 @@ class What(Enum):
     """Nothing here opens it, nor ever will: send a reset of its session."""
     DROPPED = auto()
     """It is nobody's, or finds no room."""
+    UNWELCOME = auto()
+    """A text that finds no room, of somebody whose other messages do."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ class Arrived:
 
     src: NodeId
     is_contact: bool
+    """Or a fellow of a group."""
     msg: Msg2
+    texts: bool = True
+    """Whether a text of it is welcome."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +134,12 @@ def _step(session: Kept, number: int) -> tuple[Kept, list[tuple[int, bytes]], by
 
 
 def _refused(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> Outcome | None:
-    """Say why an opened message is not taken: its content is of a later version, or a stranger sends more than texts."""
+    """Say why an opened message is not taken: it is of a later version, or a stranger sends what only contacts may."""
     if plain.kind not in _KINDS or (plain.kind == Kind.TEXT and not _is_text(plain.body)):
         return _DROPPED
-    if one.is_contact or plain.kind == Kind.TEXT:
+    if plain.kind == Kind.TEXT and not one.texts:
+        return Outcome(What.UNWELCOME)
+    if one.is_contact or plain.kind in _OF_ANYBODY:
         return None
     if plain.kind != Kind.BUNDLE:
         return _DROPPED
