@@ -1,0 +1,323 @@
+"""The groups plugin: puts membership, keys and messages together behind `groups.*`."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from typing import ClassVar, TypeVar
+
+from pimd.contract import (
+    KEYSTORE,
+    MESH,
+    PARCELS,
+    PUBLISH,
+    DaemonPlugin,
+    Database,
+    DatabaseError,
+    InvalidParams,
+    NoParams,
+    ParcelNews,
+    PeerNotFound,
+    PluginContext,
+    ServiceFailed,
+    StorageError,
+    Subscription,
+    TokenBucket,
+    after_answer,
+    rpc,
+)
+from pimd.ids import NodeId
+from pimd_features.groups import invitations, messages, models, taking
+from pimd_features.groups.errors import GroupMessageTooLarge, GroupRefused, GroupUnknown
+from pimd_features.groups.limits import ANSWERS
+from pimd_features.groups.message import TEXT_LIMIT
+from pimd_features.groups.reading import Known, meant
+from pimd_features.groups.records import HASH_SIZE, apply, begin, say_yes
+from pimd_features.groups.schema import MIGRATIONS
+from pimd_features.groups.store import GroupStore
+from pimd_features.groups.turn import Turn
+
+DATABASE_NAME = "groups.db"
+STREAM = "groups.event"
+TAKEN_AT_ONCE = 64
+HOUSEKEEPING_S = 60.0
+TROUBLE_PAUSE_S = 5.0
+
+T = TypeVar("T")
+ERRORS = (GroupUnknown, GroupRefused, InvalidParams, StorageError)
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    """Answer a failure of the database as `StorageError` (-32062)."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise StorageError(f"the store of groups could not do it, nothing was changed: {error}") from error
+
+
+class GroupsPlugin(DaemonPlugin):
+    """Groups of up to 64 members, without a server."""
+
+    name: ClassVar[str] = "groups"
+
+    def __init__(self) -> None:
+        self._open = AsyncExitStack()
+        self._fellows: set[NodeId] = set()
+
+    async def start(self, ctx: PluginContext) -> None:
+        """Open the store; what messaging took meanwhile is dealt with at once."""
+        self._ctx = ctx
+        self._keystore, self._mesh, self._publish = ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH]
+        self._parcels = ctx.services[PARCELS]
+        database = await Database.start(ctx.data_dir / DATABASE_NAME, MIGRATIONS, ctx.spawn, clock=ctx.clock)
+        self._open.push_async_callback(database.close)
+        if database.damaged is not None:
+            ctx.log.warning("%s holds keys of groups; delete it once you need nothing of it", database.damaged)
+        self._store = GroupStore(ctx, database)
+        self._answers = TokenBucket(ANSWERS, ctx.clock.now(), ctx.bites)
+        self._work = asyncio.Event()
+        self._work.set()
+        self._changing = asyncio.Lock()
+        await self._store.begin()
+        self._arrived, self._states = await self._store.cursors()
+        await self._note_fellows()
+        self._open.callback(self._keystore.keep(self._fellows.__contains__))
+        ctx.spawn("news of parcels", self._follow(self._parcels.news()))
+        ctx.spawn("groups", self._run())
+        ctx.every(HOUSEKEEPING_S, self._keep_house)
+
+    async def shutdown(self) -> None:
+        """Close what `start` opened, however far it came."""
+        await self._open.aclose()
+
+    # --- methods
+
+    @rpc("groups.create", errors=(GroupRefused, StorageError))
+    async def create(self, params: models.CreateParams) -> models.GroupRef:
+        """Make a group of this node alone; others come by `groups.invite`."""
+        identity = self._ctx.identity
+        record = begin(params.name, os.urandom(HASH_SIZE), identity.ed25519_pub, identity.sign)
+        await self._do("create a group", lambda turn: invitations.create(turn, record))
+        return models.GroupRef(group_id=record.group.hex(), name=record.name, state="joined")
+
+    @rpc("groups.invite", errors=(*ERRORS, PeerNotFound))
+    async def invite(self, params: models.InviteParams) -> models.GroupRef:
+        """Ask a node to join; it becomes a member once it said yes, and a contact at once."""
+        group, node = await self._group(params.group), params.node_id
+        known = self._keystore.get(node)
+        if known is None and node != self._ctx.identity.node_id and await self._mesh.fetch_card(node):
+            known = self._keystore.get(node)
+        if known is None and node != self._ctx.identity.node_id:
+            raise PeerNotFound(f"nothing is known of {node}: link with it, or bring its key (peers.import_identity)")
+        await self._do("invite", lambda turn: invitations.invite(turn, group.id, node, may_change=params.may_change))
+        await self._note_fellows()
+        await self._befriend(node)
+        return _ref(group)
+
+    @rpc("groups.join", errors=ERRORS)
+    async def join(self, params: models.GroupParams) -> models.GroupRef:
+        """Say yes to an invitation; this node is a member once the one who invited it, who becomes a contact, made it one."""
+        group, identity = await self._group(params.group), self._ctx.identity
+        found, _ = await self._turn("look at an invitation", lambda turn: invitations.newest_invitation(turn, group.id))
+        if found is None:
+            raise GroupRefused(f"there is no invitation to {group.name!r} that waits for an answer")
+        yes = say_yes(group.id, found[1].number, identity.ed25519_pub, identity.sign)
+        inviter = await self._do("join", lambda turn: invitations.join(turn, group.id, yes))
+        await self._note_fellows()
+        await self._befriend(inviter)
+        return models.GroupRef(group_id=group.id.hex(), name=group.name, state="joining")
+
+    @rpc("groups.leave", errors=ERRORS)
+    async def leave(self, params: models.GroupParams) -> models.GroupRef:
+        """Leave a group, or decline an invitation; what was written stays here."""
+        group = await self._group(params.group)
+        await self._do("leave", lambda turn: invitations.leave(turn, group.id))
+        await self._change_and_note()
+        return models.GroupRef(group_id=group.id.hex(), name=group.name, state="left")
+
+    @rpc("groups.remove", errors=ERRORS)
+    async def remove(self, params: models.MemberParams) -> models.GroupRef:
+        """Take a member out, or an invitation back: the next message of each member is under keys that it does not get."""
+        group = await self._group(params.group)
+        await self._do("remove", lambda turn: invitations.remove(turn, group.id, params.node_id))
+        await self._change_and_note()
+        return _ref(group)
+
+    @rpc("groups.list", errors=(StorageError,))
+    async def list_groups(self, _: NoParams) -> models.Groups:
+        """List all groups and invitations, with their members, by name."""
+        with _storage():
+            return models.Groups(groups=await self._store.rows(self._keystore.index.shown))
+
+    @rpc("groups.send", errors=(*ERRORS, GroupMessageTooLarge))
+    async def send(self, params: models.SendParams) -> models.Sent:
+        """Send a text to all members, now or when they can be reached; answered once it is on disk."""
+        try:
+            size = len(params.body.encode())
+        except UnicodeEncodeError:
+            raise InvalidParams("parameter body: holds half of a surrogate pair, which is no text") from None
+        if not size:
+            raise InvalidParams(f"parameter body: must have 1 to {TEXT_LIMIT} bytes of UTF-8, this one is empty")
+        if size > TEXT_LIMIT:
+            raise GroupMessageTooLarge(
+                f"a group message has at most {TEXT_LIMIT} bytes of UTF-8, this one {size}; split it"
+            )
+        group = await self._group(params.group)
+        sent = await self._do("store a message to send", lambda turn: messages.send(turn, group.id, params.body))
+        if sent is None:
+            raise GroupRefused(f"this node is no member of {group.name!r}: {group.state}")
+        return sent
+
+    @rpc("groups.history", errors=ERRORS)
+    async def history(self, params: models.HistoryParams) -> models.History:
+        """Return a page of messages, the one that arrived last first; for the next page pass the position of the last one."""
+        group = await self._group(params.group)
+        with _storage():
+            return await self._store.history(group.id, params, self._keystore.index.shown)
+
+    # --- inside
+
+    async def _group(self, word: str) -> Known:
+        with _storage():
+            found = meant(await self._store.known(), word)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise GroupUnknown(f"no group here is called {word!r}; `pim group list` shows all")
+        those = ", ".join(f"{one.id.hex()} ({one.name!r}, {one.state})" for one in found)
+        raise GroupUnknown(f"{word!r} may mean {those}; give the id")
+
+    async def _befriend(self, node: NodeId) -> None:
+        known = self._keystore.get(node)
+        if known is not None and not known.contact:
+            with _storage():
+                await self._keystore.set_contact(node, contact=True)
+
+    async def _do(self, name: str, work: Callable[[Turn], T]) -> T:
+        """Run a job of a method; its events come after the answer."""
+        done, turn = await self._turn(name, work)
+        after_answer(partial(self._tell, turn))
+        return done
+
+    async def _turn(self, name: str, work: Callable[[Turn], T]) -> tuple[T, Turn]:
+        """Run a job, and have done what follows from it."""
+        with _storage():
+            try:
+                done, turn = await self._store.turn(name, work)
+            except GroupRefused as error:
+                if error.limit is not None:
+                    self._ctx.bites.count(error.limit)
+                raise
+            await self._withdraw(turn)
+        self._work.set()
+        return done, turn
+
+    async def _withdraw(self, turn: Turn) -> None:
+        if turn.withdrawn:
+            await self._parcels.withdraw(turn.withdrawn)
+        if turn.answered:
+            await self._parcels.drop_arrived(turn.answered)
+
+    def _tell(self, turn: Turn) -> None:
+        """Publish the events of a job, and count the limits that it reached."""
+        for limit in turn.reached:
+            self._ctx.bites.count(limit)
+        for event in turn.events:
+            if isinstance(event, models.MessageReceived):
+                name = self._keystore.index.shown(event.message.sender)
+                message = event.message.model_copy(update={"sender_name": name})
+                event = event.model_copy(update={"message": message})  # noqa: PLW2901 - the same with a name
+            self._publish(STREAM, event)
+
+    async def _change_and_note(self) -> None:
+        with _storage():
+            await self._make_records()
+            await self._note_fellows()
+
+    async def _note_fellows(self) -> None:
+        fellows = await self._store.fellows()
+        self._fellows.clear()
+        self._fellows |= fellows
+        await self._parcels.set_fellows(fellows)
+
+    async def _follow(self, news: Subscription[ParcelNews]) -> None:
+        with news:
+            async for _ in news:
+                self._work.set()
+
+    async def _run(self) -> None:
+        """Take what came and hand over what leaves, until cancelled; after trouble with a disk it is tried again."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._take_arrived()
+                await self._take_states()
+                await self._make_records()
+                await self._hand_over()
+            except (DatabaseError, ServiceFailed) as error:
+                self._ctx.log.error("groups wait: %s", error)
+                await self._ctx.clock.sleep(TROUBLE_PAUSE_S)
+                self._work.set()
+
+    async def _take_arrived(self) -> None:
+        while arrived := await self._parcels.arrived(self._arrived, TAKEN_AT_ONCE):
+            dropped: list[int] = []
+            for parcel in arrived:
+                is_question = parcel.body[:1] in {bytes([kind]) for kind in taking.QUESTIONS}
+                is_held = False
+                if not is_question or self._answers.take(self._ctx.clock.now()):
+                    is_held, turn = await self._store.turn("take a parcel", partial(taking.take, parcel))
+                    await self._withdraw(turn)
+                    self._tell(turn)
+                self._arrived = parcel.position
+                if not is_held:
+                    dropped.append(parcel.position)
+            await self._note_fellows()
+            await self._parcels.drop_arrived(dropped)
+
+    async def _take_states(self) -> None:
+        while states := await self._parcels.states(self._states, TAKEN_AT_ONCE):
+            for state in states:
+                _, turn = await self._store.turn("note a state", partial(taking.note_state, state))
+                self._tell(turn)
+            self._states = states[-1].position
+            await self._parcels.drop_states(self._states)
+
+    async def _hand_over(self) -> None:
+        while True:
+            parcels, last = await self._store.leaving()
+            if not parcels:
+                return
+            await self._parcels.send(parcels)
+            await self._store.left(last)
+
+    async def _make_records(self) -> None:
+        """Sign the changes that this node is to make; when another record comes in between, on top of that."""
+        identity = self._ctx.identity
+        async with self._changing:
+            for group in await self._store.groups_to_change():
+                while (found := await self._store.next_record(group)) is not None:
+                    head, wanted = found
+                    draft = apply(head, wanted)
+                    if draft is None:
+                        break
+                    _, turn = await self._store.publish(draft.sign(identity.ed25519_pub, identity.sign), wanted)
+                    await self._withdraw(turn)
+                    self._tell(turn)
+                    self._work.set()
+
+    async def _keep_house(self) -> None:
+        try:
+            _, turn = await self._store.turn("keep house", taking.keep_house)
+        except DatabaseError as error:
+            self._ctx.log.error("old keys of groups were not removed: %s", error)
+            return
+        self._tell(turn)
+        self._work.set()
+
+
+def _ref(group: Known) -> models.GroupRef:
+    return models.GroupRef(group_id=group.id.hex(), name=group.name, state=group.state)
