@@ -4,6 +4,7 @@ import pytest
 
 from pimd.testing import conformance
 from pimd_features.config import FEATURE as CONFIG
+from pimd_features.groups import FEATURE as GROUPS
 from pimd_features.logs import FEATURE as LOGS
 from pimd_features.messaging import FEATURE as MESSAGING
 from pimd_features.peers import FEATURE as PEERS
@@ -11,6 +12,7 @@ from pimd_features.routes import FEATURE as ROUTES
 from pimd_features.status import FEATURE as STATUS
 
 test_config = pytest.mark.slow(conformance(CONFIG))
+test_groups = pytest.mark.slow(conformance(GROUPS))
 test_logs = pytest.mark.slow(conformance(LOGS))
 test_messaging = pytest.mark.slow(conformance(MESSAGING))
 test_peers = conformance(PEERS)

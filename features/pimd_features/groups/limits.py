@@ -1,6 +1,6 @@
 """What others can make this node hold for its groups."""
 
-from pimd.contract import MIB, declare, declare_rate
+from pimd.contract import MIB, Limit, declare, declare_rate
 
 MEMBERS = declare("members of a group", 64, "members", "an invitation is refused, and a record with more is dropped")
 GROUPS = declare("groups of this node", 256, "groups", "creating and joining are refused; leave one first")
@@ -29,3 +29,11 @@ PARENTS = declare("parents that a group message names", 8, "messages", "a messag
 MEMBER_MESSAGES = declare("messages kept of one member of a group", 20_000, "messages", "its oldest is deleted")
 MEMBER_BYTES = declare("bytes of messages kept of one member of a group", 32 * MIB, "bytes", "its oldest are deleted")
 ANSWERS = declare_rate("questions about groups answered", 10, "questions", "dropped, not answered", burst=64)
+
+
+class OverLimit(ValueError):  # noqa: N818 - says what is the matter
+    """What came holds more than it may."""
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(f"over the limit: {limit.name}, {limit}")
+        self.limit = limit

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from pimd.contract import PARCEL_LIMIT
 from pimd.ids import MessageId, NodeId
-from pimd_features.groups.limits import PARENTS
+from pimd_features.groups.limits import PARENTS, OverLimit
 from pimd_features.groups.records import GROUP_SIZE, HASH_SIZE
 from pimd_features.groups.sender_keys import KEY_ID_SIZE, SIGNATURE_SIZE, OwnKey, is_signed
 
@@ -45,8 +45,10 @@ class Text:
             raise ValueError("a group message is cut short")
         timestamp_ms, count = _PLAIN.unpack_from(plain)
         end = _PLAIN.size + count * MessageId.SIZE
-        if count > PARENTS.value or timestamp_ms >= 2**63 or not 1 <= len(plain) - end <= TEXT_LIMIT:
-            raise ValueError("a group message has no text, too much, or too many parents")
+        if count > PARENTS.value:
+            raise OverLimit(PARENTS)
+        if timestamp_ms >= 2**63 or not 1 <= len(plain) - end <= TEXT_LIMIT:
+            raise ValueError("a group message has no text, or too much")
         parents = tuple(MessageId(plain[at : at + MessageId.SIZE]) for at in range(_PLAIN.size, end, MessageId.SIZE))
         return cls(timestamp_ms, parents, plain[end:].decode())
 

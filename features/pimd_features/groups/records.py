@@ -10,7 +10,7 @@ from typing import Self
 
 from pimd.contract import signer_of
 from pimd.ids import NodeId
-from pimd_features.groups.limits import MEMBERS, RECORDS
+from pimd_features.groups.limits import MEMBERS, RECORDS, OverLimit
 
 FEATURE = "groups"
 RECORD_DOMAIN = "record"
@@ -184,8 +184,10 @@ def _read_draft(raw: bytes) -> tuple[Draft, int]:
 def _read_members(raw: bytes, at: int) -> tuple[tuple[Member, ...], int]:
     count, at = raw[at], at + 1
     found = [_MEMBER.unpack_from(raw, at + _MEMBER.size * one) for one in range(count)]
-    if not 1 <= count <= MEMBERS.value or len({node for node, _ in found}) < count or any(f > 1 for _, f in found):
-        raise ValueError(f"a group has 1 to {MEMBERS.value} members, each once")
+    if count > MEMBERS.value:
+        raise OverLimit(MEMBERS)
+    if not count or len({node for node, _ in found}) < count or any(f > 1 for _, f in found):
+        raise ValueError("a group has members, each once")
     return tuple(Member(NodeId(node), bool(flags)) for node, flags in found), at + _MEMBER.size * count
 
 

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from pimd.ids import NodeId
-from pimd_features.groups.limits import KEY_MESSAGES
+from pimd_features.groups.limits import KEY_MESSAGES, OverLimit
 from pimd_features.groups.records import GROUP_SIZE, HASH_SIZE
 
 KEY_ID_SIZE = 16
@@ -78,7 +78,9 @@ class GivenKey:
             raise ValueError("a sender key has another length")
         group, record, number, chain, public, signature = _GIVEN.unpack(raw)
         given = cls(Binding(group, sender, record), number, chain, public)
-        if number >= KEY_MESSAGES.value or not is_signed(public, signature, _signed(given)):
+        if number > KEY_MESSAGES.value:
+            raise OverLimit(KEY_MESSAGES)
+        if not is_signed(public, signature, _signed(given)):
             raise ValueError("a sender key is another's")
         return given
 

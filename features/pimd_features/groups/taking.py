@@ -4,6 +4,7 @@ from pimd.contract import ArrivedParcel, ParcelState
 from pimd.ids import NodeId
 from pimd_features.groups import invitations, messages, models, wire
 from pimd_features.groups.keys import age_keys, give_key, own_key
+from pimd_features.groups.limits import OverLimit
 from pimd_features.groups.membership import (
     head_of,
     is_member,
@@ -31,8 +32,11 @@ def take(parcel: ArrivedParcel, turn: Turn) -> bool:
     try:
         said = wire.Said.decode(parcel.body)
         return _take(turn, parcel, said)
+    except OverLimit as error:
+        turn.reached.append(error.limit)
     except ValueError:
-        return False
+        pass
+    return False
 
 
 def _take(turn: Turn, parcel: ArrivedParcel, said: wire.Said) -> bool:
