@@ -1,6 +1,6 @@
 """Groups of people: messages to all members, without a server."""
 
-from pimd.contract import KEYSTORE, MESH, PUBLISH, Arg, EventStream, Feature, Line, Table, Verb
+from pimd.contract import CONFIG, KEYSTORE, MESH, PUBLISH, Arg, EventStream, Feature, Line, Table, Verb
 from pimd_features.groups.errors import GroupMessageTooLarge, GroupRefused, GroupUnknown
 from pimd_features.groups.models import GroupsEvent
 from pimd_features.groups.plugin import STREAM, GroupsPlugin
@@ -96,5 +96,5 @@ FEATURE = Feature(
         ),
     ),
     requires=("messaging",),
-    uses=(MESH, KEYSTORE, PUBLISH),
+    uses=(MESH, KEYSTORE, CONFIG, PUBLISH),
 )

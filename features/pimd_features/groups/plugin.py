@@ -8,6 +8,7 @@ from functools import partial
 from typing import ClassVar, TypeVar
 
 from pimd.contract import (
+    CONFIG,
     KEYSTORE,
     MESH,
     PARCELS,
@@ -70,7 +71,7 @@ class GroupsPlugin(DaemonPlugin):
         """Open the store; what messaging took meanwhile is dealt with at once."""
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH]
-        self._parcels = ctx.services[PARCELS]
+        self._parcels, self._config = ctx.services[PARCELS], ctx.services[CONFIG]
         database = await Database.start(ctx.data_dir / DATABASE_NAME, MIGRATIONS, ctx.spawn, clock=ctx.clock)
         self._open.push_async_callback(database.close)
         if database.damaged is not None:
@@ -149,7 +150,7 @@ class GroupsPlugin(DaemonPlugin):
     async def list_groups(self, _: NoParams) -> models.Groups:
         """List all groups and invitations, with their members, by name."""
         with _storage():
-            return models.Groups(groups=await self._store.rows(self._keystore.index.shown))
+            return models.Groups(groups=await self._store.rows(self._name))
 
     @rpc("groups.send", errors=(*ERRORS, GroupMessageTooLarge))
     async def send(self, params: models.SendParams) -> models.Sent:
@@ -175,7 +176,7 @@ class GroupsPlugin(DaemonPlugin):
         """Return a page of messages, the one that arrived last first; for the next page pass the position of the last one."""
         group = await self._group(params.group)
         with _storage():
-            return await self._store.history(group.id, params, self._keystore.index.shown)
+            return await self._store.history(group.id, params, self._name)
 
     # --- inside
 
@@ -188,6 +189,11 @@ class GroupsPlugin(DaemonPlugin):
             raise GroupUnknown(f"no group here is called {word!r}; `pim group list` shows all")
         those = ", ".join(f"{one.id.hex()} ({one.name!r}, {one.state})" for one in found)
         raise GroupUnknown(f"{word!r} may mean {those}; give the id")
+
+    def _name(self, node: NodeId) -> str:
+        if node == self._ctx.identity.node_id:
+            return self._config.node_name() or node.short
+        return self._keystore.index.shown(node)
 
     async def _befriend(self, node: NodeId) -> None:
         known = self._keystore.get(node)
@@ -226,7 +232,7 @@ class GroupsPlugin(DaemonPlugin):
             self._ctx.bites.count(limit)
         for event in turn.events:
             if isinstance(event, models.MessageReceived):
-                name = self._keystore.index.shown(event.message.sender)
+                name = self._name(event.message.sender)
                 message = event.message.model_copy(update={"sender_name": name})
                 event = event.model_copy(update={"message": message})  # noqa: PLW2901 - the same with a name
             self._publish(STREAM, event)

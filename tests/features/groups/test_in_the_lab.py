@@ -1,38 +1,29 @@
 """Groups of whole daemons, under the virtual clock."""
 
-from typing import Any
+import pytest
 
-from pimd.lab.daemon import LabDaemon
+from pimd.contract import RpcError
+from pimd.lab.topology import ring
 from pimd.testing import DaemonMesh, virtual_time
+from pimd_features.groups.limits import KEY_MESSAGES
+from pimd_features.groups.message import TEXT_LIMIT
+from tests.features.groups.mesh import (
+    add,
+    chain_of,
+    grown,
+    members,
+    messages,
+    of_kind,
+    row,
+    shown,
+    state,
+    stored,
+    texts,
+    write,
+)
+from tests.limits import Lower
 
-TABLES: dict[str, Any] = {}
-
-
-async def row(daemon: LabDaemon, group: str) -> dict[str, Any]:
-    rows = (await daemon.call("groups.list"))["groups"]
-    return next(one for one in rows if one["group_id"] == group)
-
-
-async def texts(daemon: LabDaemon, group: str) -> list[str]:
-    page = await daemon.call("groups.history", {"group": group})
-    return [one["body"] for one in reversed(page["messages"])]
-
-
-async def grown(mesh: DaemonMesh, first: LabDaemon, *others: LabDaemon, name: str = "friends") -> str:
-    """A group of all of these."""
-    group: str = (await first.call("groups.create", {"name": name}))["group_id"]
-    for other in others:
-        await add(mesh, first, other, group)
-    return group
-
-
-async def add(mesh: DaemonMesh, inviter: LabDaemon, other: LabDaemon, group: str, **more: Any) -> None:
-    await inviter.call("groups.invite", {"group": group, "node_id": str(other.id), **more})
-    await mesh.settle()
-    assert (await row(other, group))["state"] == "invited"
-    await other.call("groups.join", {"group": group})
-    await mesh.settle()
-    assert (await row(other, group))["state"] == "joined"
+DAY_S = 24 * 3600.0
 
 
 @virtual_time
@@ -41,12 +32,247 @@ async def test_all_members_get_what_one_writes() -> None:
         alice, bob, carol = mesh
         group = await grown(mesh, alice, bob, carol)
         for who, text in ((alice, "one"), (bob, "two"), (carol, "three")):
-            sent = await who.call("groups.send", {"group": group, "body": text})
+            sent = await write(who, group, text)
             assert sent["members"] == 2
             await mesh.settle()
         for who in mesh:
             assert await texts(who, group) == ["one", "two", "three"]
             assert (await row(who, group))["members_agree"]
-        newest, *_ = (await carol.call("groups.history", {"group": group}))["messages"]
-        assert {one["status"] for one in newest["deliveries"]} == {"delivered"}
-        assert newest["state_text"] == "delivered to 2 of 2"
+        last = (await messages(carol, group))[-1]
+        assert {one["status"] for one in last["deliveries"]} == {"delivered"}
+        assert last["state_text"] == "delivered to 2 of 2"
+        first, second, third = await messages(bob, group)
+        assert (second["parents"], third["parents"]) == ([first["id"]], [second["id"]])
+        assert [one["sender_name"] for one in (first, second, third)] == [one.name for one in (alice, bob, carol)]
+
+
+@virtual_time
+async def test_nothing_of_a_group_is_in_conversations() -> None:
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice, bob)
+        await write(alice, group, "hello")
+        await mesh.settle()
+        for one, other in ((alice, bob), (bob, alice)):
+            assert (await one.call("messages.list_conversations"))["conversations"] == []
+            assert (await one.call("messages.history", {"peer_node_id": other.id}))["messages"] == []
+            assert [event["kind"] for event in one.published("messages.event") if "message" in event["kind"]] == []
+            assert one.machine.disk.rows("messages.db", "SELECT * FROM parcels_in") == []
+            assert one.machine.disk.rows("messages.db", "SELECT * FROM parcels_out") == []
+            assert one.machine.disk.rows("messages.db", "SELECT * FROM parcel_states") == []
+            assert stored(one, "SELECT * FROM leaving") == []
+
+
+@virtual_time
+async def test_a_new_member_sees_no_history() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob)
+        await write(alice, group, "before")
+        await mesh.settle()
+        await add(mesh, alice, carol, group)
+        await write(alice, group, "after")
+        await write(bob, group, "also after")
+        await mesh.settle()
+        assert sorted(await texts(carol, group)) == ["after", "also after"]
+        assert sorted(await texts(bob, group)) == ["after", "also after", "before"]
+        assert [one["missing_parents"] for one in await messages(carol, group)] == [0, 0]
+        assert len({one[0] for one in stored(bob, "SELECT record FROM keys")}) == 2
+
+
+@virtual_time
+async def test_joining_needs_a_yes_and_an_invitation_can_be_declined_or_taken_back() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = (await alice.call("groups.create", {"name": "friends"}))["group_id"]
+        for other in (bob, carol):
+            await alice.call("groups.invite", {"group": group, "node_id": other.id})
+        await mesh.settle()
+        assert await members(alice, group) == [str(alice.id)]
+        assert sorted((await row(alice, group))["invited"]) == sorted([str(bob.id), str(carol.id)])
+        assert (await write(alice, group, "alone"))["members"] == 0
+        await bob.call("groups.leave", {"group": group})
+        await mesh.settle()
+        assert of_kind(alice, "declined") == [{**of_kind(alice, "declined")[0], "node_id": str(bob.id)}]
+        assert (await bob.call("groups.list"))["groups"] == []
+        await alice.call("groups.remove", {"group": group, "node_id": carol.id})
+        await carol.call("groups.join", {"group": group})
+        await mesh.settle()
+        assert (await state(carol, group), await members(alice, group)) == ("joining", [str(alice.id)])
+
+
+@virtual_time
+async def test_a_member_leaves_and_may_be_invited_again() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob, carol)
+        await bob.call("groups.leave", {"group": group})
+        await mesh.settle()
+        assert (await state(bob, group), await members(carol, group)) == ("left", [str(alice.id), str(carol.id)])
+        await write(alice, group, "without bob")
+        await mesh.settle()
+        assert (await texts(bob, group), await texts(carol, group)) == ([], ["without bob"])
+        with pytest.raises(RpcError, match="no member of 'friends': left"):
+            await write(bob, group, "still here?")
+        await add(mesh, alice, bob, group)
+        await write(bob, group, "back")
+        await mesh.settle()
+        assert await texts(carol, group) == ["without bob", "back"]
+
+
+@virtual_time
+async def test_when_the_maker_leaves_who_is_in_it_for_longest_may_change_it() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob, carol)
+        await alice.call("groups.leave", {"group": group})
+        await mesh.settle()
+        assert [(await row(one, group))["may_change"] for one in (alice, bob, carol)] == [False, True, False]
+        await bob.call("groups.remove", {"group": group, "node_id": carol.id})
+        await mesh.settle()
+        assert await state(carol, group) == "removed"
+        await bob.call("groups.leave", {"group": group})
+        await mesh.settle()
+        assert await state(bob, group) == "left"
+
+
+@virtual_time
+async def test_who_may_not_change_the_members_is_told_whom_to_ask() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob)
+        with pytest.raises(RpcError, match=f"ask {alice.id.short}"):
+            await bob.call("groups.invite", {"group": group, "node_id": carol.id})
+        await alice.call("groups.remove", {"group": group, "node_id": bob.id})
+        await add(mesh, alice, bob, group, may_change=True)
+        await add(mesh, bob, carol, group)
+        assert len(await members(alice, group)) == 3
+
+
+@virtual_time
+async def test_keys_are_new_after_a_removal_after_a_week_after_enough_messages_and_after_a_start(lower: Lower) -> None:
+    lower(KEY_MESSAGES, 3)
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice, bob)
+
+        async def keys_after(*bodies: str) -> int:
+            for body in bodies:
+                await write(alice, group, body)
+            await mesh.settle()
+            return len(stored(bob, "SELECT * FROM keys"))
+
+        assert await keys_after("1", "2", "3") == 1
+        assert await keys_after("4", "5") == 2
+        await mesh.sleep(7 * DAY_S)
+        assert await keys_after("6") == 3
+        await alice.stop()
+        await alice.start()
+        await mesh.converged(60)
+        assert await keys_after("7") == 4
+        assert await texts(bob, group) == ["1", "2", "3", "4", "5", "6", "7"]
+        assert len({one[0] for one in stored(bob, "SELECT public FROM keys")}) == 4
+
+
+@virtual_time
+async def test_messages_wait_for_absent_members_and_their_state_is_told_for_each() -> None:
+    async with DaemonMesh(nodes=4, shape=ring) as mesh:
+        alice, bob, carol, dave = mesh
+        group = await grown(mesh, alice, bob, carol, dave)
+        carol.kill()
+        await mesh.sleep(30)
+        await write(alice, group, "hello")
+        await mesh.sleep(30)
+        (message,) = await messages(alice, group)
+        status = {one["node_id"]: one["status"] for one in message["deliveries"]}
+        assert (status[str(bob.id)], status[str(dave.id)]) == ("delivered", "delivered")
+        assert status[str(carol.id)] in {"pending", "sent"}
+        await carol.start()
+        await mesh.until(lambda: shown(carol) == ["hello"], 120)
+        await mesh.settle()
+        (message,) = await messages(alice, group)
+        assert {one["status"] for one in message["deliveries"]} == {"delivered"}
+        told = {(one["node_id"], one["new_status"]) for one in of_kind(alice, "message_status")}
+        assert {(str(one.id), "delivered") for one in (bob, carol, dave)} <= told
+
+
+@virtual_time
+async def test_deleted_conversations_and_forgotten_peers_take_nothing_from_a_group() -> None:
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice, bob)
+        mesh.cut(alice, bob)
+        await mesh.sleep(30)
+        await write(alice, group, "wait for it")
+        await alice.call("messages.send", {"peer_node_id": bob.id, "body": "goes"})
+        await mesh.sleep(1)
+        await alice.call("messages.delete_conversation", {"peer_node_id": bob.id})
+        await write(alice, group, "and this")
+        await alice.call("messages.delete_all")
+        mesh.heal()
+        await mesh.until(lambda: shown(bob) == ["wait for it", "and this"], 120)
+        assert (await bob.call("messages.list_conversations"))["conversations"] == []
+
+
+@virtual_time
+async def test_wrong_texts_and_names_are_refused_with_what_to_do() -> None:
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, _ = mesh
+        group = (await alice.call("groups.create", {"name": "friends"}))["group_id"]
+        await alice.call("groups.create", {"name": "friends"})
+        for word, say in (("x", "is called 'x'"), ("friends", "may mean"), (group[:3], "is called")):
+            with pytest.raises(RpcError, match=say):
+                await write(alice, word, "hello")
+        await write(alice, group[:8].upper(), "x" * TEXT_LIMIT)
+        with pytest.raises(RpcError, match=f"at most {TEXT_LIMIT} bytes of UTF-8, this one {TEXT_LIMIT + 2}; split it"):
+            await write(alice, group, "x" * TEXT_LIMIT + "ü")
+        with pytest.raises(RpcError, match="is empty"):
+            await write(alice, group, "")
+        with pytest.raises(RpcError, match="surrogate"):
+            await write(alice, group, "\ud800")
+        with pytest.raises(RpcError, match="nothing is known"):
+            await alice.call("groups.invite", {"group": group, "node_id": "77" * 16})
+        with pytest.raises(RpcError, match="member already"):
+            await alice.call("groups.invite", {"group": group, "node_id": alice.id})
+        with pytest.raises(RpcError, match="leave with"):
+            await alice.call("groups.remove", {"group": group, "node_id": alice.id})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@virtual_time
+async def test_with_kills_partitions_and_races_all_converge_and_nothing_is_lost_or_twice(seed: int) -> None:
+    """Two who may change the group do so at once, in parts that do not see each other, while daemons die."""
+    async with DaemonMesh(nodes=6, shape=ring, seed=seed) as mesh:
+        alice, bob, carol, dave, eve, frank = mesh
+        group = await grown(mesh, alice, bob, carol)
+        await alice.call("groups.remove", {"group": group, "node_id": bob.id})
+        await add(mesh, alice, bob, group, may_change=True)
+        for one, invited in ((alice, dave), (bob, eve), (alice, frank)):
+            await one.call("groups.invite", {"group": group, "node_id": invited.id})
+        await mesh.settle()
+        written: list[str] = []
+        for turn in range(6):
+            mesh.partition(mesh.random.sample(list(mesh), 3))
+            if turn < 3:
+                await (dave, eve, frank)[turn].call("groups.join", {"group": group})
+            for who in (alice, bob, carol):
+                text = f"{who.name} {turn}"
+                await write(who, group, text)
+                written.append(text)
+            victim = mesh.random.choice(list(mesh))
+            victim.kill()
+            await mesh.sleep(mesh.random.uniform(0, 20))
+            mesh.heal()
+            await victim.start()
+            await mesh.sleep(mesh.random.uniform(0, 40))
+        await mesh.sleep(1500)
+        assert len(await members(alice, group)) == 6
+        assert len({chain_of(one, group)[-1].hash for one in mesh}) == 1
+        for one in (alice, bob, carol):
+            assert sorted(await texts(one, group)) == sorted(written)
+            assert len(shown(one)) == len(set(shown(one)))
+        await write(frank, group, "last")
+        await mesh.sleep(60)
+        assert all([(await texts(one, group))[-1] == "last" for one in mesh])
+        assert all([(await row(one, group))["members_agree"] for one in mesh])
