@@ -64,17 +64,18 @@ def load_chain(turn: Turn, group: bytes) -> Chain:
 
 
 def take_records(turn: Turn, group: bytes, src: NodeId, records: Sequence[Record]) -> bool:
-    """Give each its place; return whether the newest record is another one than before."""
+    """Give each its place; return whether any is new here."""
     if state_of(turn, group) is None or any(one.group != group for one in records):
         return False
     chain = load_chain(turn, group)
     before = chain.head if chain.records else None
+    known = set(chain.lost)
     for one in records:
         _take(turn, chain, src, one)
-    if not chain.records or chain.head is before:
-        return False
-    _follow(turn, before, chain.head)
-    return True
+    if chain.records and chain.head is not before:
+        _follow(turn, before, chain.head)
+        return True
+    return chain.lost != known
 
 
 def _take(turn: Turn, chain: Chain, src: NodeId, record: Record) -> None:
@@ -123,6 +124,16 @@ def _stand(turn: Turn, chain: Chain, record: Record, placed: Placed) -> None:
     if placed.gone:
         _forget_lost(turn, group)
         _tell_of_two(turn, record, placed.gone[0])
+        _tell_newcomers(turn, chain, placed.gone)
+
+
+def _tell_newcomers(turn: Turn, chain: Chain, gone: Sequence[Record]) -> None:
+    """Let those know whom a record of this node made members, which lost: nobody else may know of them."""
+    head = chain.head
+    theirs = {node for one in gone if one.signer == turn.own for node in one.members} - head.members.keys() - {turn.own}
+    for node in theirs:
+        for said in wire.records(head.group, [head.raw]):
+            turn.send(node, said)
 
 
 def _note_lost(turn: Turn, chain: Chain, src: NodeId, record: Record) -> None:
@@ -149,7 +160,9 @@ def _forget_lost(turn: Turn, group: bytes) -> None:
 
 
 def _tell_of_two(turn: Turn, standing: Record, lost: Record) -> None:
-    if standing.signer == lost.signer and standing.number == lost.number and standing.signer != turn.own:
+    """Tell of a liar; behind records that differ, who makes a change again honestly signs two with one number."""
+    is_same = standing.signer == lost.signer and standing.draft.before == lost.draft.before
+    if is_same and standing.signer != turn.own:
         turn.events.append(
             models.TwoRecords(group_id=standing.group.hex(), signer=lost.signer, record_number=lost.number)
         )
@@ -159,10 +172,17 @@ def tell_records(turn: Turn, chain: Chain, peer: NodeId, number: int, what: str 
     """Send records from a number on, once a minute; one who was removed gets those up to its removal."""
     if not chain.records or not turn.may_say(chain.head.group, peer, what):
         return
-    within = [one.number for one in chain.records if peer in one.members]
-    if within:
-        for said in wire.records(chain.head.group, [one.raw for one in chain.records[number : within[-1] + 2]]):
-            turn.send(peer, said)
+    last = _may_know(turn, chain, peer)
+    for said in wire.records(chain.head.group, [one.raw for one in chain.records[number : last + 1]]):
+        turn.send(peer, said)
+
+
+def _may_know(turn: Turn, chain: Chain, peer: NodeId) -> int:
+    """Return the last record that a node is told: the newest, the one that removed it, or the one that its own lost to."""
+    within = [one.number + 1 for one in chain.records if peer in one.members]
+    rows = turn.connection.execute("SELECT raw FROM records WHERE group_id = ? AND stands = 0", (chain.head.group,))
+    within += [one.number for one in (Record.read(row[0]) for row in rows) if peer in one.members]
+    return max(within, default=-1)
 
 
 # --- what follows from the newest

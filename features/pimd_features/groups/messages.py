@@ -104,7 +104,6 @@ def take_given_key(turn: Turn, src: NodeId, content: bytes) -> None:
         return
     record = record_of(turn, group, hash_)
     if record is None:
-        ask_for_records(turn, group, src, len(load_chain(turn, group).records))
         _hold(turn, group, src, wire.Said(wire.Kind.KEY, content))
     elif src in record.members:
         take_key(turn, given)
@@ -114,10 +113,11 @@ def take_given_key(turn: Turn, src: NodeId, content: bytes) -> None:
 def ask_again(turn: Turn, group: bytes, sender: NodeId, body: bytes, pause_ms: int) -> None:
     """Ask the sender of what waits for the record, or once in a pause for the key."""
     said = wire.Said.decode(body)
-    message = GroupMessage.decode(said.content) if said.kind is wire.Kind.MESSAGE else None
-    if message is None or not _has_record(turn, group, message.record):
-        number = _unknown_from(turn, message) if message is not None else len(load_chain(turn, group).records)
-        ask_for_records(turn, group, sender, number)
+    if said.kind is not wire.Kind.MESSAGE:
+        return  # it does not say the number of its record; a message that follows does
+    message = GroupMessage.decode(said.content)
+    if not _has_record(turn, group, message.record):
+        ask_for_records(turn, group, sender, _unknown_from(turn, message))
     elif turn.may_say(group, sender, "ask key", pause_ms):
         turn.send(sender, wire.Said(wire.Kind.ASK_KEY, group + message.key_id))
 

@@ -197,7 +197,7 @@ class MembersDisagree(Result):
 
 
 class TwoRecords(Result):
-    """One node signed two records with one number: it lies, or two copies of it run. The smaller hash stands."""
+    """One node signed two records behind the same one: it lies, or two copies of it run. The smaller hash stands."""
 
     kind: Literal["two_records"] = "two_records"
     group_id: GroupHex

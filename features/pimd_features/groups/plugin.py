@@ -80,9 +80,11 @@ class GroupsPlugin(DaemonPlugin):
         self._answers = TokenBucket(ANSWERS, ctx.clock.now(), ctx.bites)
         self._work = asyncio.Event()
         self._work.set()
-        self._changing = asyncio.Lock()
+        self._changing, self._handing_over = asyncio.Lock(), asyncio.Lock()
         await self._store.begin()
         self._arrived, self._states = await self._store.cursors()
+        await self._drop_taken()
+        await self._withdraw()
         await self._note_fellows()
         self._open.callback(self._keystore.keep(self._fellows.__contains__))
         ctx.spawn("news of parcels", self._follow(self._parcels.news()))
@@ -216,15 +218,26 @@ class GroupsPlugin(DaemonPlugin):
                 if error.limit is not None:
                     self._ctx.bites.count(error.limit)
                 raise
-            await self._withdraw(turn)
+            await self._withdraw()
+            await self._parcels.drop_arrived(turn.answered)
         self._work.set()
         return done, turn
 
-    async def _withdraw(self, turn: Turn) -> None:
-        if turn.withdrawn:
-            await self._parcels.withdraw(turn.withdrawn)
-        if turn.answered:
-            await self._parcels.drop_arrived(turn.answered)
+    async def _withdraw(self) -> None:
+        """Take back what a job withdrew; the lock keeps it from being handed over right after that."""
+        if withdrawn := await self._store.withdrawn():
+            async with self._handing_over:
+                await self._parcels.withdraw(withdrawn)
+            await self._store.are_withdrawn(withdrawn)
+
+    async def _drop_taken(self) -> None:
+        """Drop what was taken before the last stop, but for invitations that wait for an answer."""
+        held, after = await self._store.held_parcels(), 0
+        while parcels := [
+            one for one in await self._parcels.arrived(after, TAKEN_AT_ONCE) if one.position <= self._arrived
+        ]:
+            after = parcels[-1].position
+            await self._parcels.drop_arrived([one.position for one in parcels if one.position not in held])
 
     def _tell(self, turn: Turn) -> None:
         """Publish the events of a job, and count the limits that it reached."""
@@ -276,11 +289,12 @@ class GroupsPlugin(DaemonPlugin):
                 is_held = False
                 if not is_question or self._answers.take(self._ctx.clock.now()):
                     is_held, turn = await self._store.turn("take a parcel", partial(taking.take, parcel))
-                    await self._withdraw(turn)
+                    await self._parcels.drop_arrived(turn.answered)
                     self._tell(turn)
                 self._arrived = parcel.position
                 if not is_held:
                     dropped.append(parcel.position)
+            await self._withdraw()
             await self._note_fellows()
             await self._parcels.drop_arrived(dropped)
 
@@ -293,12 +307,10 @@ class GroupsPlugin(DaemonPlugin):
             await self._parcels.drop_states(self._states)
 
     async def _hand_over(self) -> None:
-        while True:
-            parcels, last = await self._store.leaving()
-            if not parcels:
-                return
-            await self._parcels.send(parcels)
-            await self._store.left(last)
+        async with self._handing_over:
+            while (leaving := await self._store.leaving())[0]:
+                await self._parcels.send(leaving[0])
+                await self._store.left(leaving[1])
 
     async def _make_records(self) -> None:
         """Sign the changes that this node is to make; when another record comes in between, on top of that."""
@@ -311,7 +323,7 @@ class GroupsPlugin(DaemonPlugin):
                     if draft is None:
                         break
                     _, turn = await self._store.publish(draft.sign(identity.ed25519_pub, identity.sign), wanted)
-                    await self._withdraw(turn)
+                    await self._withdraw()
                     self._tell(turn)
                     self._work.set()
 

@@ -141,6 +141,11 @@ CREATE TABLE leaving (
     parcel BLOB NOT NULL,
     body BLOB NOT NULL
 );
+CREATE TABLE withdrawn (
+    node_id BLOB NOT NULL,
+    parcel BLOB NOT NULL,
+    PRIMARY KEY (node_id, parcel)
+) WITHOUT ROWID;
 CREATE TABLE cursors (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     arrived INTEGER NOT NULL,
@@ -151,6 +156,7 @@ INSERT INTO cursors VALUES (1, 0, 0);
 """`groups.state` is joining, joined, left or removed. `invitations` came here, `invited` left here.
 `records` that do not stand lost to another one with their number. `barred`: to whom nothing is sent, since a record that lost
 removed them. `wanted`: changes that this node is to make. `held`: the newest record that a member named.
-`waiting`: keys and messages without the record or the key. `leaving`: parcels that messaging does not have yet."""
+`waiting`: keys and messages without the record or the key. `leaving`: parcels that messaging does not have yet,
+`withdrawn`: those that it is not to have any more."""
 
 MIGRATIONS: tuple[Migration, ...] = (_FIRST,)

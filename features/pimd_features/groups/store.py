@@ -62,6 +62,23 @@ class GroupStore:
             lambda turn: turn.connection.execute("DELETE FROM leaving WHERE place <= ?", (last,)).rowcount,
         )
 
+    async def withdrawn(self) -> list[tuple[NodeId, MessageId]]:
+        """Return parcels that messaging may have, and is not to send any more."""
+        rows = await self._database.read("SELECT node_id, parcel FROM withdrawn")
+        return [(NodeId(row[0]), MessageId(row[1])) for row in rows]
+
+    async def are_withdrawn(self, parcels: Sequence[tuple[NodeId, MessageId]]) -> None:
+        """Forget parcels that messaging does not have any more."""
+
+        def work(turn: Turn) -> None:
+            turn.connection.executemany("DELETE FROM withdrawn WHERE node_id = ? AND parcel = ?", parcels)
+
+        await self.turn("forget withdrawn parcels", work)
+
+    async def held_parcels(self) -> set[int]:
+        """Return the positions of parcels whose invitations wait for an answer."""
+        return {row[0] for row in await self._database.read("SELECT parcel FROM invitations")}
+
     # --- changes that this node is to make
 
     async def groups_to_change(self) -> list[bytes]:

@@ -83,7 +83,7 @@ def note_state(state: ParcelState, turn: Turn) -> None:
     connection.execute("DELETE FROM leaving WHERE node_id = ? AND parcel = ?", (state.peer, state.id))
     row = connection.execute(
         "UPDATE deliveries SET status = ?, at_ms = ? WHERE node_id = ? AND parcel = ? AND status != ?"
-        " RETURNING group_id, message",
+        " AND status NOT IN ('delivered', 'failed') RETURNING group_id, message",
         (state.status, state.at_ms, state.peer, state.id, state.status),
     ).fetchone()
     if row is not None and row[1] is not None:

@@ -32,8 +32,6 @@ class Turn:
     moment: Moment
     events: list[BaseModel] = field(default_factory=list)
     reached: list[Limit] = field(default_factory=list)
-    withdrawn: list[tuple[NodeId, MessageId]] = field(default_factory=list)
-    """Parcels that are not to be sent any more."""
     answered: list[int] = field(default_factory=list)
     """Positions of parcels that strangers' invitations came in, which are not held any more."""
 

@@ -108,6 +108,8 @@ class ParcelService:
 
     async def drop_arrived(self, positions: Collection[int]) -> None:
         """Delete bodies, which may hold keys."""
+        if not positions:
+            return
         which = [(one,) for one in positions]
         await self._database.write(
             "drop parcels",

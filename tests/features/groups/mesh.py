@@ -85,7 +85,12 @@ def context_of(daemon: LabDaemon) -> PluginContext:
 async def say(liar: LabDaemon, peer: LabDaemon, bodies: Iterable[Said | bytes]) -> None:
     """Send bodies of the liar's own making, in its sessions."""
     parcels = [
-        Parcel(peer.id, MessageId(context_of(liar).identity.derive(f"{at} {liar.node.service.counters()}")[:16]), raw, 86400)
+        Parcel(
+            peer.id,
+            MessageId(context_of(liar).identity.derive(f"{at} {liar.node.service.counters()}")[:16]),
+            raw,
+            86400,
+        )
         for at, one in enumerate(bodies)
         for raw in [one.encode() if isinstance(one, Said) else one]
     ]

@@ -33,7 +33,13 @@ def yes(seed: bytes, group: bytes, number: int) -> bytes:
 
 
 def record(
-    seed: bytes, group: bytes, number: int, before: bytes, name: str, members: list[tuple[bytes, int]], yeses: list[bytes]
+    seed: bytes,
+    group: bytes,
+    number: int,
+    before: bytes,
+    name: str,
+    members: list[tuple[bytes, int]],
+    yeses: list[bytes],
 ) -> bytes:
     text = name.encode()
     out = b"\x01" + group + number.to_bytes(4, "big") + before + bytes([len(text)]) + text + bytes([len(members)])

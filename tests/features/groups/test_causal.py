@@ -16,13 +16,18 @@ def histories(draw: st.DrawFn) -> list[tuple[MessageId, list[MessageId]]]:
     """Messages whose parents are earlier ones, or unknown."""
     count = draw(st.integers(0, 20))
     return [
-        (id_(n), [id_(p) for p in draw(st.lists(st.integers(-5, n - 1).map(lambda p: p % 1000), unique=True, max_size=4))])
+        (
+            id_(n),
+            [id_(p) for p in draw(st.lists(st.integers(-5, n - 1).map(lambda p: p % 1000), unique=True, max_size=4))],
+        )
         for n in range(count)
     ]
 
 
 @given(histories(), st.randoms(use_true_random=False))
-def test_parents_come_first_and_nothing_is_lost(history: list[tuple[MessageId, list[MessageId]]], random: object) -> None:
+def test_parents_come_first_and_nothing_is_lost(
+    history: list[tuple[MessageId, list[MessageId]]], random: object
+) -> None:
     shuffled = list(history)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     order = arranged(shuffled)
