@@ -1,7 +1,7 @@
 """Members who were removed, who pass on the keys of others, and makers who lie; all with the daemons of the honest unchanged."""
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -341,7 +341,7 @@ def hashes_at(mesh: DaemonMesh, group: str, told: dict[str, Any]) -> set[bytes]:
     return found
 
 
-def without_records(plugin: GroupsPlugin) -> Callable[[], Awaitable[None]]:
+def without_records(plugin: GroupsPlugin) -> Callable[[], Coroutine[Any, Any, None]]:
     async def hand_over() -> None:
         leaving, last = await plugin._store.leaving()
         kept = [parcel for parcel in leaving if parcel.body[0] not in {Kind.ASK_RECORDS, Kind.RECORDS}]
