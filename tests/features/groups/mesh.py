@@ -1,16 +1,17 @@
 """Daemons of the lab in groups, and what a liar among them can do."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pimd.contract import Parcel, PluginContext
-from pimd.ids import MessageId, NodeId
+from pimd.ids import MessageId
 from pimd.lab.daemon import LabDaemon
 from pimd.testing import DaemonMesh
 from pimd_features.groups.plugin import GroupsPlugin
 from pimd_features.groups.records import Record
-from pimd_features.groups.wire import Kind, Said, records
+from pimd_features.groups.wire import Said, records
 
 
 async def row(daemon: LabDaemon, group: str) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def shown(daemon: LabDaemon) -> list[str]:
 
 # --- what a liar can do
 
+_numbers = itertools.count()
+
 
 def plugin_of(daemon: LabDaemon) -> GroupsPlugin:
     host = daemon.running_daemon.assembly.host("groups")
@@ -84,16 +87,8 @@ def context_of(daemon: LabDaemon) -> PluginContext:
 
 async def say(liar: LabDaemon, peer: LabDaemon, bodies: Iterable[Said | bytes]) -> None:
     """Send bodies of the liar's own making, in its sessions."""
-    parcels = [
-        Parcel(
-            peer.id,
-            MessageId(context_of(liar).identity.derive(f"{at} {liar.node.service.counters()}")[:16]),
-            raw,
-            86400,
-        )
-        for at, one in enumerate(bodies)
-        for raw in [one.encode() if isinstance(one, Said) else one]
-    ]
+    raws = [one.encode() if isinstance(one, Said) else one for one in bodies]
+    parcels = [Parcel(peer.id, MessageId(next(_numbers).to_bytes(16)), raw, 86400) for raw in raws]
     await liar.within("lying", lambda: plugin_of(liar)._parcels.send(parcels))
 
 
@@ -102,7 +97,7 @@ async def say_records(liar: LabDaemon, peer: LabDaemon, chain: Sequence[Record])
 
 
 def stored(daemon: LabDaemon, sql: str, *parameters: Any) -> list[Any]:
-    return daemon.machine.disk.rows("groups.db", sql, parameters)
+    return [tuple(one) for one in daemon.machine.disk.rows("groups.db", sql, parameters)]
 
 
 def chain_of(daemon: LabDaemon, group: str) -> list[Record]:
@@ -110,12 +105,6 @@ def chain_of(daemon: LabDaemon, group: str) -> list[Record]:
         daemon, "SELECT raw FROM records WHERE group_id = ? AND stands = 1 ORDER BY number", bytes.fromhex(group)
     )
     return [Record.read(one[0]) for one in rows]
-
-
-def parcels_of(daemon: LabDaemon, kind: Kind) -> list[tuple[NodeId, bytes]]:
-    """What it holds of parcels that came, by sender; kept with `KeepsParcels`."""
-    rows = daemon.machine.disk.rows("messages.db", "SELECT peer, body FROM parcels_in ORDER BY position")
-    return [(NodeId(peer), body[1:]) for peer, body in rows if body[:1] == bytes([kind])]
 
 
 def everything(daemon: LabDaemon) -> str:
