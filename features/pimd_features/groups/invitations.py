@@ -74,7 +74,7 @@ def join(turn: Turn, group: bytes, yes: Yes) -> NodeId:
     )
     turn.send(inviter, wire.Said(wire.Kind.YES, group + yes.encode()))
     forget_invitations(turn, group)
-    turn.events.append(models.StateChanged(group_id=group.hex(), state="joining"))
+    turn.events.append(models.GroupStateChanged(group_id=group.hex(), state="joining"))
     return inviter
 
 
@@ -126,7 +126,9 @@ def take_invitation(turn: Turn, src: NodeId, content: bytes, parcel: int) -> boo
     connection.execute(
         "INSERT INTO invitations VALUES (?, ?, ?, ?, ?)", (group, src, content, parcel, turn.moment.unix_ms)
     )
-    turn.events.append(models.Invited(group_id=group.hex(), name=record.name, inviter=src, members=len(record.members)))
+    turn.events.append(
+        models.GroupInvited(group_id=group.hex(), name=record.name, inviter=src, members=len(record.members))
+    )
     return True
 
 
@@ -150,7 +152,7 @@ def take_no(turn: Turn, src: NodeId, content: bytes) -> None:
     group = content[:GROUP_SIZE]
     gone = turn.connection.execute("DELETE FROM invited WHERE group_id = ? AND node_id = ?", (group, src))
     if gone.rowcount:
-        turn.events.append(models.Declined(group_id=group.hex(), node_id=src))
+        turn.events.append(models.GroupDeclined(group_id=group.hex(), node_id=src))
 
 
 # --- leaving

@@ -227,7 +227,7 @@ def set_state(turn: Turn, group: bytes, state: models.State) -> None:
         head = head_of(turn, group)
         for node in head.members if head is not None else ():
             withdraw_from(turn, group, node)
-    turn.events.append(models.StateChanged(group_id=group.hex(), state=state))
+    turn.events.append(models.GroupStateChanged(group_id=group.hex(), state=state))
 
 
 # --- changes of this node

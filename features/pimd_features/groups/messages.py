@@ -47,7 +47,7 @@ class _Opened:
 # --- sending
 
 
-def send(turn: Turn, group: bytes, body: str) -> models.Sent | None:
+def send(turn: Turn, group: bytes, body: str) -> models.GroupSent | None:
     """Encrypt a text for all members, with new keys if the record is another one; None when this node is no member."""
     head = head_of(turn, group)
     if head is None or state_of(turn, group) != "joined" or turn.own not in head.members:
@@ -62,7 +62,7 @@ def send(turn: Turn, group: bytes, body: str) -> models.Sent | None:
     for node in members:
         note_parcel(turn, group, node, turn.send(node, raw), message.id)
     position = _store(turn, _Opened(message, turn.own, text))
-    return models.Sent(id=message.id, position=position, timestamp_ms=text.timestamp_ms, members=len(members))
+    return models.GroupSent(id=message.id, position=position, timestamp_ms=text.timestamp_ms, members=len(members))
 
 
 def _tips(turn: Turn, head: Record) -> tuple[MessageId, ...]:
@@ -259,7 +259,7 @@ def _show(turn: Turn, opened: _Opened) -> None:
     group = opened.message.group
     position = _store(turn, opened)
     shown = message_of(turn.connection, turn.own, group, position)
-    turn.events.append(models.MessageReceived(group_id=group.hex(), message=shown))
+    turn.events.append(models.GroupMessageReceived(group_id=group.hex(), message=shown))
     head = head_of(turn, group)
     if head is not None and (opened.disagrees or opened.message.record_number < head.number):
         chain = load_chain(turn, group)

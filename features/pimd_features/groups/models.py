@@ -21,7 +21,7 @@ GroupField = Annotated[
 ]
 
 
-class CreateParams(Params):
+class GroupCreateParams(Params):
     """A new group."""
 
     name: Annotated[NodeName, Field(min_length=1, description="At most 64 bytes of UTF-8; it stays as it is.")]
@@ -33,27 +33,27 @@ class GroupParams(Params):
     group: GroupField
 
 
-class MemberParams(Params):
+class GroupMemberParams(Params):
     """A member of a group."""
 
     group: GroupField
     node_id: NodeIdHex
 
 
-class InviteParams(MemberParams):
+class GroupInviteParams(GroupMemberParams):
     """Whom to invite."""
 
     may_change: bool = Field(default=False, description="Whether the new member may invite and remove others, too.")
 
 
-class SendParams(Params):
+class GroupSendParams(Params):
     """A text to all members."""
 
     group: GroupField
     body: str
 
 
-class HistoryParams(Params):
+class GroupHistoryParams(Params):
     """A page of messages that came before a position; without it the newest."""
 
     group: GroupField
@@ -61,7 +61,7 @@ class HistoryParams(Params):
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE
 
 
-class MemberRow(Result):
+class GroupMember(Result):
     """One member."""
 
     node_id: NodeIdHex
@@ -80,7 +80,7 @@ class GroupRow(Result):
     name: str
     state: State
     inviter: NodeIdHex | None
-    members: list[MemberRow]
+    members: list[GroupMember]
     invited: list[NodeIdHex] = Field(description="Who was invited by this node and did not answer.")
     may_change: bool
     record_number: int | None
@@ -106,7 +106,7 @@ class GroupRef(Result):
     state: State
 
 
-class Delivery(Result):
+class GroupDelivery(Result):
     """How far a message came to one member."""
 
     node_id: NodeIdHex
@@ -114,7 +114,7 @@ class Delivery(Result):
     at_ms: int
 
 
-class Message(Result):
+class GroupMessageRow(Result):
     """One message, as this node shows it."""
 
     id: MessageIdHex
@@ -128,18 +128,18 @@ class Message(Result):
     missing_parents: int = Field(ge=0, description="How many of these are not here.")
     late: bool = Field(description="Whether a message came before that names it as its parent.")
     disagrees: bool = Field(description="Whether its sender held another record with the same number.")
-    deliveries: list[Delivery] = Field(description="Of an own message, by member.")
+    deliveries: list[GroupDelivery] = Field(description="Of an own message, by member.")
     state_text: str = Field(description="What is special about it, or how many have it.")
 
 
-class History(Result):
+class GroupHistory(Result):
     """One page, newest first."""
 
-    messages: list[Message]
+    messages: list[GroupMessageRow]
     has_more: bool
 
 
-class Sent(Result):
+class GroupSent(Result):
     """The message is on disk and will be sent to each member."""
 
     id: MessageIdHex
@@ -148,7 +148,7 @@ class Sent(Result):
     members: int = Field(description="To how many it goes.")
 
 
-class Invited(Result):
+class GroupInvited(Result):
     """A node asks this one to join a group."""
 
     kind: Literal["invited"] = "invited"
@@ -158,7 +158,7 @@ class Invited(Result):
     members: int
 
 
-class Declined(Result):
+class GroupDeclined(Result):
     """A node that was invited does not want to join."""
 
     kind: Literal["declined"] = "declined"
@@ -177,7 +177,7 @@ class MembersChanged(Result):
     signer: NodeIdHex
 
 
-class StateChanged(Result):
+class GroupStateChanged(Result):
     """This node joined a group, left it, or was removed."""
 
     kind: Literal["state_changed"] = "state_changed"
@@ -205,15 +205,15 @@ class TwoRecords(Result):
     record_number: int
 
 
-class MessageReceived(Result):
+class GroupMessageReceived(Result):
     """A message came and is on disk."""
 
     kind: Literal["message_received"] = "message_received"
     group_id: GroupHex
-    message: Message
+    message: GroupMessageRow
 
 
-class MessageStatus(Result):
+class GroupMessageStatus(Result):
     """A message of this node reached a new status at one member."""
 
     kind: Literal["message_status"] = "message_status"
@@ -225,5 +225,12 @@ class MessageStatus(Result):
 
 
 GroupsEvent = (
-    Invited | Declined | MembersChanged | StateChanged | MembersDisagree | TwoRecords | MessageReceived | MessageStatus
+    GroupInvited
+    | GroupDeclined
+    | MembersChanged
+    | GroupStateChanged
+    | MembersDisagree
+    | TwoRecords
+    | GroupMessageReceived
+    | GroupMessageStatus
 )

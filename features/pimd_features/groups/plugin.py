@@ -98,7 +98,7 @@ class GroupsPlugin(DaemonPlugin):
     # --- methods
 
     @rpc("groups.create", errors=(GroupRefused, StorageError))
-    async def create(self, params: models.CreateParams) -> models.GroupRef:
+    async def create(self, params: models.GroupCreateParams) -> models.GroupRef:
         """Make a group of this node alone; others come by `groups.invite`."""
         identity = self._ctx.identity
         record = begin(params.name, os.urandom(HASH_SIZE), identity.ed25519_pub, identity.sign)
@@ -106,7 +106,7 @@ class GroupsPlugin(DaemonPlugin):
         return models.GroupRef(group_id=record.group.hex(), name=record.name, state="joined")
 
     @rpc("groups.invite", errors=(*ERRORS, PeerNotFound))
-    async def invite(self, params: models.InviteParams) -> models.GroupRef:
+    async def invite(self, params: models.GroupInviteParams) -> models.GroupRef:
         """Ask a node to join; it becomes a member once it said yes, and a contact at once."""
         group, node = await self._group(params.group), params.node_id
         known = self._keystore.get(node)
@@ -141,7 +141,7 @@ class GroupsPlugin(DaemonPlugin):
         return models.GroupRef(group_id=group.id.hex(), name=group.name, state="left")
 
     @rpc("groups.remove", errors=ERRORS)
-    async def remove(self, params: models.MemberParams) -> models.GroupRef:
+    async def remove(self, params: models.GroupMemberParams) -> models.GroupRef:
         """Take a member out, or an invitation back: the next message of each member is under keys that it does not get."""
         group = await self._group(params.group)
         await self._do("remove", lambda turn: invitations.remove(turn, group.id, params.node_id))
@@ -155,7 +155,7 @@ class GroupsPlugin(DaemonPlugin):
             return models.Groups(groups=await self._store.rows(self._name))
 
     @rpc("groups.send", errors=(*ERRORS, GroupMessageTooLarge))
-    async def send(self, params: models.SendParams) -> models.Sent:
+    async def send(self, params: models.GroupSendParams) -> models.GroupSent:
         """Send a text to all members, now or when they can be reached; answered once it is on disk."""
         try:
             size = len(params.body.encode())
@@ -174,7 +174,7 @@ class GroupsPlugin(DaemonPlugin):
         return sent
 
     @rpc("groups.history", errors=ERRORS)
-    async def history(self, params: models.HistoryParams) -> models.History:
+    async def history(self, params: models.GroupHistoryParams) -> models.GroupHistory:
         """Return a page of messages, the one that arrived last first; for the next page pass the position of the last one."""
         group = await self._group(params.group)
         with _storage():
@@ -244,7 +244,7 @@ class GroupsPlugin(DaemonPlugin):
         for limit in turn.reached:
             self._ctx.bites.count(limit)
         for event in turn.events:
-            if isinstance(event, models.MessageReceived):
+            if isinstance(event, models.GroupMessageReceived):
                 name = self._name(event.message.sender)
                 message = event.message.model_copy(update={"sender_name": name})
                 event = event.model_copy(update={"message": message})  # noqa: PLW2901 - the same with a name

@@ -19,25 +19,25 @@ def _nobody(node: NodeId) -> str:
 # --- messages
 
 
-def message_of(connection: Connection, own: NodeId, group: bytes, position: int) -> models.Message:
+def message_of(connection: Connection, own: NodeId, group: bytes, position: int) -> models.GroupMessageRow:
     """Return one message, with short ids in place of names."""
     row = connection.execute("SELECT * FROM messages WHERE group_id = ? AND position = ?", (group, position)).fetchone()
     return _message(connection, own, row, _nobody)
 
 
 def history(
-    connection: Connection, own: NodeId, group: bytes, page: models.HistoryParams, name: Name
-) -> models.History:
+    connection: Connection, own: NodeId, group: bytes, page: models.GroupHistoryParams, name: Name
+) -> models.GroupHistory:
     """Return a page, newest first."""
     rows = connection.execute(
         "SELECT * FROM messages WHERE group_id = ? AND position < ? ORDER BY position DESC LIMIT ?",
         (group, page.before or 2**63 - 1, page.limit + 1),
     ).fetchall()
     messages = [_message(connection, own, row, name) for row in rows[: page.limit]]
-    return models.History(messages=messages, has_more=len(rows) > page.limit)
+    return models.GroupHistory(messages=messages, has_more=len(rows) > page.limit)
 
 
-def _message(connection: Connection, own: NodeId, row: Row, name: Name) -> models.Message:
+def _message(connection: Connection, own: NodeId, row: Row, name: Name) -> models.GroupMessageRow:
     group, id_, sender = row["group_id"], MessageId(row["id"]), NodeId(row["sender"])
     parents = connection.execute(
         "SELECT parent, EXISTS (SELECT 1 FROM messages WHERE messages.group_id = parents.group_id AND id = parent)"
@@ -46,7 +46,7 @@ def _message(connection: Connection, own: NodeId, row: Row, name: Name) -> model
     ).fetchall()
     deliveries = _deliveries(connection, group, id_) if sender == own else []
     missing = sum(not here for _, here in parents)
-    return models.Message(
+    return models.GroupMessageRow(
         id=id_,
         position=row["position"],
         sender=sender,
@@ -63,15 +63,15 @@ def _message(connection: Connection, own: NodeId, row: Row, name: Name) -> model
     )
 
 
-def _deliveries(connection: Connection, group: bytes, id_: MessageId) -> list[models.Delivery]:
+def _deliveries(connection: Connection, group: bytes, id_: MessageId) -> list[models.GroupDelivery]:
     rows = connection.execute(
         "SELECT node_id, status, at_ms FROM deliveries WHERE group_id = ? AND message = ? ORDER BY node_id",
         (group, id_),
     )
-    return [models.Delivery(node_id=NodeId(row[0]), status=row[1], at_ms=row[2]) for row in rows]
+    return [models.GroupDelivery(node_id=NodeId(row[0]), status=row[1], at_ms=row[2]) for row in rows]
 
 
-def _state_of(row: Row, missing: int, deliveries: Sequence[models.Delivery]) -> str:
+def _state_of(row: Row, missing: int, deliveries: Sequence[models.GroupDelivery]) -> str:
     words = []
     if deliveries:
         words.append(f"delivered to {sum(one.status in _DELIVERED for one in deliveries)} of {len(deliveries)}")
@@ -128,7 +128,7 @@ def _row(connection: Connection, own: NodeId, one: Known, name: Name) -> models.
         "SELECT body, timestamp_ms FROM messages WHERE group_id = ? ORDER BY position DESC LIMIT 1", (one.id,)
     ).fetchone()
     members = [
-        models.MemberRow(
+        models.GroupMember(
             node_id=member.node_id,
             name=name(member.node_id),
             may_change=member.may_change,

@@ -117,7 +117,7 @@ class GroupStore:
         own = self._own
         return await self._database.query(lambda connection: reading.rows(connection, own, name))
 
-    async def history(self, group: bytes, page: models.HistoryParams, name: reading.Name) -> models.History:
+    async def history(self, group: bytes, page: models.GroupHistoryParams, name: reading.Name) -> models.GroupHistory:
         """Return a page of messages."""
         own = self._own
         return await self._database.query(lambda connection: reading.history(connection, own, group, page, name))

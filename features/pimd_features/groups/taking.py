@@ -88,7 +88,7 @@ def note_state(state: ParcelState, turn: Turn) -> None:
     ).fetchone()
     if row is not None and row[1] is not None:
         turn.events.append(
-            models.MessageStatus(
+            models.GroupMessageStatus(
                 group_id=bytes(row[0]).hex(),
                 message_id=row[1].hex(),
                 node_id=state.peer,
