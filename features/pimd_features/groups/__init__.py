@@ -75,7 +75,7 @@ FEATURE = Feature(
             "send a text to all members of a group",
             "groups.send",
             args=(_GROUP, Arg("body", help="what to say")),
-            show=Line("on its way to {members} members, id {id}"),
+            show=Line("on its way, id {id}; other members: {members}"),
         ),
         Verb(
             ("group", "history"),
