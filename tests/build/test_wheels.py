@@ -146,7 +146,7 @@ def test_the_stamp_names_every_feature(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         stamp = json.loads(archive.read("pimd/_build_features.json"))
     assert {name: row["built"] for name, row in stamp["features"].items()} == dict.fromkeys(
-        ("status", "peers", "routes", "discovery", "messaging", "config", "logs"), False
+        ("status", "peers", "routes", "discovery", "messaging", "groups", "config", "logs"), False
     )
     assert stamp["features"]["messaging"]["namespaces"] == ["messages"]
     assert "[pytest11]\npimd = pimd.pytest_plugin" in metadata(wheel, "entry_points.txt")

@@ -4,7 +4,7 @@ from pimd.ids import NodeId
 from pimd_features.groups import models, wire
 from pimd_features.groups.errors import GroupRefused
 from pimd_features.groups.limits import GROUPS, INVITATIONS, INVITATIONS_OF_PEER, MEMBERS, RECORDS
-from pimd_features.groups.membership import head_of, load_chain, set_state, state_of, tell_records, want
+from pimd_features.groups.membership import head_of, set_state, state_of, tell_records, want
 from pimd_features.groups.records import GROUP_SIZE, Change, Record, Yes
 from pimd_features.groups.turn import KEPT_MS, Turn
 
@@ -111,6 +111,12 @@ def take_invitation(turn: Turn, src: NodeId, content: bytes, parcel: int) -> boo
     group, connection = record.group, turn.connection
     if not record.may_change(src) or turn.own in record.members or state_of(turn, group) == "joined":
         return False
+    same = connection.execute(
+        "UPDATE invitations SET parcel = ? WHERE group_id = ? AND inviter = ? AND record = ?",
+        (parcel, group, src, content),
+    )
+    if same.rowcount:  # taken before, and not dropped before the last stop
+        return True
     forget_invitations(turn, group, src)
     for limit, which, of in (
         (INVITATIONS_OF_PEER, "WHERE inviter = ?", (src,)),
@@ -124,7 +130,7 @@ def take_invitation(turn: Turn, src: NodeId, content: bytes, parcel: int) -> boo
             turn.reached.append(limit)
             forget_invitations(turn, bytes(row[0]), NodeId(row[1]))
     connection.execute(
-        "INSERT INTO invitations VALUES (?, ?, ?, ?, ?)", (group, src, content, parcel, turn.moment.unix_ms)
+        "INSERT INTO invitations VALUES (?, ?, ?, ?, ?)", (group, src, content, parcel, turn.moment.lived_ms)
     )
     turn.events.append(
         models.GroupInvited(group_id=group.hex(), name=record.name, inviter=src, members=len(record.members))
@@ -142,7 +148,7 @@ def take_yes(turn: Turn, src: NodeId, content: bytes) -> None:
     ).fetchone()
     head = head_of(turn, group)
     if head is not None and src in head.members:
-        tell_records(turn, load_chain(turn, group), src, 0)
+        tell_records(turn, group, src, 0)
     elif row is not None and head is not None and head.may_change(turn.own) and yes.is_of(src, group):
         want(turn, group, [Change(src, yes, bool(row[0]))])
 
@@ -153,6 +159,15 @@ def take_no(turn: Turn, src: NodeId, content: bytes) -> None:
     gone = turn.connection.execute("DELETE FROM invited WHERE group_id = ? AND node_id = ?", (group, src))
     if gone.rowcount:
         turn.events.append(models.GroupDeclined(group_id=group.hex(), node_id=src))
+
+
+def age(turn: Turn) -> None:
+    """Forget invitations after 28 days, here and at who sent them."""
+    old = turn.moment.lived_ms - KEPT_MS
+    rows = turn.connection.execute("SELECT group_id, inviter FROM invitations WHERE came_lived_ms <= ?", (old,))
+    for row in rows.fetchall():
+        forget_invitations(turn, bytes(row[0]), NodeId(row[1]))
+    turn.connection.execute("DELETE FROM invited WHERE until_lived_ms <= ?", (turn.moment.lived_ms,))
 
 
 # --- leaving

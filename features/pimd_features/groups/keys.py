@@ -71,6 +71,7 @@ def withdraw_from(turn: Turn, group: bytes, node: NodeId) -> None:
     turn.connection.executemany(
         "DELETE FROM leaving WHERE node_id = ? AND parcel = ?", [(node, row[0]) for row in rows]
     )
+    turn.connection.execute("DELETE FROM deliveries WHERE message IS NULL AND status = 'failed'")
     turn.connection.executemany("INSERT INTO withdrawn VALUES (?, ?)", [(node, row[0]) for row in rows])
 
 

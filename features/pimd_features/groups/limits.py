@@ -16,10 +16,20 @@ LOST_RECORDS = declare(
     "the oldest is forgotten, and its group is asked about anew",
 )
 WAITING_OF_MEMBER = declare(
-    "messages of one member that wait for its key or a record", 64, "messages", "its oldest is dropped"
+    "messages of one member that wait for its key or a record", 1024, "messages", "the message is dropped"
 )
-WAITING_OF_GROUP = declare(
-    "messages of a group that wait for a key or a record", 512, "messages", "the message is dropped"
+WAITING_OF_OTHERS = declare(
+    "messages in a group of all who are no members here that wait for a record",
+    64,
+    "messages",
+    "the message is dropped",
+)
+"""A record that makes them members may be on its way."""
+SAID = declare(
+    "answers about groups remembered",
+    10_000,
+    "answers",
+    "the oldest is forgotten, and may be given again before its time",
 )
 SENDER_KEYS = declare("sender keys kept of one member", 64, "keys", "the oldest is forgotten")
 KEY_MESSAGES = declare(

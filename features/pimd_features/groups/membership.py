@@ -38,6 +38,24 @@ def standing_hash(turn: Turn, group: bytes, number: int) -> bytes | None:
     return bytes(row[0]) if row is not None else None
 
 
+def standing_count(turn: Turn, group: bytes) -> int:
+    """Return how many records stand."""
+    return int(
+        turn.connection.execute("SELECT count(*) FROM records WHERE group_id = ? AND stands = 1", (group,)).fetchone()[
+            0
+        ]
+    )
+
+
+def first_to_change(turn: Turn, group: bytes) -> int:
+    """Return the number of the first record that another one can replace: not record 0, nor those taken 28 days ago."""
+    old = turn.connection.execute(
+        "SELECT count(*) FROM records WHERE group_id = ? AND stands = 1 AND taken_lived_ms <= ?",
+        (group, turn.moment.lived_ms - KEPT_MS),
+    ).fetchone()[0]
+    return max(1, int(old))
+
+
 def is_member(turn: Turn, group: bytes, head: Record, node: NodeId) -> bool:
     """Whether a node is in the newest record, and no record that lost removed it."""
     return node in head.members and node not in barred_of(turn, group)
@@ -50,14 +68,12 @@ def barred_of(turn: Turn, group: bytes) -> set[NodeId]:
 
 
 def load_chain(turn: Turn, group: bytes) -> Chain:
-    """Return all records; those taken 28 days ago are final."""
+    """Return all records."""
     rows = turn.connection.execute(
-        "SELECT raw, hash, stands, taken_lived_ms FROM records WHERE group_id = ? ORDER BY number", (group,)
+        "SELECT raw, hash, stands FROM records WHERE group_id = ? ORDER BY number", (group,)
     ).fetchall()
-    standing = [row for row in rows if row[2]]
-    old = sum(row[3] <= turn.moment.lived_ms - KEPT_MS for row in standing)
     lost = {bytes(row[1]) for row in rows if not row[2]}
-    return Chain([Record.read(row[0]) for row in standing], lost, max(1, old))
+    return Chain([Record.read(row[0]) for row in rows if row[2]], lost, first_to_change(turn, group))
 
 
 # --- records that come
@@ -147,7 +163,7 @@ def _note_lost(turn: Turn, chain: Chain, src: NodeId, record: Record) -> None:
         _forget_lost(turn, record.group)
         if record.number < len(chain.records):
             _tell_of_two(turn, chain.records[record.number], record)
-    tell_records(turn, chain, src, record.number)
+    tell_records(turn, record.group, src, record.number)
 
 
 def _forget_lost(turn: Turn, group: bytes) -> None:
@@ -168,12 +184,13 @@ def _tell_of_two(turn: Turn, standing: Record, lost: Record) -> None:
         )
 
 
-def tell_records(turn: Turn, chain: Chain, peer: NodeId, number: int, what: str = "tell") -> None:
+def tell_records(turn: Turn, group: bytes, peer: NodeId, number: int, what: str = "tell") -> None:
     """Send records from a number on, once a minute; one who was removed gets those up to its removal."""
-    if not chain.records or not turn.may_say(chain.head.group, peer, what):
+    if not standing_count(turn, group) or not turn.may_say(group, peer, what):
         return
+    chain = load_chain(turn, group)
     last = _may_know(turn, chain, peer)
-    for said in wire.records(chain.head.group, [one.raw for one in chain.records[number : last + 1]]):
+    for said in wire.records(group, [one.raw for one in chain.records[number : last + 1]]):
         turn.send(peer, said)
 
 

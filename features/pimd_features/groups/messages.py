@@ -13,16 +13,17 @@ from pimd_features.groups.limits import (
     MEMBER_BYTES,
     MEMBER_MESSAGES,
     PARENTS,
-    WAITING_OF_GROUP,
     WAITING_OF_MEMBER,
+    WAITING_OF_OTHERS,
 )
 from pimd_features.groups.membership import (
     ask_for_records,
     barred_of,
+    first_to_change,
     head_of,
     is_member,
-    load_chain,
     record_of,
+    standing_count,
     standing_hash,
     state_of,
     tell_records,
@@ -174,10 +175,9 @@ def _has_record(turn: Turn, group: bytes, hash_: bytes) -> bool:
 
 def _unknown_from(turn: Turn, message: GroupMessage) -> int:
     """Return from which record on a sender seems to hold others; all that may change when one of the same number differs."""
-    chain = load_chain(turn, message.group)
-    if message.record_number < len(chain.records):
-        return min(chain.final, message.record_number)
-    return len(chain.records)
+    standing = standing_count(turn, message.group)
+    is_other = message.record_number < standing
+    return min(first_to_change(turn, message.group), message.record_number) if is_other else standing
 
 
 def _may_speak(turn: Turn, message: GroupMessage, sender: NodeId) -> bool:
@@ -197,7 +197,7 @@ def _open(turn: Turn, message: GroupMessage, sender: NodeId) -> _Opened | None:
         turn.reached.append(KEY_MESSAGES)
         return None
     if not _may_speak(turn, message, sender):
-        tell_records(turn, load_chain(turn, message.group), sender, message.record_number + 1)
+        tell_records(turn, message.group, sender, message.record_number + 1)
         return None
     found = key_of(turn, message, sender)
     if found is None:
@@ -233,21 +233,17 @@ def _compare(turn: Turn, message: GroupMessage, sender: NodeId) -> bool:
 
 
 def _hold(turn: Turn, group: bytes, sender: NodeId, said: wire.Said) -> None:
-    """Keep a body until what it needs is here, within the limits of its sender and of the group."""
-    count = "SELECT count(*) FROM waiting WHERE group_id = ?"
-    connection = turn.connection
-    if connection.execute(f"{count} AND sender = ?", (group, sender)).fetchone()[0] >= WAITING_OF_MEMBER.value:
-        turn.reached.append(WAITING_OF_MEMBER)
-        connection.execute(
-            "DELETE FROM waiting WHERE place = (SELECT min(place) FROM waiting WHERE group_id = ? AND sender = ?)",
-            (group, sender),
-        )
-    if connection.execute(count, (group,)).fetchone()[0] >= WAITING_OF_GROUP.value:
-        turn.reached.append(WAITING_OF_GROUP)
+    """Keep a body until what it needs is here; of those who are no members here yet only a few."""
+    head, connection = head_of(turn, group), turn.connection
+    is_member = head is not None and sender in head.members
+    limit, which = (WAITING_OF_MEMBER, "sender = ?2") if is_member else (WAITING_OF_OTHERS, "is_member = 0 AND ?2")
+    count = f"SELECT count(*) FROM waiting WHERE group_id = ?1 AND {which}"  # noqa: S608 - constants
+    if connection.execute(count, (group, sender if is_member else 1)).fetchone()[0] >= limit.value:
+        turn.reached.append(limit)
         return
     connection.execute(
-        "INSERT INTO waiting (group_id, sender, body, came_lived_ms) VALUES (?, ?, ?, ?)",
-        (group, sender, said.encode(), turn.moment.lived_ms),
+        "INSERT INTO waiting (group_id, sender, body, is_member, came_lived_ms) VALUES (?, ?, ?, ?, ?)",
+        (group, sender, said.encode(), is_member, turn.moment.lived_ms),
     )
 
 
@@ -262,11 +258,10 @@ def _show(turn: Turn, opened: _Opened) -> None:
     turn.events.append(models.GroupMessageReceived(group_id=group.hex(), message=shown))
     head = head_of(turn, group)
     if head is not None and (opened.disagrees or opened.message.record_number < head.number):
-        chain = load_chain(turn, group)
         same = 0 if opened.disagrees else 1
-        tell_records(turn, chain, opened.sender, opened.message.record_number + same)
+        tell_records(turn, group, opened.sender, opened.message.record_number + same)
         if opened.disagrees:
-            ask_for_records(turn, group, opened.sender, min(chain.final, opened.message.record_number))
+            ask_for_records(turn, group, opened.sender, _unknown_from(turn, opened.message))
 
 
 def _store(turn: Turn, opened: _Opened) -> int:

@@ -54,7 +54,7 @@ def _storage() -> Iterator[None]:
     """Answer a failure of the database as `StorageError` (-32062)."""
     try:
         yield
-    except DatabaseError as error:
+    except (DatabaseError, ServiceFailed) as error:
         raise StorageError(f"the store of groups could not do it, nothing was changed: {error}") from error
 
 
@@ -66,6 +66,8 @@ class GroupsPlugin(DaemonPlugin):
     def __init__(self) -> None:
         self._open = AsyncExitStack()
         self._fellows: set[NodeId] = set()
+        self._to_drop: list[int] = []
+        """Positions of parcels that messaging need not hold any more."""
 
     async def start(self, ctx: PluginContext) -> None:
         """Open the store; what messaging took meanwhile is dealt with at once."""
@@ -82,8 +84,7 @@ class GroupsPlugin(DaemonPlugin):
         self._work.set()
         self._changing, self._handing_over = asyncio.Lock(), asyncio.Lock()
         await self._store.begin()
-        self._arrived, self._states = await self._store.cursors()
-        await self._drop_taken()
+        self._arrived = self._states = 0  # what was taken before is taken again, and changes nothing
         await self._withdraw()
         await self._note_fellows()
         self._open.callback(self._keystore.keep(self._fellows.__contains__))
@@ -115,7 +116,6 @@ class GroupsPlugin(DaemonPlugin):
         if known is None and node != self._ctx.identity.node_id:
             raise PeerNotFound(f"nothing is known of {node}: link with it, or bring its key (peers.import_identity)")
         await self._do("invite", lambda turn: invitations.invite(turn, group.id, node, may_change=params.may_change))
-        await self._note_fellows()
         await self._befriend(node)
         return _ref(group)
 
@@ -128,7 +128,6 @@ class GroupsPlugin(DaemonPlugin):
             raise GroupRefused(f"there is no invitation to {group.name!r} that waits for an answer")
         yes = say_yes(group.id, found[1].number, identity.ed25519_pub, identity.sign)
         inviter = await self._do("join", lambda turn: invitations.join(turn, group.id, yes))
-        await self._note_fellows()
         await self._befriend(inviter)
         return models.GroupRef(group_id=group.id.hex(), name=group.name, state="joining")
 
@@ -198,9 +197,11 @@ class GroupsPlugin(DaemonPlugin):
         return self._keystore.index.shown(node)
 
     async def _befriend(self, node: NodeId) -> None:
+        """Make it a contact, since this node wrote to it."""
         known = self._keystore.get(node)
-        if known is not None and not known.contact:
-            with _storage():
+        with _storage():
+            await self._note_fellows()
+            if known is not None and not known.contact:
                 await self._keystore.set_contact(node, contact=True)
 
     async def _do(self, name: str, work: Callable[[Turn], T]) -> T:
@@ -219,7 +220,7 @@ class GroupsPlugin(DaemonPlugin):
                     self._ctx.bites.count(error.limit)
                 raise
             await self._withdraw()
-            await self._parcels.drop_arrived(turn.answered)
+        self._to_drop += turn.answered
         self._work.set()
         return done, turn
 
@@ -229,15 +230,6 @@ class GroupsPlugin(DaemonPlugin):
             async with self._handing_over:
                 await self._parcels.withdraw(withdrawn)
             await self._store.are_withdrawn(withdrawn)
-
-    async def _drop_taken(self) -> None:
-        """Drop what was taken before the last stop, but for invitations that wait for an answer."""
-        held, after = await self._store.held_parcels(), 0
-        while parcels := [
-            one for one in await self._parcels.arrived(after, TAKEN_AT_ONCE) if one.position <= self._arrived
-        ]:
-            after = parcels[-1].position
-            await self._parcels.drop_arrived([one.position for one in parcels if one.position not in held])
 
     def _tell(self, turn: Turn) -> None:
         """Publish the events of a job, and count the limits that it reached."""
@@ -273,6 +265,7 @@ class GroupsPlugin(DaemonPlugin):
             self._work.clear()
             try:
                 await self._take_arrived()
+                await self._drop_arrived()
                 await self._take_states()
                 await self._make_records()
                 await self._hand_over()
@@ -283,20 +276,23 @@ class GroupsPlugin(DaemonPlugin):
 
     async def _take_arrived(self) -> None:
         while arrived := await self._parcels.arrived(self._arrived, TAKEN_AT_ONCE):
-            dropped: list[int] = []
             for parcel in arrived:
                 is_question = parcel.body[:1] in {bytes([kind]) for kind in taking.QUESTIONS}
                 is_held = False
                 if not is_question or self._answers.take(self._ctx.clock.now()):
                     is_held, turn = await self._store.turn("take a parcel", partial(taking.take, parcel))
-                    await self._parcels.drop_arrived(turn.answered)
+                    self._to_drop += turn.answered
                     self._tell(turn)
                 self._arrived = parcel.position
                 if not is_held:
-                    dropped.append(parcel.position)
+                    self._to_drop.append(parcel.position)
             await self._withdraw()
             await self._note_fellows()
-            await self._parcels.drop_arrived(dropped)
+
+    async def _drop_arrived(self) -> None:
+        dropped = tuple(self._to_drop)
+        await self._parcels.drop_arrived(dropped)
+        del self._to_drop[: len(dropped)]
 
     async def _take_states(self) -> None:
         while states := await self._parcels.states(self._states, TAKEN_AT_ONCE):
@@ -334,6 +330,7 @@ class GroupsPlugin(DaemonPlugin):
             self._ctx.log.error("old keys of groups were not removed: %s", error)
             return
         self._tell(turn)
+        self._to_drop += turn.answered
         self._work.set()
 
 

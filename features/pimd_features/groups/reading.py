@@ -159,7 +159,7 @@ def _row(connection: Connection, own: NodeId, one: Known, name: Name) -> models.
 def _inviter_and_head(connection: Connection, one: Known) -> tuple[NodeId | None, Record | None]:
     if one.state == "invited":
         row = connection.execute(
-            "SELECT inviter, record FROM invitations WHERE group_id = ? ORDER BY came_ms DESC LIMIT 1", (one.id,)
+            "SELECT inviter, record FROM invitations WHERE group_id = ? ORDER BY parcel DESC LIMIT 1", (one.id,)
         ).fetchone()
         return NodeId(row[0]), Record.read(row[1])
     row = connection.execute("SELECT inviter FROM groups WHERE id = ?", (one.id,)).fetchone()

@@ -14,7 +14,7 @@ CREATE TABLE invitations (
     inviter BLOB NOT NULL,
     record BLOB NOT NULL,
     parcel INTEGER NOT NULL,
-    came_ms INTEGER NOT NULL,
+    came_lived_ms INTEGER NOT NULL,
     PRIMARY KEY (group_id, inviter)
 ) WITHOUT ROWID;
 CREATE TABLE invited (
@@ -92,6 +92,7 @@ CREATE TABLE waiting (
     group_id BLOB NOT NULL,
     sender BLOB NOT NULL,
     body BLOB NOT NULL,
+    is_member INTEGER NOT NULL,
     came_lived_ms INTEGER NOT NULL
 );
 CREATE INDEX waiting_of_member ON waiting (group_id, sender);
@@ -146,12 +147,6 @@ CREATE TABLE withdrawn (
     parcel BLOB NOT NULL,
     PRIMARY KEY (node_id, parcel)
 ) WITHOUT ROWID;
-CREATE TABLE cursors (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    arrived INTEGER NOT NULL,
-    states INTEGER NOT NULL
-);
-INSERT INTO cursors VALUES (1, 0, 0);
 """
 """`groups.state` is joining, joined, left or removed. `invitations` came here, `invited` left here.
 `records` that do not stand lost to another one with their number. `barred`: to whom nothing is sent, since a record that lost

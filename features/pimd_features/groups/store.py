@@ -42,11 +42,6 @@ class GroupStore:
 
     # --- parcels
 
-    async def cursors(self) -> tuple[int, int]:
-        """Return up to where parcels, and states of parcels, were taken."""
-        rows = await self._database.read("SELECT arrived, states FROM cursors")
-        return rows[0][0], rows[0][1]
-
     async def leaving(self) -> tuple[list[Parcel], int]:
         """Return parcels that messaging does not have yet, and the place of the last."""
         rows = await self._database.read(
@@ -74,10 +69,6 @@ class GroupStore:
             turn.connection.executemany("DELETE FROM withdrawn WHERE node_id = ? AND parcel = ?", parcels)
 
         await self.turn("forget withdrawn parcels", work)
-
-    async def held_parcels(self) -> set[int]:
-        """Return the positions of parcels whose invitations wait for an answer."""
-        return {row[0] for row in await self._database.read("SELECT parcel FROM invitations")}
 
     # --- changes that this node is to make
 

@@ -1,14 +1,13 @@
-"""What came in a parcel: each body is dealt with in one job, together with the place up to which parcels were taken."""
+"""What came in a parcel. Each body is dealt with in one job, and may be taken again when it was not dropped after that."""
 
 from pimd.contract import ArrivedParcel, ParcelState
 from pimd.ids import NodeId
 from pimd_features.groups import invitations, messages, models, wire
 from pimd_features.groups.keys import age_keys, give_key, own_key
-from pimd_features.groups.limits import OverLimit
+from pimd_features.groups.limits import SAID, OverLimit
 from pimd_features.groups.membership import (
     head_of,
     is_member,
-    load_chain,
     state_of,
     take_records,
     tell_records,
@@ -28,7 +27,6 @@ def take(parcel: ArrivedParcel, turn: Turn) -> bool:
 
     What is malformed, of a later version, or not its sender's, is dropped.
     """
-    turn.connection.execute("UPDATE cursors SET arrived = ?", (parcel.position,))
     try:
         said = wire.Said.decode(parcel.body)
         return _take(turn, parcel, said)
@@ -54,7 +52,7 @@ def _take(turn: Turn, parcel: ArrivedParcel, said: wire.Said) -> bool:
                 messages.try_again(turn, group)
         case Kind.ASK_RECORDS:
             group, number = wire.read_ask(said.content)
-            tell_records(turn, load_chain(turn, group), src, number, "answer")
+            tell_records(turn, group, src, number, "answer")
         case Kind.KEY:
             messages.take_given_key(turn, src, said.content)
         case Kind.ASK_KEY:
@@ -79,7 +77,6 @@ def _answer_key(turn: Turn, parcel: ArrivedParcel, content: bytes) -> None:
 def note_state(state: ParcelState, turn: Turn) -> None:
     """Store how far a parcel came, and tell of it if it held a message."""
     connection = turn.connection
-    connection.execute("UPDATE cursors SET states = ?", (state.position,))
     connection.execute("DELETE FROM leaving WHERE node_id = ? AND parcel = ?", (state.peer, state.id))
     row = connection.execute(
         "UPDATE deliveries SET status = ?, at_ms = ? WHERE node_id = ? AND parcel = ? AND status != ?"
@@ -108,6 +105,12 @@ def keep_house(turn: Turn) -> None:
     ).fetchall():
         messages.ask_again(turn, bytes(row[0]), NodeId(row[1]), row[2], ASK_KEY_PAUSE_MS)
     connection.execute("DELETE FROM waiting WHERE came_lived_ms <= ?", (now - WAITING_MS,))
-    connection.execute("DELETE FROM invited WHERE until_lived_ms <= ?", (now,))
+    invitations.age(turn)
     connection.execute("DELETE FROM said WHERE lived_ms <= ? OR lived_ms > ?", (now - DAY_MS, now))
+    over = connection.execute(
+        "DELETE FROM said WHERE (group_id, node_id, what) IN"
+        " (SELECT group_id, node_id, what FROM said ORDER BY lived_ms DESC LIMIT -1 OFFSET ?)",
+        (SAID.value,),
+    )
+    turn.reached += [SAID] * over.rowcount
     age_keys(turn)

@@ -5,7 +5,7 @@ import pytest
 from pimd.contract import RpcError
 from pimd.lab.topology import ring
 from pimd.testing import DaemonMesh, virtual_time
-from pimd_features.groups import keys
+from pimd_features.groups import invitations, keys, turn
 from pimd_features.groups.limits import KEY_MESSAGES
 from pimd_features.groups.message import TEXT_LIMIT
 from pimd_features.groups.turn import DAY_MS
@@ -16,6 +16,7 @@ from tests.features.groups.mesh import (
     members,
     messages,
     of_kind,
+    plugin_of,
     row,
     shown,
     state,
@@ -174,7 +175,7 @@ async def test_keys_are_new_after_a_week_after_enough_messages_and_after_a_start
         await alice.start()
         await mesh.converged(60)
         assert await keys_after("7") == 4
-        assert await texts(bob, group) == ["1", "2", "3", "4", "5", "6", "7"]
+        assert sorted(await texts(bob, group)) == ["1", "2", "3", "4", "5", "6", "7"]
         assert len({one[0] for one in stored(bob, "SELECT public FROM keys")}) == 4
 
 
@@ -280,3 +281,106 @@ async def test_with_kills_partitions_and_races_all_converge_and_nothing_is_lost_
         await mesh.sleep(60)
         assert all([(await texts(one, group))[-1] == "last" for one in mesh])
         assert all([(await row(one, group))["members_agree"] for one in mesh])
+
+
+@virtual_time
+async def test_a_restored_backup_uses_no_number_of_a_key_twice_and_learns_what_it_missed() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob)
+        await write(alice, group, "1")
+        await write(bob, group, "2")
+        await mesh.settle()
+        await alice.stop()
+        directory = alice.machine.data_dir
+        backup = alice.machine.disk.copied(directory, directory)
+        await alice.start()
+        await mesh.converged(60)
+        await write(alice, group, "3")
+        await add(mesh, alice, carol, group)
+        await write(bob, group, "4")
+        await mesh.settle()
+        alice.kill()
+        object.__setattr__(alice.machine, "disk", backup)
+        await alice.start()
+        await mesh.converged(60)
+        await write(alice, group, "5")  # under an old record, without Carol
+        await mesh.sleep(5)
+        await write(bob, group, "6")
+        await mesh.sleep(200)
+        assert len(await members(alice, group)) == 3
+        await write(alice, group, "7")
+        await mesh.sleep(30)
+        assert sorted(await texts(bob, group)) == ["1", "2", "3", "4", "5", "6", "7"]
+        assert sorted(await texts(alice, group)) == ["1", "2", "5", "6", "7"]
+        assert await texts(carol, group) == ["4", "6", "7"]
+
+
+@pytest.mark.parametrize("lost", ["messages.db", "groups.db"])
+@virtual_time
+async def test_a_store_that_is_lost_stops_no_group(lost: str) -> None:
+    """A damaged file is moved aside, and an empty one begun."""
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob, carol)
+        for number in range(5):
+            await write(alice, group, f"before {number}")
+        await mesh.settle()
+        bob.kill()
+        bob.machine.disk.lose(lost)
+        await bob.start()
+        await mesh.converged(60)
+        if lost == "groups.db":
+            await alice.call("groups.remove", {"group": group, "node_id": bob.id})
+            await mesh.sleep(200)  # its sessions are as they were
+            await add(mesh, alice, bob, group)
+        await write(alice, group, "after")
+        await mesh.sleep(300)
+        await write(bob, group, "from bob")
+        await mesh.sleep(300)
+        assert (await texts(bob, group))[-2:] == ["after", "from bob"]
+        assert (await texts(carol, group))[-2:] == ["after", "from bob"]
+
+
+@virtual_time
+async def test_a_daemon_that_dies_after_each_commit_takes_nothing_twice() -> None:
+    """What was taken and not dropped before a kill is taken again, and changes nothing."""
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice, bob)
+        plugin = plugin_of(bob)
+
+        async def never(*_: object) -> None:
+            return
+
+        plugin._drop_arrived = never  # type: ignore[method-assign]
+        for number in range(5):
+            await write(alice, group, str(number))
+        await alice.call("groups.create", {"name": "second"})
+        await alice.call("groups.invite", {"group": "second", "node_id": bob.id})
+        await mesh.settle()
+        assert len(bob.machine.disk.rows("messages.db", "SELECT * FROM parcels_in")) > 5
+        for _ in range(3):
+            bob.kill()
+            await bob.start()
+            await mesh.converged(60)
+            await mesh.settle()
+        assert sorted(shown(bob)) == ["0", "1", "2", "3", "4"]
+        assert sorted(await texts(bob, group)) == ["0", "1", "2", "3", "4"]
+        assert len(of_kind(bob, "invited")) == 2
+        assert bob.machine.disk.rows("messages.db", "SELECT * FROM parcels_in") == []
+
+
+@virtual_time
+async def test_an_invitation_ends_after_28_days_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "KEPT_MS", 600_000)
+    monkeypatch.setattr(invitations, "KEPT_MS", 600_000)
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = (await alice.call("groups.create", {"name": "friends"}))["group_id"]
+        await alice.call("groups.invite", {"group": group, "node_id": bob.id})
+        await mesh.settle()
+        assert (await bob.call("groups.list"))["groups"] != []
+        await mesh.sleep(700)
+        assert (await bob.call("groups.list"))["groups"] == []
+        assert (await row(alice, group))["invited"] == []

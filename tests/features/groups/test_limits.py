@@ -172,26 +172,47 @@ async def test_a_group_that_changed_too_often_says_so(lower: Lower) -> None:
 
 
 @pytest.mark.limit(
-    "messages of one member that wait for its key or a record", "messages of a group that wait for a key or a record"
+    "messages of one member that wait for its key or a record",
+    "messages in a group of all who are no members here that wait for a record",
 )
 @virtual_time
-async def test_what_waits_for_keys_that_never_come_is_bounded(lower: Lower) -> None:
+async def test_what_waits_for_keys_and_records_that_never_come_is_bounded(lower: Lower) -> None:
     lower(limits.WAITING_OF_MEMBER, 3)
-    lower(limits.WAITING_OF_GROUP, 4)
-    async with DaemonMesh(nodes=3) as mesh:
-        alice, bob, liar = mesh
+    lower(limits.WAITING_OF_OTHERS, 2)
+    async with DaemonMesh(nodes=4) as mesh:
+        alice, bob, liar, outsider = mesh
         group = await grown(mesh, alice, bob, liar)
-        for one in (liar, bob):
-            key = key_of(one, group)
+        head = chain_of(alice, group)[-1]
+        for one, hash_ in ((liar, head.hash), (outsider, b"?" * 32)):
+            key = OwnKey(Binding(head.group, one.id, hash_), bytes(32), b"c" * 32)
+            first = key
             for _ in range(5):
-                key, message = seal(Text(1, (), "x"), key, 2, bytes(12))
+                key, message = seal(Text(1, (), "x"), key, head.number, bytes(12))
                 await say(one, alice, [Said(Kind.MESSAGE, message.encode())])
             await mesh.settle()
-        assert stored(alice, "SELECT count(*) FROM waiting") == [(4,)]
-        assert stored(alice, "SELECT count(*) FROM waiting WHERE sender = ?", liar.id) == [(3,)]
-        await say(liar, alice, [Said(Kind.KEY, key_of(liar, group).give())])
+            assert stored(alice, "SELECT count(*) FROM waiting WHERE sender = ?", one.id) == [
+                (3 if one is liar else 2,)
+            ]
+            await say(one, alice, [Said(Kind.KEY, first.give())])
+            await mesh.settle()
+        assert (shown(alice), stored(alice, "SELECT count(*) FROM waiting")) == (["x"] * 3, [(2,)])
+        await write(bob, group, "still heard")
         await mesh.settle()
-        assert (shown(alice), stored(alice, "SELECT count(*) FROM waiting")) == (["x"] * 3, [(1,)])
+        assert shown(alice)[-1] == "still heard"
+
+
+@pytest.mark.limit("answers about groups remembered")
+@virtual_time
+async def test_what_was_said_is_remembered_for_so_many(lower: Lower) -> None:
+    lower(limits.SAID, 1)
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob, carol)
+        for one in (bob, carol):
+            await say(one, alice, [ask_records(bytes.fromhex(group), 0)])
+            await mesh.sleep(1)
+        await mesh.sleep(65)
+        assert stored(alice, "SELECT node_id FROM said") == [(carol.id,)]
 
 
 @pytest.mark.limit(
