@@ -1,6 +1,6 @@
 """Parents, tips, and the order of what came at once."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pimd.ids import MessageId
@@ -25,6 +25,7 @@ def histories(draw: st.DrawFn) -> list[tuple[MessageId, list[MessageId]]]:
 
 
 @given(histories(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_parents_come_first_and_nothing_is_lost(
     history: list[tuple[MessageId, list[MessageId]]], random: object
 ) -> None:
@@ -37,6 +38,7 @@ def test_parents_come_first_and_nothing_is_lost(
     assert arranged(history) == [one for one, _ in history]  # in order already
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.lists(st.integers(0, 6), max_size=4)), max_size=8))
 def test_circles_that_a_liar_makes_up_lose_nothing(made_up: list[tuple[int, list[int]]]) -> None:
     arrived = {id_(one): [id_(parent) for parent in parents] for one, parents in made_up}
