@@ -32,16 +32,29 @@ def make_own_key(turn: Turn, head: Record, members: list[NodeId]) -> OwnKey:
     """Make a new key and send it to those members."""
     made = OwnKey(Binding(head.group, turn.own, head.hash), os.urandom(SECRET_SIZE), os.urandom(SECRET_SIZE))
     turn.connection.execute(
-        "INSERT OR REPLACE INTO own_keys VALUES (?, ?, ?, ?, 0, ?)",
-        (head.group, head.hash, made.secret, made.chain, turn.moment.lived_ms),
+        "INSERT OR REPLACE INTO own_keys VALUES (?, ?, ?, ?, ?, 0, ?)",
+        (head.group, head.hash, made.secret, made.chain, made.chain, turn.moment.lived_ms),
     )
     for node in members:
         give_key(turn, made, node)
     return made
 
 
+def given_key(turn: Turn, head: Record) -> OwnKey | None:
+    """Return the newest key of this node as all members of its record got it, also when it is not used any more."""
+    row = turn.connection.execute(
+        "SELECT record, secret, first FROM own_keys WHERE group_id = ?", (head.group,)
+    ).fetchone()
+    return OwnKey(Binding(head.group, turn.own, row[0]), row[1], row[2]) if row is not None else None
+
+
+def end_own_keys(turn: Turn) -> None:
+    """Use none of them any more."""
+    turn.connection.execute("UPDATE own_keys SET next = ?", (KEY_MESSAGES.value,))
+
+
 def give_key(turn: Turn, key: OwnKey, node: NodeId) -> None:
-    """Send the key to a member: it opens what comes from now on."""
+    """Send the key to a member."""
     parcel = turn.send(node, wire.Said(wire.Kind.KEY, key.give()))
     note_parcel(turn, key.binding.group, node, parcel, None)
 

@@ -72,7 +72,7 @@ def load_chain(turn: Turn, group: bytes) -> Chain:
     rows = turn.connection.execute(
         "SELECT raw, hash, stands FROM records WHERE group_id = ? ORDER BY number", (group,)
     ).fetchall()
-    lost = {bytes(row[1]) for row in rows if not row[2]}
+    lost = {bytes(row[1]): Record.read(row[0]) for row in rows if not row[2]}
     return Chain([Record.read(row[0]) for row in rows if row[2]], lost, first_to_change(turn, group))
 
 
@@ -85,13 +85,13 @@ def take_records(turn: Turn, group: bytes, src: NodeId, records: Sequence[Record
         return False
     chain = load_chain(turn, group)
     before = chain.head if chain.records else None
-    known = set(chain.lost)
+    lost = len(chain.lost)
     for one in records:
         _take(turn, chain, src, one)
     if chain.records and chain.head is not before:
         _follow(turn, before, chain.head)
         return True
-    return chain.lost != known
+    return len(chain.lost) > lost
 
 
 def _take(turn: Turn, chain: Chain, src: NodeId, record: Record) -> None:
@@ -189,16 +189,15 @@ def tell_records(turn: Turn, group: bytes, peer: NodeId, number: int, what: str 
     if not standing_count(turn, group) or not turn.may_say(group, peer, what):
         return
     chain = load_chain(turn, group)
-    last = _may_know(turn, chain, peer)
+    last = _may_know(chain, peer)
     for said in wire.records(group, [one.raw for one in chain.records[number : last + 1]]):
         turn.send(peer, said)
 
 
-def _may_know(turn: Turn, chain: Chain, peer: NodeId) -> int:
+def _may_know(chain: Chain, peer: NodeId) -> int:
     """Return the last record that a node is told: the newest, the one that removed it, or the one that its own lost to."""
     within = [one.number + 1 for one in chain.records if peer in one.members]
-    rows = turn.connection.execute("SELECT raw FROM records WHERE group_id = ? AND stands = 0", (chain.head.group,))
-    within += [one.number for one in (Record.read(row[0]) for row in rows) if peer in one.members]
+    within += [chain.lost_at(one) for one in chain.lost.values() if peer in one.members]
     return max(within, default=-1)
 
 

@@ -212,14 +212,16 @@ def _open(turn: Turn, message: GroupMessage, sender: NodeId) -> _Opened | None:
 
 def _compare(turn: Turn, message: GroupMessage, sender: NodeId) -> bool:
     """Note which record a sender holds; return whether this node has another one with that number, which is told."""
-    here = standing_hash(turn, message.group, message.record_number)
+    here, head = standing_hash(turn, message.group, message.record_number), head_of(turn, message.group)
     disagrees = here is not None and here != message.record
+    if head is None or sender not in head.members:
+        return disagrees
     changed = turn.connection.execute(
         "INSERT INTO held VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET number = ?3, hash = ?4"
         " WHERE hash != ?4 AND number <= ?3",
         (message.group, sender, message.record_number, message.record),
     )
-    if disagrees and here is not None and changed.rowcount:
+    if disagrees and here is not None and changed.rowcount and turn.may_say(message.group, sender, "disagrees"):
         turn.events.append(
             models.MembersDisagree(
                 group_id=message.group.hex(),

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import Self
 
-from pimd.contract import signer_of
+from pimd.contract import shown_name, signer_of
 from pimd.ids import NodeId
 from pimd_features.groups.limits import MEMBERS, RECORDS, OverLimit
 
@@ -156,8 +156,8 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Of the group."""
-        return self.draft.name
+        """Of the group, as it may be shown."""
+        return shown_name(self.draft.name.encode()) or self.group.hex()[:8]
 
     @cached_property
     def members(self) -> dict[NodeId, Member]:
@@ -226,12 +226,15 @@ class Placed:
     gone: tuple[Record, ...] = ()
 
 
+_REFUSED = Placed(Place.REFUSED)
+
+
 @dataclass
 class Chain:
-    """The records that stand, by number; `lost` has hashes of those that do not, `final` is the first number that may change."""
+    """The records that stand, by number; `lost` has those that do not, `final` is the first number that may change."""
 
     records: list[Record] = field(default_factory=list)
-    lost: set[bytes] = field(default_factory=set)
+    lost: dict[bytes, Record] = field(default_factory=dict)
     final: int = 1
 
     @property
@@ -244,13 +247,14 @@ class Chain:
         number = record.number
         if number < len(self.records) and self.records[number].hash == record.hash:
             return Placed(Place.KNOWN)
-        if record.hash in self.lost or record.draft.before in self.lost:
-            self.lost.add(record.hash)
+        if record.hash in self.lost:
             return Placed(Place.LOST)
+        if (before := self.lost.get(record.draft.before)) is not None:
+            return self._lose(record) if number == before.number + 1 and is_allowed(record, before) else _REFUSED
         if number == 0 or number > len(self.records) or self.records[number - 1].hash != record.draft.before:
             return Placed(Place.MISSING if self.records and number else self._first(record))
         if not self._is_valid(record):
-            return Placed(Place.REFUSED)
+            return _REFUSED
         if number >= RECORDS.value:
             return Placed(Place.FULL)
         return self._stand(record)
@@ -267,14 +271,23 @@ class Chain:
             self.records.append(record)
             return Placed(Place.TAKEN)
         if number < self.final:
-            return Placed(Place.REFUSED)
+            return _REFUSED
         if self.records[number].hash < record.hash:
-            self.lost.add(record.hash)
-            return Placed(Place.LOST)
+            return self._lose(record)
         gone = tuple(self.records[number:])
-        self.lost.update(one.hash for one in gone)
+        self.lost.update((one.hash, one) for one in gone)
         self.records[number:] = [record]
         return Placed(Place.WON, gone)
+
+    def _lose(self, record: Record) -> Placed:
+        self.lost[record.hash] = record
+        return Placed(Place.LOST)
+
+    def lost_at(self, record: Record) -> int:
+        """Return the number at which a lost record, or the one that it follows, met the one that stands."""
+        while (before := self.lost.get(record.draft.before)) is not None:
+            record = before
+        return record.number
 
     def _is_valid(self, record: Record) -> bool:
         return is_allowed(record, self.records[record.number - 1]) and self._all_said_yes(record)
@@ -308,7 +321,7 @@ def is_first(record: Record) -> bool:
 
 def is_allowed(record: Record, before: Record) -> bool:
     """Whether the one before allowed the signer: who may change, may change all; a member may go."""
-    if record.group != before.group or record.name != before.name or record.signer not in before.members:
+    if record.group != before.group or record.draft.name != before.draft.name or record.signer not in before.members:
         return False
     return before.may_change(record.signer) or record.draft.members == without(before, record.signer)
 
@@ -360,7 +373,7 @@ def apply(head: Record, wanted: Sequence[Change]) -> Draft | None:
             yeses.append(one.yes)
     if not members or tuple(members) == head.draft.members:
         return None
-    return Draft(head.group, head.number + 1, head.hash, head.name, tuple(members), tuple(yeses))
+    return Draft(head.group, head.number + 1, head.hash, head.draft.name, tuple(members), tuple(yeses))
 
 
 def barred(gone: Sequence[Record], before: Record, standing: Record) -> set[NodeId]:

@@ -65,6 +65,7 @@ CREATE TABLE own_keys (
     group_id BLOB PRIMARY KEY,
     record BLOB NOT NULL,
     secret BLOB NOT NULL,
+    first BLOB NOT NULL,
     chain BLOB NOT NULL,
     next INTEGER NOT NULL,
     made_lived_ms INTEGER NOT NULL
@@ -150,7 +151,8 @@ CREATE TABLE withdrawn (
 """
 """`groups.state` is joining, joined, left or removed. `invitations` came here, `invited` left here.
 `records` that do not stand lost to another one with their number. `barred`: to whom nothing is sent, since a record that lost
-removed them. `wanted`: changes that this node is to make. `held`: the newest record that a member named.
+removed them. `wanted`: changes that this node is to make. `own_keys.first` is the chain key of number 0, for members who
+lost theirs. `held`: the newest record that a member named.
 `waiting`: keys and messages without the record or the key. `leaving`: parcels that messaging does not have yet,
 `withdrawn`: those that it is not to have any more."""
 

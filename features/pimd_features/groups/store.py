@@ -6,6 +6,7 @@ from typing import TypeVar
 from pimd.contract import Connection, Database, Parcel, PluginContext
 from pimd.ids import MessageId, NodeId
 from pimd_features.groups import models, reading
+from pimd_features.groups.keys import end_own_keys
 from pimd_features.groups.membership import head_of, publish_record, state_of, wanted_of
 from pimd_features.groups.records import Change, Record, apply
 from pimd_features.groups.turn import KEPT_MS, Moment, Turn
@@ -38,7 +39,7 @@ class GroupStore:
 
     async def begin(self) -> None:
         """Make new sender keys from now on: after a backup was restored, numbers of the old ones would be used twice."""
-        await self.turn("begin", lambda turn: turn.connection.execute("DELETE FROM own_keys").rowcount)
+        await self.turn("begin", end_own_keys)
 
     # --- parcels
 

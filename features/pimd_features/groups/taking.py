@@ -3,11 +3,12 @@
 from pimd.contract import ArrivedParcel, ParcelState
 from pimd.ids import NodeId
 from pimd_features.groups import invitations, messages, models, wire
-from pimd_features.groups.keys import age_keys, give_key, own_key
+from pimd_features.groups.keys import age_keys, give_key, given_key
 from pimd_features.groups.limits import SAID, OverLimit
 from pimd_features.groups.membership import (
     head_of,
     is_member,
+    record_of,
     state_of,
     take_records,
     tell_records,
@@ -63,14 +64,16 @@ def _take(turn: Turn, parcel: ArrivedParcel, said: wire.Said) -> bool:
 
 
 def _answer_key(turn: Turn, parcel: ArrivedParcel, content: bytes) -> None:
-    """Send a member the key of this node once more, as far as it is now."""
+    """Send a member the key of this node once more, if it was one when the key was made."""
     group, key_id = wire.split_group(content)
     head = head_of(turn, group)
     if len(key_id) != KEY_ID_SIZE or head is None or state_of(turn, group) != "joined":
         return
-    key = own_key(turn, head)
-    is_asked = key is not None and key.id == key_id and is_member(turn, group, head, parcel.peer)
-    if key is not None and is_asked and turn.may_say(group, parcel.peer, "key"):
+    key = given_key(turn, head)
+    if key is None or key.id != key_id or not is_member(turn, group, head, parcel.peer):
+        return
+    record = record_of(turn, group, key.binding.record)
+    if record is not None and parcel.peer in record.members and turn.may_say(group, parcel.peer, "key"):
         give_key(turn, key, parcel.peer)
 
 

@@ -213,3 +213,24 @@ def test_who_was_removed_by_a_record_that_lost_gets_nothing_nor_do_his_newcomers
 def test_a_chain_has_an_end(lower: Lower) -> None:
     lower(RECORDS, 3)
     assert place(CAROL.removes(WITH_CAROL, BOB)) is Place.FULL
+
+
+def test_what_follows_a_lost_record_has_to_be_allowed_by_it() -> None:
+    small, large = sorted(
+        (ALICE.removes(WITH_CAROL, BOB), CAROL.adds(WITH_CAROL, DAVE)), key=lambda record: record.hash
+    )
+    chain = chain_of(FIRST, WITH_BOB, WITH_CAROL, small)
+    chain.take(large)
+    after = CAROL.adds(large, EVE)
+    forged = replace(after.draft, members=(Member(EVE.id, may_change=True),), yeses=())
+    assert chain.take(signed(forged, EVE)).place is Place.REFUSED
+    assert chain.take(signed(replace(after.draft, number=9), CAROL)).place is Place.REFUSED
+    assert chain.take(after).place is Place.LOST
+    assert chain.lost_at(after) == 3
+
+
+def test_a_name_is_shown_without_what_is_not_seen() -> None:
+    sly = ALICE.begins("fri\u202eends")
+    assert (sly.name, sly.draft.name) == ("friends", "fri\u202eends")
+    assert ALICE.begins("\u200b").name == ALICE.begins("\u200b").group.hex()[:8]
+    assert ALICE.adds(sly, BOB).draft.name == sly.draft.name
