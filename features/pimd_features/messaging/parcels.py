@@ -1,5 +1,6 @@
 """Delivers parcels of another feature (`PARCELS`), through the outbox and the sessions of messages."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 from pimd.contract import (
@@ -18,6 +19,7 @@ from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import parcel_rows
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.sessions.account import Moment
+from pimd_features.messaging.sessions.limits import PARCELS_HELD
 from pimd_features.messaging.sessions.sending import forget_outgoing
 from pimd_features.messaging.store import Outgoing
 from pimd_features.messaging.strangers import Strangers
@@ -37,12 +39,16 @@ class ParcelService:
         self._strangers = strangers
         self._wake = wake
         self._waiting: set[Key] = set()
+        self._held: Counter[NodeId] = Counter()
+        """Parcels that wait to be taken."""
         self._topic: Topic[ParcelNews] = Topic(ctx.bites)
 
     async def load(self) -> None:
         """Put what was not acknowledged into the outbox, and read who the fellows are; `DatabaseError`."""
         rows = await self._database.read("SELECT peer FROM fellows")
         self._strangers.fellows = frozenset(NodeId(row[0]) for row in rows)
+        held = await self._database.read("SELECT peer, count(*) FROM parcels_in GROUP BY peer")
+        self._held = Counter({NodeId(row[0]): row[1] for row in held})
         await self.queue_again()
 
     async def queue_again(self) -> None:
@@ -65,8 +71,13 @@ class ParcelService:
         self._topic.publish(ParcelNews())
         return True
 
-    def came(self) -> None:
+    def has_room(self, peer: NodeId) -> bool:
+        """Whether a peer holds fewer parcels here than it may."""
+        return self._held[peer] < PARCELS_HELD.value
+
+    def came(self, peer: NodeId) -> None:
         """Tell that a parcel is on disk."""
+        self._held[peer] += 1
         self._topic.publish(ParcelNews())
 
     # --- Parcels
@@ -110,12 +121,15 @@ class ParcelService:
         """Delete bodies, which may hold keys."""
         if not positions:
             return
-        which = [(one,) for one in positions]
-        await self._database.write(
-            "drop parcels",
-            lambda connection: connection.executemany("DELETE FROM parcels_in WHERE position = ?", which).rowcount,
-            forgets=True,
-        )
+
+        def work(connection: Connection) -> Counter[NodeId]:
+            gone: Counter[NodeId] = Counter()
+            for one in positions:
+                rows = connection.execute("DELETE FROM parcels_in WHERE position = ? RETURNING peer", (one,))
+                gone.update(NodeId(row[0]) for row in rows.fetchall())
+            return gone
+
+        self._held -= await self._database.write("drop parcels", work, forgets=True)
 
     async def states(self, after: int, most: int) -> Sequence[ParcelState]:
         """Read the newest status of parcels."""

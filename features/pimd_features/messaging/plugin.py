@@ -129,7 +129,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             acked=acknowledged.take,
         )
         receiver.asked = self._receipts.owed
-        receiver.parcel_came = self.parcels.came
+        receiver.parcel_came, receiver.takes_parcels = self.parcels.came, self.parcels.has_room
         self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
         ctx.spawn("receiver", receiver.run())
         ctx.spawn("acknowledgements", acknowledged.run())

@@ -65,8 +65,10 @@ class Receiver:
         self._acked = acked
         self.asked: Callable[[NodeId], None] = lambda _: None
         """Called with who asks for receipts of what was stored."""
-        self.parcel_came: Callable[[], None] = lambda: None
-        """Called when a parcel is on disk."""
+        self.parcel_came: Callable[[NodeId], None] = lambda _: None
+        """Called when a parcel of a peer is on disk."""
+        self.takes_parcels: Callable[[NodeId], bool] = lambda _: True
+        """Says whether there is room for a parcel of a peer."""
         self._headers = TokenBucket(STRANGERS_HEADERS, ctx.clock.now(), ctx.bites)
         self._arrived = Batches(STORING, ctx.bites, self._take)
         self.run = self._arrived.run
@@ -95,7 +97,7 @@ class Receiver:
             if stored is not None:
                 self._told(*stored)
             if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:
-                self.parcel_came()
+                self.parcel_came(one.src)
             if outcome.what is What.UNWELCOME:
                 self._strangers.note(one.src, welcome=False)
             elif outcome.what is What.LOST:
@@ -117,7 +119,8 @@ class Receiver:
         """Open and store what is welcome; each in a job of its own, so that none fails with another."""
         moment, jobs = self._keying.moment(), []
         for one, texts in await self._welcome(batch):
-            arrived = Arrived(one.src, self._strangers.is_expected(one.src), one.msg, texts)
+            expected, room = self._strangers.is_expected(one.src), self.takes_parcels(one.src)
+            arrived = Arrived(one.src, expected, one.msg, texts, room)
             jobs.append((one, self._store.add_received(arrived, self._keying.account, moment)))
         received: list[tuple[_Arrived, Received]] = []
         for one, job in jobs:

@@ -9,6 +9,7 @@ from pimd.contract import PARCEL_LIMIT, ArrivedParcel, DatabaseError, Parcel
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import strangers as limits_of_strangers
 from pimd_features.messaging.models import ConversationParams
+from pimd_features.messaging.sessions.limits import PARCELS_HELD
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.features.messaging.test_exchange import connect, disconnect, pair
 from tests.limits import Lower
@@ -227,3 +228,27 @@ async def test_texts_of_fellows_have_the_room_of_strangers(party: MakeParty, low
         await asyncio.sleep(0)
     assert [one.body for one in reversed(await bob.messages(alice))] == ["text 0", "text 1"]
     assert len(await bodies(bob)) == 4
+
+
+@pytest.mark.limit("parcels of one peer that wait to be taken")
+async def test_what_waits_to_be_taken_is_bounded_and_the_rest_comes_later(party: MakeParty, lower: Lower) -> None:
+    lower(PARCELS_HELD, 2)
+    alice, bob = await pair(party)
+    await bob.keystore.set_contact(alice.id, contact=True)
+    for number in range(4):
+        await send(alice, parcel(bob, number))
+        await settle(alice.air)
+    assert len(await bodies(bob)) == 2
+    await bob.kill()
+    await bob.start()
+    alice.clock.advance(30.0)
+    await settle(alice.air)
+    await alice.say(bob, "texts do not wait for that")
+    await settle(alice.air)
+    assert (len(await bodies(bob)), len(await bob.messages(alice))) == (2, 1)
+    taken = {one.body for one in await arrived(bob)}
+    await bob.running.parcels.drop_arrived([one.position for one in await arrived(bob)])
+    for _ in range(4):
+        alice.clock.advance(60.0)
+        await settle(alice.air)
+    assert taken | set(await bodies(bob)) == {b"body %d" % number for number in range(4)}

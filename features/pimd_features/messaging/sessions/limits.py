@@ -33,3 +33,6 @@ STRANGERS_BUNDLES = declare(
 STRANGERS_HEADERS = declare_rate(
     "headers of strangers", 20, "headers", "the message is dropped, not acknowledged", burst=20
 )
+PARCELS_HELD = declare(
+    "parcels of one peer that wait to be taken", 4096, "parcels", "dropped, not acknowledged; sent again later"
+)

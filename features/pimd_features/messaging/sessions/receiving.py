@@ -9,7 +9,7 @@ from pimd_features.messaging.sessions import chain, header, kept
 from pimd_features.messaging.sessions.account import Account, Certificate, Moment
 from pimd_features.messaging.sessions.giving import secrets_of, use_up
 from pimd_features.messaging.sessions.kept import Kept
-from pimd_features.messaging.sessions.limits import SESSION_MESSAGES, SKIPPED_KEYS, STRANGERS_BUNDLES
+from pimd_features.messaging.sessions.limits import PARCELS_HELD, SESSION_MESSAGES, SKIPPED_KEYS, STRANGERS_BUNDLES
 from pimd_features.messaging.sessions.message import Kind, Msg2, Plain, open_with
 from pimd_features.messaging.sessions.taking import note_account
 
@@ -59,6 +59,8 @@ class Arrived:
     msg: Msg2
     texts: bool = True
     """Whether a text of it is welcome."""
+    parcels: bool = True
+    """Whether there is room for a parcel of it."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ def _refused(connection: Connection, one: Arrived, plain: Plain, moment: Moment)
     """Say why an opened message is not taken: it is of a later version, or a stranger sends what only contacts may."""
     if plain.kind not in _KINDS or (plain.kind == Kind.TEXT and not _is_text(plain.body)):
         return _DROPPED
+    if plain.kind == Kind.GROUP and not one.parcels:
+        return replace(_DROPPED, reached=(PARCELS_HELD,))
     if plain.kind == Kind.TEXT and not one.texts:
         return Outcome(What.UNWELCOME)
     if one.is_contact or plain.kind in _OF_ANYBODY:
