@@ -1,14 +1,8 @@
-"""Causal order: a message names the newest that its sender had. Order is that of arrival, parents first where both came. No I/O."""
+"""Causal order: messages are placed as they arrive, parents first where both came at once. No I/O."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pimd.ids import MessageId
-
-
-def tips(parents: Mapping[MessageId, Collection[MessageId]], most: int) -> tuple[MessageId, ...]:
-    """Return the messages that no other one names, the last `most` of them; `parents` is in order of arrival."""
-    named = {parent for of_one in parents.values() for parent in of_one}
-    return tuple(one for one in parents if one not in named)[-most:]
 
 
 def arranged(arrived: Sequence[tuple[MessageId, Collection[MessageId]]]) -> list[MessageId]:
@@ -42,8 +36,3 @@ def _place(
             continue
         waiting.pop()
         done.setdefault(one)
-
-
-def missing(named: Iterable[MessageId], known: Collection[MessageId]) -> list[MessageId]:
-    """Return the parents that are not here."""
-    return [one for one in named if one not in known]

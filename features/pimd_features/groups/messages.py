@@ -34,6 +34,9 @@ from pimd_features.groups.records import Record
 from pimd_features.groups.sender_keys import GivenKey
 from pimd_features.groups.turn import Turn
 
+LOOKED_AT = 64
+"""Newest messages among which parents are looked for."""
+
 
 @dataclass(frozen=True)
 class _Opened:
@@ -67,14 +70,14 @@ def send(turn: Turn, group: bytes, body: str) -> models.GroupSent | None:
 
 
 def _tips(turn: Turn, head: Record) -> tuple[MessageId, ...]:
-    """Return the newest messages of this record, which all members of it were sent."""
+    """Return the newest messages of this record, which all members of it were sent, that none names as its parent."""
     rows = turn.connection.execute(
-        "SELECT id FROM messages AS one WHERE group_id = ?1 AND record = ?2 AND NOT EXISTS (SELECT 1 FROM parents"
-        " WHERE parents.group_id = ?1 AND parents.parent = one.id) ORDER BY position DESC LIMIT ?3",
-        (head.group, head.hash, PARENTS.value),
+        "SELECT id FROM (SELECT id, position FROM messages WHERE group_id = ?1 AND record = ?2 ORDER BY position DESC"
+        " LIMIT ?3) AS one WHERE NOT EXISTS (SELECT 1 FROM parents WHERE parents.group_id = ?1 AND parent = one.id)"
+        " ORDER BY position DESC LIMIT ?4",
+        (head.group, head.hash, LOOKED_AT, PARENTS.value),
     )
-    newest = [MessageId(row[0]) for row in rows]
-    return causal.tips(dict.fromkeys(reversed(newest), ()), PARENTS.value)
+    return tuple(MessageId(row[0]) for row in rows)
 
 
 # --- taking

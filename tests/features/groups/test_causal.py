@@ -1,10 +1,10 @@
-"""Parents, tips, and the order of what came at once."""
+"""The order of what came at once."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pimd.ids import MessageId
-from pimd_features.groups.causal import arranged, missing, tips
+from pimd_features.groups.causal import arranged
 
 
 def id_(number: int) -> MessageId:
@@ -43,15 +43,3 @@ def test_parents_come_first_and_nothing_is_lost(
 def test_circles_that_a_liar_makes_up_lose_nothing(made_up: list[tuple[int, list[int]]]) -> None:
     arrived = {id_(one): [id_(parent) for parent in parents] for one, parents in made_up}
     assert sorted(arranged(list(arrived.items()))) == sorted(arrived)
-
-
-def test_tips_are_what_nobody_names_the_newest_of_them() -> None:
-    one, two, three, four = (id_(n) for n in range(4))
-    parents = {one: (), two: (one,), three: (one,), four: (id_(99),)}
-    assert tips(parents, 8) == (two, three, four)
-    assert tips(parents, 2) == (three, four)
-    assert tips({}, 8) == ()
-
-
-def test_what_is_missing() -> None:
-    assert missing([id_(1), id_(2)], {id_(2)}) == [id_(1)]

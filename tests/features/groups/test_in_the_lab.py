@@ -384,3 +384,29 @@ async def test_an_invitation_ends_after_28_days_on_both_sides(monkeypatch: pytes
         await mesh.sleep(700)
         assert (await bob.call("groups.list"))["groups"] == []
         assert (await row(alice, group))["invited"] == []
+
+
+@virtual_time
+async def test_parents_are_what_its_sender_had_and_nobody_named() -> None:
+    async with DaemonMesh(nodes=3, shape=ring) as mesh:
+        alice, bob, carol = mesh
+        group = await grown(mesh, alice, bob, carol)
+        mesh.partition([carol])
+        await mesh.sleep(20)
+        for who in (alice, bob, carol, carol):
+            await write(who, group, who.name)
+            await mesh.sleep(2)
+        mesh.heal()
+        await mesh.until(lambda: len(shown(alice)) == 3, 120)
+        await mesh.settle()
+        await write(alice, group, "to all")
+        await mesh.settle()
+        by_text = {(one["body"], one["position"]): one for one in await messages(alice, group)}
+        ids = [one["id"] for one in by_text.values()]
+        last = list(by_text.values())[-1]
+        of_bob = next(one for one in by_text.values() if one["body"] == bob.name)
+        newest_of_carol = [one for one in by_text.values() if one["body"] == carol.name and one["parents"]]
+        assert set(last["parents"]) == {of_bob["id"], newest_of_carol[0]["id"]}
+        assert of_bob["parents"] == ids[:1]
+        for one in mesh:
+            assert [row["missing_parents"] for row in await messages(one, group)] == [0] * 5
