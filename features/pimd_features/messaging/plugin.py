@@ -91,10 +91,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         kem_probe()
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = (ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH])
-        steps = migrations(ctx.clock.lived_ms())
-        self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
-        if self._database.damaged is not None:
-            ctx.log.warning("%s holds keys of messages; delete it once you need nothing of it", self._database.damaged)
+        self._database = await self._opened(ctx)
         self._store = MessageStore(self._database, ctx.bites, gives_receipts=ctx.settings.receipts)
         self._outbox = Outbox(random.random)
         self._with_messages |= {one.peer for one in await self._store.conversations()}
@@ -138,6 +135,14 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
         ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
         ctx.every(HOUSEKEEPING_S, self._keep_house, at_once=True)
+
+    async def _opened(self, ctx: PluginContext[models.MessagingSettings]) -> Database:
+        """Open the file, which `shutdown` closes also when the rest of the start fails."""
+        steps = migrations(ctx.clock.lived_ms())
+        self._database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
+        if self._database.damaged is not None:
+            ctx.log.warning("%s holds keys of messages; delete it once you need nothing of it", self._database.damaged)
+        return self._database
 
     async def shutdown(self) -> None:
         """Commit what is queued and close `messages.db`; nothing to do when `start` never opened it."""

@@ -11,8 +11,8 @@ from pimd_features.messaging.models import MessageRecord
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions.limits import STRANGERS_HEADERS
 from pimd_features.messaging.sessions.message import Kind, Msg2
-from pimd_features.messaging.sessions.receiving import Arrived, What
-from pimd_features.messaging.store import Conversation, Key, MessageStore, Received
+from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What
+from pimd_features.messaging.store import Conversation, Key, MessageStore, Received, Stored
 from pimd_features.messaging.strangers import Strangers
 from pimd_features.messaging.wire import AckKind, Acks
 
@@ -94,13 +94,8 @@ class Receiver:
         by_sender: dict[NodeId, list[_Arrived]] = {}
         for one, (outcome, stored) in received:
             self._keying.tell(one.src, outcome.reached, changed=outcome.account_changed)
-            if stored is not None:
-                self._told(*stored)
-            if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:
-                self.parcel_came(one.src)
-            if outcome.what is What.UNWELCOME:
-                self._strangers.note(one.src, welcome=False)
-            elif outcome.what is What.LOST:
+            self._tell(one.src, outcome, stored)
+            if outcome.what is What.LOST:
                 await self._keying.say_lost(one.src, one.msg.session_id)
             elif outcome.plain is not None and outcome.plain.kind in _ACKS:
                 await self._acked(one.src, bytes((outcome.plain.kind,)) + outcome.plain.body)
@@ -114,6 +109,14 @@ class Receiver:
             one.src for one, (outcome, _) in received if outcome.plain is not None and outcome.plain.asks_receipt
         }:
             self.asked(src)
+
+    def _tell(self, src: NodeId, outcome: Outcome, stored: Stored | None) -> None:
+        if stored is not None:
+            self._told(*stored)
+        if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:
+            self.parcel_came(src)
+        if outcome.what is What.UNWELCOME:
+            self._strangers.note(src, welcome=False)
 
     async def _open_new(self, batch: list[_Arrived]) -> list[tuple[_Arrived, Received]]:
         """Open and store what is welcome; each in a job of its own, so that none fails with another."""
