@@ -104,6 +104,7 @@ def test_a_wheel_of_peers_and_status_has_no_messaging_and_says_so(tmp_path: Path
             "routes": "not_built",
             "discovery": "not_built",
             "messaging": "not_built",
+            "groups": "not_built",
             "config": "not_built",
             "logs": "not_built",
         }

@@ -55,7 +55,7 @@ def test_the_environment_beats_the_file(daemon: MakeDaemon, value: str) -> None:
 @pytest.mark.system
 def test_a_build_variable_at_run_time_is_ignored_with_one_line(daemon: MakeDaemon) -> None:
     alice = daemon(PIMD_FEATURES="peers").start()
-    assert len(alice.call("daemon.info")["features"]) == 6
+    assert len(alice.call("daemon.info")["features"]) == 7
     assert alice.log.read_text().count("PIMD_FEATURES is a build variable") == 1
 
 
