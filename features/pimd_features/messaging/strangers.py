@@ -37,8 +37,7 @@ class Strangers:
 
     def is_contact(self, peer: NodeId) -> bool:
         """Tell whether the user imported, labelled or wrote to this id, or labelled a configured address of it."""
-        known = self._keystore.get(peer)
-        return (known is not None and known.contact) or self._keystore.index.label(peer) is not None
+        return self._keystore.is_contact(peer) or self._keystore.index.label(peer) is not None
 
     def refused(self) -> list[NodeId]:
         """Strangers whose newest message was refused since the start, the newest first; without contacts."""
