@@ -23,6 +23,8 @@ class Boxes:
     """By its newest bundle; no others keep messages for it."""
     asked: tuple[NodeId, ...]
     """By the user, for messages that wait."""
+    is_known: bool
+    """Whether there ever was a bundle, or another message of the peer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def boxes(connection: Connection, peer: NodeId) -> Boxes:
         " AND status IN ('pending', 'sent', 'kept') AND length(mailbox) = 16",
         (peer,),
     ).fetchall()
-    return Boxes(named, tuple(NodeId(row[0]) for row in asked))
+    return Boxes(named, tuple(NodeId(row[0]) for row in asked), row is not None)
 
 
 def is_correspondent(connection: Connection, peer: NodeId) -> bool:

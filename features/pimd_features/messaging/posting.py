@@ -155,17 +155,16 @@ class Posting:
 
     async def _leave(self, peer: NodeId, away: _Absent) -> None:
         boxes = await self._boxes(peer)
-        away.lacks_bundle = not boxes.named and self._outbox.waits(peer)
+        waits = self._outbox.waits(peer)
+        away.lacks_bundle = waits and not boxes.named and (not boxes.is_known or bool(boxes.asked))
         usable = [mailbox for mailbox in boxes.named if self._is_usable(peer, mailbox)]
+        if usable and (waits or peer in self._owing) and await self._leave_owed(peer, usable):
+            self._owing.discard(peer)
         for mailbox in usable:
             away.lacks_bundle |= not await self._leave_messages(peer, mailbox)
-        if away.lacks_bundle or self._ctx.clock.now() - away.asked_at > ASK_AGAIN_S:
+        if away.lacks_bundle or (boxes.named and self._ctx.clock.now() - away.asked_at > ASK_AGAIN_S):
             away.asked_at = self._ctx.clock.now()
             await self._ask(peer, boxes)
-        if away.lacks_bundle:
-            return
-        if usable and peer in self._owing and await self._leave_owed(peer, usable):
-            self._owing.discard(peer)
 
     def _is_reached(self, node: NodeId) -> bool:
         return node in self._mesh.destinations()
