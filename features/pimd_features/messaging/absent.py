@@ -25,6 +25,8 @@ class Boxes:
     """By the user, for messages that wait."""
     is_known: bool
     """Whether there ever was a bundle, or another message of the peer."""
+    are_doubtful: bool
+    """Something was left a day ago and not acknowledged: the peer may have lost its files, and have another account."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Owed:
     read: tuple[MessageId, ...]
 
 
-def boxes(connection: Connection, peer: NodeId) -> Boxes:
+def boxes(connection: Connection, peer: NodeId, moment: Moment) -> Boxes:
     """Return the mailboxes of a peer."""
     row = connection.execute("SELECT mailboxes FROM correspondents WHERE peer = ?", (peer,)).fetchone()
     named = node_ids(row[0]) if row is not None else ()
@@ -44,7 +46,10 @@ def boxes(connection: Connection, peer: NodeId) -> Boxes:
         " AND status IN ('pending', 'sent', 'kept') AND length(mailbox) = 16",
         (peer,),
     ).fetchall()
-    return Boxes(named, tuple(NodeId(row[0]) for row in asked), row is not None)
+    doubtful = connection.execute(
+        "SELECT 1 FROM kept_at WHERE peer = ? AND kept_lived_ms <= ? LIMIT 1", (peer, moment.lived_ms - PUT_AGAIN_MS)
+    ).fetchone()
+    return Boxes(named, tuple(NodeId(row[0]) for row in asked), row is not None, doubtful is not None)
 
 
 def is_correspondent(connection: Connection, peer: NodeId) -> bool:

@@ -27,8 +27,6 @@ from pimd_features.messaging.wire import (
 LOOK_S = 2.0
 ABSENT_S = 10.0
 """So long a peer has no route before mailboxes keep what waits for it."""
-ASK_AGAIN_S = 24 * 3600.0
-"""Who lost its files, or moved, has another account, and can open nothing of what was left."""
 AT_ONCE = 16
 """Letters under way to one mailbox, for one peer."""
 PATIENCE_S = 20.0
@@ -44,8 +42,6 @@ class _Absent:
 
     since: float
     next_at: float
-    asked_at: float
-    """When its mailboxes were asked whether it has another account."""
     pause_s: float = FIRST_PAUSE_S
     is_busy: bool = False
     lacks_bundle: bool = False
@@ -104,7 +100,7 @@ class Posting:
         for peer in [peer for peer, away in self._absent.items() if peer not in waited_for and not away.is_busy]:
             del self._absent[peer]
         for peer in waited_for:
-            away = self._absent.setdefault(peer, _Absent(now, now, now))
+            away = self._absent.setdefault(peer, _Absent(now, now))
             if self._is_reached(peer):
                 away.since = now
                 if peer not in self._owing:
@@ -156,14 +152,15 @@ class Posting:
     async def _leave(self, peer: NodeId, away: _Absent) -> None:
         boxes = await self._boxes(peer)
         waits = self._outbox.waits(peer)
-        away.lacks_bundle = waits and not boxes.named and (not boxes.is_known or bool(boxes.asked))
+        away.lacks_bundle = boxes.are_doubtful or (
+            waits and not boxes.named and (not boxes.is_known or bool(boxes.asked))
+        )
         usable = [mailbox for mailbox in boxes.named if self._is_usable(peer, mailbox)]
         if usable and (waits or peer in self._owing) and await self._leave_owed(peer, usable):
             self._owing.discard(peer)
         for mailbox in usable:
             away.lacks_bundle |= not await self._leave_messages(peer, mailbox)
-        if away.lacks_bundle or (boxes.named and self._ctx.clock.now() - away.asked_at > ASK_AGAIN_S):
-            away.asked_at = self._ctx.clock.now()
+        if away.lacks_bundle:
             await self._ask(peer, boxes)
 
     def _is_reached(self, node: NodeId) -> bool:
@@ -178,7 +175,7 @@ class Posting:
         return False
 
     async def _boxes(self, peer: NodeId) -> Boxes:
-        return await self._database.query(lambda connection: absent.boxes(connection, peer))
+        return await self._database.query(partial(absent.boxes, peer=peer, moment=self._keying.moment()))
 
     async def _ask(self, peer: NodeId, boxes: Boxes) -> None:
         """Ask for the bundle of a peer where it may be: at its mailboxes, at those the user named, and at the own ones."""
