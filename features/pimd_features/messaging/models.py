@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pimd.contract import FeatureSettings, MessageIdHex, NodeIdHex, Params, Result, X25519Hex
+from pimd.contract import FeatureSettings, InPushMode, MessageIdHex, NodeIdHex, Params, Result, X25519Hex
 from pimd.ids import NodeId
 
 STREAM = "messages.event"
@@ -24,7 +24,7 @@ SessionState = Literal["in session", "begins with the next message", "waits for 
 Restart = Literal["account_changed", "reset"]
 ReceiptState = Literal["asked", "had"]
 Direction = Literal["sent", "received"]
-Status = Literal["pending", "sent", "kept", "delivered", "read", "failed"]
+Status = Annotated[Literal["pending", "sent", "kept", "delivered", "read", "failed"], InPushMode({"kept": "sent"})]
 """Here, handed to a next hop, kept by a mailbox, on the recipient's disk, read there, given up."""
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from pimd.lab import Lab
+from pimd.rpc.connection import Connection
 from tests.features.mailbox.conftest import (
     days_pass,
     know,
@@ -158,5 +159,28 @@ def test_a_receipt_of_reading_goes_through_a_mailbox_too() -> None:
         await only(lab, alice, box, bob)
         await lab.sleep(20)
         assert await states(alice, bob) == ["read"]
+
+    play(main)
+
+
+def test_a_client_in_push_mode_sees_kept_as_sent() -> None:
+    async def main(lab: Lab) -> None:
+        alice, bob = person(lab, "alice"), person(lab, "bob", "box")
+        mailbox(lab, "box", "bob", people=(alice, bob))
+        await lab.start()
+        await lab.until(lambda: alice.node.service.route(bob.id) is not None, 90)
+        await write(alice, bob, "before")
+        await lab.sleep(20)
+        await bob.stop()
+        await write(alice, bob, "kept")
+        await lab.sleep(60)
+        seen = [
+            event["params"]["new_status"] for event in alice.events if event["params"].get("kind") == "message_status"
+        ]
+        assert seen == ["sent", "delivered", "kept"]
+        params = {"peer_node_id": str(bob.id)}
+        for push, status in ((False, "kept"), (True, "sent")):
+            page = await alice.call("messages.history", params, Connection("unix", push=push))
+            assert page["messages"][0]["status"] == status
 
     play(main)
