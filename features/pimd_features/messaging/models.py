@@ -200,6 +200,7 @@ class Session(Result):
     kept: int = Field(ge=0, description="Sessions of the peer of which messages may still come.")
     resets: int = Field(ge=0, description="How often what was unacknowledged was encrypted anew.")
     account_changes: int = Field(ge=0, description="How often the peer had another account than before.")
+    mailboxes_text: str = Field(description="`mailboxes` by their names.")
     mailboxes: list[NodeIdHex] = Field(description="Where messages to the peer are left after 10 s without a route.")
 
 

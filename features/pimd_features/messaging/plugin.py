@@ -342,6 +342,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             resets=found.renewals,
             account_changes=found.account_changes,
             mailboxes=list(found.mailboxes),
+            mailboxes_text=", ".join(self._keystore.index.shown(one) for one in found.mailboxes) or "none",
         )
 
     # --- inside
