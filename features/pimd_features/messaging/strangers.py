@@ -8,6 +8,8 @@ from pimd.ids import NodeId
 from pimd_features.messaging.models import MessagingSettings
 from pimd_features.messaging.store import Conversation
 
+_UNSEEN = "unseen"
+"""The source of all whose card never came: only mailboxes bring their messages, and ids cost nothing."""
 _REFUSED = "dropped, not acknowledged"
 STRANGER_MESSAGES = declare("messages of one stranger", 50, "messages", _REFUSED)
 STRANGER_BYTES = declare("bytes of messages of one stranger", 256 * KIB, "bytes", _REFUSED)
@@ -79,7 +81,8 @@ class Strangers:
         return reached == (None, None)
 
     def _source(self, peer: NodeId) -> str:
-        return self._keystore.brought_by(peer) or str(peer)
+        brought_by = self._keystore.brought_by(peer)
+        return brought_by or (str(peer) if self._keystore.get(peer) is not None else _UNSEEN)
 
 
 class Room:
