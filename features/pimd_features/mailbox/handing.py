@@ -51,6 +51,8 @@ class Handing:
 
     async def take(self, recipient: NodeId, taken: Taken) -> None:
         """Delete what a recipient has; what it has no room for waits until it appears again. `DatabaseError`."""
+        if not self._store.room.holds_for(recipient):
+            return
         if taken.later:
             later = self._later.setdefault(recipient, set())
             for key in taken.keys:

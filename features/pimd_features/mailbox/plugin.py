@@ -97,7 +97,7 @@ class MailboxPlugin(DaemonPlugin[MailboxSettings]):
             self._ctx.log.error("what %s sent was not stored: %s", src.abbreviated, error)
 
     async def on_peer_forgotten(self, peer: NodeId) -> None:
-        """Delete what is kept for the peer, and of it."""
+        """Delete what is kept for the peer; what it left for others is theirs."""
         await self._store.drop_all(peer)
 
     # --- methods

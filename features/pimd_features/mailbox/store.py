@@ -14,7 +14,7 @@ KEPT_MS = 28 * 24 * 3600 * 1000
 _ITEM = "recipient, source, brought_by, length(body) AS size"
 _FIND = f"SELECT {_ITEM} FROM kept WHERE recipient = ? AND source = ? AND id = ?"  # noqa: S608 - a constant
 _DROP = f"DELETE FROM kept WHERE recipient = ? AND source = ? AND id = ? RETURNING {_ITEM}"  # noqa: S608
-_DROP_NODE = f"DELETE FROM kept WHERE recipient = ?1 OR source = ?1 RETURNING {_ITEM}"  # noqa: S608
+_DROP_NODE = f"DELETE FROM kept WHERE recipient = ? RETURNING {_ITEM}"  # noqa: S608
 _DROP_OLD = f"DELETE FROM kept WHERE kept_lived_ms <= ? RETURNING {_ITEM}"  # noqa: S608
 
 
@@ -104,7 +104,7 @@ class MailboxStore:
         self._gone(await self._database.write("delete taken messages", work, forgets=True))
 
     async def drop_all(self, node: NodeId) -> None:
-        """Delete the bundle of a node, and what is kept for it and of it."""
+        """Delete the bundle of a node, and what is kept for it."""
 
         def work(connection: Connection) -> list[Item]:
             connection.execute("DELETE FROM bundles WHERE node = ?", (node,))

@@ -221,7 +221,7 @@ class Posting:
         finally:
             timer.cancel()
             for id_ in waiting:
-                del self._answers[mailbox, peer, id_]
+                self._answers.pop((mailbox, peer, id_), None)
         answers = {id_: one.result() for id_, one in waiting.items() if one.done() and not one.cancelled()}
         for answer in set(answers.values()) & REFUSED_S.keys():
             self._refused[mailbox, peer] = self._ctx.clock.now() + REFUSED_S[answer]

@@ -18,7 +18,7 @@ from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions.limits import STRANGERS_HEADERS
 from pimd_features.messaging.sessions.message import Kind, Msg2
-from pimd_features.messaging.sessions.receiving import Arrived, What
+from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What
 from pimd_features.messaging.store import MessageStore, Raised, Received, Stored
 from pimd_features.messaging.strangers import Strangers
 from pimd_features.messaging.wire import TAKEN_KIND, AckKind, Acks, Key, taken
@@ -119,8 +119,10 @@ class Receiver:
                     self._owes(one.src)
                 else:
                     by_sender.setdefault(one.src, []).append(one)
-        await self._answer([one for one, (outcome, _) in received if not outcome.reached], later=False)
-        await self._answer([one for one, (outcome, _) in received if outcome.reached], later=True)
+        for later in (False, True):
+            await self._answer(
+                (one for one, (outcome, _) in received if _may_open_later(outcome) is later), later=later
+            )
         for src, messages in by_sender.items():
             ids = tuple(one.msg.message_id for one in messages)
             congestion_met = any(one.congestion_met for one in messages)
@@ -142,7 +144,9 @@ class Receiver:
         """Open and store what is welcome; each in a job of its own, so that none fails with another."""
         moment, jobs = self._keying.moment(), []
         welcome = await self._welcome(batch)
-        await self._answer(set(batch).difference(one for one, _ in welcome), later=True)
+        if len(welcome) < len(batch):
+            taken_keys = {one.key for one, _ in welcome}
+            await self._answer((one for one in batch if one.key not in taken_keys), later=True)
         for one, is_contact in welcome:
             arrived = Arrived(one.src, is_contact, one.msg)
             by_mailbox = one.mailbox is not None
@@ -180,3 +184,8 @@ class Receiver:
             )
 
         return [(one, contacts[one.src]) for one in batch if is_welcome(one)]
+
+
+def _may_open_later(outcome: Outcome) -> bool:
+    """Whether a limit alone kept a message from being opened."""
+    return outcome.what is What.DROPPED and bool(outcome.reached)

@@ -175,8 +175,21 @@ async def test_what_is_kept_is_there_after_a_kill_and_goes_with_who_is_forgotten
         await box.disable()
         await box.enable()
         assert (await box.call("mailbox.status"))["messages"] == 1
+        await box.know(ALICE)
+        await box.forget(ALICE)  # what she left is Bob's
+        assert (await box.call("mailbox.status"))["messages"] == 1
         await box.forget(BOB)
         assert (await box.call("mailbox.status"))["messages"] == 0
+
+
+@virtual_time
+async def test_who_has_nothing_here_costs_no_write(pimd_plugin: Plugin) -> None:
+    async with pimd_plugin(FEATURE, settings=SERVES_BOB) as box:
+        box_plugin: Any = box.plugin
+        before = box_plugin._database.transactions
+        for later in (b"\0", b"\1"):
+            await box.deliver(wire.TAKEN_KIND, later + (ALICE + message(1)) * 64, node(7))
+        assert box_plugin._database.transactions == before
 
 
 async def test_what_is_kept_for_28_days_goes_and_what_replaced_it_with_it(tmp_path: Path) -> None:
