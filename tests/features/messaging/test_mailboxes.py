@@ -163,3 +163,13 @@ async def test_only_answers_to_questions_are_taken_of_mailboxes(party: MakeParty
     assert not await has(carol)
     await alice.take(box.id, BUNDLE_KIND, lasting[carol.id])
     assert await has(carol)
+
+
+async def test_other_mailboxes_are_named_in_a_new_lasting_bundle_at_once(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    before = await bob.running._keying.lasting()
+    assert (before.mailboxes, await bob.running._keying.lasting()) == ((box.id,), before)
+    await bob.kill()
+    bob.settings = type(bob.settings)(mailboxes=[alice.id, bob.id, alice.id])
+    await bob.start()
+    assert (await bob.running._keying.lasting()).mailboxes == (alice.id,)
