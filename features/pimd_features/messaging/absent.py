@@ -110,14 +110,14 @@ def note_acked(connection: Connection, peer: NodeId, acked: Owed, moment: Moment
         )
 
 
-def owed_to(connection: Connection, moment: Moment) -> set[NodeId]:
+def owed_to(connection: Connection, moment: Moment) -> list[NodeId]:
     """Return the peers to whom acknowledgements are owed."""
     rows = connection.execute(
         "SELECT DISTINCT peer FROM owed_acks WHERE kept_lived_ms IS NULL"
-        " UNION SELECT DISTINCT peer FROM read_receipts WHERE until_lived_ms > ? AND kept_lived_ms IS NULL",
+        " UNION SELECT DISTINCT peer FROM read_receipts WHERE until_lived_ms > ? AND kept_lived_ms IS NULL ORDER BY peer",
         (moment.lived_ms,),
     ).fetchall()
-    return {NodeId(row[0]) for row in rows}
+    return [NodeId(row[0]) for row in rows]
 
 
 def lack_bundle(connection: Connection, bundle_id: bytes) -> list[NodeId]:

@@ -232,13 +232,15 @@ class Keying:
             self._ctx.log.error("bundles of %s were not stored: %s", peer.abbreviated, error)
             return
         noted = [one for one in taken if one is not None]
-        if from_itself or noted:
+        is_of_use = from_itself or bool(noted)
+        if is_of_use:
             self._asked.pop(peer, None)
             self._lacking.discard(peer)
         self.tell(
             peer, tuple(limit for one in noted if (limit := one.reached)), changed=any(one.changed for one in noted)
         )
-        self._can_begin()
+        if is_of_use:
+            self._can_begin()
 
     def tell(self, peer: NodeId, reached: tuple[Limit, ...], *, changed: bool) -> None:
         """Count limits, and say that a peer has another account."""

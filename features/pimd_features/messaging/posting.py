@@ -43,6 +43,8 @@ class _Absent:
     since: float
     next_at: float
     pause_s: float = FIRST_PAUSE_S
+    asked_at: float = float("-inf")
+    """When mailboxes were last asked for its bundle; an answer that is of no use must not be asked for at once again."""
     is_busy: bool = False
     lacks_bundle: bool = False
 
@@ -58,9 +60,9 @@ class Posting:
         self._outbox = outbox
         self._mesh = ctx.services[MESH]
         self._absent: dict[NodeId, _Absent] = {}
-        self._owing: set[NodeId] = set()
+        self._owing: dict[NodeId, None] = {}
         """Those to whom more may be owed than messages: acknowledgements, or this node's bundle."""
-        self._unreached: dict[NodeId, set[NodeId]] = {}
+        self._unreached: dict[NodeId, dict[NodeId, None]] = {}
         """Mailboxes that could not be reached, and the peers whose they are."""
         self._refused: dict[tuple[NodeId, NodeId], float] = {}
         """Mailboxes and peers for whom they keep nothing now, and until when they are left alone."""
@@ -70,11 +72,11 @@ class Posting:
     async def load(self) -> None:
         """Read to whom something is owed; `DatabaseError`."""
         moment = self._keying.moment()
-        self._owing |= await self._database.query(lambda connection: absent.owed_to(connection, moment))
+        self._owing |= dict.fromkeys(await self._database.query(partial(absent.owed_to, moment=moment)))
 
     def owe(self, peer: NodeId) -> None:
         """Note that more than messages is owed to a peer."""
-        self._owing.add(peer)
+        self._owing[peer] = None
         self.wake(peer)
 
     def wake(self, peer: NodeId) -> None:
@@ -96,7 +98,7 @@ class Posting:
     def look(self) -> None:
         """Begin with those who have been away for long enough, and with what is owed to those who are not."""
         now, busy = self._ctx.clock.now(), sum(away.is_busy for away in self._absent.values())
-        waited_for = self._owing.union(self._outbox.waits_for())
+        waited_for = dict.fromkeys((*self._owing, *self._outbox.waits_for()))
         for peer in [peer for peer, away in self._absent.items() if peer not in waited_for and not away.is_busy]:
             del self._absent[peer]
         for peer in waited_for:
@@ -139,7 +141,7 @@ class Posting:
         try:
             if self._is_reached(peer):
                 if await self._acknowledge(peer):
-                    self._owing.discard(peer)
+                    self._owing.pop(peer, None)
                 else:
                     away.next_at = 0.0
             else:
@@ -152,15 +154,15 @@ class Posting:
     async def _leave(self, peer: NodeId, away: _Absent) -> None:
         boxes = await self._boxes(peer)
         waits = self._outbox.waits(peer)
-        away.lacks_bundle = boxes.are_doubtful or (
-            waits and not boxes.named and (not boxes.is_known or bool(boxes.asked))
-        )
+        away.lacks_bundle = waits and not boxes.named and (not boxes.is_known or bool(boxes.asked))
         usable = [mailbox for mailbox in boxes.named if self._is_usable(peer, mailbox)]
         if usable and (waits or peer in self._owing) and await self._leave_owed(peer, usable):
-            self._owing.discard(peer)
+            self._owing.pop(peer, None)
         for mailbox in usable:
             away.lacks_bundle |= not await self._leave_messages(peer, mailbox)
-        if away.lacks_bundle:
+        now = self._ctx.clock.now()
+        if (away.lacks_bundle or boxes.are_doubtful) and now - away.asked_at >= FIRST_PAUSE_S:
+            away.asked_at = now
             await self._ask(peer, boxes)
 
     def _is_reached(self, node: NodeId) -> bool:
@@ -171,7 +173,7 @@ class Posting:
             return False
         if self._is_reached(mailbox):
             return True
-        self._unreached.setdefault(mailbox, set()).add(peer)
+        self._unreached.setdefault(mailbox, {})[peer] = None
         return False
 
     async def _boxes(self, peer: NodeId) -> Boxes:
@@ -183,7 +185,7 @@ class Posting:
             if self._is_reached(mailbox):
                 await self._keying.ask_at(mailbox, peer)
             else:
-                self._unreached.setdefault(mailbox, set()).add(peer)
+                self._unreached.setdefault(mailbox, {})[peer] = None
 
     async def _leave_messages(self, peer: NodeId, mailbox: NodeId) -> bool:
         """Leave all messages that the mailbox has not; False when some could not be encrypted."""

@@ -173,3 +173,17 @@ async def test_other_mailboxes_are_named_in_a_new_lasting_bundle_at_once(party: 
     bob.settings = type(bob.settings)(mailboxes=[alice.id, bob.id, alice.id])
     await bob.start()
     assert (await bob.running._keying.lasting()).mailboxes == (alice.id,)
+
+
+async def test_a_bundle_of_no_use_is_not_asked_for_at_once_again(party: MakeParty) -> None:
+    alice, box, carol = await party("alice"), await party("box"), await party("carol")
+    alice.mesh.connect(box.id)
+    lasting = (await carol.running._keying.lasting()).raw
+    alice.clock.set_unix_ms(alice.clock.unix_ms() + 40 * 24 * 3600 * 1000)  # it is too old now
+    await alice.say(carol, "hello", mailbox=box.id)
+    asked = 0
+    for _ in range(60):
+        await pass_time(alice, 2)
+        asked += len(sent(alice, QUESTION_KIND))
+        await alice.take(box.id, BUNDLE_KIND, lasting)
+    assert 1 <= asked <= 4
