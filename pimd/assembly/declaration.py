@@ -69,8 +69,9 @@ def _check_plugin(declared: Declared, plugin: Any) -> None:
             f"its plugin {called} has the name {name!r}, not the feature's; write: "
             f'name: ClassVar[str] = "{declared.name}"'
         )
-    for kind in declared.payload_kinds:
-        _check_kind(called, kind)
+    for what, kinds in (("payload_kinds", declared.payload_kinds), ("sent_kinds", declared.sent_kinds)):
+        for kind in kinds:
+            _check_kind(f"{what} of {called}", kind)
     _check_settings(declared, plugin)
     _check_wrapped(plugin)
     for part, (parameters, line) in LIFE.items():
@@ -90,11 +91,11 @@ def _check_wrapped(plugin: type) -> None:
             )
 
 
-def _check_kind(called: str, kind: str) -> None:
+def _check_kind(where: str, kind: str) -> None:
     try:
         check_payload(PluginPayload(kind, b""))
     except LocalProtocolError as error:
-        raise DeclarationError(f'payload_kinds of {called}: {error}; write: payload_kinds = ("name.x",)') from None
+        raise DeclarationError(f'{where}: {error}; write: {where.split(maxsplit=1)[0]} = ("name.x",)') from None
 
 
 def _check_settings(declared: Declared, plugin: Any) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -23,6 +23,7 @@ class Declared(Feature):
     """A Feature of plain texts, tuples and flags."""
 
     payload_kinds: tuple[str, ...] = ()
+    sent_kinds: tuple[str, ...] = ()
     """Those of its plugin."""
     secrets: tuple[tuple[str, ...], ...] = ()
     """Keys of secrets in its settings."""
@@ -59,7 +60,8 @@ def read(feature: Feature) -> Declared:
         uses=tuple(_key(one, "uses", "uses=(MESH,)") for one in feature.uses),
         needs_signing_seed=feature.needs_signing_seed is True,
         default_enabled=feature.default_enabled is not False,
-        payload_kinds=_kinds(feature.plugin),
+        payload_kinds=_kinds(feature.plugin, "payload_kinds"),
+        sent_kinds=_kinds(feature.plugin, "sent_kinds"),
         secrets=tuple(secret_paths(feature.settings)),
     )
 
@@ -96,18 +98,18 @@ def _model(given: Any) -> type[BaseModel]:
     return given
 
 
-def _kinds(plugin: Any) -> tuple[str, ...]:
+def _kinds(plugin: Any, what: Literal["payload_kinds", "sent_kinds"]) -> tuple[str, ...]:
     if plugin is None:
         return ()
     if not (isinstance(plugin, type) and issubclass(plugin, DaemonPlugin)):
         called = plugin.__name__ if isinstance(plugin, type) else "Plugin"
         raise DeclarationError(f"its plugin is no DaemonPlugin class; write: class {called}(DaemonPlugin):")
-    kinds: Any = plugin.payload_kinds
+    kinds: Any = plugin.payload_kinds if what == "payload_kinds" else plugin.sent_kinds
     example = kinds if isinstance(kinds, str) else "name.x"
-    line = f'payload_kinds: ClassVar[tuple[str, ...]] = ("{example}",)'
+    line = f'{what}: ClassVar[tuple[str, ...]] = ("{example}",)'
     if not isinstance(kinds, tuple) or not all(isinstance(kind, str) for kind in kinds):
-        raise DeclarationError(f"payload_kinds of {plugin.__name__} is {kinds!r}, no tuple of texts; write: {line}")
-    return tuple(as_text(kind, "payload_kinds", line) for kind in kinds)
+        raise DeclarationError(f"{what} of {plugin.__name__} is {kinds!r}, no tuple of texts; write: {line}")
+    return tuple(as_text(kind, what, line) for kind in kinds)
 
 
 def _stream(given: Any) -> EventStream:

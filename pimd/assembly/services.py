@@ -60,22 +60,22 @@ class ServicesView:
 
 
 class PluginSender:
-    """Implements `contract.ControlSender` for one feature: only the kinds it claimed leave."""
+    """Implements `contract.ControlSender` for one feature: only the kinds it claimed, or named in `sent_kinds`, leave."""
 
     def __init__(self, feature: Declared, node: Node, yield_to_loop: Callable[[], Any]) -> None:
         self._name = feature.name
-        self._kinds = frozenset(feature.payload_kinds)
+        self._kinds = frozenset((*feature.payload_kinds, *feature.sent_kinds))
         self._node = node
         self._yield = yield_to_loop
 
     async def send_direct(self, peer: NodeId, frame: PluginPayload) -> None:
-        """Send to a neighbour, best effort; ValueError for a kind that the plugin did not claim."""
+        """Send to a neighbour, best effort; ValueError for a kind that the plugin does not name."""
         self._check(frame)
         self._node.send_direct(peer, frame)
         await self._yield()
 
     async def send_routed(self, dst: NodeId, frame: PluginPayload) -> Sent:
-        """Send sealed, over any number of hops; ValueError for a kind that the plugin did not claim."""
+        """Send sealed, over any number of hops; ValueError for a kind that the plugin does not name."""
         self._check(frame)
         sent = self._node.send_routed(dst, frame)
         await self._yield()  # a plugin that sends in a tight loop must not starve the others
@@ -88,7 +88,8 @@ class PluginSender:
     def _check(self, frame: PluginPayload) -> None:
         if frame.kind not in self._kinds:
             raise ValueError(
-                f"feature {self._name} did not claim the payload kind {frame.kind!r}; add it to payload_kinds of its plugin"
+                f"feature {self._name} did not claim the payload kind {frame.kind!r}; add it to payload_kinds of its "
+                "plugin, or to sent_kinds if others take it"
             )
         check_payload(frame)
 

@@ -195,7 +195,11 @@ def send(connection: Connection, options: argparse.Namespace) -> None:
     text = read_input().removesuffix("\n") if options.text == "-" else options.text
     node_id = resolve(connection, options.who)
     asked = {"receipt": True} if vars(options).get("receipt") else {}
-    result = call(connection, "messages.send", {"peer_node_id": node_id, "body": text, **asked})
+    params: dict[str, Any] = {"peer_node_id": node_id, "body": text, **asked}
+    mailbox = vars(options).get("mailbox")
+    if mailbox is not None:
+        params["mailbox"] = mailbox and resolve(connection, mailbox)
+    result = call(connection, "messages.send", params)
     whither = "" if options.json else _whither(connection, options.who, node_id)
     say(options, result, f"{whither} (message {result['id']})")
 

@@ -155,6 +155,17 @@ def _add_commands(command: AddCommand) -> None:
     send.add_argument("who", metavar="NAME-OR-ID")
     send.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
     send.add_argument("--receipt", action="store_true", help="ask for a signed receipt; see `pim receipt`")
+    kept = send.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--no-mailbox",
+        dest="mailbox",
+        action="store_false",
+        default=None,
+        help="let no mailbox keep it, send it directly",
+    )
+    kept.add_argument(
+        "--mailbox", metavar="MAILBOX", help="name or id of a mailbox of the peer, to be asked how to write to it first"
+    )
     read = command("inbox", inbox, "list conversations, or read one")
     read.add_argument("who", metavar="NAME-OR-ID", nargs="?")
     read.add_argument("-f", "--follow", action="store_true", help="print unread and new messages as they come")

@@ -31,9 +31,9 @@ class Sent(enum.Enum):
 
 
 class ControlSender(Protocol):
-    """Sends payloads of the kinds that the plugin claimed, and nothing else.
+    """Sends payloads of the kinds that the plugin claimed or named in `sent_kinds`, and nothing else.
 
-    Both sending methods raise ValueError for a kind the plugin did not claim, and `PayloadTooLarge` for a body over 60 000
+    Both sending methods raise ValueError for any other kind, and `PayloadTooLarge` for a body over 60 000
     bytes, before anything is sent.
 
     Called by the plugin, in any of its tasks, calls and timers, from `start` until `shutdown` has returned; never in

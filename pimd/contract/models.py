@@ -2,9 +2,18 @@
 
 import datetime
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -54,10 +63,35 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC with a `Z`."""
 
 
+PUSH_MODE = "push"
+"""In the context of a serialization: whether it is for a client in push mode."""
+MAPPED = "mapped"
+"""There afterwards: whether a client in push mode gets something else."""
+
+
 def rfc3339(unix_ms: int) -> str:
     """Write Unix milliseconds as RFC 3339 with a `Z`."""
     moment = datetime.datetime.fromtimestamp(unix_ms / 1000, tz=datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class InPushMode:
+    """Annotates a text of a result or event, whose values a client in push mode may not know: it gets others instead."""
+
+    def __init__(self, shown: Mapping[str, str]) -> None:
+        self._shown = shown
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Write what the client knows; the schema shows all values."""
+        writing = core_schema.wrap_serializer_function_ser_schema(self._write, info_arg=True)
+        return cast("CoreSchema", {**handler(source), "serialization": writing})
+
+    def _write(self, value: str, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> str:
+        written: str = handler(value)
+        if info.context is None or written not in self._shown:
+            return written
+        info.context[MAPPED] = True
+        return self._shown[written] if info.context.get(PUSH_MODE) else written
 
 
 def _is_none(value: object) -> bool:

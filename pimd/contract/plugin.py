@@ -75,6 +75,8 @@ class DaemonPlugin(Generic[S_contra]):
     payload_kinds: ClassVar[tuple[str, ...]] = ()
     """The `PluginPayload.kind`s it claims. A kind has one owner, by rank: built-in features first, then distributions by
     name. A later claimant is `failed`."""
+    sent_kinds: ClassVar[tuple[str, ...]] = ()
+    """Kinds that it sends and does not take, because a feature of another node, or another one here, claims them."""
 
     async def start(self, ctx: PluginContext[S_contra]) -> None:
         """Return when start-up is complete; long-running work belongs in `ctx.spawn`, `ctx.every` and `ctx.run_blocking`.

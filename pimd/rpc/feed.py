@@ -86,4 +86,4 @@ class ConnectionFeed:
         return wrote > 0
 
     def _push(self, stream: Stream) -> None:
-        self._pushed[stream.declared.name] = stream.attach(None, None, self._wake.set)
+        self._pushed[stream.declared.name] = stream.attach(None, None, self._wake.set, in_push_mode=True)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pimd.calls import Outcome, Stopped
 from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageError
 from pimd.contract.methods import after_answer_callbacks
+from pimd.contract.models import PUSH_MODE
 from pimd.database import DatabaseError
 from pimd.faults import text_of, traceback_of
 from pimd.rpc import envelope
@@ -129,7 +130,8 @@ def internal_error(name: str, error: BaseException) -> Either:
 async def _perform(method: Method, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Validate, call, write: all three run code of the feature, or as long as what it gave is large."""
     result = await method.call(connection, bind(method.params, args, kwargs))
-    return envelope.result(method.result_adapter.dump_python(result, mode="json", warnings="error"))
+    context = {PUSH_MODE: True} if connection.push else None
+    return envelope.result(method.result_adapter.dump_python(result, mode="json", warnings="error", context=context))
 
 
 def bind(model: type[Params], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Params:

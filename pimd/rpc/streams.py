@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from pimd.clock import Clock
 from pimd.contract import EventStream, rfc3339
+from pimd.contract.models import MAPPED, PUSH_MODE
 from pimd.limits import Bites, Limit
 from pimd.rpc.limits import WAITING_BYTES, WAITING_EVENTS
 
@@ -25,6 +26,8 @@ class Event:
     seq: int
     payload: BaseModel
     head: str
+    pushed_head: str
+    """The same for clients in push mode, who may know fewer values (`contract.InPushMode`)."""
 
 
 class Subscriber:
@@ -37,10 +40,13 @@ class Subscriber:
         accepts: Callable[[BaseModel], bool],
         wake: Callable[[], None],
         bites: Bites,
+        *,
+        in_push_mode: bool = False,
     ) -> None:
         self.stream = stream
         self.id = id_
         """None in push mode."""
+        self._in_push_mode = in_push_mode
         self.waiting: deque[Event] = deque()
         self.replay: deque[Event] = deque()
         self.missed = 0
@@ -93,6 +99,8 @@ class Subscriber:
         self._bytes = 0
 
     def _text(self, event: Event) -> str:
+        if self._in_push_mode:
+            return event.pushed_head + "}}"
         if self.id is None:
             return event.head + "}}"
         comma = "" if event.head.endswith("{") else ", "
@@ -121,24 +129,26 @@ class Stream:
     def publish(self, payload: BaseModel) -> None:
         """Number the payload and queue it for all; without subscribers or history it is not encoded."""
         remembered = self._is_remembered(payload)
-        head = self._head(payload) if self._subscribers or remembered else None  # raises before it takes a number
+        heads = self._heads(payload) if self._subscribers or remembered else None  # raises before it takes a number
         self.seq += 1
-        if head is None:
+        if heads is None:
             return
-        event = Event(self.seq, payload, head)
+        event = Event(self.seq, payload, *heads)
         if remembered:
             self._history.append(event)
         for subscriber in tuple(self._subscribers):
             subscriber.offer(event)
 
-    def attach(self, id_: str | None, params: Any, wake: Callable[[], None]) -> Subscriber:
+    def attach(
+        self, id_: str | None, params: Any, wake: Callable[[], None], *, in_push_mode: bool = False
+    ) -> Subscriber:
         """Begin a subscription; the history comes first."""
 
         def accepts(payload: BaseModel) -> bool:  # the declaration of now: the feature may have been started anew
             declared = self.declared.accepts
             return declared is None or params is None or declared(params, payload)
 
-        subscriber = Subscriber(self.declared.name, id_, accepts, wake, self._bites)
+        subscriber = Subscriber(self.declared.name, id_, accepts, wake, self._bites, in_push_mode=in_push_mode)
         subscriber.begin_with(self._history)
         self._subscribers[subscriber] = None
         return subscriber
@@ -151,16 +161,24 @@ class Stream:
         remembers = self.declared.remembers
         return self.declared.history > 0 and (remembers is None or remembers(payload))
 
-    def _head(self, payload: BaseModel) -> str:
+    def _heads(self, payload: BaseModel) -> tuple[str, str]:
         stamp = {"at": rfc3339(self._clock.unix_ms())} if self.declared.stamped else {}
-        return (
-            f'{{"jsonrpc": "2.0", "method": {json.dumps(self.declared.name)}, "params": {encoded(payload, stamp)[:-1]}'
-        )
+        context: dict[str, bool] = {}
+        head = self._head(encoded(payload, stamp, context))
+        return head, self._head(encoded(payload, stamp, {PUSH_MODE: True})) if context.get(MAPPED) else head
+
+    def _head(self, params: str) -> str:
+        return f'{{"jsonrpc": "2.0", "method": {json.dumps(self.declared.name)}, "params": {params[:-1]}'
 
 
-def encoded(payload: BaseModel, more: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return a payload, and what is added to it, as JSON; raises whatever its serializers raise, ValueError for NaN."""
-    return json.dumps({**payload.model_dump(mode="json"), **more}, allow_nan=False)
+def encoded(
+    payload: BaseModel, more: Mapping[str, str] = MappingProxyType({}), context: dict[str, bool] | None = None
+) -> str:
+    """Return a payload, and what is added to it, as JSON; raises whatever its serializers raise, ValueError for NaN.
+
+    `context` is for `contract.InPushMode`.
+    """
+    return json.dumps({**payload.model_dump(mode="json", context=context), **more}, allow_nan=False)
 
 
 class Streams:

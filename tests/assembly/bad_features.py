@@ -285,6 +285,8 @@ DECLARATIONS = [
     ),
     Bad("kinds are None", {"body": "payload_kinds = None"}, reason="payload_kinds of Plugin is None, no tuple"),
     Bad("kinds are bytes", {"body": 'payload_kinds = (b"x",)'}, reason="no tuple of texts"),
+    Bad("sent kinds are None", {"body": "sent_kinds = None"}, reason="sent_kinds of Plugin is None, no tuple"),
+    Bad("sent kind that cannot be sent", {"body": 'sent_kinds = ("x y",)'}, reason="write: sent_kinds = "),
     Bad("kind that cannot be sent", {"body": 'payload_kinds = ("x y",)'}, reason="'x y' is no payload kind"),
     Bad(
         "plugin of another name",

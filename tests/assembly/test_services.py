@@ -110,6 +110,15 @@ async def test_only_claimed_kinds_can_be_sent(assemble: Assemble) -> None:
     await ctx.control.send_direct(SOMEBODY, PluginPayload("probe.x", b""))
 
 
+async def test_kinds_that_others_take_can_be_sent_when_they_are_named(assemble: Assemble) -> None:
+    plugin = type("Writer", (Probe,), {"name": "writer", "payload_kinds": (), "sent_kinds": ("probe.x",)})
+    all_ = await assemble(Feature("probe", "x", plugin=Probe), Feature("writer", "x", plugin=plugin))
+    ctx = context(all_, "writer")
+    assert await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.x", b"")) is Sent.NO_ROUTE
+    with pytest.raises(ValueError, match="or to sent_kinds if others take it"):
+        await ctx.control.send_routed(SOMEBODY, PluginPayload("probe.y", b""))
+
+
 async def test_a_payload_that_is_too_large_is_refused_before_anything_is_sent(assemble: Assemble) -> None:
     ctx = context(await assemble(Feature("probe", "x", plugin=Probe)))
     with pytest.raises(PayloadTooLarge):

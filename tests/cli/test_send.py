@@ -70,3 +70,22 @@ def test_without_the_feature_peers_a_whole_id_is_taken_and_nothing_else() -> Non
     for wanted in ("ab" * 4, "bob", "x" * 32):
         with pytest.raises(AnsweredError, match="the feature peers, which is off"):
             resolve(WithoutPeers(), wanted)
+
+
+class Keeping(Leaving):
+    """A daemon that remembers what it was to send."""
+
+    def __init__(self) -> None:
+        self.params: list[Any] = []
+
+    def exchange(self, message: Any) -> Any:
+        if message["method"] == "messages.send":
+            self.params.append(message["params"])
+        return super().exchange(message)
+
+
+@pytest.mark.parametrize(("mailbox", "sent"), [(None, {}), (False, {"mailbox": False}), ("box", {"mailbox": "box"})])
+def test_a_mailbox_is_named_or_excluded(mailbox: Any, sent: dict[str, Any]) -> None:
+    daemon = Keeping()
+    send(daemon, argparse.Namespace(who="bob", text="hello", json=True, mailbox=mailbox))
+    assert daemon.params == [{"peer_node_id": "bob", "body": "hello"} | sent]

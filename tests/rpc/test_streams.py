@@ -3,11 +3,12 @@
 import asyncio
 import json
 import logging
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import aiohttp
 import pytest
 
+from pimd.contract import InPushMode, Result
 from pimd.rpc.feed import ConnectionFeed
 from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS, WAITING_BYTES, WAITING_EVENTS
 from tests.limits import Lower
@@ -165,6 +166,24 @@ async def test_push_mode_sends_every_stream_after_hello(world: World, connect: C
     assert (await next_event(client))["method"] == "few.event"
     client.send('{"jsonrpc":"2.0","id":"end","method":"get_data"}')
     assert (await client.receive())["id"] == "end"
+
+
+class Moved(Result):
+    """An event with a state that clients in push mode do not know."""
+
+    state: Annotated[Literal["here", "gone", "kept"], InPushMode({"kept": "gone"})]
+
+
+async def test_push_mode_shows_states_that_clients_know_and_subscriptions_all(world: World, connect: Connect) -> None:
+    pushed, client = await connect("unix", greet=False), await connect("unix")
+    await pushed.call("rpc.hello", {"push": True})
+    assert "result" in await client.exchange('{"jsonrpc":"2.0","id":1,"method":"test.subscribe"}')
+    states: tuple[Literal["kept", "here"], ...] = ("kept", "here")
+    for state in states:
+        world.server.streams.publish("test.event", Moved(state=state))
+    assert [(await next_event(client))["state"] for _ in range(2)] == ["kept", "here"]
+    assert [(await next_event(pushed))["state"] for _ in range(2)] == ["gone", "here"]
+    assert Moved.model_json_schema(mode="serialization")["properties"]["state"]["enum"] == ["here", "gone", "kept"]
 
 
 async def test_push_mode_is_paced(world: World, connect: Connect) -> None:

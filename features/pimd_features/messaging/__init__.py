@@ -41,6 +41,7 @@ FEATURE = Feature(
                     ("from the peer", "{receiving_text}"),
                     ("resets", "{resets}"),
                     ("changes of account", "{account_changes}"),
+                    ("mailboxes", "{mailboxes_text}"),
                 )
             ),
         ),

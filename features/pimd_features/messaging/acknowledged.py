@@ -1,5 +1,6 @@
 """Acknowledgements of peers: those of a batch are stored in one transaction."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pimd.contract import DatabaseError, PluginContext, declare
@@ -8,6 +9,7 @@ from pimd_features.messaging.batches import Batches
 from pimd_features.messaging.models import Status
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.sending import Sender
+from pimd_features.messaging.store import Raised
 from pimd_features.messaging.wire import ACKED_AT_ONCE, AckKind, Acks
 
 NOTING = declare(
@@ -33,7 +35,14 @@ class _Arrived:
 class Acknowledged:
     """Takes `messaging.acks` payloads: messages rise in status, and leave the outbox."""
 
-    def __init__(self, ctx: PluginContext, sender: Sender, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        ctx: PluginContext,
+        sender: Sender,
+        outbox: Outbox,
+        changed: Callable[[NodeId, MessageId, Status], None],
+    ) -> None:
+        self._changed = changed
         self._ctx = ctx
         self._sender = sender
         self._outbox = outbox
@@ -52,6 +61,14 @@ class Acknowledged:
         except ValueError:
             return
         await self._arrived.put(_Arrived(src, status, acks))
+
+    def raised(self, src: NodeId, raised: Raised) -> None:
+        """Tell of acknowledgements that came as a message, maybe long after; they are stored already."""
+        for id_ in raised.changed:
+            self._changed(src, id_, raised.status)
+        for id_ in raised.ids:
+            self._outbox.remove(src, id_)
+        self._sender.wake()
 
     async def _take(self, batch: list[_Arrived]) -> None:
         groups: dict[tuple[NodeId, Status], list[Acks]] = {}

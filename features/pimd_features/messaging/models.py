@@ -4,9 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pimd.contract import FeatureSettings, MessageIdHex, NodeIdHex, Params, Result, X25519Hex
+from pimd.contract import FeatureSettings, InPushMode, MessageIdHex, NodeIdHex, Params, Result, X25519Hex
+from pimd.ids import NodeId
 
 STREAM = "messages.event"
+MAILBOXES = 4
+"""How many a bundle names at most."""
 DAY_S = 24 * 3600
 EXPIRES_S = 14 * DAY_S
 EXPIRES_LIMIT_S = 28 * DAY_S
@@ -21,7 +24,8 @@ SessionState = Literal["in session", "begins with the next message", "waits for 
 Restart = Literal["account_changed", "reset"]
 ReceiptState = Literal["asked", "had"]
 Direction = Literal["sent", "received"]
-Status = Literal["pending", "sent", "delivered", "read", "failed"]
+Status = Annotated[Literal["pending", "sent", "kept", "delivered", "read", "failed"], InPushMode({"kept": "sent"})]
+"""Here, handed to a next hop, kept by a mailbox, on the recipient's disk, read there, given up."""
 
 
 class MessagingSettings(FeatureSettings):
@@ -30,6 +34,8 @@ class MessagingSettings(FeatureSettings):
     accept: Literal["everyone", "contacts"] = "everyone"
     receipts: bool = False
     """Whether to sign a receipt for each message whose sender asks for one: a proof for everybody that it came."""
+    mailboxes: list[NodeIdHex] = Field(max_length=MAILBOXES, default_factory=list)
+    """Nodes that keep messages for this one while it is away; its bundles name them."""
 
 
 class MessageRecord(Result):
@@ -117,6 +123,8 @@ class SendParams(Params):
     """How long to try, in lived time: while the machine is off it counts only if its clock can be believed."""
     receipt: bool = False
     """Ask for a signed receipt, `messages.proof`; it comes if the recipient's node gives any."""
+    mailbox: bool | NodeIdHex = True
+    """False: no mailbox keeps it. A node: it is also asked for the peer's bundle, which names the mailboxes that keep it."""
 
 
 class Sent(Result):
@@ -192,6 +200,8 @@ class Session(Result):
     kept: int = Field(ge=0, description="Sessions of the peer of which messages may still come.")
     resets: int = Field(ge=0, description="How often what was unacknowledged was encrypted anew.")
     account_changes: int = Field(ge=0, description="How often the peer had another account than before.")
+    mailboxes_text: str = Field(description="`mailboxes` by their names.")
+    mailboxes: list[NodeIdHex] = Field(description="Where messages to the peer are left after 10 s without a route.")
 
 
 class MessageReceived(Result):
@@ -264,6 +274,13 @@ class ReceiptCame(Result):
 MessagesEvent = (
     MessageReceived | MessageStatus | ReceiptCame | PeerSeen | HistoryCleared | HistoryShortened | SessionRestarted
 )
+
+
+def mailbox_column(wish: NodeId | bool) -> bytes | None:  # noqa: FBT001 - as it is in the params
+    """Return how the table of messages holds the parameter `mailbox`."""
+    if isinstance(wish, NodeId):
+        return wish
+    return None if wish else b""
 
 
 def preview(body: str) -> str:

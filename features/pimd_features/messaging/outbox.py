@@ -151,6 +151,11 @@ class Outbox:
         """Peers with a message that is not acknowledged."""
         return [peer_id for peer_id, peer in self._peers.items() if peer.entries]
 
+    def waits(self, peer_id: NodeId) -> bool:
+        """Whether a message to a peer is not acknowledged."""
+        peer = self._peers.get(peer_id)
+        return peer is not None and bool(peer.entries)
+
     def appeared(self, peer_id: NodeId, *, anew: bool) -> bool:
         """Make waiting messages ready at once, because a route or card came up.
 

@@ -36,10 +36,12 @@ from pimd_features.messaging.archive import Archive, ArchiveMethods
 from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown, storage
 from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.lines import LATEST, Span, lines_of
+from pimd_features.messaging.mail import ANNOUNCE_S, Mail
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.owing import Had, Owed
 from pimd_features.messaging.parcels import ParcelService
 from pimd_features.messaging.positions import UpTo
+from pimd_features.messaging.posting import LOOK_S, Posting
 from pimd_features.messaging.receipts import RECEIPTS_KIND, Receipts
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
@@ -47,11 +49,11 @@ from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.looking import Both, Look
 from pimd_features.messaging.sessions.message import BODY_LIMIT, MSG_KIND
-from pimd_features.messaging.sessions.reset import RESET_KIND
+from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
 from pimd_features.messaging.sightings import Sightings
-from pimd_features.messaging.store import Conversation, MessageStore, Outgoing
+from pimd_features.messaging.store import Conversation, MessageStore, Outgoing, Raised, Stored
 from pimd_features.messaging.strangers import Strangers
-from pimd_features.messaging.wire import ACKS_KIND
+from pimd_features.messaging.wire import ACKS_KIND, KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Kept
 
 DATABASE_NAME = "messages.db"
 HOUSEKEEPING_S = 3600.0
@@ -75,7 +77,16 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
-    payload_kinds: ClassVar[tuple[str, ...]] = (MSG_KIND, ACKS_KIND, BUNDLE_KIND, RESET_KIND, RECEIPTS_KIND)
+    payload_kinds: ClassVar[tuple[str, ...]] = (
+        MSG_KIND,
+        ACKS_KIND,
+        BUNDLE_KIND,
+        RESET_KIND,
+        RECEIPTS_KIND,
+        MAIL_KIND,
+        KEPT_KIND,
+    )
+    sent_kinds: ClassVar[tuple[str, ...]] = (PUT_KIND, TAKEN_KIND, QUESTION_KIND)
 
     def __init__(self) -> None:
         self._database: Database | None = None
@@ -104,8 +115,10 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             ctx,
             self._database,
             self._strangers,
+            mailboxes=tuple(dict.fromkeys(one for one in ctx.settings.mailboxes if one != ctx.identity.node_id)),
             can_begin=self._send_more,
             restarted=self._session_restarted,
+            leave_reset=self._leave_reset,
         )
         await self._keying.load()
         self._sender = Sender(ctx, self._store, self._keying, self._outbox, self._status_changed)
@@ -115,7 +128,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         self._sightings = Sightings(ctx)
         self._receipts = Receipts(ctx, Owed(self._database), Had(self._database, ctx.identity.node_id))
         await self._receipts.load()
-        acknowledged = Acknowledged(ctx, self._sender, self._outbox)
+        await self._begin_posting(ctx, self._database)
+        self._acknowledged = acknowledged = Acknowledged(ctx, self._sender, self._outbox, self._status_changed)
         receiver = Receiver(
             ctx,
             self._store,
@@ -123,10 +137,11 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             self._sender,
             self._strangers,
             told=self._tell_received,
-            acked=acknowledged.take,
+            owes=self._posting.owe,
         )
         receiver.asked = self._receipts.owed
         receiver.parcel_came, receiver.takes_parcels = self.parcels.came, self.parcels.has_room
+        await self._begin_mail(ctx, receiver)
         self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
         ctx.spawn("receiver", receiver.run())
         ctx.spawn("acknowledgements", acknowledged.run())
@@ -144,6 +159,16 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             ctx.log.warning("%s holds keys of messages; delete it once you need nothing of it", self._database.damaged)
         return self._database
 
+    async def _begin_posting(self, ctx: PluginContext[models.MessagingSettings], database: Database) -> None:
+        self._posting = Posting(ctx, database, self._keying, self._sender, self._outbox)
+        await self._posting.load()
+        ctx.every(LOOK_S, self._posting.look)
+
+    async def _begin_mail(self, ctx: PluginContext[models.MessagingSettings], receiver: Receiver) -> None:
+        self._mail = Mail(ctx, self._keying, receiver)
+        await self._mail.load()
+        ctx.every(ANNOUNCE_S, self._mail.announce, at_once=True)
+
     async def shutdown(self) -> None:
         """Commit what is queued and close `messages.db`; nothing to do when `start` never opened it."""
         self._let_go()
@@ -160,8 +185,24 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             await self._keying.take_reset(src, body)
         elif kind == RECEIPTS_KIND:
             await self._receipts.take(src, body)
+        elif kind == MAIL_KIND:
+            await self._mail.take(src, body)
+        elif kind == KEPT_KIND:
+            await self._take_kept(src, body)
         elif (taker := self._takers.get(kind)) is not None:
             await taker.take(src, body)
+
+    async def _take_kept(self, src: NodeId, body: bytes) -> None:
+        """Take the answer of a mailbox: about letters, or about this node's own bundle."""
+        try:
+            kept = Kept.decode(body)
+        except ValueError as error:
+            self._ctx.log.debug("an answer of the mailbox %s was dropped: %s", src.abbreviated, error)
+            return
+        if kept.ids:
+            self._posting.take_answer(src, kept)
+        elif kept.recipient == self._ctx.identity.node_id:
+            await self._mail.take_answer(src, kept.answer)
 
     async def erase(self, peer: NodeId) -> Erased:
         """Delete a conversation because the user asked for it (`PEER_DATA`)."""
@@ -200,17 +241,21 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         known = self._keystore.get(peer)
         if known is None and await self._mesh.fetch_card(peer):
             known = self._keystore.get(peer)
-        if known is None:
-            raise MessagePeerUnknown(self._why_unknown(peer))
+        with storage():
+            if known is None and not await self._keying.is_correspondent(peer):
+                raise MessagePeerUnknown(self._why_unknown(peer))
         clock = self._ctx.clock
         timestamp_ms, expires_lived_ms = clock.unix_ms(), clock.lived_ms() + 1000 * params.expires_s
         message = Outgoing(peer, MessageId(uuid.uuid4().bytes), timestamp_ms, expires_lived_ms, params.receipt)
         with storage():
-            leaving = await self._store.add_sent(message, params.body, self._sender.encryption(peer))
-            if not known.contact:
+            leaving = await self._store.add_sent(
+                message, params.body, self._sender.encryption(peer), models.mailbox_column(params.mailbox)
+            )
+            if not self._keystore.is_contact(peer):
                 await self._keystore.set_contact(peer, contact=True)
         self._with_messages.add(peer)
         self._sender.accepted(message, leaving)
+        self._posting.wake(peer)
         after_answer(self._sender.wake)
         return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
 
@@ -265,6 +310,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             left = await self._store.conversation(params.peer_node_id)
         if ids:
             self._sender.owe_receipts([params.peer_node_id])
+            self._posting.owe(params.peer_node_id)
             self._ctx.spawn("read receipts", self._repeat_receipts(params.peer_node_id))
         return models.Unread(unread_count=left.unread if left is not None else 0)
 
@@ -308,6 +354,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             kept=found.kept,
             resets=found.renewals,
             account_changes=found.account_changes,
+            mailboxes=list(found.mailboxes),
+            mailboxes_text=", ".join(self._keystore.index.shown(one) for one in found.mailboxes) or "none",
         )
 
     # --- inside
@@ -348,6 +396,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         )
 
     def _send_more(self) -> None:
+        self._posting.got_bundle()
         self._sender.wake()
 
     def _session_restarted(self, peer: NodeId, reason: models.Restart) -> None:
@@ -358,8 +407,15 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         name = self._keystore.index.shown(peer)
         self._publish(models.STREAM, models.SessionRestarted(peer_node_id=peer, name=name, reason=reason, at_ms=now_ms))
 
-    def _tell_received(self, record: models.MessageRecord, conversation: Conversation) -> None:
-        self._with_messages.add(record.peer_node_id)
+    def _leave_reset(self, peer: NodeId, reset: Reset) -> None:
+        self._posting.leave_reset(peer, reset)
+
+    def _tell_received(self, peer: NodeId, stored: Stored | Raised) -> None:
+        if isinstance(stored, Raised):
+            self._acknowledged.raised(peer, stored)
+            return
+        record, conversation = stored
+        self._with_messages.add(peer)
         received = models.MessageReceived(message=record, conversation=self._summary(conversation))
         self._publish(models.STREAM, received)
 
@@ -397,6 +453,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         """Most have nothing waiting here, and must cost next to nothing."""
         self._sender.appeared(peer, anew=True)
         self._receipts.appeared(peer)
+        self._posting.reached(peer)
+        self._mail.reached(peer)
         if self._sender.owes_receipts(peer) and peer not in self._repeating:
             self._repeating.add(peer)  # a route that comes and goes must not pile up tasks
             self._ctx.spawn("read receipts", self._repeat_receipts(peer))
@@ -433,5 +491,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             await self._store.forget_old(self._ctx.clock.lived_ms())
             await self._receipts.forget_old()
             await self._keying.age()
+            self._mail.forget_answers()
+            for peer in await self._keying.contacts_lacking_bundle():
+                self._posting.owe(peer)
         except DatabaseError as error:
             self._ctx.log.error("old marks were not removed: %s", error)

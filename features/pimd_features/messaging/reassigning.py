@@ -6,7 +6,7 @@ from pimd_features.messaging.models import preview
 
 _MOVE = (
     "UPDATE messages SET peer = ?, status = 'pending'"
-    " WHERE peer = ? AND direction = 'sent' AND status IN ('pending', 'sent')"
+    " WHERE peer = ? AND direction = 'sent' AND status IN ('pending', 'sent', 'kept')"
 )
 
 

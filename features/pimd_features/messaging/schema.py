@@ -4,7 +4,7 @@ from pimd.contract import Migration
 from pimd_features.messaging import parcel_rows
 from pimd_features.messaging.archive_schema import ARCHIVE
 from pimd_features.messaging.models import EXPIRES_LIMIT_S
-from pimd_features.messaging.sessions.schema import TABLES
+from pimd_features.messaging.sessions.schema import MAILBOX_COLUMNS, TABLES
 
 RECEIPTS_FOR_MS = 24 * 3600 * 1000
 """So long a read receipt is repeated."""
@@ -100,12 +100,39 @@ DROP TABLE deleted;
 ALTER TABLE messages DROP COLUMN sealed_for;
 ALTER TABLE messages DROP COLUMN ciphertext;
 """
+_MAILBOXES = """
+ALTER TABLE messages ADD COLUMN mailbox BLOB;
+DROP INDEX messages_waiting;
+CREATE INDEX messages_waiting ON messages (peer, position)
+    WHERE direction = 'sent' AND status IN ('pending', 'sent', 'kept');
+ALTER TABLE read_receipts ADD COLUMN kept_lived_ms INTEGER;
+CREATE TABLE kept_at (
+    peer BLOB NOT NULL,
+    id BLOB NOT NULL,
+    mailbox BLOB NOT NULL,
+    kept_lived_ms INTEGER NOT NULL,
+    PRIMARY KEY (peer, id, mailbox)
+) WITHOUT ROWID;
+CREATE TRIGGER kept_no_more AFTER DELETE ON outgoing BEGIN
+    DELETE FROM kept_at WHERE peer = OLD.peer AND id = OLD.id;
+END;
+CREATE TABLE owed_acks (
+    peer BLOB NOT NULL,
+    id BLOB NOT NULL,
+    owed_lived_ms INTEGER NOT NULL,
+    kept_lived_ms INTEGER,
+    PRIMARY KEY (peer, id)
+) WITHOUT ROWID;
+CREATE INDEX owed_acks_by_age ON owed_acks (owed_lived_ms);
+"""
+"""`messages.mailbox`: null as a rule, empty when no mailbox is to keep it, else who is asked for the peer's bundle, too.
+`kept_at`: which mailbox has the ciphertext in `outgoing`. `owed_acks`: of messages that a mailbox brought."""
 
 
 def migrations(lived_ms: int) -> tuple[Migration, ...]:
     """Return the numbered migrations; moments of older tables are converted to lived time, which is now `lived_ms`."""
     times = {"<now>": lived_ms, "<longest>": 1000 * EXPIRES_LIMIT_S, "<receipts>": RECEIPTS_FOR_MS}
-    scripts = [_FIRST, _LIVED, TABLES + _SESSIONS, ARCHIVE]
+    scripts = [_FIRST, _LIVED, TABLES + _SESSIONS, ARCHIVE, MAILBOX_COLUMNS + _MAILBOXES]
     for name, value in times.items():
         scripts = [script.replace(name, str(value)) for script in scripts]
     return (*scripts, parcel_rows.TABLES)

@@ -172,6 +172,11 @@ class Sender:
             self._ctx.spawn(f"session to {peer.short}", self._began(peer))
         return left
 
+    async def encrypted(self, peer: NodeId, ids: Iterable[MessageId]) -> tuple[dict[MessageId, bytes], bool]:
+        """Return messages to a peer encrypted, for mailboxes to keep, and whether a bundle is lacking for the rest."""
+        left = await self._store.leave([Outgoing(peer, id_, 0, 0) for id_ in ids], self._encrypt())
+        return left.payloads, left.lacks_bundle
+
     async def _send(self, message: Outgoing, payload: bytes) -> bool:
         sent = await self._ctx.control.send_routed(message.peer, PluginPayload(MSG_KIND, payload))
         if sent:

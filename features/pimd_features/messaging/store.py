@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pimd.contract import MIB, Bites, Connection, Database, Row, declare
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import parcel_rows
+from pimd_features.messaging.absent import owe_ack
 from pimd_features.messaging.lines import add_line
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
 from pimd_features.messaging.owing import owe
@@ -21,6 +22,7 @@ from pimd_features.messaging.sessions.message import Kind, Plain
 from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What, receive
 from pimd_features.messaging.sessions.sending import Draft, Leaving, acknowledged, forget_outgoing, session_of
 from pimd_features.messaging.sessions.taking import take_bundle
+from pimd_features.messaging.wire import ACKED_AT_ONCE, Acks, Key
 
 PAGE_BYTES = declare(
     "bytes of messages on one page of a conversation",
@@ -32,7 +34,8 @@ PAGE_BYTES = declare(
 LATEST_MS = 2**63 - 1
 """After any time that a message can have."""
 
-RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "delivered": 3, "read": 4}
+_KEPT_KINDS = frozenset({Kind.TEXT, Kind.GROUP})
+RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "kept": 3, "delivered": 4, "read": 5}
 """A status only ever rises; failed is the lowest, because a late acknowledgement overrides a failure."""
 
 
@@ -72,13 +75,20 @@ class Conversation:
     last_position: int
 
 
-Key = tuple[NodeId, MessageId]
-"""The other end, and the id."""
-
 Stored = tuple[MessageRecord, Conversation]
 """A message just received, and its conversation right after that."""
 
-Received = tuple[Outcome, Stored | None]
+
+@dataclass(frozen=True)
+class Raised:
+    """Acknowledgements that came as a message."""
+
+    status: Status
+    ids: tuple[MessageId, ...]
+    changed: list[MessageId]
+
+
+Received = tuple[Outcome, Stored | Raised | None]
 """What became of a message, and what was stored of it."""
 
 Encrypt = Callable[[Connection, NodeId, Sequence[Draft]], Leaving]
@@ -123,18 +133,21 @@ class MessageStore:
 
     # --- sent messages
 
-    async def add_sent(self, message: Outgoing, body: str, encrypt: Encrypt | None = None) -> Leaving | None:
+    async def add_sent(
+        self, message: Outgoing, body: str, encrypt: Encrypt | None = None, mailbox: bytes | None = None
+    ) -> Leaving | None:
         """Store a message with the status `pending` and update its conversation, in one transaction.
 
-        `encrypt` is given when it can leave at once.
+        `encrypt` is given when it can leave at once; `mailbox` is as in the table.
         """
         asked = "asked" if message.asks_receipt else None
 
         def work(connection: Connection) -> Leaving | None:
             row = connection.execute(
-                "INSERT INTO messages (peer, id, direction, body, timestamp_ms, status, expires_lived_ms, receipt)"
-                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?) RETURNING *",
-                (message.peer, message.id, body, message.timestamp_ms, message.expires_lived_ms, asked),
+                "INSERT INTO messages"
+                " (peer, id, direction, body, timestamp_ms, status, expires_lived_ms, receipt, mailbox)"
+                " VALUES (?, ?, 'sent', ?, ?, 'pending', ?, ?, ?) RETURNING *",
+                (message.peer, message.id, body, message.timestamp_ms, message.expires_lived_ms, asked, mailbox),
             ).fetchone()
             _count(connection, row)
             return encrypt(connection, message.peer, [_draft(message.id, row)]) if encrypt is not None else None
@@ -145,7 +158,7 @@ class MessageStore:
         """All that were not acknowledged and have not failed, in the order they were sent."""
         rows = await self._database.read(
             "SELECT peer, id, timestamp_ms, expires_lived_ms FROM messages"
-            " WHERE direction = 'sent' AND status IN ('pending', 'sent') ORDER BY position"
+            " WHERE direction = 'sent' AND status IN ('pending', 'sent', 'kept') ORDER BY position"
         )
         peers = {raw: NodeId(raw) for raw in {row["peer"] for row in rows}}
         return [Outgoing(peers[peer], MessageId(id_), sent_ms, expires) for peer, id_, sent_ms, expires in rows]
@@ -175,22 +188,9 @@ class MessageStore:
         self, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
     ) -> list[MessageId]:
         """Bring messages sent to `peer` to a higher status; return those that changed, each once."""
-        lower = [one for one in RANK if _rises(one, status)]
-        delivered = now_ms if RANK[status] >= RANK["delivered"] else None
-        read = now_ms if status == "read" else None
-        which = f"peer = ? AND direction = 'sent' AND id IN ({_marks(ids)}) AND status IN ({_marks(lower)})"  # two lists of `?`
 
         def work(connection: Connection) -> list[MessageId]:
-            rows = connection.execute(
-                "UPDATE messages SET status = ?, failure_reason = NULL, delivered_at_ms = coalesce(delivered_at_ms, ?),"  # noqa: S608
-                f" read_at_ms = ? WHERE {which} RETURNING id",
-                (status, delivered, read, peer, *ids, *lower),
-            ).fetchall()
-            if delivered is not None:
-                acknowledged(connection, peer, ids)
-            changed = {MessageId(row[0]) for row in rows}
-            changed |= parcel_rows.raise_status(connection, peer, set(ids) - changed, status, now_ms)
-            return [id_ for id_ in dict.fromkeys(ids) if id_ in changed]
+            return raise_status(connection, peer, ids, status, now_ms)
 
         return await self._database.write(f"mark messages {status}", work, forgets=True)
 
@@ -200,7 +200,7 @@ class MessageStore:
         def work(connection: Connection) -> bool:
             done = connection.execute(
                 "UPDATE messages SET status = 'failed', failure_reason = ?"
-                " WHERE peer = ? AND id = ? AND direction = 'sent' AND status IN ('pending', 'sent')",
+                " WHERE peer = ? AND id = ? AND direction = 'sent' AND status IN ('pending', 'sent', 'kept')",
                 (reason, message.peer, message.id),
             )
             forget_outgoing(connection, message.peer, [message.id])
@@ -225,28 +225,36 @@ class MessageStore:
 
         return await self._database.query(work)
 
-    def add_received(self, one: Arrived, account: Account, moment: Moment) -> "Future[Received]":
+    def add_received(
+        self, one: Arrived, account: Account, moment: Moment, *, by_mailbox: bool = False
+    ) -> "Future[Received]":
         """Open a received message and store it with its position, unless a copy is stored already.
 
-        Those added in one turn of the event loop share a transaction, and none fails with another.
+        Those added in one turn of the event loop share a transaction, and none fails with another. The sender of one that
+        a mailbox brought may be away: then it is noted that an acknowledgement is owed.
         """
 
         def work(connection: Connection) -> Received:
             if connection.execute(_SENT, (one.src, one.msg.message_id)).fetchone() is not None:
                 return Outcome(What.KNOWN), None
             outcome = receive(connection, account, one, moment)
-            stored: Stored | None = None
-            if outcome.plain is not None and outcome.plain.kind == Kind.BUNDLE:
-                changed = _take_bundle(connection, one, outcome.plain, moment)
+            stored: Stored | Raised | None = None
+            plain = outcome.plain
+            if plain is not None and plain.kind == Kind.BUNDLE:
+                changed = _take_bundle(connection, one, plain, moment)
                 outcome = replace(outcome, account_changed=outcome.account_changed or changed)
             if outcome.account_changed:
                 add_line(connection, one.src, "account_changed", moment.unix_ms)
-            if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:
-                parcel_rows.add_received(connection, one.src, outcome.plain.body, is_stranger=not one.is_contact)
-            if outcome.plain is not None and outcome.plain.kind == Kind.TEXT:
-                stored = _add_text(connection, one, outcome.plain, moment)
-            if stored is not None and self._gives_receipts and outcome.plain is not None and outcome.plain.asks_receipt:
-                reached = owe(connection, one.src, one.msg.message_id, outcome.plain.body, moment)
+            if by_mailbox and (outcome.what is What.KNOWN or (plain is not None and plain.kind in _KEPT_KINDS)):
+                owe_ack(connection, one.src, one.msg.message_id, moment)
+            if plain is not None and plain.kind in (Kind.DELIVERED, Kind.READ):
+                return outcome, _raise(connection, one, plain, moment)
+            if plain is not None and plain.kind == Kind.GROUP:
+                parcel_rows.add_received(connection, one.src, plain.body, is_stranger=not one.is_contact)
+            if plain is not None and plain.kind == Kind.TEXT:
+                stored = _add_text(connection, one, plain, moment)
+            if stored is not None and self._gives_receipts and plain is not None and plain.asks_receipt:
+                reached = owe(connection, one.src, one.msg.message_id, plain.body, moment)
                 outcome = replace(outcome, reached=(*outcome.reached, *reached))
             return outcome, stored
 
@@ -263,7 +271,7 @@ class MessageStore:
             ).fetchall()
             ids = [MessageId(row[0]) for row in rows]
             connection.executemany(
-                "INSERT OR REPLACE INTO read_receipts VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO read_receipts (peer, id, until_lived_ms) VALUES (?, ?, ?)",
                 [(peer, id_, receipts_until_lived_ms) for id_ in ids],
             )
             connection.execute("UPDATE conversations SET unread = unread - ? WHERE peer = ?", (len(ids), peer))
@@ -362,6 +370,28 @@ class MessageStore:
         await self._database.write("forget old receipts", work)
 
 
+def raise_status(
+    connection: Connection, peer: NodeId, ids: Sequence[MessageId], status: Status, now_ms: int
+) -> list[MessageId]:
+    """Do what `MessageStore.raise_status` does, in a job of the database."""
+    lower = [one for one in RANK if _rises(one, status)]
+    delivered = now_ms if RANK[status] >= RANK["delivered"] else None
+    read = now_ms if status == "read" else None
+    which = (
+        f"peer = ? AND direction = 'sent' AND id IN ({_marks(ids)}) AND status IN ({_marks(lower)})"  # two lists of `?`
+    )
+    rows = connection.execute(
+        "UPDATE messages SET status = ?, failure_reason = NULL, delivered_at_ms = coalesce(delivered_at_ms, ?),"  # noqa: S608
+        f" read_at_ms = ? WHERE {which} RETURNING id",
+        (status, delivered, read, peer, *ids, *lower),
+    ).fetchall()
+    if delivered is not None:
+        acknowledged(connection, peer, ids)
+    changed = {MessageId(row[0]) for row in rows}
+    changed |= parcel_rows.raise_status(connection, peer, set(ids) - changed, status, now_ms)
+    return [id_ for id_ in dict.fromkeys(ids) if id_ in changed]
+
+
 def _count(connection: Connection, message: Row) -> Conversation:
     """Bring the conversation's row up to date with a message just stored."""
     body, received = message["body"], message["direction"] == "received"
@@ -398,6 +428,16 @@ def _add_text(connection: Connection, one: Arrived, plain: Plain, moment: Moment
         (one.src, one.msg.message_id, plain.body.decode(), min(plain.timestamp_ms, moment.unix_ms), moment.unix_ms),
     ).fetchone()
     return (record_of(row), _count(connection, row)) if row is not None else None
+
+
+def _raise(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> Raised | None:
+    try:
+        acks = Acks.decode(bytes((plain.kind,)) + plain.body)
+    except ValueError:
+        return None
+    status: Status = "read" if plain.kind == Kind.READ else "delivered"
+    ids = acks.message_ids[:ACKED_AT_ONCE]
+    return Raised(status, ids, raise_status(connection, one.src, ids, status, moment.unix_ms))
 
 
 def _take_bundle(connection: Connection, one: Arrived, plain: Plain, moment: Moment) -> bool:

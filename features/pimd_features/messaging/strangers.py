@@ -8,6 +8,8 @@ from pimd.ids import NodeId
 from pimd_features.messaging.models import MessagingSettings
 from pimd_features.messaging.store import Conversation
 
+_UNSEEN = "unseen"
+"""The source of all whose card never came: only mailboxes bring their messages, and ids cost nothing."""
 _REFUSED = "dropped, not acknowledged"
 STRANGER_MESSAGES = declare("messages of one stranger", 50, "messages", _REFUSED)
 STRANGER_BYTES = declare("bytes of messages of one stranger", 256 * KIB, "bytes", _REFUSED)
@@ -39,8 +41,7 @@ class Strangers:
 
     def is_contact(self, peer: NodeId) -> bool:
         """Tell whether the user imported, labelled or wrote to this id, or labelled a configured address of it."""
-        known = self._keystore.get(peer)
-        return (known is not None and known.contact) or self._keystore.index.label(peer) is not None
+        return self._keystore.is_contact(peer) or self._keystore.index.label(peer) is not None
 
     def is_expected(self, peer: NodeId) -> bool:
         """Tell whether it is a contact or a fellow: sessions and parcels are taken of both, texts only of contacts."""
@@ -86,7 +87,8 @@ class Strangers:
         return reached == (None, None)
 
     def _source(self, peer: NodeId) -> str:
-        return self._keystore.brought_by(peer) or str(peer)
+        brought_by = self._keystore.brought_by(peer)
+        return brought_by or (str(peer) if self._keystore.get(peer) is not None else _UNSEEN)
 
 
 class Room:

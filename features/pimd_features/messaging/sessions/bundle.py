@@ -58,9 +58,7 @@ class Bundle:
         node_id = signer_of(FEATURE, BUNDLE_DOMAIN, ed25519_pub, raw[:-_SIGNATURE_SIZE], raw[-_SIGNATURE_SIZE:])
         if node_id is None:
             raise ValueError("the signature of a bundle does not hold")
-        mailboxes = tuple(
-            NodeId(raw[at : at + NodeId.SIZE]) for at in range(_HEAD.size, len(raw) - _SIGNATURE_SIZE, NodeId.SIZE)
-        )
+        mailboxes = node_ids(raw[_HEAD.size : -_SIGNATURE_SIZE])
         return cls(bool(flags), ed25519_pub, account, created_ms, prekey, kem_key, mailboxes, node_id, raw)
 
 
@@ -113,6 +111,11 @@ def parse_answer(body: bytes) -> list[Bundle]:
     ):
         raise ValueError("an answer has a one-time and a lasting bundle of one node, or one of them")
     return bundles
+
+
+def node_ids(raw: bytes) -> tuple[NodeId, ...]:
+    """Split ids of 16 bytes each."""
+    return tuple(NodeId(raw[at : at + NodeId.SIZE]) for at in range(0, len(raw), NodeId.SIZE))
 
 
 def _size(raw: bytes) -> int:

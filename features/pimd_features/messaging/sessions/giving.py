@@ -5,12 +5,10 @@ from pimd.ids import NodeId
 from pimd_features.messaging.sessions.account import Account, Certificate, Moment
 from pimd_features.messaging.sessions.bundle import Bundle, OwnBundle
 from pimd_features.messaging.sessions.header import BundleSecrets
-from pimd_features.messaging.sessions.schema import DAY_MS, KEPT_MS
+from pimd_features.messaging.sessions.schema import DAY_MS, KEPT_MS, MAIL_FIRST_MS
 
 LASTING_MS = 7 * DAY_MS
 """So old a lasting bundle is when the next one is made."""
-MAIL_FIRST_MS = DAY_MS
-"""So long the node runs with secrets that are too old, because what mailboxes kept comes first."""
 _LASTING_ONLY = "the peer gets the lasting bundle alone"
 TO_CONTACT = declare_rate("one-time bundles to a contact", 20, "bundles", _LASTING_ONLY, burst=20)
 TO_OTHERS = declare_rate(

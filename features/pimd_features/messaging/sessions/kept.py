@@ -6,7 +6,7 @@ from pimd.contract import Connection, Limit
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging.sessions.account import Moment
 from pimd_features.messaging.sessions.limits import OF_CONTACT, OF_STRANGER, OF_STRANGERS
-from pimd_features.messaging.sessions.schema import IDS_KEPT_MS, KEPT_MS
+from pimd_features.messaging.sessions.schema import IDS_KEPT_MS, KEPT_MS, MAIL_FIRST_MS
 
 
 @dataclass
@@ -45,7 +45,10 @@ def load(connection: Connection, peer: NodeId, id_: bytes) -> Kept | None:
 def save(connection: Connection, kept: Kept, moment: Moment, *, is_contact: bool) -> None:
     """Store the session as it is now."""
     connection.execute(
-        "INSERT OR REPLACE INTO sessions_in VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions_in (peer, id, chain, next, opened, one_time, is_contact, begun_lived_ms, used_lived_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (peer, id) DO UPDATE SET chain = excluded.chain,"
+        " next = excluded.next, opened = excluded.opened, is_contact = excluded.is_contact,"
+        " used_lived_ms = excluded.used_lived_ms",
         (
             kept.peer,
             kept.id,
@@ -117,16 +120,25 @@ def make_room(connection: Connection, peer: NodeId, *, is_contact: bool) -> Limi
     return reached
 
 
-def age_sessions(connection: Connection, moment: Moment) -> int:
-    """Delete sessions after 28 days, and ids of messages that nothing opens any more; return how many sessions went."""
+def age_sessions(connection: Connection, moment: Moment, ran_ms: int) -> int:
+    """Delete sessions after 28 days and 24 h of running, as bundles, and ids of messages that nothing opens any more.
+
+    `ran_ms` since the last call. Return how many sessions went.
+    """
+    connection.execute(
+        "UPDATE sessions_in SET overdue_ms = overdue_ms + ? WHERE begun_lived_ms <= ?",
+        (ran_ms, moment.lived_ms - KEPT_MS),
+    )
     old = connection.execute(
-        "SELECT peer, id FROM sessions_in WHERE begun_lived_ms <= ?", (moment.lived_ms - KEPT_MS,)
+        "SELECT peer, id FROM sessions_in WHERE begun_lived_ms <= ? AND overdue_ms >= ?",
+        (moment.lived_ms - KEPT_MS, MAIL_FIRST_MS),
     ).fetchall()
     for row in old:
         drop_session(connection, NodeId(row[0]), row[1])
     # A secret that is kept longer, because the node hardly ran, could open a message that came after it was made.
     connection.execute(
-        "DELETE FROM received_ids WHERE received_lived_ms < min(?, coalesce((SELECT min(made_lived_ms) FROM own_bundles), ?1))",
+        "DELETE FROM received_ids WHERE received_lived_ms < min(?1, coalesce((SELECT min(made_lived_ms) FROM own_bundles), ?1),"
+        " coalesce((SELECT min(begun_lived_ms) FROM sessions_in), ?1))",
         (moment.lived_ms - IDS_KEPT_MS,),
     )
     return len(old)

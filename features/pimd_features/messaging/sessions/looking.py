@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pimd.contract import Connection
 from pimd.ids import NodeId
+from pimd_features.messaging.sessions.bundle import node_ids
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Both:
     renewals: int
     account_changes: int
     has_bundle: bool
+    mailboxes: tuple[NodeId, ...]
 
 
 def look(connection: Connection, peer: NodeId) -> Both:
@@ -37,7 +39,7 @@ def look(connection: Connection, peer: NodeId) -> Both:
         "SELECT begun_lived_ms, opened, one_time FROM sessions_in WHERE peer = ? ORDER BY begun_lived_ms DESC", (peer,)
     ).fetchall()
     known = connection.execute(
-        "SELECT renewals, account_changes FROM correspondents WHERE peer = ?", (peer,)
+        "SELECT renewals, account_changes, mailboxes FROM correspondents WHERE peer = ?", (peer,)
     ).fetchone()
     bundle = connection.execute("SELECT 1 FROM peer_bundles WHERE peer = ? AND raw IS NOT NULL", (peer,)).fetchone()
     return Both(
@@ -47,4 +49,5 @@ def look(connection: Connection, peer: NodeId) -> Both:
         renewals=known[0] if known is not None else 0,
         account_changes=known[1] if known is not None else 0,
         has_bundle=bundle is not None,
+        mailboxes=node_ids(known[2]) if known is not None else (),
     )

@@ -43,6 +43,8 @@ class Outcome:
     account_changed: bool = False
     """Its sender has another account than before."""
     reached: tuple[Limit, ...] = ()
+    number_used: bool = False
+    """Of a lost one: its session is known, and its number was used. Whether its sender made it cannot be told any more."""
 
 
 _LOST = Outcome(What.LOST)
@@ -109,7 +111,7 @@ def _open(connection: Connection, account: Account, one: Arrived, found: _Found,
     elif (earlier := kept.skipped_key(connection, session, number)) is not None:
         key = earlier
     else:
-        return _LOST
+        return replace(_LOST, number_used=True)
     if skipped and kept.skipped_count(connection, session) + len(skipped) > SKIPPED_KEYS.value:
         return replace(_DROPPED, reached=(SKIPPED_KEYS,))
     try:

@@ -91,8 +91,18 @@ CREATE INDEX received_bundles ON received_ids (received_lived_ms) WHERE stranger
 `peer_bundles`: what others gave, `raw` is null once it is used; the time of the newest stays.
 `outgoing`: what every repetition of a message sends, until it is acknowledged."""
 
+MAILBOX_COLUMNS = """
+ALTER TABLE correspondents ADD COLUMN mailboxes BLOB NOT NULL DEFAULT x'';
+ALTER TABLE correspondents ADD COLUMN mailboxes_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions_in ADD COLUMN overdue_ms INTEGER NOT NULL DEFAULT 0;
+"""
+"""`mailboxes`: ids of 16 bytes each, from the newest bundle of the peer, which was made at `mailboxes_ms`.
+`overdue_ms`: how long this node ran since the session is too old."""
+
 DAY_MS = 24 * 3600 * 1000
 KEPT_MS = 28 * DAY_MS
 """So long a bundle is used, its secrets and the keys of sessions are kept."""
+MAIL_FIRST_MS = DAY_MS
+"""So long the node runs with secrets that are too old, because what mailboxes kept comes first."""
 IDS_KEPT_MS = 30 * DAY_MS
 """So long at least the id of a received message is kept."""

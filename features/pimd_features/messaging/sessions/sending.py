@@ -10,6 +10,7 @@ from pimd_features.messaging.sessions.account import Account, Moment, Random, sy
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.sessions.message import Plain, seal
 from pimd_features.messaging.sessions.reset import Reset
+from pimd_features.messaging.sessions.schema import KEPT_MS
 from pimd_features.messaging.sessions.taking import bundle_at_hand, forget_bundles, forget_one_time
 
 RENEWED_AFTER_MS = 60_000
@@ -99,7 +100,11 @@ def _begin(
     connection: Connection, account: Account, peer: NodeId, moment: Moment, old: _Session | None, random: Random
 ) -> _Session | None:
     """Begin a session with what is at hand; one that only grew old is replaced with a one-time bundle alone."""
-    grew_old = old is not None and old.next < SESSION_MESSAGES.value
+    grew_old = (
+        old is not None
+        and old.next < SESSION_MESSAGES.value
+        and moment.lived_ms - old.begun_lived_ms < KEPT_MS  # the recipient drops it then
+    )
     bundle = bundle_at_hand(connection, peer, moment, one_time_only=grew_old)
     if bundle is None:
         return None

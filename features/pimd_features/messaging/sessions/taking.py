@@ -74,6 +74,10 @@ def take_bundle(
     if noted.changed:
         forget_bundles(connection, bundle.node_id)
     connection.execute(
+        "UPDATE correspondents SET mailboxes = ?2, mailboxes_ms = ?3 WHERE peer = ?1 AND (mailboxes_ms <= ?3 OR ?4)",
+        (bundle.node_id, b"".join(bundle.mailboxes), bundle.created_ms, noted.changed),
+    )
+    connection.execute(
         "INSERT OR REPLACE INTO peer_bundles VALUES (?, ?, ?, ?, ?)",
         (bundle.node_id, bundle.one_time, bundle.created_ms, moment.lived_ms, bundle.raw),
     )

@@ -18,7 +18,7 @@ from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, OwnBundle, make
 from pimd_features.messaging.sessions.message import MSG_KIND, Kind, Msg2, Plain
 from pimd_features.messaging.sessions.receiving import Arrived, What
 from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
-from pimd_features.messaging.sessions.schema import TABLES
+from pimd_features.messaging.sessions.schema import MAILBOX_COLUMNS, TABLES
 from pimd_features.messaging.sessions.sending import Draft
 from pimd_features.messaging.wire import ACKS_KIND, AckKind, Acks
 
@@ -65,7 +65,7 @@ class Endpoint:
         for pragma in ("journal_mode = WAL", "synchronous = OFF", f"secure_delete = {self.secure_delete}"):
             connection.execute(f"PRAGMA {pragma}")
         if is_new:
-            for statement in statements_of(TABLES + OUTBOX):
+            for statement in statements_of(TABLES + MAILBOX_COLUMNS + OUTBOX):
                 connection.execute(statement)
         loaded = giving.load_account(connection, self.id)
         self.account: Account = loaded or account.issue(self.identity, self.moment.unix_ms)

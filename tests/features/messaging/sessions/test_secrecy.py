@@ -11,6 +11,7 @@ from pimd_features.messaging.sessions import chain, giving, header, receiving, t
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND, make
 from pimd_features.messaging.sessions.header import BundleSecrets
 from pimd_features.messaging.sessions.message import MSG_KIND, Msg2
+from pimd_features.messaging.sessions.schema import MAIL_FIRST_MS
 from tests.features.messaging.sessions.attack import opened
 from tests.features.messaging.sessions.conftest import Net
 from tests.features.messaging.sessions.endpoint import Endpoint
@@ -92,7 +93,7 @@ def test_sessions_on_a_lasting_bundle_open_while_its_secrets_are_kept(net: Net, 
     bob.truncate()
     assert opened(stolen(alice, bob), net.recorded) == {b"early"}
     net.wait(28 * 24 * 3600 * 1000)
-    giving.age_bundles(bob.connection, bob.moment, giving.MAIL_FIRST_MS)
+    giving.age_bundles(bob.connection, bob.moment, MAIL_FIRST_MS)
     bob.truncate()
     assert opened(stolen(alice, bob), net.recorded) == set()
 

@@ -291,20 +291,43 @@ def test_ids_outlive_every_secret_that_could_open_their_message(net: Net, alice:
     id_ = net.say(alice, bob, "hello")
     net.settle()
     net.wait(40 * DAY_MS)
-    kept.age_sessions(bob.connection, bob.moment)
+    kept.age_sessions(bob.connection, bob.moment, DAY_MS)
     assert count(bob, "sessions_in") == 0
     assert kept.is_known(bob.connection, alice.id, id_)  # the lasting bundle of that time is still there
     giving.age_bundles(bob.connection, bob.moment, DAY_MS)
-    kept.age_sessions(bob.connection, bob.moment)
+    kept.age_sessions(bob.connection, bob.moment, 0)
     assert not kept.is_known(bob.connection, alice.id, id_)
 
 
-def test_a_session_is_kept_for_28_days(net: Net, alice: Endpoint, bob: Endpoint) -> None:
+def test_a_session_is_kept_for_28_days_and_a_day_of_running(net: Net, alice: Endpoint, bob: Endpoint) -> None:
     first_session(net, alice, bob)
     net.wait(KEPT_MS - 1)
-    assert kept.age_sessions(bob.connection, bob.moment) == 0
+    assert kept.age_sessions(bob.connection, bob.moment, DAY_MS) == 0
     net.wait(1)
-    assert kept.age_sessions(bob.connection, bob.moment) == 1
+    hour = DAY_MS // 24
+    assert [kept.age_sessions(bob.connection, bob.moment, hour) for _ in range(24)] == [0] * 23 + [1]
+
+
+def test_ids_outlive_a_session_that_is_kept_for_longer(net: Net, alice: Endpoint, bob: Endpoint) -> None:
+    id_ = net.say(alice, bob, "hello")
+    net.settle()
+    net.wait(40 * DAY_MS)
+    giving.age_bundles(bob.connection, bob.moment, DAY_MS)
+    kept.age_sessions(bob.connection, bob.moment, 0)
+    assert kept.is_known(bob.connection, alice.id, id_)
+
+
+def test_a_session_that_its_recipient_may_have_dropped_is_replaced_with_any_bundle(
+    net: Net, alice: Endpoint, bob: Endpoint
+) -> None:
+    session = first_session(net, alice, bob)
+    alice.connection.execute("UPDATE peer_bundles SET raw = NULL WHERE one_time = 1")
+    net.wait(KEPT_MS)
+    alice.connection.execute("UPDATE peer_bundles SET taken_lived_ms = ?", (alice.moment.lived_ms,))
+    net.say(alice, bob, "late")
+    net.settle()
+    row = alice.connection.execute("SELECT id, one_time FROM sessions_out").fetchone()
+    assert row[0] != session
 
 
 def test_the_secrets_of_a_one_time_bundle_go_with_the_first_message(net: Net, alice: Endpoint, bob: Endpoint) -> None:

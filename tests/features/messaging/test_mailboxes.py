@@ -1,0 +1,189 @@
+"""Mailboxes as messaging sees them: limits, and what a mailbox is believed."""
+
+import asyncio
+
+import pytest
+
+from pimd.contract import PluginPayload
+from pimd.ids import MessageId, NodeId
+from pimd_features.messaging import keying, receiving
+from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
+from pimd_features.messaging.wire import KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Letter, Sort
+from tests.features.messaging.conftest import MakeParty, Party, settle
+from tests.limits import Lower
+
+
+async def served(party: MakeParty) -> tuple[Party, Party, Party]:
+    """Alice knows Bob's bundle, which names the mailbox; Bob is away."""
+    alice, box = await party("alice"), await party("box")
+    bob = await party("bob", mailboxes=[box.id])
+    for one, other in ((alice, bob), (bob, alice)):
+        one.mesh.connect(other.id)
+    await alice.say(bob, "before")
+    await settle(alice.air)
+    for one, other in ((alice, bob), (bob, alice)):
+        one.mesh.disconnect(other.id)
+    alice.mesh.connect(box.id)
+    bob.mesh.connect(box.id)
+    await settle(alice.air)
+    return alice, bob, box
+
+
+def sent(party: Party, kind: str) -> list[tuple[NodeId, PluginPayload]]:
+    """Take what a party sent of a kind off the air."""
+    mine = [(dst, payload) for src, dst, payload in party.air.waiting if src == party.id and payload.kind == kind]
+    party.air.waiting = [one for one in party.air.waiting if (one[0], one[2].kind) != (party.id, kind)]
+    return mine
+
+
+async def pass_time(party: Party, seconds: float) -> None:
+    """Let time pass without a delivery."""
+    for _ in range(round(seconds / 2)):
+        party.clock.advance(2)
+        quiet = 0
+        while quiet < 10:
+            await asyncio.sleep(0.001)
+            quiet = 0 if party.is_busy else quiet + 1
+
+
+async def left_for_bob(alice: Party, bob: Party, text: str) -> list[Letter]:
+    """Return what Alice leaves at the mailbox, the own bundle included."""
+    await alice.say(bob, text)
+    await pass_time(alice, 16)
+    return [Letter.decode(payload.body) for _, payload in sent(alice, PUT_KIND)]
+
+
+async def test_messages_go_to_named_mailboxes_after_ten_seconds(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    await alice.say(bob, "kept")
+    await pass_time(alice, 8)
+    assert sent(alice, PUT_KIND) == []
+    await pass_time(alice, 8)
+    (dst, payload), *_ = sent(alice, PUT_KIND)
+    letter = Letter.decode(payload.body)
+    assert (dst, letter.sort, letter.other) == (box.id, Sort.MESSAGE, bob.id)
+    for liar in (bob, alice):  # only the mailbox that was asked is believed
+        await alice.take(liar.id, KEPT_KIND, b"\0" + bob.id + letter.id)
+    await settle(alice.air)
+    assert [one.status for one in await alice.messages(bob)] == ["pending", "delivered"]
+    await alice.take(box.id, KEPT_KIND, b"\0" + bob.id + letter.id)
+    await pass_time(alice, 2)
+    assert [one.status for one in await alice.messages(bob)] == ["kept", "delivered"]
+
+
+@pytest.mark.parametrize(("answer", "pause_s"), [(1, 600), (2, 6 * 3600)])
+async def test_a_mailbox_that_refuses_is_left_alone_for_a_while(party: MakeParty, answer: int, pause_s: int) -> None:
+    alice, bob, box = await served(party)
+    letters = await left_for_bob(alice, bob, "refused")
+    for letter in letters:
+        await alice.take(box.id, KEPT_KIND, bytes((answer,)) + bob.id + letter.id)
+    await pass_time(alice, 2)
+    alice.clock.advance(pause_s - 60)
+    await pass_time(alice, 4)
+    assert sent(alice, PUT_KIND) == []
+    alice.clock.advance(60 + 600)  # the longest pause between two looks at one peer
+    await pass_time(alice, 4)
+    assert sent(alice, PUT_KIND)
+    assert [one.status for one in await alice.messages(bob)] == ["pending", "delivered"]
+
+
+async def test_letters_of_nodes_that_are_no_mailbox_of_this_node_are_not_opened(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    (letter,) = [one for one in await left_for_bob(alice, bob, "hello") if len(one.body) < 1500][:1]
+    mail = Letter(letter.sort, alice.id, letter.id, letter.body).encode()
+    await bob.take(alice.id, MAIL_KIND, mail)
+    await settle(bob.air)
+    assert [one.body for one in await bob.messages(alice)] == ["before"]
+    await bob.take(box.id, MAIL_KIND, mail)
+    assert [payload.body for _, payload in sent(bob, TAKEN_KIND)] == [b"\0" + alice.id + letter.id]
+
+
+async def test_a_former_mailbox_is_heard_and_gets_no_bundle(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    (letter, *_) = await left_for_bob(alice, bob, "hello")
+    await bob.kill()
+    sent(bob, QUESTION_KIND)
+    bob.settings = type(bob.settings)()
+    await bob.start()
+    await settle(bob.air)
+    bob.mesh.disconnect(box.id)
+    bob.mesh.connect(box.id)
+    await settle(bob.air)
+    assert sent(bob, QUESTION_KIND) == []
+    await bob.take(box.id, MAIL_KIND, Letter(letter.sort, alice.id, letter.id, letter.body).encode())
+    assert sent(bob, TAKEN_KIND)
+
+
+@pytest.mark.limit("headers that mailboxes bring")
+async def test_headers_that_mailboxes_bring_have_a_rate(party: MakeParty, lower: Lower) -> None:
+    lower(receiving.LETTERS_HEADERS, 1, burst=2)
+    _, bob, box = await served(party)
+    carol = await party("carol")
+    answers: list[bytes] = []
+    for number in range(4):
+        carol.written.clear()  # a session of its own
+        id_ = MessageId(bytes((number,)) * 16)
+        body = await carol.sealed(bob, id_, 1, b"hello")
+        await bob.take(box.id, MAIL_KIND, Letter(Sort.MESSAGE, carol.id, id_, body).encode())
+        answers += [payload.body[:1] for _, payload in sent(bob, TAKEN_KIND)]
+    assert answers == [b"\0", b"\0", b"\1", b"\1"]
+    assert len(await bob.messages(carol)) == 2
+
+
+@pytest.mark.limit("resets left at mailboxes")
+async def test_resets_are_left_at_mailboxes_at_a_rate(party: MakeParty, lower: Lower) -> None:
+    lower(keying.RESETS_LEFT, 1, burst=2)
+    alice, bob, box = await served(party)
+    for number in range(5):
+        await alice.running._keying.say_lost(bob.id, bytes((number,)) * 16)
+    await pass_time(alice, 2)
+    letters = [Letter.decode(payload.body) for dst, payload in sent(alice, PUT_KIND) if dst == box.id]
+    assert [(one.sort, one.other) for one in letters] == [(Sort.RESET, bob.id)] * 2
+
+
+@pytest.mark.limit("questions for bundles that mailboxes have not answered")
+async def test_only_answers_to_questions_are_taken_of_mailboxes(party: MakeParty, lower: Lower) -> None:
+    lower(keying.ASKED_AT_MAILBOXES, 1)
+    alice, bob, box = await served(party)
+    carol = await party("carol")
+    lasting = {one.id: (await one.running._keying.lasting()).raw for one in (bob, carol)}
+    for one in (carol, bob):
+        await alice.running._keying.ask_at(box.id, one.id)
+
+    async def has(peer: Party) -> bool:
+        return await alice.running._keying.is_correspondent(peer.id)
+
+    await alice.take(box.id, BUNDLE_KIND, lasting[carol.id])  # that question is forgotten
+    assert not await has(carol)
+    await alice.running._keying.ask_at(box.id, carol.id)
+    one_time = await carol.running._keying.give_one_time(alice.id)
+    assert one_time is not None
+    await alice.take(bob.id, BUNDLE_KIND, lasting[carol.id])
+    await alice.take(box.id, BUNDLE_KIND, one_time.raw + lasting[carol.id])
+    assert not await has(carol)
+    await alice.take(box.id, BUNDLE_KIND, lasting[carol.id])
+    assert await has(carol)
+
+
+async def test_other_mailboxes_are_named_in_a_new_lasting_bundle_at_once(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    before = await bob.running._keying.lasting()
+    assert (before.mailboxes, await bob.running._keying.lasting()) == ((box.id,), before)
+    await bob.kill()
+    bob.settings = type(bob.settings)(mailboxes=[alice.id, bob.id, alice.id])
+    await bob.start()
+    assert (await bob.running._keying.lasting()).mailboxes == (alice.id,)
+
+
+async def test_a_bundle_of_no_use_is_not_asked_for_at_once_again(party: MakeParty) -> None:
+    alice, box, carol = await party("alice"), await party("box"), await party("carol")
+    alice.mesh.connect(box.id)
+    lasting = (await carol.running._keying.lasting()).raw
+    alice.clock.set_unix_ms(alice.clock.unix_ms() + 40 * 24 * 3600 * 1000)  # it is too old now
+    await alice.say(carol, "hello", mailbox=box.id)
+    asked = 0
+    for _ in range(60):
+        await pass_time(alice, 2)
+        asked += len(sent(alice, QUESTION_KIND))
+        await alice.take(box.id, BUNDLE_KIND, lasting)
+    assert 1 <= asked <= 4
