@@ -94,6 +94,10 @@ class Posting:
         """Leave what waited for a mailbox that can be reached now."""
         for peer in self._unreached.pop(node, ()):
             self.wake(peer)
+        for (mailbox, peer, _), answer in self._answers.items():
+            if mailbox == node:  # what was under way when the route was lost is not answered
+                answer.cancel()
+                self.wake(peer)
 
     def look(self) -> None:
         """Begin with those who have been away for long enough, and with what is owed to those who are not."""
