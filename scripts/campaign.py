@@ -135,6 +135,46 @@ class Run:
         self.attempt(lambda: daemon.call("messages.delete_conversation", {"peer_node_id": other}))
         self.judge.deleted[who] |= gone
 
+    def meet(self) -> None:
+        """Alice makes a group, invites bob, and he joins."""
+        alice, bob = self.judge.daemons["alice"], self.judge.daemons["bob"]
+        bob_id = self.judge.ids["bob"]
+
+        def listed(one: Daemon) -> dict[str, object]:
+            return next((dict(row) for row in one.call("groups.list")["groups"]), {})
+
+        def create() -> None:
+            if not listed(alice):
+                alice.call("groups.create", {"name": "both"})
+
+        def invite() -> None:
+            row = listed(alice)
+            if bob_id not in str(row):
+                alice.call("groups.invite", {"group": row["group_id"], "node_id": bob_id})
+            until(lambda: bool(listed(bob)))
+
+        def join() -> None:
+            if listed(bob)["state"] == "invited":
+                bob.call("groups.join", {"group": listed(bob)["group_id"]})
+            until(lambda: listed(bob)["state"] == "joined")
+
+        for step in (create, invite, join):
+            self.attempt(step)
+        self.judge.group = str(listed(alice)["group_id"])
+
+    def say_to_group(self, who: str, body: str) -> None:
+        """Write to the group; what got no answer is written again under another name."""
+        try:
+            self._send_to_group(who, body)
+        except DEAD:
+            self.judge.unsure.add(body)
+            self._revive()
+            self._send_to_group(who, f"{body} again")
+
+    def _send_to_group(self, who: str, body: str) -> None:
+        self.judge.daemons[who].call("groups.send", {"group": self.judge.group, "body": body})
+        self.judge.group_accepted[who].append(body)
+
     def settle(self) -> None:
         """Wait until all was delivered."""
         self.attempt(lambda: until(self.judge.settled))
@@ -158,7 +198,7 @@ class Run:
 
 
 def converse(run: Run) -> None:
-    """What is said in each run: both ways, several at once, read, deleted, and after a restart."""
+    """What is said in each run: both ways, several at once, read, deleted, in a group, and after a restart."""
     run.say("alice", "one")
     run.settle()
     run.say("bob", "two", "three")
@@ -170,6 +210,10 @@ def converse(run: Run) -> None:
     run.delete("bob")
     run.say("alice", "eight")
     run.say("bob", "nine")
+    run.settle()
+    run.meet()
+    run.say_to_group("alice", "ten")
+    run.say_to_group("bob", "eleven")
     run.settle()
 
 

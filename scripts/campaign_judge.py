@@ -25,6 +25,9 @@ class Judge:
     """Bodies that a user deleted at his end."""
     read: dict[str, set[str]] = field(default_factory=lambda: {"alice": set(), "bob": set()})
     """Bodies that a user marked read, or may have."""
+    group: str = ""
+    """The id of their group, once there is one."""
+    group_accepted: dict[str, list[str]] = field(default_factory=lambda: {"alice": [], "bob": []})
     problems: list[str] = field(default_factory=list)
 
     def pages(self, who: str) -> list[dict[str, Any]]:
@@ -38,8 +41,17 @@ class Judge:
                 return found[::-1]
             params["before_id"] = page["messages"][-1]["id"]
 
+    def group_pages(self, who: str) -> list[dict[str, Any]]:
+        """All that one user sees in the group, the oldest first."""
+        if not self.group:
+            return []
+        found = self.daemons[who].call("groups.history", {"group": self.group, "limit": 100})["messages"]
+        return list(reversed(found))
+
     def after_restart(self, who: str) -> None:
         """Check at once, with nothing repeated yet: what was accepted is there, and what the other knows as delivered."""
+        there = [one["body"] for one in self.group_pages(who)]
+        self.problems += [f"{who} lost {body!r} of the group" for body in self.group_accepted[who] if body not in there]
         other = other_of(who)
         mine = self.pages(who)
         own = [one["body"] for one in mine if one["direction"] == "sent"]
@@ -56,6 +68,9 @@ class Judge:
 
     def settled(self) -> bool:
         """Tell whether nothing waits any more."""
+        seen = [{one["body"] for one in self.group_pages(who)} for who in self.daemons if self.group]
+        if any(not one >= {*self.group_accepted["alice"], *self.group_accepted["bob"]} for one in seen):
+            return False
         return all(
             RANK.get(one["status"], -1) >= RANK["delivered"]
             for who in self.daemons
@@ -73,6 +88,17 @@ class Judge:
             time.sleep(0.1)
         for who in self.daemons:
             self._compare(who)
+            self._compare_group(who)
+
+    def _compare_group(self, who: str) -> None:
+        bodies = [one["body"] for one in self.group_pages(who)]
+        written = {*self.group_accepted["alice"], *self.group_accepted["bob"]}
+        self.problems += [f"{who} lacks {body!r} of the group" for body in written.difference(bodies)]
+        for body in set(bodies):
+            if bodies.count(body) > 1:
+                self.problems.append(f"{who} sees {body!r} of the group {bodies.count(body)} times")
+            if body not in written and body not in self.unsure:
+                self.problems.append(f"{who} got {body!r} in the group, and nobody wrote it")
 
     def _waiting(self) -> list[str]:
         pages = [one for who in self.daemons for one in self.pages(who)]
