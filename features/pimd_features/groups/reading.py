@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from pimd.contract import Connection, Row
 from pimd.ids import MessageId, NodeId
@@ -108,11 +109,17 @@ def known(connection: Connection) -> list[Known]:
 
 
 def meant(groups: Sequence[Known], word: str) -> list[Known]:
-    """Return the groups with this id, or this name, or else whose id begins so."""
-    text = word.lower()
-    exact = [one for one in groups if one.id.hex() == text] or [one for one in groups if one.name == word]
+    """Return the groups with this id, or else with this name or whose id begins so: others choose names, so none comes first."""
+    text, name = word.lower(), _compared(word)
     is_beginning = 4 <= len(text) <= 2 * GROUP_SIZE  # noqa: PLR2004 - as the field says
-    return exact or [one for one in groups if is_beginning and one.id.hex().startswith(text)]
+    return [one for one in groups if one.id.hex() == text] or [
+        one for one in groups if _compared(one.name) == name or (is_beginning and one.id.hex().startswith(text))
+    ]
+
+
+def _compared(name: str) -> str:
+    """Return a name as it is compared: composed and without case, as names of peers are."""
+    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def rows(connection: Connection, own: NodeId, name: Name) -> list[models.GroupRow]:
