@@ -227,7 +227,7 @@ def _follow(turn: Turn, before: Record | None, head: Record) -> None:
 
 def _own_state(turn: Turn, head: Record) -> None:
     state, is_in = state_of(turn, head.group), turn.own in head.members
-    if state == "joining" and is_in:
+    if state in {"joining", "removed"} and is_in:  # the record that removed this node lost, or it said yes to a new one
         turn.connection.execute("UPDATE groups SET name = ? WHERE id = ?", (head.name, head.group))
         set_state(turn, head.group, "joined")
     elif state == "joined" and not is_in:

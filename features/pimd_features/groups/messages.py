@@ -86,12 +86,15 @@ def _tips(turn: Turn, head: Record) -> tuple[MessageId, ...]:
 def take_message(turn: Turn, src: NodeId, content: bytes) -> None:
     """Show a message, hold it back, or drop it; ValueError when it is malformed or not what its sender signed."""
     message = GroupMessage.decode(content)
-    if state_of(turn, message.group) not in {"joined", "joining"} or _is_here(turn, message):
+    state = state_of(turn, message.group)
+    if state in {None, "left"} or _is_here(turn, message):
         return
     if not _has_record(turn, message.group, message.record):
         _compare(turn, message, src)
         ask_for_records(turn, message.group, src, _unknown_from(turn, message))
         _hold(turn, message.group, src, wire.Said(wire.Kind.MESSAGE, content))
+        return
+    if state == "removed":
         return
     opened = _open(turn, message, src)
     if opened is not None:
@@ -104,12 +107,13 @@ def take_given_key(turn: Turn, src: NodeId, content: bytes) -> None:
     """Keep a key of a member, and show what waited for it; ValueError when it is malformed or another's."""
     given = GivenKey.decode(content, src)
     group, hash_ = given.binding.group, given.binding.record
-    if state_of(turn, group) not in {"joined", "joining"}:
+    state = state_of(turn, group)
+    if state in {None, "left"}:
         return
     record = record_of(turn, group, hash_)
     if record is None:
         _hold(turn, group, src, wire.Said(wire.Kind.KEY, content))
-    elif src in record.members:
+    elif state != "removed" and src in record.members:
         take_key(turn, given)
         try_again(turn, group, src)
 
@@ -128,13 +132,15 @@ def ask_again(turn: Turn, group: bytes, sender: NodeId, body: bytes, pause_ms: i
 
 def try_again(turn: Turn, group: bytes, sender: NodeId | None = None) -> None:
     """Show what waited for a key of a sender, or with None for a record; parents first."""
+    if state_of(turn, group) not in {"joined", "joining"}:
+        return  # a record that makes this node a member again may be on its way
     turn_to = "" if sender is None else " AND sender = ?2"
     rows = turn.connection.execute(
         f"SELECT place, sender, body FROM waiting WHERE group_id = ?1{turn_to} ORDER BY place",  # noqa: S608 - a constant
         (group,) if sender is None else (group, sender),
     ).fetchall()
     opened: list[_Opened] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row[2][0] != wire.Kind.KEY):  # two ways may have turned their order
         if (done := _once_more(turn, group, row)) is not None:
             turn.connection.execute("DELETE FROM waiting WHERE place = ?", (row[0],))
             opened += done
