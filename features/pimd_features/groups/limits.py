@@ -22,7 +22,7 @@ WAITING_OF_OTHERS = declare(
     "messages in a group of all who are no members here that wait for a record",
     64,
     "messages",
-    "the message is dropped",
+    "the newest of the one who has most is dropped",
 )
 """A record that makes them members may be on its way."""
 SAID = declare(

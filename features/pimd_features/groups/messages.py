@@ -247,15 +247,34 @@ def _hold(turn: Turn, group: bytes, sender: NodeId, said: wire.Said) -> None:
     """Keep a body until what it needs is here; of those who are no members here yet only a few."""
     head, connection = head_of(turn, group), turn.connection
     is_member = head is not None and sender in head.members
-    limit, which = (WAITING_OF_MEMBER, "sender = ?2") if is_member else (WAITING_OF_OTHERS, "is_member = 0 AND ?2")
-    count = f"SELECT count(*) FROM waiting WHERE group_id = ?1 AND {which}"  # noqa: S608 - constants
-    if connection.execute(count, (group, sender if is_member else 1)).fetchone()[0] >= limit.value:
-        turn.reached.append(limit)
+    if not (_member_has_room(turn, group, sender) if is_member else _outsider_has_room(turn, group, sender)):
+        turn.reached.append(WAITING_OF_MEMBER if is_member else WAITING_OF_OTHERS)
         return
     connection.execute(
         "INSERT INTO waiting (group_id, sender, body, is_member, came_lived_ms) VALUES (?, ?, ?, ?, ?)",
         (group, sender, said.encode(), is_member, turn.moment.lived_ms),
     )
+
+
+def _member_has_room(turn: Turn, group: bytes, sender: NodeId) -> bool:
+    held = turn.connection.execute("SELECT count(*) FROM waiting WHERE group_id = ? AND sender = ?", (group, sender))
+    return bool(held.fetchone()[0] < WAITING_OF_MEMBER.value)
+
+
+def _outsider_has_room(turn: Turn, group: bytes, sender: NodeId) -> bool:
+    """Whether there is room for one more; who holds most gives way to others."""
+    rows = turn.connection.execute(
+        "SELECT sender, count(*), max(place) FROM waiting WHERE group_id = ? AND is_member = 0 GROUP BY sender",
+        (group,),
+    ).fetchall()
+    if sum(row[1] for row in rows) < WAITING_OF_OTHERS.value:
+        return True
+    _, most, newest = max(rows, key=lambda row: row[1])
+    if sum(row[1] for row in rows if row[0] == sender) + 1 >= most:
+        return False
+    turn.reached.append(WAITING_OF_OTHERS)
+    turn.connection.execute("DELETE FROM waiting WHERE place = ?", (newest,))
+    return True
 
 
 # --- storing
