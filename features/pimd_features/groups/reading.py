@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
 
-from pimd.contract import Connection, Row
+from pimd.contract import Connection, Row, folded
 from pimd.ids import MessageId, NodeId
 from pimd_features.groups import models
 from pimd_features.groups.records import GROUP_SIZE, Record
@@ -110,16 +109,11 @@ def known(connection: Connection) -> list[Known]:
 
 def meant(groups: Sequence[Known], word: str) -> list[Known]:
     """Return the groups with this id, or else with this name or whose id begins so: others choose names, so none comes first."""
-    text, name = word.lower(), _compared(word)
+    text, name = word.lower(), folded(word)
     is_beginning = 4 <= len(text) <= 2 * GROUP_SIZE  # noqa: PLR2004 - as the field says
     return [one for one in groups if one.id.hex() == text] or [
-        one for one in groups if _compared(one.name) == name or (is_beginning and one.id.hex().startswith(text))
+        one for one in groups if folded(one.name) == name or (is_beginning and one.id.hex().startswith(text))
     ]
-
-
-def _compared(name: str) -> str:
-    """Return a name as it is compared: composed and without case, as names of peers are."""
-    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def rows(connection: Connection, own: NodeId, name: Name) -> list[models.GroupRow]:
