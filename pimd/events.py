@@ -107,6 +107,11 @@ class Topic(Generic[T]):
         self._subscriptions.append(subscription)
         return subscription
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody subscribes."""
+        return bool(self._subscriptions)
+
     def discard(self, subscription: Subscription[T]) -> None:
         """Forget a subscription; unknown ones are ignored."""
         if subscription in self._subscriptions:

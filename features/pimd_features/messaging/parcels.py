@@ -72,8 +72,9 @@ class ParcelService:
         return True
 
     def has_room(self, peer: NodeId) -> bool:
-        """Whether a peer holds fewer parcels here than it may."""
-        return self._held[peer] < PARCELS_HELD.value
+        """Whether a peer holds fewer parcels here than it may; a stranger's need a feature that will drop them."""
+        is_dropped = self._topic.is_heard or self._strangers.is_expected(peer)
+        return is_dropped and self._held[peer] < PARCELS_HELD.value
 
     def came(self, peer: NodeId) -> None:
         """Tell that a parcel is on disk."""

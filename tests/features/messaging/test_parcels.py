@@ -11,8 +11,22 @@ from pimd_features.messaging import strangers as limits_of_strangers
 from pimd_features.messaging.models import ConversationParams
 from pimd_features.messaging.sessions.limits import PARCELS_HELD
 from tests.features.messaging.conftest import MakeParty, Party, settle
-from tests.features.messaging.test_exchange import connect, disconnect, pair
+from tests.features.messaging.test_exchange import connect, disconnect
+from tests.features.messaging.test_exchange import pair as unheard_pair
 from tests.limits import Lower
+
+
+async def pair(party: MakeParty) -> tuple[Party, Party]:
+    """Two with a feature that takes their parcels."""
+    both = await unheard_pair(party)
+    heard(*both)
+    return both
+
+
+def heard(*parties: Party) -> None:
+    """Let a feature take their parcels."""
+    for one in parties:
+        one.running.parcels.news()
 
 
 def parcel(peer: Party, number: int, body: bytes = b"", expires_s: int = 3600) -> Parcel:
@@ -109,6 +123,7 @@ async def test_over_a_bad_network_with_restarts_each_arrives_once_among_messages
             victim = air.random.choice([alice, bob])
             await victim.kill()
             await victim.start()
+            heard(victim)
             disconnect(alice, bob)
             connect(alice, bob)
     for loss in (0.3, 0.0):
@@ -136,6 +151,7 @@ async def test_what_expires_fails_and_its_body_goes(party: MakeParty) -> None:
 
 async def test_what_is_withdrawn_is_sent_no_more(party: MakeParty) -> None:
     alice, bob = await party("alice"), await party("bob")
+    heard(bob)
     await send(alice, parcel(bob, 1), parcel(bob, 2))
     await alice.running.parcels.withdraw([(bob.id, MessageId((1).to_bytes(16))), (bob.id, MessageId(bytes(16)))])
     connect(alice, bob)
@@ -145,6 +161,7 @@ async def test_what_is_withdrawn_is_sent_no_more(party: MakeParty) -> None:
 
 async def test_deleting_conversations_and_another_key_of_a_peer_leave_parcels_alone(party: MakeParty) -> None:
     alice, bob, carol = await party("alice"), await party("bob"), await party("carol")
+    heard(bob, carol)
     connect(alice, bob)
     alice.air.loss = 1.0
     await send(alice, parcel(bob, 1))
@@ -241,6 +258,7 @@ async def test_what_waits_to_be_taken_is_bounded_and_the_rest_comes_later(party:
     assert len(await bodies(bob)) == 2
     await bob.kill()
     await bob.start()
+    heard(bob)
     alice.clock.advance(30.0)
     await settle(alice.air)
     await alice.say(bob, "texts do not wait for that")
@@ -252,3 +270,19 @@ async def test_what_waits_to_be_taken_is_bounded_and_the_rest_comes_later(party:
         alice.clock.advance(60.0)
         await settle(alice.air)
     assert taken | set(await bodies(bob)) == {b"body %d" % number for number in range(4)}
+
+
+async def test_parcels_of_strangers_take_no_room_where_no_feature_takes_them(party: MakeParty, lower: Lower) -> None:
+    lower(limits_of_strangers.STRANGERS_MESSAGES, 3)
+    alice, bob = await unheard_pair(party)
+    for number in range(4):
+        await send(alice, parcel(bob, number))
+    await settle(alice.air)
+    assert await bodies(bob) == []
+    await alice.say(bob, "a text")
+    await settle(alice.air)
+    assert [one.body for one in await bob.messages(alice)] == ["a text"]
+    with bob.running.parcels.news():  # from now on there is one
+        alice.clock.advance(60.0)
+        await settle(alice.air)
+    assert len(await bodies(bob)) == 2
