@@ -326,12 +326,18 @@ class GroupsPlugin(DaemonPlugin):
     async def _keep_house(self) -> None:
         try:
             _, turn = await self._store.turn("keep house", taking.keep_house)
+            self._tell(turn)
+            self._to_drop += turn.answered
+            self._work.set()
+            await self._fetch_cards()
         except DatabaseError as error:
             self._ctx.log.error("old keys of groups were not removed: %s", error)
-            return
-        self._tell(turn)
-        self._to_drop += turn.answered
-        self._work.set()
+
+    async def _fetch_cards(self) -> None:
+        """Ask for cards of members that were forgotten, if something waits for them: no other card is taken of those."""
+        for node in [one for one in self._fellows if self._keystore.get(one) is None]:
+            if await self._store.has_waiting(node):
+                await self._mesh.fetch_card(node)
 
 
 def _ref(group: Known) -> models.GroupRef:

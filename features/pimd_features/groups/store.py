@@ -71,6 +71,11 @@ class GroupStore:
 
         await self.turn("forget withdrawn parcels", work)
 
+    async def has_waiting(self, node: NodeId) -> bool:
+        """Whether a key or a message for a node did not leave yet."""
+        sql = "SELECT 1 FROM deliveries WHERE node_id = ? AND status = 'pending' LIMIT 1"
+        return bool(await self._database.read(sql, (node,)))
+
     # --- changes that this node is to make
 
     async def groups_to_change(self) -> list[bytes]:

@@ -119,6 +119,17 @@ async def test_a_name_that_reads_as_the_start_of_an_id_does_not_come_before_that
         assert await texts(bob, theirs) == []
 
 
+@virtual_time
+async def test_a_member_that_was_forgotten_while_linked_gets_what_is_written() -> None:
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice, bob)
+        await alice.call("peers.forget", {"node_id": bob.id})
+        await write(alice, group, "still a member")
+        await mesh.sleep(100)
+        assert await texts(bob, group) == ["still a member"]
+
+
 def test_names_of_groups_compare_as_names_of_peers_do() -> None:
     groups = [Known(bytes([n]) * 16, name, "joined") for n, name in enumerate(["Cafe\u0301", "Straße", "1111"], 0x11)]
     assert meant(groups, "caf\u00c9") == groups[:1]
