@@ -28,7 +28,7 @@ from pimd.contract import (
     after_answer,
     rpc,
 )
-from pimd.ids import NodeId
+from pimd.ids import MessageId, NodeId
 from pimd_features.groups import invitations, messages, models, taking
 from pimd_features.groups.errors import GroupMessageTooLarge, GroupRefused, GroupUnknown
 from pimd_features.groups.limits import ANSWERS
@@ -86,6 +86,7 @@ class GroupsPlugin(DaemonPlugin):
         await self._store.begin()
         self._arrived = self._states = 0  # what was taken before is taken again, and changes nothing
         await self._withdraw()
+        await self._fail_lost()
         await self._note_fellows()
         self._open.callback(self._keystore.keep(self._fellows.__contains__))
         ctx.spawn("news of parcels", self._follow(self._parcels.news()))
@@ -301,6 +302,15 @@ class GroupsPlugin(DaemonPlugin):
                 self._tell(turn)
             self._states = states[-1].position
             await self._parcels.drop_states(self._states)
+
+    async def _fail_lost(self) -> None:
+        """Show as failed what messaging does not have any more, since its store was lost or is an older one."""
+        known, last = set[tuple[NodeId, MessageId]](), 0
+        while states := await self._parcels.states(last, TAKEN_AT_ONCE):
+            known.update((one.peer, one.id) for one in states)
+            last = states[-1].position
+        _, turn = await self._store.turn("fail what was lost", partial(taking.fail_lost, known))
+        self._tell(turn)
 
     async def _hand_over(self) -> None:
         async with self._handing_over:

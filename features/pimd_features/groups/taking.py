@@ -1,7 +1,9 @@
 """What came in a parcel. Each body is dealt with in one job, and may be taken again when it was not dropped after that."""
 
+from collections.abc import Collection
+
 from pimd.contract import ArrivedParcel, ParcelState
-from pimd.ids import NodeId
+from pimd.ids import MessageId, NodeId
 from pimd_features.groups import invitations, messages, models, wire
 from pimd_features.groups.keys import age_keys, give_key, given_key
 from pimd_features.groups.limits import SAID, OverLimit
@@ -98,6 +100,17 @@ def note_state(state: ParcelState, turn: Turn) -> None:
         )
     elif row is not None and state.status in {"delivered", "failed"}:
         connection.execute("DELETE FROM deliveries WHERE node_id = ? AND parcel = ?", (state.peer, state.id))
+
+
+def fail_lost(known: Collection[tuple[NodeId, MessageId]], turn: Turn) -> None:
+    """Mark failed what was handed over and is not known to messaging."""
+    rows = turn.connection.execute(
+        "SELECT node_id, parcel FROM deliveries WHERE status NOT IN ('delivered', 'failed')"
+        " AND (node_id, parcel) NOT IN (SELECT node_id, parcel FROM leaving)"
+    ).fetchall()
+    for node, parcel in [(NodeId(row[0]), MessageId(row[1])) for row in rows]:
+        if (node, parcel) not in known:
+            note_state(ParcelState(0, node, parcel, "failed", turn.moment.unix_ms), turn)
 
 
 def keep_house(turn: Turn) -> None:

@@ -18,6 +18,7 @@ from tests.features.groups.mesh import (
     context_of,
     grown,
     members,
+    messages,
     say,
     say_records,
     state,
@@ -160,3 +161,26 @@ async def test_an_outsider_leaves_room_for_a_new_member_whose_record_comes_later
         await say_records(alice, bob, [record])
         await mesh.sleep(20)
         assert await texts(bob, group) == ["I am new"]
+
+
+@virtual_time
+async def test_what_was_waiting_in_a_store_that_is_lost_is_shown_as_failed() -> None:
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice, bob)
+        await write(alice, group, "arrives")
+        await mesh.settle()
+        bob.kill()
+        await mesh.sleep(30)
+        await write(alice, group, "is lost")
+        await mesh.sleep(1)
+        alice.kill()
+        await alice.start()
+        assert [one["deliveries"][0]["status"] for one in await messages(alice, group)] == ["delivered", "pending"]
+        alice.kill()
+        alice.machine.disk.lose("messages.db")
+        await alice.start()
+        await bob.start()
+        await mesh.sleep(100)
+        assert await texts(bob, group) == ["arrives"]
+        assert [one["deliveries"][0]["status"] for one in await messages(alice, group)] == ["delivered", "failed"]
