@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 
-from pimd.contract import RpcError
 from pimd.lab.daemon import LabDaemon
 from pimd.testing import DaemonMesh, virtual_time
 from pimd_features.groups.message import Text, seal
@@ -88,6 +87,7 @@ def smaller(signer: LabDaemon, head: Record, than: bytes) -> Record:
     raise AssertionError
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_who_was_removed_by_a_record_that_lost_hears_what_comes_before_the_one_that_stands() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -106,18 +106,6 @@ async def test_who_was_removed_by_a_record_that_lost_hears_what_comes_before_the
         await say_records(carol, bob, [rival])
         await mesh.settle()
         assert (await state(bob, group), await texts(bob, group)) == ("joined", ["you are one of us"])
-
-
-@virtual_time
-async def test_a_name_that_reads_as_the_start_of_an_id_does_not_come_before_that_id() -> None:
-    async with DaemonMesh(nodes=2) as mesh:
-        alice, bob = mesh
-        mine = await grown(mesh, alice)
-        theirs = (await bob.call("groups.create", {"name": mine[:4]}))["group_id"]
-        await add(mesh, bob, alice, theirs)
-        with pytest.raises(RpcError, match="may mean"):
-            await write(alice, mine[:4], "secret")
-        assert await texts(bob, theirs) == []
 
 
 @virtual_time
@@ -147,7 +135,7 @@ async def test_an_outsider_leaves_room_for_a_new_member_whose_record_comes_later
         await alice.call("groups.remove", {"group": group, "node_id": eve.id})
         await mesh.settle()
         head = chain_of(bob, group)[-1]
-        for number in range(100):
+        for number in range(70):
             unknown = signed(eve, Draft(head.group, number + 9, bytes(32), head.draft.name, (Member(eve.id),)))
             await say(eve, bob, [key_and_message(eve, unknown, "x")[1]])
         await mesh.sleep(60)

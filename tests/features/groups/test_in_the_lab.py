@@ -27,6 +27,7 @@ from tests.features.groups.mesh import (
 from tests.limits import Lower
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_all_members_get_what_one_writes() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -64,6 +65,7 @@ async def test_nothing_of_a_group_is_in_conversations() -> None:
             assert stored(one, "SELECT * FROM leaving") == []
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_new_member_sees_no_history() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -102,6 +104,7 @@ async def test_joining_needs_a_yes_and_an_invitation_can_be_declined_or_taken_ba
         assert (await state(carol, group), await members(alice, group)) == ("joining", [str(alice.id)])
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_member_leaves_and_may_be_invited_again() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -121,6 +124,7 @@ async def test_a_member_leaves_and_may_be_invited_again() -> None:
         assert await texts(carol, group) == ["without bob", "back"]
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_when_the_maker_leaves_who_is_in_it_for_longest_may_change_it() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -201,6 +205,7 @@ async def test_messages_wait_for_absent_members_and_their_state_is_told_for_each
         assert {(str(one.id), "delivered") for one in (bob, carol, dave)} <= told
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_deleted_conversations_and_forgotten_peers_take_nothing_from_a_group() -> None:
     async with DaemonMesh(nodes=2) as mesh:
@@ -283,6 +288,7 @@ async def test_with_kills_partitions_and_races_all_converge_and_nothing_is_lost_
         assert all([(await row(one, group))["members_agree"] for one in mesh])
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_restored_backup_uses_no_number_of_a_key_twice_and_learns_what_it_missed() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -316,6 +322,7 @@ async def test_a_restored_backup_uses_no_number_of_a_key_twice_and_learns_what_i
         assert await texts(carol, group) == ["4", "6", "7"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["messages.db", "groups.db"])
 @virtual_time
 async def test_a_store_that_is_lost_stops_no_group(lost: str) -> None:
@@ -342,6 +349,7 @@ async def test_a_store_that_is_lost_stops_no_group(lost: str) -> None:
         assert (await texts(carol, group))[-2:] == ["after", "from bob"]
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_daemon_that_dies_after_each_commit_takes_nothing_twice() -> None:
     """What was taken and not dropped before a kill is taken again, and changes nothing."""
@@ -386,6 +394,7 @@ async def test_an_invitation_ends_after_28_days_on_both_sides(monkeypatch: pytes
         assert (await row(alice, group))["invited"] == []
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_parents_are_what_its_sender_had_and_nobody_named() -> None:
     async with DaemonMesh(nodes=3, shape=ring) as mesh:

@@ -90,6 +90,7 @@ async def test_a_removed_member_who_was_offline_reads_nothing_more_and_is_not_he
         assert [one.number for one in chain_of(carol, group)] == numbers == list(range(5))
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_removed_member_with_a_part_of_the_mesh_on_its_side() -> None:
     async with DaemonMesh(nodes=4, shape=ring) as mesh:
@@ -120,7 +121,8 @@ async def test_a_removed_member_with_a_part_of_the_mesh_on_its_side() -> None:
         assert len(stands(mesh, group, alice, bob, dave)) == 1
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
 @virtual_time
 async def test_a_removed_member_who_may_change_the_group_fights_back_from_its_part(seed: int) -> None:
     """Carol's record has the number of the one that removes her; whichever stands, she and hers read nothing more."""
@@ -155,6 +157,7 @@ async def test_a_removed_member_who_may_change_the_group_fights_back_from_its_pa
             assert len(await texts(one, group)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_coup", [False, True])
 @virtual_time
 async def test_a_removed_member_who_makes_a_smaller_record_over_and_over_gets_nothing(is_coup: bool) -> None:  # noqa: FBT001
@@ -207,6 +210,7 @@ def smaller(liar: LabDaemon, head: Record, than: bytes, other: LabDaemon | None)
     raise AssertionError("no smaller hash was found")
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_removed_member_learns_of_no_later_member_by_records_of_its_own_making() -> None:
     async with DaemonMesh(nodes=4) as mesh:
@@ -276,6 +280,7 @@ def last_message(writer: LabDaemon, group: str, reader: LabDaemon) -> bytes:
     return seal(Text(row[4], (), row[3]), own, row[2], b"n" * 12)[1].encode()
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_member_who_writes_in_the_name_of_another_is_not_heard() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -297,6 +302,7 @@ async def test_a_member_who_writes_in_the_name_of_another_is_not_heard() -> None
         assert shown(carol) == ["by alice", "still open"]
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_message_that_is_sent_again_is_shown_once_and_two_under_one_number_are_not_both() -> None:
     async with DaemonMesh(nodes=2) as mesh:
@@ -388,6 +394,7 @@ def without_records(plugin: GroupsPlugin) -> Callable[[], Coroutine[Any, Any, No
     return hand_over
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_while_members_disagree_it_is_shown_at_the_message_and_in_the_list() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -408,6 +415,7 @@ async def test_while_members_disagree_it_is_shown_at_the_message_and_in_the_list
         assert message["disagrees"] is not winner
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_record_that_names_members_who_never_said_yes_is_not_taken() -> None:
     async with DaemonMesh(nodes=3) as mesh:
@@ -456,7 +464,7 @@ def mutated(liar: LabDaemon, bob: LabDaemon, group: str) -> list[bytes]:
     return made
 
 
-@pytest.mark.parametrize("is_member", [False, True])
+@pytest.mark.parametrize("is_member", [pytest.param(False, marks=pytest.mark.slow), True])
 @virtual_time
 async def test_whatever_is_sent_nothing_breaks(is_member: bool) -> None:  # noqa: FBT001
     async with DaemonMesh(nodes=3) as mesh:

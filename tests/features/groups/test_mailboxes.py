@@ -1,11 +1,14 @@
 """A group of people who are never there at the same time: invitations, records, keys and messages go through mailboxes."""
 
+import pytest
+
 from pimd.lab import Lab
 from pimd.lab.daemon import LabDaemon
 from tests.features.groups.mesh import messages, state, texts, write
 from tests.features.mailbox.conftest import know, mailbox, only, person, play
 
 
+@pytest.mark.slow
 def test_a_group_is_made_and_talks_through_a_mailbox() -> None:
     async def main(lab: Lab) -> None:
         people = alice, bob, carol = (
