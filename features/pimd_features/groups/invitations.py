@@ -151,11 +151,18 @@ def take_yes(turn: Turn, src: NodeId, content: bytes) -> None:
         tell_records(turn, group, src, 0)
     elif row is not None and head is not None and head.may_change(turn.own) and yes.is_of(src, group):
         want(turn, group, [Change(src, yes, bool(row[0]))])
+    elif head is not None and turn.may_say(group, src, "no"):
+        turn.send(src, wire.Said(wire.Kind.NO, group))
 
 
 def take_no(turn: Turn, src: NodeId, content: bytes) -> None:
-    """Forget that a node was invited, and tell of it."""
+    """Forget that a node was invited, and tell of it; or wait no more, since the one who invited this node takes it back."""
     group = content[:GROUP_SIZE]
+    waits = turn.connection.execute(
+        "SELECT 1 FROM groups WHERE id = ? AND state = 'joining' AND inviter = ?", (group, src)
+    ).fetchone()
+    if waits is not None:
+        set_state(turn, group, "removed")
     gone = turn.connection.execute("DELETE FROM invited WHERE group_id = ? AND node_id = ?", (group, src))
     if gone.rowcount:
         turn.events.append(models.GroupDeclined(group_id=group.hex(), node_id=src))

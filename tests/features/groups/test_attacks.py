@@ -172,3 +172,19 @@ async def test_what_was_waiting_in_a_store_that_is_lost_is_shown_as_failed() -> 
         await mesh.sleep(100)
         assert await texts(bob, group) == ["arrives"]
         assert [one["deliveries"][0]["status"] for one in await messages(alice, group)] == ["delivered", "failed"]
+
+
+@virtual_time
+async def test_who_says_yes_to_an_invitation_that_was_taken_back_waits_no_more() -> None:
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        group = await grown(mesh, alice)
+        for _ in range(2):
+            await alice.call("groups.invite", {"group": group, "node_id": bob.id})
+            await mesh.settle()
+            assert await state(bob, group) == "invited"
+            await alice.call("groups.remove", {"group": group, "node_id": bob.id})
+            await bob.call("groups.join", {"group": group})
+            await mesh.sleep(70)
+            assert await state(bob, group) == "removed"
+        await add(mesh, alice, bob, group)

@@ -101,7 +101,7 @@ async def test_joining_needs_a_yes_and_an_invitation_can_be_declined_or_taken_ba
         await alice.call("groups.remove", {"group": group, "node_id": carol.id})
         await carol.call("groups.join", {"group": group})
         await mesh.settle()
-        assert (await state(carol, group), await members(alice, group)) == ("joining", [str(alice.id)])
+        assert (await state(carol, group), await members(alice, group)) == ("removed", [str(alice.id)])
 
 
 @pytest.mark.slow
