@@ -60,6 +60,7 @@ class Handing:
                     later.add(key)
         else:
             await self._store.drop(recipient, taken.keys)
+            self._later.get(recipient, set()).difference_update(taken.keys)
         waiting = self._running.get(recipient)
         if waiting is not None:
             waiting.waits_for.difference_update(taken.keys)

@@ -145,6 +145,17 @@ async def test_what_is_put_off_waits_until_the_recipient_appears_again(pimd_plug
 
 
 @virtual_time
+async def test_what_was_put_off_and_is_taken_after_all_is_remembered_no_more(pimd_plugin: Plugin) -> None:
+    async with pimd_plugin(FEATURE, settings=SERVES_BOB) as box:
+        box_plugin: Any = box.plugin
+        for number in range(3):
+            await leave(box, put(number))
+            for later in (b"\1", b"\0"):
+                await box.deliver(wire.TAKEN_KIND, later + ALICE + message(number), BOB)
+        assert not any(box_plugin._handing._later.values())
+
+
+@virtual_time
 async def test_a_recipient_that_does_not_answer_gets_it_three_times_and_then_every_ten_minutes(
     pimd_plugin: Plugin,
 ) -> None:
