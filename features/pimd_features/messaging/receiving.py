@@ -16,7 +16,7 @@ from pimd.ids import NodeId
 from pimd_features.messaging.batches import Batches
 from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.sending import Sender
-from pimd_features.messaging.sessions.limits import STRANGERS_HEADERS
+from pimd_features.messaging.sessions.limits import SESSION_MESSAGES, STRANGERS_HEADERS
 from pimd_features.messaging.sessions.message import Kind, Msg2
 from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What
 from pimd_features.messaging.store import MessageStore, Raised, Received, Stored
@@ -205,5 +205,6 @@ class Receiver:
 
 
 def _may_open_later(outcome: Outcome) -> bool:
-    """Whether a limit alone kept a message from being opened."""
-    return outcome.what is What.DROPPED and bool(outcome.reached)
+    """Whether want of room alone kept a message from being stored; a number beyond its session never fits."""
+    lacks_room = outcome.what is What.DROPPED and outcome.reached not in ((), (SESSION_MESSAGES,))
+    return lacks_room or outcome.what is What.UNWELCOME

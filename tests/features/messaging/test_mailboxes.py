@@ -8,6 +8,8 @@ from pimd.contract import PluginPayload
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import keying, receiving
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
+from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
+from pimd_features.messaging.strangers import STRANGER_MESSAGES
 from pimd_features.messaging.wire import KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Letter, Sort
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
@@ -187,3 +189,30 @@ async def test_a_bundle_of_no_use_is_not_asked_for_at_once_again(party: MakePart
         asked += len(sent(alice, QUESTION_KIND))
         await alice.take(box.id, BUNDLE_KIND, lasting)
     assert 1 <= asked <= 4
+
+
+async def test_a_fellows_text_without_room_is_handed_over_again_and_opens_then(party: MakeParty, lower: Lower) -> None:
+    lower(STRANGER_MESSAGES, 1)
+    _, bob, box = await served(party)
+    carol = await party("carol")
+    await bob.running.parcels.set_fellows([carol.id])
+    letters = []
+    for number in range(2):
+        id_ = MessageId(bytes((number,)) * 16)
+        body = await carol.sealed(bob, id_, 1, b"text %d" % number)
+        letters.append(Letter(Sort.MESSAGE, carol.id, id_, body).encode())
+    for letter, answer in ((letters[0], b"\0"), (letters[1], b"\1")):
+        await bob.take(box.id, MAIL_KIND, letter)
+        assert [payload.body[:1] for _, payload in sent(bob, TAKEN_KIND)] == [answer]
+    await bob.keystore.set_contact(carol.id, contact=True)
+    await bob.take(box.id, MAIL_KIND, letters[1])
+    assert [payload.body[:1] for _, payload in sent(bob, TAKEN_KIND)] == [b"\0"]
+    assert [one.body for one in await bob.messages(carol)] == ["text 1", "text 0"]
+
+
+async def test_a_letter_with_a_number_that_no_session_has_is_not_asked_for_again(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    (letter, *_) = await left_for_bob(alice, bob, "hello")
+    body = letter.body[:34] + (SESSION_MESSAGES.value).to_bytes(4) + letter.body[38:]
+    await bob.take(box.id, MAIL_KIND, Letter(letter.sort, alice.id, letter.id, body).encode())
+    assert [payload.body[:1] for _, payload in sent(bob, TAKEN_KIND)] == [b"\0"]
