@@ -209,13 +209,13 @@ def _whither(connection: Connection, who: str, node_id: str) -> str:
     try:
         found = call(connection, "messages.list_conversations")
     except PimError:
-        return f"kept for {visible(who)}"  # the message was accepted all the same
+        return f"waits here for {visible(who)}"  # the message was accepted all the same
     if any(row["peer_node_id"] == node_id and row["is_connected"] for row in found["conversations"]):
         return f"on its way to {node_id}"
     configured = call_many(connection, [("peers.configured", None)])[0] or []
     if any(row["node_id"] == node_id and row.get("state") == "other_key" for row in configured):
-        return f"kept; a node with another key answers at the address of {visible(who)}, `pim peers` says what to do"
-    return f"kept; no way to {visible(who)} now, it goes out when there is one"
+        return f"waits here; a node with another key answers at the address of {visible(who)}, `pim peers` says what to do"
+    return f"waits here; no way to {visible(who)} now, it goes out when there is one"
 
 
 def call_method(connection: Connection, options: argparse.Namespace) -> None:

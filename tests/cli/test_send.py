@@ -46,7 +46,7 @@ def test_a_message_that_was_taken_is_told_of(as_json: bool, capsys: pytest.Captu
     if as_json:
         assert json.loads(told) == TAKEN
     else:
-        assert told == f"kept for {'0' * 32} (message {TAKEN['id']})\n"
+        assert told == f"waits here for {'0' * 32} (message {TAKEN['id']})\n"
 
 
 def test_an_error_for_a_whole_batch_is_an_error() -> None:

@@ -102,7 +102,7 @@ def test_sending_says_whether_there_is_a_way(shared_pair: Pair) -> None:
     assert alice.pim("send", "bob", "hello").stdout.startswith(f"on its way to {bob_id} (message ")
     alice.pim("remove", "bob")
     done = alice.pim("send", "bob", "hello")
-    assert done.stdout.startswith("kept; no way to bob now, it goes out when there is one (message "), done
+    assert done.stdout.startswith("waits here; no way to bob now, it goes out when there is one (message "), done
 
 
 def test_the_node_itself_is_nobody_to_write_to_or_to_forget(shared_daemon: Daemon) -> None:
