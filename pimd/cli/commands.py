@@ -214,7 +214,9 @@ def _whither(connection: Connection, who: str, node_id: str) -> str:
         return f"on its way to {node_id}"
     configured = call_many(connection, [("peers.configured", None)])[0] or []
     if any(row["node_id"] == node_id and row.get("state") == "other_key" for row in configured):
-        return f"waits here; a node with another key answers at the address of {visible(who)}, `pim peers` says what to do"
+        return (
+            f"waits here; a node with another key answers at the address of {visible(who)}, `pim peers` says what to do"
+        )
     return f"waits here; no way to {visible(who)} now, it goes out when there is one"
 
 

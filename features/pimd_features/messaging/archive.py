@@ -1,6 +1,6 @@
 """The methods about what is stored: search, how long it is kept, and files of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from pimd.contract import (
@@ -18,13 +18,14 @@ from pimd.contract import (
 from pimd.ids import NodeId
 from pimd_features.messaging import archive_models as models
 from pimd_features.messaging.errors import storage
+from pimd_features.messaging.excerpts import excerpt_of
 from pimd_features.messaging.exporting import Place, export
 from pimd_features.messaging.importing import Mark, import_lines
 from pimd_features.messaging.lines import LATEST
-from pimd_features.messaging.models import STREAM, HistoryShortened, MessagingSettings, preview
+from pimd_features.messaging.models import STREAM, HistoryShortened, MessagingSettings
 from pimd_features.messaging.owing import receipt_of
 from pimd_features.messaging.retaining import EVERY_S, Retention, Shortened
-from pimd_features.messaging.searching import EXCERPT_LIMIT, MOST_WORDS, Query, Search, words_of
+from pimd_features.messaging.searching import MOST_WORDS, Query, Search, words_of
 from pimd_features.messaging.store import PAGE_BYTES, record_of
 
 INDEX_S = 10.0
@@ -99,13 +100,12 @@ class ArchiveMethods:
         page = _fitting(rows[: params.limit])
         if len(page) < min(len(rows), params.limit):
             self._archive.bites.count(PAGE_BYTES)
-        return models.SearchResult(found=[self._found(row) for row in page], has_more=len(rows) > len(page))
+        return models.SearchResult(found=[self._found(row, words) for row in page], has_more=len(rows) > len(page))
 
-    def _found(self, row: Row) -> models.Found:
+    def _found(self, row: Row, words: Sequence[str]) -> models.Found:
         message = record_of(row)
-        excerpt = " ".join(row["excerpt"].split())[:EXCERPT_LIMIT]
         name = self._archive.names.shown(message.peer_node_id)
-        return models.Found(message=message, name=name, excerpt=excerpt or preview(message.body))
+        return models.Found(message=message, name=name, excerpt=excerpt_of(message.body, words))
 
     @rpc("messages.retention", errors=(InvalidParams, StorageError))
     async def retention(self, params: models.RetentionParams) -> models.RetentionResult:

@@ -11,9 +11,6 @@ BATCH = 100
 MERGED_PAGES = 200
 """Pages of the index that one job rewrites."""
 MOST_WORDS = 32
-EXCERPT_WORDS = 24
-EXCERPT_LIMIT = 300
-"""Characters; a text without spaces is one word."""
 
 _BEHIND = "SELECT 1 FROM messages WHERE position > (SELECT indexed FROM search_state) LIMIT 1"
 _INDEX = (
@@ -21,7 +18,7 @@ _INDEX = (
     " WHERE position > ? AND position <= ?"
 )
 _FIND = """
-SELECT messages.*, snippet(search, 1, '', '', '…', ?4) AS excerpt
+SELECT messages.*
 FROM search JOIN messages ON messages.position = search.rowid
 WHERE search MATCH ?1 AND search.rowid < ?2 ORDER BY search.rowid DESC LIMIT ?3"""
 
@@ -69,11 +66,11 @@ class Search:
         self._database = database
 
     async def find(self, query: Query) -> list[Row]:
-        """Return rows of `messages` with `excerpt`, newest first, after the index has caught up."""
+        """Return rows of `messages`, newest first, after the index has caught up."""
         await self.catch_up()
         if not query.words:
             return []
-        parameters = (query.expression, query.below, query.limit, EXCERPT_WORDS)
+        parameters = (query.expression, query.below, query.limit)
         try:
             return await self._database.read(_FIND, parameters)
         except DatabaseError:

@@ -15,6 +15,7 @@ from pimd.database import Connection, Database
 from pimd.ids import MessageId, NodeId
 from pimd.limits import Bites
 from pimd_features.messaging.archive_models import SearchParams
+from pimd_features.messaging.excerpts import excerpt_of
 from pimd_features.messaging.schema import migrations
 from pimd_features.messaging.searching import Query, Search, words_of
 from pimd_features.messaging.store import PAGE_BYTES, MessageStore, Outgoing
@@ -249,3 +250,43 @@ async def test_a_long_message_has_an_excerpt_with_the_word(party: MakeParty) -> 
     assert len(found.excerpt) <= 300
     with pytest.raises(InvalidParams, match="33 words"):
         await alice.running.search(SearchParams(text=" ".join(map(str, range(33)))))
+
+
+async def test_messages_full_of_the_words_are_shown_without_work_for_each_pair_of_words(party: MakeParty) -> None:
+    """SQLite's own excerpts compare all that is found in a message with each other, on the thread of the database."""
+    alice, bob = await party("alice"), await party("bob")
+    for _ in range(50):
+        await alice.say(bob, "abcdefgh " * 900)
+    words = [change("abcdefgh"[:length]) for length in range(1, 9) for change in (str.lower, str.upper, str.title)]
+    # With work for each pair this takes an hour, and the limit of all tests ends it.
+    found = (await alice.running.search(SearchParams(text=" ".join(words)))).found
+    assert {one.excerpt for one in found} == {"abcdefgh " * 23 + "abcdefgh…"}
+    assert len(found) == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("needle", "…", "…"),
+        ("NEEDLE", "…", "…"),
+        ("nee haystack", "…", "needle haystack"),
+        ("filler", "filler", "…"),
+        ("öst", "…", "Öst Öst"),
+        ("nowhere", "filler", "…"),
+    ],
+)
+def test_an_excerpt_has_most_of_the_words(text: str, start: str, end: str) -> None:
+    body = "filler " * 50 + "needle " + "filler\n" * 40 + "needle haystack" * (end == "needle haystack")
+    body += "Öst O\u0308st" * (text == "öst")
+    shown = excerpt_of(body, words_of(text))
+    assert shown.startswith(start)
+    assert unicodedata.normalize("NFC", shown).endswith(end)
+    assert "\n" not in shown
+    assert len(shown) <= 301
+    if text in ("needle", "NEEDLE"):
+        assert "needle" in shown
+
+
+@given(st.text(), st.text())
+def test_any_text_has_an_excerpt(body: str, text: str) -> None:
+    assert len(excerpt_of(body, words_of(text))) <= 301
