@@ -122,11 +122,12 @@ def parse(line: str) -> Line:
 
 
 def _hash(fields: dict[str, Any]) -> str:
+    """ValueError for what no exported line holds."""
     try:
         text = json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-    except (ValueError, RecursionError):  # lone surrogates, which no text here has
-        return ""
+    except (UnicodeEncodeError, RecursionError):
+        raise ValueError("it holds half of a surrogate pair, or too much within each other") from None
 
 
 def message_fields(row: Row) -> dict[str, Any]:

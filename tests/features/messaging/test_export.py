@@ -161,6 +161,7 @@ async def test_bad_lines_are_named_by_number_and_cost_no_other(party: MakeParty)
         "valid integer": changed(lines[1], timestamp_ms=True),
         "this is the node itself": own,
         "an export begins": lines[0],
+        "half of a surrogate pair": json.dumps({**json.loads(lines[1]), "body": "\ud800", "sha256": ""}),
         "deep": "[" * 5000,
     }
     await forget_all(alice)
