@@ -144,13 +144,13 @@ class Posting:
         away.pause_s = min(LAST_PAUSE_S, 2 * away.pause_s)
         try:
             if self._is_reached(peer):
-                if await self._acknowledge(peer):
-                    self._owing.pop(peer, None)
-                else:
-                    away.next_at = 0.0
+                self._owing.pop(peer, None)  # before the database is read: what comes meanwhile enters the peer again
+                if not await self._acknowledge(peer):
+                    self._owing[peer] = None
             else:
                 await self._leave(peer, away)
         except DatabaseError as error:
+            self._owing[peer] = None
             self._ctx.log.error("nothing was left for %s: %s", peer.abbreviated, error)
         finally:
             away.is_busy = False
@@ -261,14 +261,19 @@ class Posting:
             await self._database.write("note what mailboxes keep", partial(due.note, peer, letters, moment))
 
     async def _acknowledge(self, peer: NodeId) -> bool:
-        """Acknowledge directly what mailboxes brought, since the peer is reached now, and give it the own bundle."""
-        moment = self._keying.moment()
-        owed = await self._database.query(partial(absent.owed, peer=peer, moment=moment, most=ACKED_AT_ONCE))
-        if owed.delivered:
-            await self._sender.acknowledge(peer, Acks(AckKind.DELIVERED, owed.delivered))
-            await self._database.write(
-                "note acknowledgements",
-                partial(absent.note_acked, peer=peer, acked=Owed(owed.delivered, ()), moment=moment),
-            )
-        await self._keying.send_lasting(peer)
-        return len(owed.delivered) < ACKED_AT_ONCE
+        """Acknowledge directly what mailboxes brought, since the peer is reached now, and give it the own bundle.
+
+        False when that found no room, or there is no card.
+        """
+        while True:
+            moment = self._keying.moment()
+            owed = await self._database.query(partial(absent.owed, peer=peer, moment=moment, most=ACKED_AT_ONCE))
+            if owed.delivered:
+                if not await self._sender.acknowledge(peer, Acks(AckKind.DELIVERED, owed.delivered)):
+                    return False
+                acked = Owed(owed.delivered, ())
+                note = partial(absent.note_acked, peer=peer, acked=acked, moment=moment)
+                await self._database.write("note acknowledgements", note)
+            if len(owed.delivered) < ACKED_AT_ONCE:
+                await self._keying.send_lasting(peer)
+                return True

@@ -221,9 +221,9 @@ class Sender:
         self._last_redial = now
         self._mesh.redial()
 
-    async def acknowledge(self, peer: NodeId, acks: Acks) -> None:
-        """Send acknowledgements to the sender of messages, best effort."""
-        await self._ctx.control.send_routed(peer, PluginPayload(ACKS_KIND, acks.encode()))
+    async def acknowledge(self, peer: NodeId, acks: Acks) -> bool:
+        """Send acknowledgements to the sender of messages, best effort; False when they did not leave."""
+        return bool(await self._ctx.control.send_routed(peer, PluginPayload(ACKS_KIND, acks.encode())))
 
     def owe_receipts(self, peers: Iterable[NodeId]) -> None:
         """Note that read receipts for these peers are to be repeated."""

@@ -10,7 +10,7 @@ from pimd_features.messaging import keying, receiving
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.strangers import STRANGER_MESSAGES
-from pimd_features.messaging.wire import KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Letter, Sort
+from pimd_features.messaging.wire import ACKS_KIND, KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Letter, Sort
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
 
@@ -216,3 +216,48 @@ async def test_a_letter_with_a_number_that_no_session_has_is_not_asked_for_again
     body = letter.body[:34] + (SESSION_MESSAGES.value).to_bytes(4) + letter.body[38:]
     await bob.take(box.id, MAIL_KIND, Letter(letter.sort, alice.id, letter.id, body).encode())
     assert [payload.body[:1] for _, payload in sent(bob, TAKEN_KIND)] == [b"\0"]
+
+
+async def mails_for_bob(alice: Party, bob: Party, *texts: str) -> list[bytes]:
+    """What a mailbox hands to Bob; then Alice is there, too."""
+    mails = []
+    for text in texts:
+        letters = await left_for_bob(alice, bob, text)
+        mails.append(Letter(Sort.MESSAGE, alice.id, letters[-1].id, letters[-1].body).encode())
+        alice.clock.advance(60)
+    bob.mesh.connect(alice.id)
+    await settle(bob.air)
+    sent(bob, ACKS_KIND)
+    return mails
+
+
+async def test_an_acknowledgement_that_finds_no_room_is_sent_again(party: MakeParty) -> None:
+    alice, bob, box = await served(party)
+    (mail,) = await mails_for_bob(alice, bob, "hello")
+    bob.room.clear()
+    await bob.take(box.id, MAIL_KIND, mail)
+    await pass_time(bob, 10)
+    assert sent(bob, ACKS_KIND) == []
+    bob.room.set()
+    await pass_time(bob, 60)
+    assert [payload.body[1:] for _, payload in sent(bob, ACKS_KIND)] == [mail[18:34]]
+
+
+async def test_what_comes_while_others_are_acknowledged_is_acknowledged_next(
+    party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob, box = await served(party)
+    mails = await mails_for_bob(alice, bob, "first", "second")
+    keying, later = bob.running._keying, mails[1:]
+    true = keying.send_lasting
+
+    async def send_lasting(peer: NodeId) -> None:
+        if later:
+            await bob.take(box.id, MAIL_KIND, later.pop())
+        await true(peer)
+
+    monkeypatch.setattr(keying, "send_lasting", send_lasting)
+    await bob.take(box.id, MAIL_KIND, mails[0])
+    await pass_time(bob, 60)
+    assert [one.body for one in await bob.messages(alice)] == ["second", "first", "before"]
+    assert {payload.body[1:] for _, payload in sent(bob, ACKS_KIND)} == {mail[18:34] for mail in mails}
