@@ -10,7 +10,16 @@ from pimd_features.messaging import keying, receiving
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.strangers import STRANGER_MESSAGES
-from pimd_features.messaging.wire import ACKS_KIND, KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Letter, Sort
+from pimd_features.messaging.wire import (
+    ACKS_KIND,
+    KEPT_KIND,
+    MAIL_KIND,
+    PUT_KIND,
+    QUESTION_KIND,
+    TAKEN_KIND,
+    Letter,
+    Sort,
+)
 from tests.features.messaging.conftest import MakeParty, Party, settle
 from tests.limits import Lower
 
