@@ -26,7 +26,7 @@ from scripts.campaign_judge import PATIENCE_S, Judge, other_of
 from tests.system.daemon import Daemon, Failed
 
 SHIM = Path(__file__).with_name("campaign_kill.c")
-DEAD = (OSError, AssertionError, KeyError, ValueError)
+DEAD = (ConnectionError, FileNotFoundError, AssertionError, KeyError, ValueError)
 """What a call raises when the daemon is killed meanwhile."""
 
 
@@ -57,7 +57,7 @@ def routed(one: Daemon, other_id: str) -> bool:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Ask again and again; TimeoutError after a minute."""
+    """Ask again and again; TimeoutError after `PATIENCE_S`."""
     deadline = time.monotonic() + PATIENCE_S
     while not true():
         if time.monotonic() > deadline:

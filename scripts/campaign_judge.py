@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.system.daemon import Daemon
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 RANK = {"pending": 0, "sent": 1, "kept": 2, "delivered": 3, "read": 4}
 
 
