@@ -19,15 +19,22 @@ Tell = Callable[[BaseException, str], None]
 def hold(loop: asyncio.AbstractEventLoop, tell: Tell) -> None:
     """Keep what is set now of logging, warnings, hooks and limits for as long as the loop runs."""
     _catch_errors_of_logging(tell)
-    parts = (_recursion(), _warnings(), _hooks(tell))
+    _parts[:] = _recursion(), _warnings(), _hooks(tell), _hold_logging
 
-    def put_back() -> None:
-        for part in parts:
-            part()
-        _hold_logging()
-        loop.call_later(HOLD_S, put_back)
+    def again() -> None:
+        put_back()
+        loop.call_later(HOLD_S, again)
 
-    put_back()
+    again()
+
+
+_parts: list[Callable[[], None]] = []
+
+
+def put_back() -> None:
+    """Put it back now, so that what one feature changed costs the next one nothing; without `hold` do nothing."""
+    for part in _parts:
+        part()
 
 
 _own: tuple[int, tuple[logging.Handler, ...]] = (logging.NOTSET, ())

@@ -54,6 +54,7 @@ from pimd.contract import (
     Services,
     SpawnedTask,
 )
+from pimd.held import put_back
 from pimd.mesh.node import Node
 from pimd.proto.identity import Identity
 from pimd.rpc.core_methods import stream_methods
@@ -119,6 +120,7 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     is_builtin: bool,
 ) -> Built:
     """Construct the plugin and everything around it; raises what its code raises."""
+    put_back()
     plugin = (feature.plugin or _NoPlugin)()
     if not isinstance(plugin, DaemonPlugin):
         raise TypeError(f"it makes {type(plugin).__name__}, no DaemonPlugin")  # its class has a __new__

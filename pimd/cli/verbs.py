@@ -13,12 +13,14 @@ from pimd.cli.commands import say
 from pimd.cli.connection import Connection, call
 from pimd.cli.names import resolve
 from pimd.cli.show import shown
-from pimd.cli.text import table, visible
+from pimd.cli.text import visible, width
 
 MOST = 512
 """Commands that are read; what a daemon describes beyond them is left out."""
 CHOICES = 64
 """Choices that are checked here, and not only by the daemon."""
+USAGE_WIDTH = 40
+"""A longer usage moves its own summary only."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ def listed(verbs: Sequence[Verb]) -> str:
     """One line for each command."""
     if not verbs:
         return ""
-    rows = table(("", ""), [(f"  {verb.usage}", verb.summary) for verb in verbs])
-    return f"\ncommands of features, from the running daemon:{rows}\n"
+    widths = [width(verb.usage) for verb in verbs]
+    column = max((one for one in widths if one <= USAGE_WIDTH), default=0)
+    rows = [f"  {verb.usage}{' ' * (column - one)}  {verb.summary}" for verb, one in zip(verbs, widths, strict=True)]
+    return "\ncommands of features, from the running daemon:\n" + "\n".join(rows) + "\n"
 
 
 def _meant(connection: Connection, kind: str, given: Any) -> Any:

@@ -57,6 +57,7 @@ def test_a_mesh_that_costs_more_or_does_not_converge_ends_the_command_with_an_er
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a minute of CPU, which others may want, too
 def test_three_hundred_daemons_that_start_at_once_converge_within_the_promised_virtual_time() -> None:
     cost = run(lambda: scale.measure(300, 1, steady_s=1.0), seed=1)  # raises when it takes longer
     assert cost.links == 900

@@ -34,7 +34,7 @@ async def history(daemon: LabDaemon, peer: LabDaemon) -> list[str]:
 
 
 async def toggled_under_load() -> None:
-    async with Lab(seed=11) as lab:
+    async with Lab(seed=11, settings={"features": {"disabled": ["groups"]}}) as lab:  # which needs messaging
         bob, alice, carol = (lab.add_daemon(name) for name in ("bob", "alice", "carol"))
         for one in (alice, carol):
             lab.connect(one, bob)

@@ -213,7 +213,11 @@ def test_a_daemon_with_it_comes_up_answers_and_stops(daemon: MakeDaemon, tmp_pat
     answer = alice.ask("bad.do")
     assert answer.get("result", answer.get("error", {}).get("code")) == bad.answer
     assert row_of(alice)["state"] == bad.state
-    assert {row["name"] for row in alice.call("features.list") if row["state"] != "running"} <= {"bad", "discovery"}
+    assert {row["name"] for row in alice.call("features.list") if row["state"] != "running"} <= {
+        "bad",
+        "discovery",
+        "mailbox",
+    }
     assert bad.line in alice.log.read_text()
     stopped_in_time(alice)
 
