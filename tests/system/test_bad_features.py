@@ -301,3 +301,8 @@ def test_what_the_configuration_requires_ends_the_start(daemon: MakeDaemon, tmp_
         required.start()
     assert it.value.code == 1
     assert "Traceback" not in it.value.stderr
+
+
+def test_garbage_that_the_start_did_not_collect_is_collected_later(daemon: MakeDaemon, tmp_path: Path) -> None:
+    asks = works("asks for the collector", "", do="import gc; return 2 * gc.isenabled() + bool(gc.get_freeze_count())")
+    assert with_bad(daemon, tmp_path, asks).start().ask("bad.do")["result"] == 3
