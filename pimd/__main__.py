@@ -25,6 +25,10 @@ from pimd.stop import DEADLINE_S, Signals, Stop
 log = logging.getLogger("pimd")
 
 SWITCH_S = 0.0001
+"""Seconds for which a busy event loop keeps a thread of a database from running; 5 ms by default.
+
+A thread waits so long for each row that it reads, since SQLite's step gives the interpreter lock away.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +54,6 @@ def _main(argv: Sequence[str] | None) -> int:
         return EXIT_OK
     if options.check_config:
         return check_config(arguments)
-    # A database thread waits this long for the interpreter lock while the loop is busy; the default is 5 ms.
     sys.setswitchinterval(SWITCH_S)
     return _run(arguments)
 

@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -54,9 +53,6 @@ from pimd.store.secret_file import create_secret_file
 from pimd.task_scope import task_scope
 
 log = logging.getLogger("pimd")
-
-SWITCH_S = 0.0005
-"""Seconds for which a busy event loop keeps the threads of the databases from running; 5 ms by default, many times a message."""
 
 KEY_NAME = "node.key"
 PEERS_NAME = "peers.db"
@@ -171,7 +167,6 @@ async def run(
         if environment.dev:
             daemon.group.create_task(reload_changed(daemon.assembly), name="files of installed features")
         starting.close()
-        sys.setswitchinterval(SWITCH_S)
         started = _started(settings, daemon)
         _announce(started, environment.pid_file, listeners)
         ready(started)

@@ -82,7 +82,7 @@ def test_unread_batches_of_sixty_connections(daemon: MakeDaemon, listener: str) 
     with ExitStack() as stack:
         for _ in range(CONNECTIONS):
             client = stack.enter_context(LISTENERS[listener](alice))
-            client.sendall(sent_over(listener, alice, BATCH) * 4)
+            client.sendall(sent_over(listener, alice, BATCH))
         while any(busy_ticks(alice)):
             assert alice.call("daemon.info")["name"] == "alice"
         assert peak(alice) - before < 128 * MIB
