@@ -112,9 +112,12 @@ def places(path: Path, source: str) -> list[Place]:
 
 
 def mutated(source: str, way: tuple[str, int]) -> str | None:
-    """Return the changed code; None when it would not even compile."""
+    """Return the changed code; None when it would not even compile, or the operator cannot make it."""
     name, occurrence = way
-    text = mutate_code(source, operators()[name], occurrence)
+    try:
+        text = mutate_code(source, operators()[name], occurrence)
+    except AttributeError:  # ExceptionReplacer expects a name, and finds `sqlite3.Error`
+        return None
     if text is None or text == source:
         return None
     try:
