@@ -405,7 +405,7 @@ def _is_coroutine(value: object) -> bool:
 
 async def _begun(what: str, function: Callable[..., Awaitable[Any]], args: tuple[object, ...]) -> Any:
     made = function(*args)
-    if not inspect.isawaitable(made):
+    if not _is_coroutine(made) and not inspect.isawaitable(made):
         raise TypeError(f"{what} is no async function: write `async def`")
     return await made
 

@@ -16,7 +16,7 @@ from pimd.limits import Bites, Budget
 from pimd.rpc import envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Batch, Fault, Request
-from pimd.rpc.invoke import Handler, handler
+from pimd.rpc.invoke import Failed, Handler, handler, invoke
 from pimd.rpc.limits import BATCH_ANSWER, CALLS_IN_ALL, CALLS_PER_CONNECTION, OWN_BYTES, PARSED, VALUES, OverLimit
 from pimd.rpc.registry import Method, Registry
 from pimd.rpc.turns import TURN_S, Turns
@@ -216,23 +216,31 @@ class Dispatch:
         return None
 
     async def _run(self, request: Request, connection: Connection) -> str | Fault:
-        run = self._handler(request.method)
-        library_request = LibraryRequest(request.method, request.params, request.id)
-        _, outcome = await dispatch_request({request.method: run}, connection, library_request)
-        if not isinstance(outcome, Left):
-            id_ = None if request.is_notification else request.id
-            return envelope.success(id_, outcome._value.result)  # noqa: SLF001 - oslash has no other way
-        fault = outcome._error  # noqa: SLF001 - see above
-        data = None if fault.data is NODATA else fault.data
-        return Fault(fault.code, fault.message, data, request.id)
-
-    def _handler(self, name: str) -> Handler:
-        method = self._registry.get(name)
-        cached = self._handlers.get(name)
+        method = self._registry.get(request.method)
         if method is None:
-            raise LookupError(name)
+            raise LookupError(request.method)
+        if isinstance(
+            request.params, dict
+        ):  # which the method's model validates, so that nothing is left to the library
+            outcome = await invoke(method, connection, (), request.params)
+        else:
+            outcome = await self._run_by_position(method, request, connection)
+        if isinstance(outcome, Failed):
+            return Fault(outcome.code, outcome.message, outcome.data, request.id)
+        return envelope.success(None if request.is_notification else request.id, outcome)
+
+    async def _run_by_position(self, method: Method, request: Request, connection: Connection) -> str | Failed:
+        library_request = LibraryRequest(request.method, request.params, request.id)
+        _, found = await dispatch_request({request.method: self._handler(method)}, connection, library_request)
+        if not isinstance(found, Left):
+            return str(found._value.result)  # noqa: SLF001 - oslash has no other way
+        error = found._error  # noqa: SLF001 - see above
+        return Failed(error.code, error.message, None if error.data is NODATA else error.data)
+
+    def _handler(self, method: Method) -> Handler:
+        cached = self._handlers.get(method.name)
         if cached is None or cached[0] is not method:
-            cached = self._handlers[name] = (method, handler(method))
+            cached = self._handlers[method.name] = (method, handler(method))
         return cached[1]
 
     def _overloaded(self, message: Request | Batch) -> Answer:
@@ -259,6 +267,8 @@ def _give_back(connection: Connection, parts: Sequence[Part]) -> None:
 
 def _weight(raw: bytes | bytearray) -> int:
     """Bytes that a parsed message may take; 0 for a small one. One character that is not ASCII makes four bytes of each."""
+    if len(raw) * (VALUE_BYTES + 4) <= OWN_BYTES:
+        return 0
     values = min(sum(map(raw.count, envelope.MARKS)), VALUES.value)
     size = (len(raw) if raw.isascii() else 4 * len(raw)) + VALUE_BYTES * values
     return size if size > OWN_BYTES else 0

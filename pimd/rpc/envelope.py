@@ -50,6 +50,8 @@ class Batch:
     members: tuple[Request | Fault, ...]
 
 
+_ENCODER: Final = json.JSONEncoder(allow_nan=False)
+"""`json.dumps` makes a new one for each text."""
 NOT_UTF_8: Final = Fault(PARSE_ERROR, "Parse error: the message is not UTF-8")
 
 
@@ -102,7 +104,7 @@ def _why(error: ValueError | RecursionError) -> str:
 
 def _values(raw: bytes | bytearray) -> int:
     """Count what becomes an object of its own, and stop beyond the limit: parsing `[[],[],...]` takes 50 bytes for each byte."""
-    if sum(map(raw.count, MARKS)) <= VALUES.value:
+    if len(raw) <= VALUES.value or sum(map(raw.count, MARKS)) <= VALUES.value:
         return 0  # also counting what stands inside strings
     found, inside = 0, False
     raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -117,7 +119,7 @@ def _values(raw: bytes | bytearray) -> int:
 
 def _decode(raw: bytes | bytearray) -> Any:
     # The text is not kept: one character that is not Latin makes it four times as long as the message.
-    value = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+    value = _DECODER.decode(raw.decode())
     if b"\\ud" in raw or b"\\uD" in raw:
         _refuse_lone_surrogates(value)
     return value
@@ -137,6 +139,10 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise _Refused("a number is out of range")
     return number
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+"""`json.loads` makes a new one for each text."""
 
 
 def _refuse_lone_surrogates(value: Any) -> None:
@@ -172,7 +178,7 @@ def _request(value: Any, bites: Bites) -> Request | Fault:
 
 def result(value: Any) -> str:
     """Write a result; one that JSON cannot hold raises ValueError, TypeError or RecursionError."""
-    text = json.dumps(value, allow_nan=False)
+    text = _ENCODER.encode(value)
     if "\\ud" in text:
         _refuse_lone_surrogates(value)
     return text
@@ -180,7 +186,7 @@ def result(value: Any) -> str:
 
 def success(id_: Any, written: str) -> str:
     """Write an answer around what `result` wrote."""
-    return f'{{"jsonrpc": "2.0", "result": {written}, "id": {json.dumps(id_)}}}'
+    return f'{{"jsonrpc": "2.0", "result": {written}, "id": {_ENCODER.encode(id_)}}}'
 
 
 def failure(fault: Fault) -> str:
@@ -195,7 +201,7 @@ def failure(fault: Fault) -> str:
 
 
 def _error(id_: Any, error: dict[str, Any]) -> str:
-    text = json.dumps({"jsonrpc": "2.0", "error": error, "id": id_}, allow_nan=False)
+    text = _ENCODER.encode({"jsonrpc": "2.0", "error": error, "id": id_})
     if "\\ud" in text:
         _refuse_lone_surrogates(error)
     return text

@@ -4,7 +4,8 @@ import inspect
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -36,31 +37,50 @@ CODE_MOST = 1 << 31
 Handler = Callable[..., Awaitable[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Code, message and data of the error that a call is answered with."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+async def invoke(
+    method: Method, connection: Connection, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> str | Failed:
+    """Call a method whose model validates the params; returns the written result."""
+    callbacks = after_answer_callbacks.get()
+    before = len(callbacks) if callbacks else 0
+    outcome = await method.calls.run(
+        method.name, _perform, method, connection, args, kwargs, timeout_s=method.timeout_s
+    )
+    if callbacks:
+        callbacks[before:] = [partial(_after, method, callback) for callback in callbacks[before:]]
+    if outcome.error is None and not outcome.timed_out:
+        return str(outcome.value)
+    # Whatever the method raised, SystemExit and CancelledError included, ends the call only.
+    try:
+        return _failed(method, outcome)
+    finally:
+        _let_go(outcome.error)
+
+
 def handler(method: Method) -> Handler:
     """Wrap a method in the shape jsonrpcserver calls: the connection, then the params, returning an Either."""
 
     async def run(connection: Connection, /, *args: Any, **kwargs: Any) -> Either:
-        callbacks = after_answer_callbacks.get()
-        before = len(callbacks) if callbacks is not None else 0
-        outcome = await method.calls.run(
-            method.name, _perform, method, connection, args, kwargs, timeout_s=method.timeout_s
-        )
-        if callbacks is not None:
-            callbacks[before:] = [partial(_after, method, callback) for callback in callbacks[before:]]
-        if outcome.ok:
-            return Success(outcome.value)
-        # Whatever the method raised, SystemExit and CancelledError included, ends the call only.
-        try:
-            return _failed(method, outcome)
-        finally:
-            _let_go(outcome.error)
+        outcome = await invoke(method, connection, args, kwargs)
+        if isinstance(outcome, Failed):
+            return Error(outcome.code, outcome.message, NODATA if outcome.data is None else outcome.data)
+        return Success(outcome)
 
     # jsonrpcserver binds the signature for each call; computing it each time is most of that cost.
     run.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]
     return run
 
 
-def _failed(method: Method, outcome: Outcome) -> Either:
+def _failed(method: Method, outcome: Outcome) -> Failed:
     match outcome.error:
         case None:
             return _timed_out(f"did not finish within {method.timeout_s:g} s and was stopped", method)
@@ -69,27 +89,27 @@ def _failed(method: Method, outcome: Outcome) -> Either:
         case RpcError() as error:
             # An error class of a feature need not keep to the contract, and may hold much.
             told = method.calls.call("the error that it raised", _told, method.name, error)
-            return Error(*told.value) if told.ok else internal_error(method.name, error)
+            return told.value if told.ok else _internal_error(method.name, error)
         case DatabaseError() as error:
             log.error("%s: %s", method.name, text_of(error))
             said = text_of(error).partition(": ")[2]
-            return Error(StorageError.code, f"it could not be stored, and nothing was changed: {said}", NODATA)
+            return Failed(StorageError.code, f"it could not be stored, and nothing was changed: {said}")
         case error:
-            return internal_error(method.name, error)
+            return _internal_error(method.name, error)
 
 
-def _told(name: str, error: RpcError) -> tuple[int, str, Any]:
-    """Return code, message and data in plain JSON; data that JSON cannot hold, or that is long, is left out."""
+def _told(name: str, error: RpcError) -> Failed:
+    """Return it in plain JSON; data that JSON cannot hold, or that is long, is left out."""
     code, message = int(error.code), str.__str__(error.message)
     if abs(code) > CODE_MOST:
         raise ValueError("its code is no number that a client can read")
-    data: Any = NODATA
+    data: Any = None
     if error.data is not None:
         try:
             data = _plain_data(error.data)
         except (ValueError, TypeError, RecursionError) as why:
             log.error("%s: the data of the error that it raised was left out: %s", name, text_of(why))
-    return code, _shortened(message, TEXT_SHOWN), data
+    return Failed(code, _shortened(message, TEXT_SHOWN), data)
 
 
 def _plain_data(data: Any) -> Any:
@@ -111,40 +131,45 @@ def _after(method: Method, callback: Callable[[], None]) -> None:
         log.error("what %s does after its answer failed: %s", method.name, text_of(outcome.error))
 
 
-def _timed_out(what: str, method: Method) -> Either:
-    return Error(CallTimeout.code, f"{method.name} {what}; it may have done part of its work", NODATA)
+def _timed_out(what: str, method: Method) -> Failed:
+    return Failed(CallTimeout.code, f"{method.name} {what}; it may have done part of its work")
 
 
-def internal_error(name: str, error: BaseException) -> Either:
+def _internal_error(name: str, error: BaseException) -> Failed:
     """Log the exception under a reference, and answer with that reference only."""
     reference = secrets.token_hex(4)
     log.error("%s failed (reference %s): %s", name, reference, text_of(error))
     log.info("reference %s: %s", reference, traceback_of(error))
-    return Error(
+    return Failed(
         INTERNAL_ERROR,
         f"{name} failed inside the daemon; its log has the cause under reference {reference}",
         {"reference": reference},
     )
 
 
-async def _perform(method: Method, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+async def _perform(method: Method, connection: Connection, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Validate, call, write: all three run code of the feature, or as long as what it gave is large."""
     result = await method.call(connection, bind(method.params, args, kwargs))
     context = {PUSH_MODE: True} if connection.push else None
-    return envelope.result(method.result_adapter.dump_python(result, mode="json", warnings="error", context=context))
+    serializer = method.result_adapter.serializer
+    return envelope.result(serializer.to_python(result, mode="json", warnings="error", context=context))
 
 
-def bind(model: type[Params], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Params:
+def bind(model: type[Params], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Params:
     """Validate params given by position or by name; `InvalidParams` names the first wrong field."""
-    fields = list(model.model_fields)
-    if len(args) > len(fields):
-        takes = f"only {', '.join(fields)}" if fields else "no parameters"
-        raise InvalidParams(f"too many parameters: it takes {takes}", {"allowed": fields})
-    named = dict(zip(fields, args, strict=False)) if args else kwargs
+    named = _named(model, args) if args else kwargs
     try:
         return model.model_validate(named)
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+def _named(model: type[Params], args: Sequence[Any]) -> Mapping[str, Any]:
+    fields = list(model.model_fields)
+    if len(args) > len(fields):
+        takes = f"only {', '.join(fields)}" if fields else "no parameters"
+        raise InvalidParams(f"too many parameters: it takes {takes}", {"allowed": fields})
+    return dict(zip(fields, args, strict=False))
 
 
 def _invalid(error: ValidationError) -> InvalidParams:

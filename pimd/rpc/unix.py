@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pimd.net import unix_socket
 from pimd.net.sockets import BACKLOG
-from pimd.rpc import envelope
+from pimd.rpc import eager_task, envelope
 from pimd.rpc.client_socket import Lingering, UnreadOutput, has_left
 from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import OVERLOADED, Dispatch
@@ -203,10 +203,10 @@ class UnixConnection(asyncio.Protocol):
                 continue
             await self._writable.wait()
             await self._listener.dispatch.turns.take(self._connection)
-            self._start_call(line, size)
+            has_ended = self._start_call(line, size)
             del line
-            # Calls that need not wait end before the next line is read: this keeps order and avoids overload.
-            await asyncio.sleep(0)
+            if not has_ended:  # let it go on before others begin: this keeps order and avoids overload
+                await asyncio.sleep(0)
         self._close_if_done()
 
     def _go_on(self) -> None:
@@ -217,11 +217,12 @@ class UnixConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
 
-    def _start_call(self, line: bytearray, size: int) -> None:
+    def _start_call(self, line: bytearray, size: int) -> bool:
+        """Tell whether it has ended already."""
         if self._listener.group is None or self._lingering is not None:
-            return
+            return True
         self._calls += 1
-        self._listener.group.create_task(self._answer(line, size), name="unix call")
+        return eager_task.start(self._listener.group, self._answer(line, size), "unix call").done()
 
     async def _answer(self, line: bytearray, size: int) -> None:
         try:

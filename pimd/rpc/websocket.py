@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from pimd.rpc import envelope
+from pimd.rpc import eager_task, envelope
 from pimd.rpc.connection import Connection
 from pimd.rpc.dispatch import UNAUTHORIZED, Dispatch
 from pimd.rpc.envelope import INVALID_REQUEST, Fault
@@ -118,9 +118,10 @@ class WebSocketSession:
                 if not await self._carrier.readable():
                     return  # what is still queued is dropped
                 self._running += 1
-                tasks.create_task(self._answer(raw, size), name="websocket call")
+                call = eager_task.start(tasks, self._answer(raw, size), "websocket call")
                 del raw
-                await asyncio.sleep(0)  # as on the Unix socket: quick calls end before the next is read
+                if not call.done():  # as on the Unix socket
+                    await asyncio.sleep(0)
                 continue
             self._carrier.release(size)
             if message.type is WSMsgType.PING:
