@@ -151,8 +151,8 @@ async def _perform(method: Method, connection: Connection, args: Sequence[Any], 
     """Validate, call, write: all three run code of the feature, or as long as what it gave is large."""
     result = await method.call(connection, bind(method.params, args, kwargs))
     context = {PUSH_MODE: True} if connection.push else None
-    serializer = method.result_adapter.serializer
-    return envelope.result(serializer.to_python(result, mode="json", warnings="error", context=context))
+    write = method.result_adapter.serializer.to_json
+    return write(result, ensure_ascii=True, warnings="error", context=context).decode()
 
 
 def bind(model: type[Params], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Params:
