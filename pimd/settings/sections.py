@@ -1,5 +1,6 @@
 """The sections of the configuration file, both generations, as types."""
 
+import functools
 import ipaddress
 import json
 from pathlib import Path
@@ -277,6 +278,7 @@ class PeerSection(Section):
         return Endpoint.parse(self.address) if self.mechanism == "tcp" and self.address is not None else None
 
 
+@functools.lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Tell whether a host means this machine only."""
     if host.lower() == "localhost":
