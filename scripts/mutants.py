@@ -37,9 +37,7 @@ BUDGET_S = 30.0
 TEST_TIMEOUT_S = 30
 STARTING_S = 60.0
 WHOLE_DAEMONS = "tests/system/"
-NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", ".*_cache", ".hypothesis", ".coverage*", "__pycache__", "build", "dist"
-)
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", ".coverage*", "__pycache__")
 PASSED = (0, 5)
 """Exit codes of pytest: all passed, or there was nothing to run."""
 
