@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +41,8 @@ from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.rpc.auth import load_or_create_token
 from pimd.rpc.http import HttpConfig
 from pimd.rpc.server import RpcConfig, RpcServer
+from pimd.rpc.token_book import TokenBook
+from pimd.rpc.token_methods import TokenMethods
 from pimd.settings import Settings, SettingsError, disabled_features, old_tables
 from pimd.stop import Stop
 from pimd.store.ageing import age_out_identities, keep_lived_time
@@ -56,6 +58,7 @@ log = logging.getLogger("pimd")
 
 KEY_NAME = "node.key"
 PEERS_NAME = "peers.db"
+TOKENS_NAME = "tokens.json"
 SHORT_PASSPHRASE = 12
 
 
@@ -92,6 +95,8 @@ class Parts:
     make_node: Callable[[NodeConfig, Identity, Keystore, Policy, Network, Clock], Node] = Node
     key_file: Path | None = None
     """Where the key is kept, so that it can be replaced."""
+    token: str = field(default="", repr=False)
+    """The one that may all, from which the keys of narrowed ones are derived."""
     watched: bool = True
     """Whether a watchdog thread reports code that blocks the event loop, and links are looked after on waking."""
 
@@ -104,6 +109,7 @@ class RunningDaemon:
     assembly: Assembly
     rpc: RpcServer
     group: asyncio.TaskGroup
+    tokens: TokenBook
 
 
 @dataclass(frozen=True)
@@ -159,11 +165,12 @@ async def run(
             listen,
             secret,
             key_file=key_file,
+            token=token,
         )
         daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop))
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
-        await _open_rpc_listeners(daemon.rpc, rpc_config(settings, environment), token, daemon.group)
+        await _open_rpc_listeners(daemon, rpc_config(settings, environment), token)
         if environment.dev:
             daemon.group.create_task(reload_changed(daemon.assembly), name="files of installed features")
         starting.close()
@@ -214,6 +221,8 @@ async def running_daemon(on: Parts, stop: Stop) -> AsyncIterator[RunningDaemon]:
         about = About(node_name(on.settings), on.identity.node_id, on.data_dir.path)
         rpc.registry.add(CoreMethods(about, assembly, on.config, on.clock, stop.set).methods())
         rpc.registry.add(IdentityMethods(node, on.identity.node_id, on.key_file).methods())
+        tokens = TokenBook(on.data_dir.path / TOKENS_NAME, on.token, on.clock, node.counts.bites)
+        rpc.registry.add(TokenMethods(tokens).methods())
         if on.watched:
             stack.enter_context(Watchdog(assembly.feature_of_module))
         # Parts stop in reverse order, even when one does not start; the remaining tasks are cancelled last.
@@ -224,7 +233,7 @@ async def running_daemon(on: Parts, stop: Stop) -> AsyncIterator[RunningDaemon]:
             _start_ageing(on.settings, keystore, on.clock, group)
             if on.watched:
                 _watch_machine(node, on.clock, group)
-            yield RunningDaemon(core, assembly, rpc, group)
+            yield RunningDaemon(core, assembly, rpc, group, tokens)
         except BaseException:
             stop.failed()
             raise
@@ -267,9 +276,9 @@ def _watch_machine(node: Node, clock: Clock, group: asyncio.TaskGroup) -> None:
     group.create_task(watch_network(changed), name="watch the network")
 
 
-async def _open_rpc_listeners(rpc: RpcServer, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
+async def _open_rpc_listeners(daemon: RunningDaemon, config: RpcConfig, token: str) -> None:
     try:
-        await rpc.start(config, token, group)
+        await daemon.rpc.start(config, token, daemon.group, daemon.tokens)
     except OSError as error:
         where = f"{config.http.host}:{config.http.port}" if config.http is not None else "the Unix socket"
         host = config.http.host if config.http is not None else ""

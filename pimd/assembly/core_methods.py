@@ -75,7 +75,7 @@ class CoreMethods:
         own = (self.list_features, self.enable, self.disable, self.info, self.shutdown)
         return [method_of(function, CORE) for function in own]
 
-    @rpc("features.list")
+    @rpc("features.list", reads=True)
     async def list_features(self, _: NoParams) -> list[FeatureRow]:
         """List every known feature, built or not, with its state and the reason for it."""
         return self._assembly.rows()
@@ -98,7 +98,7 @@ class CoreMethods:
         """
         return await self._switch(params, self._assembly.disable(params.name), on=False)
 
-    @rpc("daemon.info")
+    @rpc("daemon.info", reads=True)
     async def info(self, _: NoParams) -> DaemonInfo:
         """Tell who this daemon is and what runs in it."""
         return DaemonInfo(

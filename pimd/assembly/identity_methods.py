@@ -47,7 +47,7 @@ class IdentityMethods:
         own: tuple[Callable[..., object], ...] = (self.show, self.keep, self.new)
         return [method_of(function, CORE) for function in own]
 
-    @rpc("identity.show")
+    @rpc("identity.show", reads=True)
     async def show(self, _: NoParams) -> IdentityInfo:
         """Tell which key this node has, and whether it waits for a person because another machine uses it."""
         digits = str(self._own_id)

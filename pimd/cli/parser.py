@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pimd import __version__
-from pimd.cli import archive_commands, commands, identity_commands, mesh_commands, receipt_commands
+from pimd.cli import archive_commands, commands, identity_commands, mesh_commands, receipt_commands, token_commands
 from pimd.cli.errors import UsageError
 from pimd.cli.inbox import inbox
 from pimd.cli.output import put
@@ -19,6 +19,7 @@ AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
 HELP = "help"
 NEW_FEATURE = "feature new"
 RECEIPT_VERIFY = "receipt verify"
+NARROW = "token narrow"
 """Stand for commands that need no daemon. The first needs the parsers, the second much of the library."""
 
 
@@ -78,6 +79,7 @@ def make_parser(verbs: Sequence[Verb] = ()) -> Parser:
     save.add_argument("file", metavar="FILE", nargs="?", help="a new file; else it is printed")
     verify = of_receipt("verify", RECEIPT_VERIFY, "say whether a receipt holds, and what it says; needs no daemon")
     verify.add_argument("file", metavar="FILE", help="- reads standard input")
+    _add_token_commands(subparsers, common)
     text = "begin a feature of your own"
     feature = subparsers.add_parser("feature", help=text, description=text, parents=[common])
     of_feature = _adder(feature.add_subparsers(metavar="COMMAND", required=True), common)
@@ -128,6 +130,20 @@ def _add_identity_commands(
     of_key("keep", identity_commands.keep, "go on with this key, although another machine uses it")
     new = of_key("new", identity_commands.new, "make a new key, for the next start of pimd")
     new.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_token_commands(subparsers: "argparse._SubParsersAction[Parser]", common: Parser) -> None:
+    text = "tokens for programs that may not do everything"
+    token = subparsers.add_parser("token", help=text, description=text, parents=[common])
+    of_token = _adder(token.add_subparsers(metavar="COMMAND", required=True), common)
+    create = of_token("create", token_commands.create, "make one, and print it; it is shown this once")
+    create.add_argument("name", metavar="NAME", help="what to call it")
+    token_commands.add_restrictions(create)
+    of_token("list", token_commands.list_tokens, "list those that were made, and what each may")
+    revoke = of_token("revoke", token_commands.revoke, "end one, with all that were narrowed from it")
+    revoke.add_argument("name", metavar="NAME-OR-ID")
+    narrow = of_token("narrow", NARROW, "read a token from standard input, print one that may less; needs no daemon")
+    token_commands.add_restrictions(narrow)
 
 
 def _adder(subparsers: "argparse._SubParsersAction[Parser]", common: Parser) -> AddCommand:

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from pimd import standard_streams, terminal
-from pimd.cli import receipt_commands
+from pimd.cli import receipt_commands, token_commands
 from pimd.cli.connection import connection_of
 from pimd.cli.errors import EXIT_INTERRUPTED, EXIT_OK, NoDaemonError, OutputError, PimError, UsageError
 from pimd.cli.help_page import show_help, without_daemon
 from pimd.cli.inbox import inbox
 from pimd.cli.output import complain, put, read_arguments
-from pimd.cli.parser import HELP, NEW_FEATURE, RECEIPT_VERIFY, make_parser, scan
+from pimd.cli.parser import HELP, NARROW, NEW_FEATURE, RECEIPT_VERIFY, make_parser, scan
 from pimd.cli.verbs import learned
 
 
@@ -63,10 +63,11 @@ def _parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
         raise NoDaemonError(f"{error}\n{without_daemon(word)}") from error
     with contextlib.closing(connection):
         verbs = [verb for verb in learned(connection) if verb.words[0] == word]
+    parser = make_parser(verbs)
     try:
-        make_parser(verbs).parse_args(arguments, options)
+        parser.parse_args(arguments, options)
     except UsageError as error:
-        if verbs:
+        if verbs or word in dict(parser.summaries):
             raise
         raise UsageError(f"{error}; `pim features` says whether the feature that brings it is off") from error
 
@@ -82,6 +83,9 @@ def _run(options: argparse.Namespace) -> None:
         return
     if options.command is RECEIPT_VERIFY:
         receipt_commands.check(options)
+        return
+    if options.command is NARROW:
+        token_commands.narrow(options)
         return
     if options.command is inbox:
         inbox(lambda: connection_of(options), options)

@@ -54,16 +54,22 @@ class RpcMark:
     name: str
     errors: tuple[type[RpcError], ...]
     timeout_s: float
+    reads: bool = False
 
 
 def rpc(
-    name: str, *, errors: tuple[type[RpcError], ...] = (), timeout_s: float = DEFAULT_TIMEOUT_S
+    name: str,
+    *,
+    errors: tuple[type[RpcError], ...] = (),
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    reads: bool = False,
 ) -> Callable[[F], F]:
     """Mark an async function as the method `name`, written in full so that a search finds it.
 
     A method of the plugin class takes `(self, params)`; a plain function listed in `Feature.methods` takes `(context, params)`.
     The annotations of `params` and of the return value are the models; the docstring's first line is the summary and the rest
-    the description in `rpc.discover`. `errors` are the classes it may raise; any other exception answers -32603.
+    the description in `rpc.discover`. `errors` are the classes it may raise; any other exception answers -32603. `reads` says
+    that it changes nothing, so that a read-only token may call it.
 
     Called by the author, at import. The daemon calls the method in a task of the connection, once `start` has
     returned, several calls at the same time, and cancels it at its time limit.
@@ -73,7 +79,7 @@ def rpc(
     """
 
     def mark(function: F) -> F:
-        function.__rpc_mark__ = RpcMark(name, errors, timeout_s)  # type: ignore[attr-defined]
+        function.__rpc_mark__ = RpcMark(name, errors, timeout_s, reads)  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -9,6 +9,7 @@ from pimd.clock import Clock
 from pimd.contract import RateLimited, Unauthorized
 from pimd.limits import Bites
 from pimd.rpc.limits import WRONG_TOKENS
+from pimd.rpc.token_book import Grant, TokenBook
 from pimd.store.secret_file import SecretFileError, create_secret_file, read_secret_file
 
 TOKEN_DIGITS = 64
@@ -28,8 +29,9 @@ def load_or_create_token(path: Path) -> str:
 class TokenAuth:
     """Compares in constant time; wrong tokens are counted over all callers, the right one is always accepted."""
 
-    def __init__(self, token: str, clock: Clock, bites: Bites) -> None:
+    def __init__(self, token: str, clock: Clock, bites: Bites, tokens: TokenBook | None = None) -> None:
         self._token = token.encode()
+        self._tokens = tokens
         self._clock = clock
         self._bites = bites
         self._wrong: deque[float] = deque(maxlen=WRONG_TOKENS.value)
@@ -37,14 +39,22 @@ class TokenAuth:
     def __repr__(self) -> str:
         return "TokenAuth(...)"
 
-    def check(self, token: str | None) -> None:
-        """Return for the right token; `Unauthorized` for none or a wrong one, `RateLimited` after ten wrong ones a minute."""
+    def check(self, token: str | None) -> Grant | None:
+        """Return None for the right token, and what one of `tokens.create` grants.
+
+        Raises `Unauthorized` for none or a wrong one, `RateLimited` after ten wrong ones a minute.
+        """
         if token is None:
             raise Unauthorized(
                 "a token is needed: send `Authorization: Bearer` and the content of <data_dir>/rpc.token"
             )
         if hmac.compare_digest(token.encode(errors="surrogateescape"), self._token):
-            return
+            return None
+        grant = self._tokens.grant(token) if self._tokens is not None else None
+        if grant is not None:
+            if grant.over is not None:
+                raise Unauthorized(grant.over)
+            return grant
         now = self._clock.now()
         if len(self._wrong) == self._wrong.maxlen and now - self._wrong[0] < WRONG_TOKENS.period_s:
             self._bites.count(WRONG_TOKENS)
@@ -54,4 +64,6 @@ class TokenAuth:
                 {"retry_after_s": wait},
             )
         self._wrong.append(now)
-        raise Unauthorized("the token is wrong: it must be the content of <data_dir>/rpc.token of this daemon")
+        raise Unauthorized(
+            "the token is wrong or was revoked: it must be the content of <data_dir>/rpc.token of this daemon, or one of tokens.create"
+        )

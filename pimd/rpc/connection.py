@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pimd.rpc.limits import CALLS_PER_CONNECTION, ConnectionBytes
+from pimd.rpc.token_book import Grant
 
 
 class Feed(Protocol):
@@ -31,8 +32,10 @@ class Connection:
     """False until `rpc.hello` succeeded, on a listener that demands it."""
     authenticated: bool = True
     """False until `rpc.authenticate` succeeded, on a WebSocket that came without a token."""
-    authenticate: Callable[[str], None] | None = None
+    authenticate: Callable[[str], Grant | None] | None = None
     """Checks a token and raises Unauthorized or RateLimited; None on listeners without tokens."""
+    grant: Grant | None = None
+    """What a narrowed token lets it do; None for the Unix socket and the token in `rpc.token`, which may all."""
     push: bool = False
     output: ConnectionBytes | None = None
     """Answers that were not taken by the socket yet; None where nothing waits, inside the process."""

@@ -74,13 +74,17 @@ def rpc_methods(registry: Registry, describe: Description, features: Callable[[]
         connection.greeted = True
         feed = connection.feed
         if feed is not None and (params.push or params.client.startswith(PUSH_CLIENT)):
+            if connection.grant is not None and not connection.grant.follows_all:
+                raise Unauthorized(
+                    f"the token {connection.grant.entry.name!r} is restricted, and `push` sends every stream; subscribe instead"
+                )
             connection.push = True
             after_answer(feed.push_all)
         return Hello(daemon=f"pimd/{__version__}", rpc_version=RPC_VERSION, features=list(features()))
 
     async def authenticate(connection: Connection, params: AuthenticateParams) -> Authenticated:
         if connection.authenticate is not None:
-            connection.authenticate(params.token)
+            connection.grant = connection.authenticate(params.token)
             connection.authenticated = True
         return Authenticated(authenticated=True)
 
@@ -99,7 +103,8 @@ def rpc_methods(registry: Registry, describe: Description, features: Callable[[]
             "stream is sent without subscribing.",
             Hello,
             HelloParams,
-            (RpcVersionMismatch,),
+            (RpcVersionMismatch, Unauthorized),
+            reads=True,
         ),
         Method(
             "rpc.authenticate",
@@ -109,9 +114,17 @@ def rpc_methods(registry: Registry, describe: Description, features: Callable[[]
             Authenticated,
             AuthenticateParams,
             (Unauthorized, RateLimited),
+            reads=True,
         ),
-        Method("rpc.discover", CORE, discover, "Describe every method that is here, as OpenRPC 1.3.", dict[str, Any]),
-        Method("rpc.methods", CORE, names, "List the names of all methods.", list[str]),
+        Method(
+            "rpc.discover",
+            CORE,
+            discover,
+            "Describe every method that is here, as OpenRPC 1.3.",
+            dict[str, Any],
+            reads=True,
+        ),
+        Method("rpc.methods", CORE, names, "List the names of all methods.", list[str], reads=True),
     ]
 
 
@@ -141,6 +154,8 @@ def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[
             SubscriptionResult,
             stream.params,
             (InvalidRequest, Overloaded),
+            reads=True,
+            stream=namespace,
         ),
         Method(
             f"{namespace}.unsubscribe",
@@ -150,5 +165,7 @@ def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[
             "one twice is no error.",
             None,
             UnsubscribeParams,
+            reads=True,
+            stream=namespace,
         ),
     ]

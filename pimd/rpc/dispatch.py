@@ -14,6 +14,7 @@ from oslash.either import Left
 from pimd.contract.methods import after_answer_callbacks
 from pimd.limits import Bites, Budget
 from pimd.rpc import envelope
+from pimd.rpc.caveats import Asked
 from pimd.rpc.connection import Connection
 from pimd.rpc.envelope import INTERNAL_ERROR, INVALID_REQUEST, Batch, Fault, Request
 from pimd.rpc.invoke import Failed, Handler, handler, invoke
@@ -206,9 +207,14 @@ class Dispatch:
                 "the first call on this socket is rpc.hello; nothing else is answered before it succeeded",
                 id=request.id,
             )
-        if self._registry.get(request.method) is None:
+        method = self._registry.get(request.method)
+        if method is None:
             why = self._registry.explain_absent(request.method)
             return Fault(METHOD_NOT_FOUND, f"Method not found: {why['hint']}", why, request.id)
+        if connection.grant is not None:
+            refused = connection.grant.refusal(Asked(method.name, method.reads, method.stream))
+            if refused is not None:
+                return Fault(refused.code, refused.message, refused.data, request.id)
         if self._stopping:
             return Fault(OVERLOADED, "the daemon is stopping; nothing was done", id=request.id)
         if connection.output is not None and not connection.output.has_room:

@@ -229,7 +229,13 @@ class HttpRpcListener:
             raise Refused(400, "this is the WebSocket RPC listener; ask for an upgrade, or use POST /rpc")
         socket.headers["Server"] = SERVER
         session = WebSocketSession(
-            socket, _connection(request), self._dispatch, self._streams, self._auth.check, authenticated=has_token
+            socket,
+            _connection(request),
+            self._dispatch,
+            self._streams,
+            self._auth.check,
+            authenticated=has_token,
+            grant=_connection(request).caller.grant if has_token else None,
         )
         self._sessions.add(session)
         try:
@@ -255,13 +261,15 @@ class HttpRpcListener:
     def _authorize(self, request: BaseRequest) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
-            self._auth.check(token.strip() if scheme.lower() == "bearer" else None)
+            grant = self._auth.check(token.strip() if scheme.lower() == "bearer" else None)
         except RateLimited as error:
             headers = {"Retry-After": str(error.data["retry_after_s"])}
             raise Refused(429, error.message, error.code, headers, error.data) from None
         except RpcError as error:
             raise Refused(401, error.message, error.code, {"WWW-Authenticate": 'Bearer realm="pimd"'}) from None
-        _connection(request).prove()
+        connection = _connection(request)
+        connection.caller.grant = grant
+        connection.prove()
 
 
 def _connection(request: BaseRequest) -> BoundedConnection:

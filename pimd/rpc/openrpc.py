@@ -72,6 +72,7 @@ def describe(method: Method) -> Described:
             ),
         },
         "x-feature": method.feature,
+        "x-scope": "read" if method.reads else "write",
     }
     if description:
         described["description"] = description

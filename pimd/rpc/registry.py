@@ -40,6 +40,10 @@ class Method:
     params: type[Params] = NoParams
     errors: tuple[type[RpcError], ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
+    reads: bool = False
+    """Whether it changes nothing, so that a read-only token may call it."""
+    stream: str | None = None
+    """The namespace whose events it subscribes or unsubscribes."""
     calls: Calls = field(default_factory=lambda: Calls("core"))
     """Whose calls they are: a feature's own, so that it is timed and stopped with it."""
     schema_prefix: str = ""
@@ -82,7 +86,7 @@ def method_of(function: Callable[..., Any], feature: str, context: Callable[[], 
     else:
         call = lambda _connection, given: function(context(), given)  # noqa: E731
     doc = inspect.getdoc(function) or ""
-    return Method(mark.name, feature, call, doc, hints["return"], params, mark.errors, mark.timeout_s)
+    return Method(mark.name, feature, call, doc, hints["return"], params, mark.errors, mark.timeout_s, mark.reads)
 
 
 class Registry:

@@ -18,6 +18,7 @@ from pimd.rpc.openrpc import Description
 from pimd.rpc.reading import BigMessages
 from pimd.rpc.registry import Registry
 from pimd.rpc.streams import Streams
+from pimd.rpc.token_book import TokenBook
 from pimd.rpc.unix import UnixRpcListener
 
 
@@ -51,10 +52,12 @@ class RpcServer:
         self._describe = Description(self.registry)
         self.registry.add(rpc_methods(self.registry, self._describe, running_features))
 
-    async def start(self, config: RpcConfig, token: str, group: asyncio.TaskGroup) -> None:
+    async def start(
+        self, config: RpcConfig, token: str, group: asyncio.TaskGroup, tokens: TokenBook | None = None
+    ) -> None:
         """Open the RPC listeners; on `SocketInUse` or OSError none stays open."""
         if config.http is not None:
-            auth = TokenAuth(token, self._clock, self._bites)
+            auth = TokenAuth(token, self._clock, self._bites, tokens)
             self.http = HttpRpcListener(
                 config.http, auth, self.dispatch, self.streams, self.budgets, self.big_messages, self._describe
             )

@@ -14,6 +14,7 @@ from pimd.rpc.feed import ConnectionFeed
 from pimd.rpc.http_connection import BoundedConnection
 from pimd.rpc.limits import CALLS_PER_CONNECTION, FIRST_MESSAGE, MESSAGE_S
 from pimd.rpc.streams import Streams
+from pimd.rpc.token_book import Grant
 
 FRAME_OVERHEAD = 64
 """Bytes of frame headers and pings that come on top of a first message."""
@@ -30,9 +31,10 @@ class WebSocketSession:
         carrier: BoundedConnection,
         dispatch: Dispatch,
         streams: Streams,
-        check_token: Callable[[str], None],
+        check_token: Callable[[str], Grant | None],
         *,
         authenticated: bool,
+        grant: Grant | None = None,
     ) -> None:
         self._socket = socket
         self._carrier = carrier
@@ -43,6 +45,7 @@ class WebSocketSession:
             self._feed,
             authenticated=authenticated,
             authenticate=check_token,
+            grant=grant,
             output=carrier.output,
             has_left=lambda: carrier.has_left,
         )
@@ -160,6 +163,9 @@ class WebSocketSession:
                 self.abort()
 
     async def _send(self, text: str) -> None:
+        if self._connection.grant is not None and self._connection.grant.over is not None:
+            self.abort()  # what is told is for who may still know it
+            return
         await self._write(text.encode())
 
     async def _write(self, frame: bytes) -> None:

@@ -37,6 +37,18 @@ def create_secret_file(path: Path, content: bytes) -> bool:
     return True
 
 
+def replace_secret_file(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600, synced with its directory, in place of one of that name; raises `SecretFileError`."""
+    coming = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        coming.unlink(missing_ok=True)
+        _write_synced(coming, content)
+        coming.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise SecretFileError(path, f"cannot be written: {error.strerror}") from error
+
+
 def read_secret_file(path: Path, limit: int) -> bytes:
     """Return at most `limit` + 1 bytes, so that a file that is too long shows.
 

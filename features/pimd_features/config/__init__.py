@@ -23,7 +23,7 @@ class ConfigGetResult(Result):
     last_modified: Timestamp
 
 
-@rpc("config.get")
+@rpc("config.get", reads=True)
 async def get(ctx: PluginContext, params: ConfigGetParams) -> ConfigGetResult:
     """Return the configuration file; passphrases, keys, tokens and passwords in URLs are shown as ********, also those commented out.
 

@@ -148,7 +148,7 @@ class GroupsPlugin(DaemonPlugin):
         await self._change_and_note()
         return _ref(group)
 
-    @rpc("groups.list", errors=(StorageError,))
+    @rpc("groups.list", errors=(StorageError,), reads=True)
     async def list_groups(self, _: NoParams) -> models.Groups:
         """List all groups and invitations, with their members, by name."""
         with _storage():
@@ -173,7 +173,7 @@ class GroupsPlugin(DaemonPlugin):
             raise GroupRefused(f"this node is no member of {group.name!r}: {group.state}")
         return sent
 
-    @rpc("groups.history", errors=ERRORS)
+    @rpc("groups.history", errors=ERRORS, reads=True)
     async def history(self, params: models.GroupHistoryParams) -> models.GroupHistory:
         """Return a page of messages, the one that arrived last first; for the next page pass the position of the last one."""
         group = await self._group(params.group)

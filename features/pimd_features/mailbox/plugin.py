@@ -102,7 +102,7 @@ class MailboxPlugin(DaemonPlugin[MailboxSettings]):
 
     # --- methods
 
-    @rpc("mailbox.status", errors=(StorageError,))
+    @rpc("mailbox.status", errors=(StorageError,), reads=True)
     async def status(self, _: NoParams) -> MailboxStatus:
         """Tell how much is kept here, for whom, and how full the mailbox is."""
         shares = await self._store.shares()

@@ -84,7 +84,7 @@ class ArchiveMethods:
     _archive: Archive
     _with_messages: set[NodeId]
 
-    @rpc("messages.search", errors=(InvalidParams, StorageError))
+    @rpc("messages.search", errors=(InvalidParams, StorageError), reads=True)
     async def search(self, params: models.SearchParams) -> models.SearchResult:
         """Find messages that hold all words of a text, each as a word or the beginning of one.
 
@@ -130,7 +130,7 @@ class ArchiveMethods:
             deleted_messages=sum(one.deleted for one in deleted if one.peer == peer),
         )
 
-    @rpc("messages.export", errors=(InvalidParams, StorageError))
+    @rpc("messages.export", errors=(InvalidParams, StorageError), reads=True)
     async def export(self, params: models.ExportParams) -> models.ExportResult:
         """Return stored messages as lines of JSON, a page at a time; `pim export` writes them into a file.
 
@@ -158,7 +158,7 @@ class ArchiveMethods:
             added=done.added, known=done.known, bad=bad, cursor=str(done.mark), complete=done.mark.ended
         )
 
-    @rpc("messages.proof", errors=(InvalidParams, StorageError))
+    @rpc("messages.proof", errors=(InvalidParams, StorageError), reads=True)
     async def proof(self, params: models.ProofParams) -> models.Proof:
         """Return the signed receipt of a message sent from here, as the file that `pim receipt verify` reads.
 

@@ -259,7 +259,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         after_answer(self._sender.wake)
         return models.Sent(id=message.id, timestamp_ms=timestamp_ms, status="pending")
 
-    @rpc("messages.history", errors=(InvalidParams, StorageError))
+    @rpc("messages.history", errors=(InvalidParams, StorageError), reads=True)
     async def history(self, params: models.HistoryParams) -> models.History:
         """Return a page of a conversation, the one that arrived last first.
 
@@ -279,14 +279,14 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             raise InvalidParams(f"parameter before_id: {error}; begin again without it") from error
         return models.History(messages=page, has_more=more, lines=lines)
 
-    @rpc("messages.list_conversations", errors=(StorageError,))
+    @rpc("messages.list_conversations", errors=(StorageError,), reads=True)
     async def list_conversations(self, _: NoParams) -> models.Conversations:
         """List all conversations, the one whose newest message arrived last first."""
         with storage():
             found = await self._store.conversations()
         return models.Conversations(conversations=[self._summary(one) for one in found])
 
-    @rpc("messages.strangers", errors=(StorageError,))
+    @rpc("messages.strangers", errors=(StorageError,), reads=True)
     async def strangers(self, _: NoParams) -> models.Strangers:
         """Tell how many people wrote who are no contacts, and whose messages found no room or are not accepted."""
         with storage():
@@ -334,7 +334,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         after_answer(lambda: self._publish(models.STREAM, cleared))
         return models.DeletedAll(deleted_messages=messages, deleted_conversations=conversations)
 
-    @rpc("messages.session", errors=(StorageError,))
+    @rpc("messages.session", errors=(StorageError,), reads=True)
     async def session(self, params: models.SessionParams) -> models.Session:
         """Tell how messages to and from a peer are encrypted now.
 

@@ -55,7 +55,7 @@ class Broadcasts(DaemonPlugin):
                 await self._put_in_force(before, after)
         return self._state()
 
-    @rpc("peers.get_broadcast_state")
+    @rpc("peers.get_broadcast_state", reads=True)
     async def get_broadcast_state(self, _: NoParams) -> BroadcastState:
         """Tell how identities are broadcast, and when this node's own last was."""
         return self._state()

@@ -45,7 +45,7 @@ def _peer(ctx: PluginContext, node_id: NodeId) -> Peer:
     raise PeerNotFound(f"no peer {node_id} is known here; peers.list with all shows those that are")
 
 
-@rpc("peers.get", errors=(PeerNotFound,))
+@rpc("peers.get", errors=(PeerNotFound,), reads=True)
 async def get(ctx: PluginContext, params: PeerParams) -> Peer:
     """Tell what is known of one peer."""
     return _peer(ctx, params.node_id)
@@ -129,7 +129,7 @@ async def import_identity(ctx: PluginContext, params: ImportParams) -> Imported:
     return Imported(node_id=params.node_id, node_id_short=params.node_id.short, imported=new)
 
 
-@rpc("peers.export_identity", errors=(PeerNotFound,))
+@rpc("peers.export_identity", errors=(PeerNotFound,), reads=True)
 async def export_identity(ctx: PluginContext, params: ExportParams) -> Exported:
     """Return an identity to give to others; one's own without `node_id`."""
     own = ctx.identity

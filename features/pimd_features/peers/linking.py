@@ -38,7 +38,7 @@ def checked_endpoint(text: str) -> Endpoint:
         raise InvalidPeerAddress(str(error)) from None
 
 
-@rpc("peers.list")
+@rpc("peers.list", reads=True)
 async def list_peers(ctx: PluginContext, params: ListParams) -> list[PeerSummary]:
     """List linked peers, nodes with a route, and configured peers that are down.
 
@@ -49,7 +49,7 @@ async def list_peers(ctx: PluginContext, params: ListParams) -> list[PeerSummary
     return await Rows(ctx).page(params.after, params.limit, everybody=params.all)
 
 
-@rpc("peers.configured")
+@rpc("peers.configured", reads=True)
 async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
     """List the addresses of the configuration file that are kept linked, and how that goes."""
     return [

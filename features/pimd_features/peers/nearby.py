@@ -33,7 +33,7 @@ def nearby(ctx: PluginContext) -> Iterator[DiscoveredNode]:
             yield from provider.nodes()
 
 
-@rpc("peers.discovered")
+@rpc("peers.discovered", reads=True)
 async def discovered(ctx: PluginContext, _: NoParams) -> list[Discovered]:
     """List the nodes that announce themselves on the local network; none without the feature `discovery`.
 

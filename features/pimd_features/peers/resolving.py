@@ -28,7 +28,7 @@ SHOWN = 10
 _DIGITS = re.compile(r"[0-9a-f]{8,32}")
 
 
-@rpc("peers.resolve", errors=(PeerNotFound, PeerAmbiguous))
+@rpc("peers.resolve", errors=(PeerNotFound, PeerAmbiguous), reads=True)
 async def resolve(ctx: PluginContext, params: ResolveParams) -> Resolved:
     """Tell whom a name or an id means: one node, or an error with the candidates in `data.candidates`.
 
@@ -41,7 +41,7 @@ async def resolve(ctx: PluginContext, params: ResolveParams) -> Resolved:
     return _Search(ctx, params).result()
 
 
-@rpc("peers.count")
+@rpc("peers.count", reads=True)
 async def count(ctx: PluginContext, _: NoParams) -> Count:
     """Tell how many identities are known, reachable or not."""
     return Count(identities=ctx.services[KEYSTORE].count())

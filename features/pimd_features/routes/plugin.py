@@ -67,7 +67,7 @@ class RoutesPlugin(DaemonPlugin):
 
     # --- methods
 
-    @rpc("route.table")
+    @rpc("route.table", reads=True)
     async def table(self, _: NoParams) -> RouteTable:
         """List the way to every node, and the gateways among them."""
         routes, now = self._mesh.routes(), self._ctx.clock.now()
@@ -78,7 +78,7 @@ class RoutesPlugin(DaemonPlugin):
             gateways=[_gateway(route, selected=route is gateways[0]) for route in gateways],
         )
 
-    @rpc("route.trace", errors=(PeerNotFound, Overloaded))
+    @rpc("route.trace", errors=(PeerNotFound, Overloaded), reads=True)
     async def trace(self, params: TraceParams) -> Traced:
         """Ask one hop after another who it is and where it passes frames for a node on to.
 
@@ -106,7 +106,7 @@ class RoutesPlugin(DaemonPlugin):
             "pimd carries messages of its features and no other traffic yet, so there is nothing to switch"
         )
 
-    @rpc("mesh.status")
+    @rpc("mesh.status", reads=True)
     async def mesh_status(self, _: NoParams) -> MeshStatus:
         """Tell which mesh this node is in; all machines of a private one show the same fingerprint."""
         membership = self._mesh.membership

@@ -138,7 +138,7 @@ class StatusPlugin(DaemonPlugin):
         ctx.spawn("cards", self._gateways.follow_cards(ctx.peers.subscribe()))
         ctx.spawn("gateway", self._gateways.watch(self._tell_gateway))
 
-    @rpc("status")
+    @rpc("status", reads=True)
     async def status(self, _: NoParams) -> Status:
         """Tell what this node is, whom it sees, and how it does."""
         own = self._ctx.identity
