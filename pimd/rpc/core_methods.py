@@ -74,10 +74,7 @@ def rpc_methods(registry: Registry, describe: Description, features: Callable[[]
         connection.greeted = True
         feed = connection.feed
         if feed is not None and (params.push or params.client.startswith(PUSH_CLIENT)):
-            if connection.grant is not None and not connection.grant.follows_all:
-                raise Unauthorized(
-                    f"the token {connection.grant.entry.name!r} is restricted, and `push` sends every stream; subscribe instead"
-                )
+            _check_may_push(connection)
             connection.push = True
             after_answer(feed.push_all)
         return Hello(daemon=f"pimd/{__version__}", rpc_version=RPC_VERSION, features=list(features()))
@@ -126,6 +123,14 @@ def rpc_methods(registry: Registry, describe: Description, features: Callable[[]
         ),
         Method("rpc.methods", CORE, names, "List the names of all methods.", list[str], reads=True),
     ]
+
+
+def _check_may_push(connection: Connection) -> None:
+    grant = connection.grant
+    if grant is not None and not grant.follows_all:
+        raise Unauthorized(
+            f"the token {grant.entry.name!r} is restricted, and `push` sends every stream; subscribe instead"
+        )
 
 
 def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[Method]:

@@ -219,7 +219,7 @@ async def test_tokens_are_kept_over_a_restart(world: World, tmp_path: Path) -> N
         TokenBook(tmp_path / "tokens.json", MASTER, world.clock, Bites())
 
 
-@pytest.mark.limit(TOKENS.name)
+@pytest.mark.limit("tokens that are valid at a time")
 def test_so_many_tokens_at_most(lower: Lower, tmp_path: Path) -> None:
     lower(TOKENS, 2)
     book = TokenBook(tmp_path / "tokens.json", MASTER, Clock(), Bites())
@@ -234,7 +234,7 @@ def test_so_many_tokens_at_most(lower: Lower, tmp_path: Path) -> None:
     assert [entry.name for entry in book.entries] == ["two", "three"]
 
 
-@pytest.mark.limit(RATES.name)
+@pytest.mark.limit("rates of narrowed tokens that are counted")
 def test_so_many_rates_are_counted(lower: Lower, tmp_path: Path) -> None:
     lower(RATES, 1)
     book = TokenBook(tmp_path / "tokens.json", MASTER, Clock(), Bites())
