@@ -49,11 +49,12 @@ def _finite(seconds: float) -> float:
 class _Timer:
     """One timer; with a period it is set again after each run."""
 
-    __slots__ = ("_function", "_handle", "_over", "_period_s", "_timers", "_when")
+    __slots__ = ("_function", "_handle", "_over", "_period_s", "_timers", "_what", "_when")
 
     def __init__(self, timers: Timers, function: Callable[[], object], period_s: float | None, when: float) -> None:
         self._timers = timers
         self._function = function
+        self._what = f"its timer {place_of(function)}"
         self._period_s = period_s
         self._handle: TimerHandle | None = None
         self._over = False
@@ -74,10 +75,10 @@ class _Timer:
 
     def _fire(self) -> None:
         self._timers.live.pop(self, None)
-        self._timers.guard.calls.begin(f"its timer {place_of(self._function)}", self._function, self._ended)
+        self._timers.guard.calls.begin(self._what, self._function, self._ended)
 
     def _ended(self, outcome: Outcome) -> None:
-        self._timers.guard.judge_timer(f"its timer {place_of(self._function)}", outcome)
+        self._timers.guard.judge_timer(self._what, outcome)
         if self._period_s is not None:
             late = self._timers.clock.now() - self._when
             self._set(self._when + self._period_s * max(1, math.floor(late / self._period_s) + 1))

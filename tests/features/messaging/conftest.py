@@ -283,6 +283,13 @@ MakeParty = Callable[..., Awaitable[Party]]
 
 
 @pytest.fixture
+def looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days of the clock pass in a moment when nobody looks all the time for mailboxes and for words to be indexed."""
+    monkeypatch.setattr("pimd_features.messaging.plugin.LOOK_S", 3600.0)
+    monkeypatch.setattr("pimd_features.messaging.archive.INDEX_S", 3600.0)
+
+
+@pytest.fixture
 async def party(tmp_path: Path) -> AsyncIterator[MakeParty]:
     async with AsyncExitStack() as stack:
         group = await stack.enter_async_context(asyncio.TaskGroup())

@@ -180,6 +180,7 @@ async def test_what_was_accepted_in_1970_is_delivered_after_the_clock_was_set(pa
     assert await bodies(bob, alice) == ["written before NTP answered"]
 
 
+@pytest.mark.usefixtures("looks_seldom")
 async def test_after_14_days_of_life_it_fails_over_restarts_and_with_any_clock(party: MakeParty) -> None:
     alice, bob = await waiting(party, 1)
     for day in range(14):

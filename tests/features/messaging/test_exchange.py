@@ -208,6 +208,7 @@ async def test_a_state_never_goes_back_and_only_the_recipient_is_believed(party:
     assert message.delivered_at_ms is not None
 
 
+@pytest.mark.usefixtures("looks_seldom")
 async def test_duplicates_are_acknowledged_again_and_not_shown_again_also_when_deleted(party: MakeParty) -> None:
     alice, bob = await pair(party)
     id_ = MessageId(bytes(16))

@@ -113,6 +113,7 @@ async def test_a_lost_receipt_is_repeated_over_restarts_until_it_is_had(party: M
     assert not any(payload.kind == RECEIPTS_KIND for _, _, payload in alice.air.waiting)
 
 
+@pytest.mark.usefixtures("looks_seldom")
 async def test_who_was_away_gets_its_receipts_when_there_is_a_way(party: MakeParty) -> None:
     alice, bob = await friends(party)
     deaf_to_receipts(alice, what=1)
@@ -128,6 +129,7 @@ async def test_who_was_away_gets_its_receipts_when_there_is_a_way(party: MakePar
     assert await states(alice, bob) == {"had"}
 
 
+@pytest.mark.usefixtures("looks_seldom")
 async def test_a_receipt_is_repeated_for_28_days(party: MakeParty) -> None:
     alice, bob = await friends(party)
     deaf_to_receipts(alice, what=1)

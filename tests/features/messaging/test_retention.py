@@ -11,6 +11,8 @@ from tests.features.messaging.test_search import files_with
 
 DAY_S = 86_400
 
+pytestmark = pytest.mark.usefixtures("looks_seldom")
+
 
 async def keep(at: Party, of: Party, days: int | None = None, *, forever: bool = False) -> RetentionResult:
     return await at.running.retention(RetentionParams(peer_node_id=of.id, days=days, forever=forever))
