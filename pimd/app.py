@@ -23,6 +23,7 @@ from pimd.assembly.imports import FeatureChoice
 from pimd.assembly.log_ring import LogRing
 from pimd.assembly.plan import Plan
 from pimd.assembly.running import Core
+from pimd.assembly.settings_change import SettingsChange
 from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, LivedClock, SystemClock, since_boot
 from pimd.contract import CancellationToken, Membership
@@ -44,6 +45,7 @@ from pimd.rpc.server import RpcConfig, RpcServer
 from pimd.rpc.token_book import TokenBook
 from pimd.rpc.token_methods import TokenMethods
 from pimd.settings import Settings, SettingsError, disabled_features, old_tables
+from pimd.settings.load import TRUE
 from pimd.stop import Stop
 from pimd.store.ageing import age_out_identities, keep_lived_time
 from pimd.store.config_file import ConfigFile
@@ -75,6 +77,8 @@ class Environment:
     network: Network | None = None
     dev: bool = False
     """Whether installed features are loaded anew when their files change."""
+    set_log_level: Callable[[str], None] | None = None
+    """Takes the word of `[log] level`."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ async def run(
         starting = stack.enter_context(ExitStack())
         starting.enter_context(_without_collections())
         data_dir = stack.enter_context(hold_data_dir(environment.data_dir))
+        config.forget_lapsed()
         key_file = paths.expand(settings.security.key_file or data_dir.path / KEY_NAME, environment.environ)
         identity = Identity.from_seed(load_or_create_seed(key_file))
         token = load_or_create_token(data_dir.path / paths.TOKEN_NAME)
@@ -168,6 +173,8 @@ async def run(
             token=token,
         )
         daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop))
+        change = SettingsChange(daemon.core.node, daemon.core.keystore, daemon.assembly, environment.set_log_level)
+        config.applies = change.apply
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
         await _open_rpc_listeners(daemon, rpc_config(settings, environment), token)
@@ -321,14 +328,19 @@ def feature_choice(settings: Settings) -> FeatureChoice:
     """Read which features the configuration chooses, with their tables."""
     features = settings.features
     return FeatureChoice(
-        features.enabled, disabled_features(settings), features.tables, features.required, old_tables(settings)
+        features.enabled,
+        disabled_features(settings),
+        features.tables,
+        features.required,
+        old_tables(settings),
+        wanted=frozenset(name for name, table in features.tables.items() if table.get("enabled") in TRUE),
     )
 
 
 def _choice_now(config: ConfigFile) -> FeatureChoice:
     try:
         return feature_choice(config.current())
-    except (SettingsError, OSError, UnicodeDecodeError) as error:
+    except (SettingsError, OSError) as error:
         raise AssemblyError(f"the configuration file does not load: {error}; correct it first") from error
 
 

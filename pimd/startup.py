@@ -6,7 +6,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -29,9 +29,13 @@ from pimd.net.unix_socket import SocketInUse, refuse_long
 from pimd.rpc.unix import SETTING as RPC_SOCKET_SETTING
 from pimd.settings import Loaded, Problem, SettingsError, load
 from pimd.stop import Stop
+from pimd.store import text_file
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDirError
+from pimd.store.overrides import NAME as OVERRIDES_NAME
+from pimd.store.overrides import OverridesError, OverridesFile, with_overrides
 from pimd.store.secret_file import SecretFileError
+from pimd.store.text_file import NotText
 
 log = logging.getLogger("pimd")
 
@@ -123,18 +127,29 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
     out = standard_streams.own(1)  # before features are imported, which may close the other
     try:
         loaded = _load(path, arguments)
-        _log_to_stderr(loaded.settings.log.level, ring, rate_limit)
+        set_log_level = _log_to_stderr(ring, rate_limit)
+        set_log_level(loaded.settings.log.level)
         for warning in _warnings(path, loaded):
             log.warning("%s", warning)
-        settings = loaded.settings
-        data_dir = paths.data_dir(arguments.data_dir, arguments.environ, settings.node.data_dir)
-        environment = Environment(data_dir, arguments.environ, ring, arguments.pid_file, dev=arguments.dev)
-        create_at = paths.user_config_file(arguments.environ)
-        config = ConfigFile(path, create_at, settings, node_name(settings), arguments.environ)
+        data_dir = paths.data_dir(arguments.data_dir, arguments.environ, loaded.settings.node.data_dir)
+        own = OverridesFile(data_dir / OVERRIDES_NAME)
+        settings = with_overrides(loaded, path, arguments.environ, own.overrides)
+        environment = Environment(
+            data_dir, arguments.environ, ring, arguments.pid_file, dev=arguments.dev, set_log_level=set_log_level
+        )
+        config = ConfigFile(path, data_dir / paths.CONFIG_NAME, settings, node_name(settings), arguments.environ, own)
         await run(settings, config, environment, stop, lambda started: _tell(started, arguments.environ, out))
     except SettingsError as error:
         return _failed(str(error), EXIT_FAILED)
-    except (StartError, AssemblyError, DataDirError, SecretFileError, DatabaseError, SocketInUse) as error:
+    except (
+        StartError,
+        AssemblyError,
+        DataDirError,
+        SecretFileError,
+        DatabaseError,
+        OverridesError,
+        SocketInUse,
+    ) as error:
         return _failed(f"pimd: {error}", EXIT_FAILED)
     # A crash in a task of the core: everything was stopped in order before it arrives here.
     except Exception as error:  # noqa: BLE001
@@ -147,11 +162,11 @@ def _load(path: Path | None, arguments: Arguments) -> Loaded:
     if path is None:
         return load("", None, arguments.environ)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_file.read(path).content
     except FileNotFoundError:
         raise StartError(f"{path}: no such configuration file; without one, the defaults are used") from None
-    except UnicodeDecodeError:
-        raise StartError(f"{path}: the configuration file is not UTF-8 text") from None
+    except NotText as error:
+        raise StartError(f"{path}: the configuration file {error}") from None
     except OSError as error:
         raise StartError(f"{path}: the configuration file cannot be read: {error.strerror}") from error
     return load(text, path, arguments.environ)
@@ -173,13 +188,14 @@ def _warnings(path: Path | None, loaded: Loaded) -> Iterator[str]:
         yield str(found)
 
 
-def _log_to_stderr(level: str, ring: LogRing, rate_limit: LogRateLimit) -> None:
+def _log_to_stderr(ring: LogRing, rate_limit: LogRateLimit) -> Callable[[str], None]:
+    """Return what begins to write, from a level on, and changes that later."""
     handler = logging.StreamHandler(standard_streams.own(2))
     handler.addFilter(rate_limit)
     handler.setFormatter(_LocalTimes(LOG_FORMAT))
-    own_log(LEVELS[level], ring, handler)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it logs the values of every statement, messages included
+    return lambda level: own_log(LEVELS[level], ring, handler)
 
 
 class _LocalTimes(logging.Formatter):

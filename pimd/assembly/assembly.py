@@ -240,7 +240,8 @@ class Assembly:
         if await each.over(IMPORT_S) and each.feature is not None and each.fault is None:
             if each.feature.name in self._plan.features or not life.at(State.LOADED):
                 return False
-            if self._plan.choice.enabled is None and not each.feature.default_enabled:
+            choice = self._plan.choice
+            if choice.enabled is None and not each.feature.default_enabled and life.name not in choice.wanted:
                 life.to(State.STOPPED, "off by default; list it in [features] enabled")
                 return False
             life.feature, life.settings = each.feature, each.settings

@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from pimd.assembly.declared import DeclarationError, Declared
 from pimd.calls import Calls
 from pimd.contract import Feature
 from pimd.faults import text_and_place, text_of, traceback_of
+from pimd.settings.unset import without_unset
 
 log = logging.getLogger("pimd.features")
 
@@ -34,6 +35,8 @@ class FeatureChoice:
     """Features without which the daemon does not start."""
     old_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What stands where the table of a feature was before `[features.<name>]`, by name, unvalidated."""
+    wanted: Collection[str] = ()
+    """Features whose own table has `enabled = true`: these run also where they are off by default."""
 
     def settings_of(self, feature: Feature) -> BaseModel:
         """Validate `[features.<name>]`; `AssemblyError` with one line that names every wrong key, and the place of the first."""
@@ -152,7 +155,7 @@ def _way_out(candidate: Candidate) -> str:
 
 def _validated(feature: Feature, table: Mapping[str, Any]) -> BaseModel:
     model: type[BaseModel] = feature.settings
-    settings = model.model_validate(table)
+    settings = model.model_validate(without_unset(table, model))
     if not isinstance(settings, model):
         raise TypeError(f"they are {type(settings).__name__}")
     return settings

@@ -78,7 +78,7 @@ class Plan:
 
     def _default(self, one: Choice) -> Choice:
         feature = self.features.get(one.name)
-        if feature is not None and not feature.default_enabled:
+        if feature is not None and not feature.default_enabled and one.name not in self.choice.wanted:
             del self.features[one.name], self.imports[one.name]
             return replace(one, state="disabled", reason="off by default; list it in [features] enabled")
         return one

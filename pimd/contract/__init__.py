@@ -122,6 +122,7 @@ from pimd.contract.services import (
     Assembly,
     BroadcastConfig,
     Config,
+    ConfigOrigin,
     ConfigText,
     DiscoveredNode,
     Discovery,
@@ -134,9 +135,11 @@ from pimd.contract.services import (
     PeerSummaries,
     Provided,
     Publish,
+    SavedConfig,
     ServiceFailed,
     ServiceKey,
     Services,
+    WrongConfig,
 )
 from pimd.contract.text import NodeName, shown_name, visible
 from pimd.contract.verbs import Arg, Line, Pairs, Table, Verb
@@ -185,6 +188,7 @@ __all__ = [
     "ClassTraffic",
     "Clock",
     "Config",
+    "ConfigOrigin",
     "ConfigProblem",
     "ConfigSaveRejected",
     "ConfigText",
@@ -278,6 +282,7 @@ __all__ = [
     "RpcVersionMismatch",
     "RunBlocking",
     "SameKey",
+    "SavedConfig",
     "SchemaTooNew",
     "Seen",
     "Sent",
@@ -296,6 +301,7 @@ __all__ = [
     "Topic",
     "Unauthorized",
     "Verb",
+    "WrongConfig",
     "X25519Hex",
     "after_answer",
     "decapsulate",

@@ -210,11 +210,52 @@ class BroadcastConfig:
     """Seconds between two announcements of one such identity."""
 
 
+@dataclass(frozen=True)
+class ConfigOrigin:
+    """One setting, and where its value comes from."""
+
+    key: str
+    """Dotted, such as `transport.listen_port`; of a peer `peers.` and its endpoint."""
+    value: Any
+    kind: Literal["environment", "daemon", "file", "default"]
+    """`daemon`: what was added or switched while it ran, which is kept in its data directory."""
+    place: str
+    """The variable, or the file; empty for a default."""
+    line: int | None = None
+    """In the file of the administrator."""
+
+
+@dataclass(frozen=True)
+class SavedConfig:
+    """What became of a new text."""
+
+    requires_restart: Sequence[str]
+    """Dotted keys that count from the next start on."""
+    written_to: Path
+
+
+class WrongConfig(Exception):  # noqa: N818
+    """A text that does not load; `problems` lists all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
 class Config(Protocol):
-    """The configuration file: read it, check one, change it."""
+    """The configuration: the administrator's file, and what the daemon decided on request, which it keeps in its data directory.
+
+    Only `save` writes the file of an administrator; one that is the daemon's own takes every change (docs/configuration.md).
+    """
 
     def read(self) -> ConfigText:
-        """Return the file as it is now; an empty text without a file."""
+        """Return the file as it is now, with the daemon's decisions in it; an empty text without any.
+
+        OSError when it cannot be read.
+        """
+
+    def origins(self) -> Sequence[ConfigOrigin]:
+        """Return every setting and where its value comes from, as the files are now; OSError when they do not load."""
 
     def peers(self) -> Sequence[PeerEntry]:
         """The `[[peers]]` entries in force that can be dialled, in file order."""
@@ -232,7 +273,7 @@ class Config(Protocol):
         """Return the settings in force for this node's own card and for announcements of others."""
 
     async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
-        """Put in force and write into the file; OSError when it cannot be written, with nothing changed."""
+        """Put in force and keep; OSError when it cannot be written, with nothing changed."""
 
     def discovery(self) -> Mapping[str, Any]:
         """Return the table of the feature `discovery`, unchecked, since its model is the feature's; the feature has `ctx.settings`."""
@@ -241,16 +282,28 @@ class Config(Protocol):
         """Return everything wrong with `text`; empty means it would load."""
 
     async def add_peer(self, entry: PeerEntry) -> None:
-        """Write a `[[peers]]` entry, keeping comments and order; creates the user's file when there is none."""
+        """Keep an entry from now on, or let one count again that was disabled; one that is there already stays as it is."""
 
     async def remove_peer(self, endpoint: Endpoint) -> bool:
-        """Take the entries with that endpoint out of the file; False when there was none."""
+        """Take the entry with that endpoint out, or disable one of the administrator's; False when there was none."""
 
     async def rename_peers(self, endpoints: Collection[Endpoint], old: NodeId, new: NodeId) -> bool:
-        """Write another `node_id` into the entries of these endpoints that name `old`; OSError with nothing changed."""
+        """Write another `node_id` into the entries of these endpoints that name `old`; OSError with nothing changed.
 
-    async def save(self, text: str) -> Path:
-        """Replace the whole file, atomically, keeping the previous one as a backup. Validate first."""
+        PermissionError when the administrator's file names `old`: that always wins.
+        """
+
+    async def save(
+        self,
+        text: str,
+        *,
+        format: Literal["toml", "json"] = "toml",  # noqa: A002 - as in the method's params
+        dry_run: bool = False,
+    ) -> SavedConfig:
+        """Make this whole text what `read` returns, each change written where the value came from, and apply what can be.
+
+        With `dry_run` nothing is written. `WrongConfig`, or OSError, with nothing changed.
+        """
 
 
 # --- LOG_RING, ASSEMBLY, PUBLISH, PEER_DATA

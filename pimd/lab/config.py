@@ -1,19 +1,20 @@
 """A daemon's configuration, held in memory."""
 
 import asyncio
-import hashlib
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from pimd.addresses import Endpoint
 from pimd.app import node_name
-from pimd.contract import ConfigText
 from pimd.settings import Settings, load
 from pimd.store.config_file import ConfigFile
+from pimd.store.text_file import Text
 
+T = TypeVar("T")
 PATH = Path("/lab/pim.toml")
 """The path that the configuration reports; there is no such file."""
 
@@ -44,23 +45,20 @@ class LabConfig(ConfigFile):
         super().__init__(PATH, PATH, settings, node_name(settings))
         self._holder = holder
 
-    def read(self) -> ConfigText:
-        """The text as it is now."""
-        text = self._holder.text
-        return ConfigText(text, PATH, 0, hashlib.sha256(text.encode()).hexdigest())
+    def _content(self) -> Text:
+        return Text(self._holder.text)
+
+    def _modified_ms(self) -> int:
+        return 0
 
     def current(self) -> Settings:
         """Parse the text as it is now."""
         return self._holder.settings()
 
-    async def save(self, text: str) -> Path:
-        """Replace the text in memory; there is no file, so the returned path does not exist."""
-        return self._replace(text)
-
-    async def _edit(self, edit: Any) -> bool:
+    async def _run(self, work: Callable[[], T]) -> T:
         await asyncio.sleep(0)  # as with a file, other tasks run meanwhile
-        return self._edited(edit)
+        return work()
 
-    def _replace(self, text: str) -> Path:
-        self._holder.text = text
+    def _replace(self, content: str) -> Path:
+        self._holder.text = content
         return PATH

@@ -28,7 +28,7 @@ def _keys(text: str) -> list[tuple[int, list[str | int]]]:
     keys: list[tuple[int, list[str | int]]] = []
     table: list[str | int] = []
     arrays: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := _TABLE.match(line):
             name = header[2]
             table = list(_parts(name))

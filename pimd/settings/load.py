@@ -14,6 +14,7 @@ from pimd.characters import hidden
 from pimd.settings.lines import line_of
 from pimd.settings.model import ENV_PREFIX, RADIO_SECTIONS, Settings, from_sources
 from pimd.settings.sections import MeshSection, OldFeatureTable, is_loopback
+from pimd.settings.unset import without_unset
 
 UNUSED = (
     "transport.max_reconnect_attempts",
@@ -80,15 +81,20 @@ class Loaded:
     settings: Settings
     warnings: tuple[str, ...]
     origin: Origin
+    file: Settings
+    """What the text alone says."""
 
 
-def load(text: str, path: Path | None, environ: Mapping[str, str]) -> Loaded:
-    """Read the file's text and the environment; `SettingsError` with all problems."""
+def load(text: str, path: Path | None, environ: Mapping[str, str], table: Mapping[str, Any] | None = None) -> Loaded:
+    """Read the file's text and the environment; `SettingsError` with all problems.
+
+    With `table` that is what the text says, in another format than TOML.
+    """
     source = str(path) if path is not None else "configuration"
-    table = _table(text, source)
+    table = without_unset(_table(text, source) if table is None else table, Settings)
     try:
         # Strict, as JSON: the text "9100" is no port; in the environment every value is text.
-        Settings.model_validate_json(to_json(table, serialize_unknown=True), strict=True)
+        file = Settings.model_validate_json(to_json(table, serialize_unknown=True), strict=True)
     except ValidationError as error:
         raise SettingsError(_problems(error, text, source)) from None
     try:
@@ -99,7 +105,7 @@ def load(text: str, path: Path | None, environ: Mapping[str, str]) -> Loaded:
     wrong = [*_mesh_contradictions(settings.mesh, origin), *_contradictions(settings, origin)]
     if wrong:
         raise SettingsError(wrong)
-    return Loaded(settings, (*_warnings(table, settings, origin), *_environment_warnings(environ)), origin)
+    return Loaded(settings, (*_warnings(table, settings, origin), *_environment_warnings(environ)), origin, file)
 
 
 def _table(text: str, source: str) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def _syntax(message: str, text: str, source: str) -> Problem:
     if where.startswith("line "):
         line, column = (int(part.split()[-1]) for part in where.rstrip(")").split(","))
         return Problem(f"not TOML: {what}", line, column, source=source)
-    return Problem(f"not TOML: {what}", max(1, len(text.splitlines())), source=source)
+    return Problem(f"not TOML: {what}", max(1, len(text.rstrip("\n").split("\n"))), source=source)
 
 
 def _mesh_contradictions(mesh: MeshSection, origin: Origin) -> Iterator[Problem]:
@@ -257,6 +263,10 @@ def old_tables(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the tables of features that stand at their old place, by name, unchecked and without `enabled`."""
     tables = {name: getattr(settings, name) for name in OLD_TABLES}
     return {name: dict(table.model_extra) for name, table in tables.items() if table.model_extra}
+
+
+TRUE = (True, "true", "True", "1")
+"""In the environment every value is text."""
 
 
 def disabled_features(settings: Settings) -> dict[str, str]:

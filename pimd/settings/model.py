@@ -17,6 +17,7 @@ from pimd.settings.sections import (
     OldFeatureTable,
     PeerSection,
     RelaySection,
+    RouteSection,
     RoutingSection,
     RpcSection,
     SecuritySection,
@@ -39,6 +40,7 @@ class Settings(BaseModel):
     mesh: MeshSection = MeshSection()
     transport: TransportSection = TransportSection()
     routing: RoutingSection = RoutingSection()
+    route: RouteSection = RouteSection()
     gateway: GatewaySection = GatewaySection()
     relay: RelaySection = RelaySection()
     security: SecuritySection = SecuritySection()

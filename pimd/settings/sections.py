@@ -4,7 +4,7 @@ import functools
 import ipaddress
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -107,6 +107,7 @@ class InterfaceSection(Section):
 class OldFeatureTable(Section):
     """A feature's table where it stood before `[features.<name>]`; the feature itself checks all keys but `enabled`."""
 
+    keys_of_feature: ClassVar[bool] = True
     enabled: bool = True
 
 
@@ -163,6 +164,13 @@ class RoutingSection(Section):
     algorithm: str = "distance-vector"
     route_expiry_s: Count = 300
     dns_servers: list[str] = []
+
+
+class RouteSection(Section):
+    """`[route]`: what the user wishes of this machine's own traffic."""
+
+    split_default: bool = False
+    """Whether it is to leave through a gateway of the mesh; no effect until there is a data plane."""
 
 
 class GatewaySection(Section):

@@ -1,31 +1,54 @@
-"""The configuration file: read, checked, edited with its comments and order kept, replaced atomically."""
+"""The configuration: the administrator's file, what the daemon decided beside it, and how both are changed."""
 
 import asyncio
+import contextlib
 import errno
 import hashlib
-import os
 import threading
-from collections.abc import Collection, Mapping, Sequence
+import tomllib
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, InlineTable, Table, Whitespace
 
 from pimd.addresses import Endpoint
-from pimd.contract import BroadcastConfig, ConfigProblem, ConfigText, PeerEntry
+from pimd.contract import BroadcastConfig, ConfigOrigin, ConfigProblem, ConfigText, PeerEntry, SavedConfig, WrongConfig
 from pimd.ids import NodeId
-from pimd.paths import sync_directory
 from pimd.settings import Settings, SettingsError, load, old_tables
-from pimd.settings.load import OLD_TABLES
+from pimd.settings.restart import needing_restart
+from pimd.store import config_edits as edits
+from pimd.store import overrides as over
+from pimd.store import text_file
+from pimd.store.config_origins import origins
+from pimd.store.config_save import Sent, returned
+from pimd.store.overrides import Override, Overrides, OverridesFile
+from pimd.store.text_file import NotText, Text
 
 NEW_FILE = "# Written by pimd; docs/configuration.md explains every key.\n"
-BACKUP_SUFFIX = ".bak"
+
+T = TypeVar("T")
+Edit = Callable[[tomlkit.TOMLDocument], bool]
+Applies = Callable[[Settings, Settings], Awaitable[Sequence[str]]]
+"""Puts in force what can be, of the second settings; returns the keys that need a restart."""
+
+
+@dataclass(frozen=True)
+class _Now:
+    """The administrator's file and the overrides that count, as they are now."""
+
+    text: Text
+    file: Settings
+    overrides: dict[str, Override]
 
 
 class ConfigFile:
-    """Implements `contract.Config`; edits raise OSError when the file cannot be written, with nothing changed."""
+    """Implements `contract.Config`; edits raise OSError when nothing can be written, with nothing changed.
+
+    Without an `own` file every edit goes into the configuration file.
+    """
 
     def __init__(
         self,
@@ -34,37 +57,36 @@ class ConfigFile:
         settings: Settings,
         name: str,
         environ: Mapping[str, str] | None = None,
+        own: OverridesFile | None = None,
     ) -> None:
         self._path = path
         self._create_at = create_at
         self._settings = settings
         self._name = name
         self._environ = environ or {}
+        self._own = own
+        self.applies: Applies | None = None
         sent = settings.messaging.broadcast
-        self._renamed: dict[Endpoint, NodeId] = {}
         self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
         # Held by the editing thread, which continues when its caller is cancelled.
         self._turn = threading.Lock()
 
+    # --- what is read
+
     def read(self) -> ConfigText:
-        """The file as it is now."""
-        try:
-            text = self._path.read_text(encoding="utf-8") if self._path is not None else ""
-            modified_ms = int(self._path.stat().st_mtime * 1000) if self._path is not None else 0
-        except FileNotFoundError:
-            text, modified_ms = "", 0
-        return ConfigText(text, self._path, modified_ms, hashlib.sha256(text.encode()).hexdigest())
+        """The file as it is now, with the daemon's decisions in it."""
+        text = self._content().content
+        with contextlib.suppress(SettingsError, TOMLKitError):  # then it is shown as it is, so that it can be corrected
+            text = self._merged(self._now())
+        return ConfigText(text, self._path, self._modified_ms(), hashlib.sha256(text.encode()).hexdigest())
 
     def peers(self) -> Sequence[PeerEntry]:
-        """The `[[peers]]` that were in force at the start, with the keys that were accepted since."""
+        """The peers that were in force at the start, and were changed since."""
         return [
-            PeerEntry(peer.endpoint, self._node_id(peer.endpoint, peer.node_id), peer.label)
+            PeerEntry(peer.endpoint, NodeId.parse(peer.node_id) if peer.node_id is not None else None, peer.label)
             for peer in self._settings.peers
             if peer.endpoint is not None
         ]
-
-    def _node_id(self, endpoint: Endpoint, text: str | None) -> NodeId | None:
-        return self._renamed.get(endpoint, NodeId.parse(text)) if text is not None else None
 
     def mesh_cidr(self) -> str:
         """The configured address, or an empty string."""
@@ -72,7 +94,7 @@ class ConfigFile:
         return "" if configured == "auto" else configured
 
     def interface(self) -> tuple[str, int]:
-        """Name and MTU of `[interface]` as at the start; no interface exists before there is a data plane."""
+        """Name and MTU of `[interface]`; no interface exists before there is a data plane."""
         return self._settings.interface.name, self._settings.interface.mtu
 
     def node_name(self) -> str:
@@ -83,18 +105,9 @@ class ConfigFile:
         """The configured settings, or those of the last `set_broadcast`."""
         return self._broadcast
 
-    async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
-        """Write `[messaging.broadcast]`, then apply it."""
-
-        def edit(document: tomlkit.TOMLDocument) -> bool:
-            messaging = document.setdefault("messaging", tomlkit.table(is_super_table=True))
-            inline = isinstance(messaging, InlineTable)
-            table = messaging.setdefault("broadcast", tomlkit.inline_table() if inline else tomlkit.table())
-            _set_keys(table, vars(broadcast))
-            return True
-
-        await self._edit(edit)
-        self._broadcast = broadcast
+    def route_wish(self) -> bool:
+        """Whether the user wishes that this machine's traffic leaves through a gateway."""
+        return self._settings.route.split_default
 
     def discovery(self) -> Mapping[str, Any]:
         """As configured at the start."""
@@ -102,213 +115,234 @@ class ConfigFile:
         return {**old_tables(self._settings).get("discovery", {}), **new}
 
     def current(self) -> Settings:
-        """The settings of the file as it is now; SettingsError when it does not load. Most of them count at the next start."""
-        return load(self.read().text, self._path, self._environ).settings
+        """The settings as the files are now; SettingsError when they do not load. Most of them count at the next start."""
+        return self._loaded(self._now())
 
     def validate(self, text: str) -> Sequence[ConfigProblem]:
         """Everything wrong with `text`."""
         try:
             load(text, self._path, self._environ)
         except SettingsError as error:
-            return [ConfigProblem(message=p.message, line=p.line, column=p.column, path=p.path) for p in error.problems]
+            return _problems(error)
         return []
 
+    def origins(self) -> Sequence[ConfigOrigin]:
+        """Every setting as the files are now, and where its value comes from."""
+        now = self._now()
+        own = self._own.path if self._own is not None else None
+        return origins(self._loaded(now), now.file, now.text.content, self._path, self._environ, now.overrides, own)
+
+    # --- what is changed
+
     async def add_peer(self, entry: PeerEntry) -> None:
-        """Append to the peers in the form that the file uses; an existing entry stays as it is."""
+        """Keep an entry; one that is there already stays as it is, and one that was disabled counts again."""
+        key = over.peer_key(entry.endpoint)
 
-        def edit(document: tomlkit.TOMLDocument) -> bool:
-            peers = document.get("peers", [])
-            if any(_is_at(peer, entry.endpoint) for peer in peers):
+        def change(now: _Now) -> bool:
+            if over.base(key, now.file) is not None:
+                return self._commit(now, _without(now.overrides, key))
+            if key in now.overrides:
                 return False
-            if isinstance(peers, Array):
-                peers.append(_filled(tomlkit.inline_table(), entry))
-            else:
-                _append_table(document, "peers", _filled(tomlkit.table(), entry))
-            return True
+            return self._decide(now, {key: over.peer_value(entry)}, lambda document: edits.add_peer(document, entry))
 
-        await self._edit(edit)
+        await self._change(change)
 
     async def remove_peer(self, endpoint: Endpoint) -> bool:
-        """Remove every peer with that endpoint; False without one."""
+        """Take an entry out, or disable one of the administrator's; False without one."""
+        key = over.peer_key(endpoint)
 
-        def edit(document: tomlkit.TOMLDocument) -> bool:
-            peers = document.get("peers", [])
-            going = [index for index, peer in enumerate(peers) if _is_at(peer, endpoint)]
-            for index in reversed(going):
-                _remove_from(document, "peers", index)
-            return bool(going)
+        def change(now: _Now) -> bool:
+            known = now.overrides.get(key)
+            if known is not None and known.value is None:
+                return False  # disabled already
+            if over.base(key, now.file) is None:
+                return self._commit(now, _without(now.overrides, key))
+            return self._decide(now, {key: None}, lambda document: edits.remove_peer(document, endpoint))
 
-        return await self._edit(edit)
+        return await self._change(change)
 
     async def rename_peers(self, endpoints: Collection[Endpoint], old: NodeId, new: NodeId) -> bool:
-        """Write another `node_id` into the entries of these endpoints that name `old`; False without one."""
+        """Write another `node_id` into the entries of these endpoints that name `old`; False without one.
 
-        def edit(document: tomlkit.TOMLDocument) -> bool:
-            named = [
-                peer
-                for peer in document.get("peers", [])
-                if peer.get("node_id", "").lower() == str(old) and any(_is_at(peer, one) for one in endpoints)
-            ]
-            for peer in named:
-                peer["node_id"] = str(new)
-            return bool(named)
+        PermissionError when the administrator's file names `old`, which nothing but that file can change.
+        """
 
-        changed = await self._edit(edit)
-        self._renamed |= dict.fromkeys(endpoints, new)
-        return changed
+        def change(now: _Now) -> bool:
+            mine = dict(now.overrides)
+            for key in map(over.peer_key, endpoints):
+                known = mine.get(key)
+                if known is not None and known.value is not None and known.value["node_id"] == str(old):
+                    mine[key] = Override({**known.value, "node_id": str(new)}, known.over)
+            named = [one for one in now.file.peers if one.endpoint in endpoints and one.node_id == str(old)]
+            if named and not self._is_own(now.text):
+                where = f"{self._path} demands node_id {old} at {named[0].address}"
+                raise PermissionError(errno.EPERM, f"{where}; an administrator changes it there")
+            edit: Edit = lambda document: edits.rename_peers(document, endpoints, old, new)  # noqa: E731
+            return self._commit(now, mine, edit if named else None)
+
+        return await self._change(change)
 
     async def set_feature(self, name: str, *, enabled: bool) -> None:
-        """Make `[features]` say that a feature is on, or off."""
+        """Switch a feature on or off, also for later starts."""
+        key = f"{over.FEATURES}{name}"
+        self._refuse_decided(key)
+        edit: Edit = lambda document: edits.set_feature(document, name, enabled=enabled)  # noqa: E731
+        await self._change(lambda now: self._decide(now, {key: enabled}, edit))
 
-        def edit(document: tomlkit.TOMLDocument) -> bool:
-            features = document.setdefault("features", tomlkit.table())
-            for key, belongs in (("enabled", enabled), ("disabled", not enabled)):
-                _set_member(features, key, name, belongs=belongs)
-            # `enabled` counts at the old place of the table, too.
-            for table in (features.get(name), document.get(name) if name in OLD_TABLES else None):
-                if isinstance(table, dict) and "enabled" in table:
-                    table["enabled"] = enabled
-            return True
+    async def set_broadcast(self, broadcast: BroadcastConfig) -> None:
+        """Keep how identities are broadcast, then apply it."""
+        changed = {key: value for key, value in vars(broadcast).items() if value != getattr(self._broadcast, key)}
+        # Kept even when it is in force already: the file may have been edited since.
+        values = {f"{over.BROADCAST}{key}": value for key, value in (changed or vars(broadcast)).items()}
+        for key in values if changed else ():
+            self._refuse_decided(key)
+        edit: Edit = lambda document: edits.set_broadcast(document, vars(broadcast))  # noqa: E731
+        await self._change(lambda now: self._decide(now, values, edit))
+        self._broadcast = broadcast
 
-        await self._edit(edit)
+    async def set_route_wish(self, *, on: bool) -> None:
+        """Keep whether this machine's traffic is to leave through a gateway."""
+        key = f"{over.ROUTE}split_default"
+        self._refuse_decided(key)
+        edit: Edit = lambda document: edits.set_key(document, key.split("."), value=on)  # noqa: E731
+        await self._change(lambda now: self._decide(now, {key: on}, edit))
 
-    async def save(self, text: str) -> Path:
-        """Replace the whole file."""
-        return await asyncio.to_thread(self._saved, text)
+    def _refuse_decided(self, key: str) -> None:
+        variable = over.variable_of(key, self._environ)
+        if variable is not None:
+            raise PermissionError(errno.EPERM, f"the environment variable {variable} decides about it; change that")
 
-    def _saved(self, text: str) -> Path:
+    async def save(self, text: str, *, format: Literal["toml", "json"] = "toml", dry_run: bool = False) -> SavedConfig:  # noqa: A002 - as in the method's params
+        """Put a whole new text in the place of what `read` returned, each change where its value comes from.
+
+        `WrongConfig` lists all that is wrong with it; OSError with nothing changed.
+        """
+        before = self._settings
+        settings, written_to = await self._run(lambda: self._saved(text, format, dry_run))
+        if dry_run or self.applies is None:
+            return SavedConfig(needing_restart(before, settings), written_to)
+        return SavedConfig(await self.applies(before, settings), written_to)
+
+    def _saved(self, text: str, format_: str, dry_run: bool) -> tuple[Settings, Path]:  # noqa: FBT001
         with self._turn:
-            return self._replace(text)
+            try:
+                sent = Sent.of(text, format_, self._path, self._environ)
+            except SettingsError as error:
+                raise WrongConfig(_problems(error)) from None
+            now = self._readable_now()
+            content, overrides = returned(sent, now.text.content, now.file, now.overrides, self._environ)
+            path = self._path or self._create_at
+            if not dry_run:
+                if content != now.text.content:
+                    path = self._replace(content)
+                elif self._own is not None and overrides != self._own.overrides:
+                    path = self._own.path
+                self._keep(overrides)
+            return sent.settings, path
 
-    async def _edit(self, edit: Any) -> bool:
-        return await asyncio.to_thread(self._edited, edit)
-
-    def _edited(self, edit: Any) -> bool:
-        with self._turn:
-            text = self._changed(edit)
-            if text is not None:
-                self._replace(text)
-            return text is not None
-
-    def _changed(self, edit: Any) -> str | None:
-        """Return the file's text after an edit, None when that changes nothing."""
+    def forget_lapsed(self) -> None:
+        """Drop the overrides whose value in the administrator's file has changed; called with the data directory held."""
+        if self._own is None or self._own.overrides == (counting := self._now().overrides):
+            return
+        for key in sorted(self._own.overrides.keys() - counting.keys()):
+            over.log.info("%s: what was set here lapses, since the configuration file says something else now", key)
         try:
-            text = self.read().text or NEW_FILE
-            text += "" if text.endswith("\n") else "\n"
-            load(text, self._path, self._environ)  # an edit relies on the type of every key
-            document = tomlkit.parse(text)
-            if not edit(document):
-                return None
-            text = tomlkit.dumps(document)
-            load(text, self._path, self._environ)  # never write a file that would not load
-        except (SettingsError, TOMLKitError, UnicodeDecodeError) as error:
-            raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
-        return text
+            self._keep(counting)
+        except OSError as error:
+            over.log.warning("%s cannot be written: %s", self._own.path, error.strerror)
 
-    def _replace(self, text: str) -> Path:
+    # --- inside
+
+    async def _change(self, change: Callable[[_Now], bool]) -> bool:
+        return await self._run(lambda: self._changed(change))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
+
+    def _changed(self, change: Callable[[_Now], bool]) -> bool:
+        with self._turn:
+            return change(self._readable_now())
+
+    def _now(self) -> _Now:
+        text = self._content()
+        file = load(text.content, self._path, self._environ).file
+        held = self._own.overrides if self._own is not None else {}
+        return _Now(text, file, over.live(held, file))
+
+    def _readable_now(self) -> _Now:
+        try:
+            return self._now()
+        except SettingsError as error:
+            raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
+
+    def _merged(self, now: _Now) -> str:
+        return over.merged(now.text.content, now.overrides, self._environ)
+
+    def _loaded(self, now: _Now) -> Settings:
+        return load(self._merged(now), self._path, self._environ).settings
+
+    def _is_own(self, text: Text) -> bool:
+        """Tell whether the file is the daemon's own: of its user, and nothing in it but what the daemon writes."""
+        if self._own is None:
+            return True
+        return self._path is not None and text_file.is_own(self._path) and over.only_ours(tomllib.loads(text.content))
+
+    def _decide(self, now: _Now, values: Mapping[str, Any], edit: Edit) -> bool:
+        """Write a decision into the file, when that is the daemon's own, else beside it."""
+        others = _without(now.overrides, *values)
+        if self._is_own(now.text):
+            return self._commit(now, others, edit)
+        mine = {key: Override(value, over.base(key, now.file)) for key, value in values.items()}
+        return self._commit(now, others | {key: one for key, one in mine.items() if not over.is_idle(key, one)})
+
+    def _commit(self, now: _Now, overrides: Overrides, edit: Edit | None = None) -> bool:
+        """Write what changed, and tell whether anything did; nothing is written that would not load."""
+        try:
+            content = now.text.content if edit is None else self._edited(now.text.content, edit)
+            file = load(content, self._path, self._environ).file
+            after = self._loaded(_Now(Text(content), file, over.live(overrides, file)))
+        except (SettingsError, TOMLKitError) as error:
+            raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
+        if content != now.text.content:
+            self._replace(content)
+        changed = content != now.text.content or overrides != now.overrides
+        self._keep(overrides)
+        self._settings = self._settings.model_copy(update={"peers": after.peers, "route": after.route})
+        return changed
+
+    def _edited(self, content: str, edit: Edit) -> str:
+        text = content or NEW_FILE
+        document = tomlkit.parse(text if text.endswith("\n") else f"{text}\n")
+        return tomlkit.dumps(document) if edit(document) else content
+
+    def _keep(self, overrides: Overrides) -> None:
+        if self._own is not None:
+            self._own.write(overrides)
+
+    def _content(self) -> Text:
+        if self._path is None:
+            return Text("")
+        try:
+            return text_file.read(self._path)
+        except FileNotFoundError:
+            return Text("")
+        except NotText as error:
+            raise OSError(errno.EINVAL, f"the configuration file does not load: it {error}", self._path) from None
+
+    def _modified_ms(self) -> int:
+        files = [self._path, self._own.path if self._own is not None else None]
+        return max((int(one.stat().st_mtime * 1000) for one in files if one is not None and one.exists()), default=0)
+
+    def _replace(self, content: str) -> Path:
         path = self._path or self._create_at
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        if path.exists():
-            _write(path.with_name(path.name + BACKUP_SUFFIX), path.read_bytes(), mode)
-        _write(path, text.encode(), mode)
+        text_file.replace(path, text_file.encode(content, self._content()))
         self._path = path
         return path
 
 
-def _is_at(peer: Any, endpoint: Endpoint) -> bool:
-    """Tell whether a table of a valid file names this endpoint, in any of its spellings."""
-    return peer["mechanism"] == "tcp" and Endpoint.parse(peer["address"]) == endpoint
+def _without(overrides: Overrides, *keys: str) -> dict[str, Override]:
+    return {key: one for key, one in overrides.items() if key not in keys}
 
 
-def _filled(table: Any, entry: PeerEntry) -> Any:
-    """Write a peer into an empty table."""
-    table["mechanism"] = "tcp"
-    table["address"] = entry.endpoint.text
-    if entry.node_id is not None:
-        table["node_id"] = str(entry.node_id)
-    if entry.label:
-        table["label"] = entry.label
-    return table
-
-
-def _append_table(document: tomlkit.TOMLDocument, name: str, table: Table) -> None:
-    """Append to an array of tables behind a blank line; text below a blank line after the last table stays below."""
-    tables = document.get(name)
-    if tables:
-        for remark in _cut_tail(tables[-1]):
-            table.add(remark)
-    if tables or not document.as_string().endswith("\n\n"):
-        table.trivia.indent = "\n"
-    document.setdefault(name, tomlkit.aot()).append(table)
-
-
-def _remove_from(document: tomlkit.TOMLDocument, name: str, index: int) -> None:
-    """Remove a table from an array; a comment below it after a blank line stays."""
-    items = document[name]
-    tail = "" if isinstance(items, Array) else "".join(item.as_string() for item in _cut_tail(items[index]))
-    del items[index]
-    if not items:
-        at = next(at for at, (key, _) in enumerate(document.body) if key is not None and key.key == name)
-        del document[name]
-        document.body[at] = (None, Whitespace(tail))
-    elif tail and index < len(items):
-        items[index].trivia.indent = tail + items[index].trivia.indent
-    elif tail:
-        items[-1].add(Whitespace(tail))
-
-
-def _cut_tail(table: Table) -> list[Any]:
-    """Take the text after the first blank line below the last key: it belongs to what follows in the file."""
-    body = table.value.body
-    last = max((index for index, (key, _) in enumerate(body) if key is not None), default=-1)
-    blank = (index for index in range(last + 1, len(body)) if isinstance(body[index][1], Whitespace))
-    start = next(blank, len(body))
-    tail = [item for _, item in body[start:]]
-    del body[start:]
-    return tail
-
-
-def _set_keys(table: Any, values: Mapping[str, Any]) -> None:
-    """Set keys of a table, and remove those that are None; comments behind its last key stay behind it."""
-    tail = []
-    while isinstance(table, Table) and table.value.body and table.value.body[-1][0] is None:
-        tail.append(table.value.body.pop()[1])
-    # Removals come last: tomlkit mishandles dotted keys after a removal.
-    for key, value in sorted(values.items(), key=lambda item: item[1] is None):
-        if value is None:
-            table.pop(key, None)
-        elif table.get(key) != value:
-            table[key] = value
-    for remark in reversed(tail):
-        table.add(remark)
-
-
-def _set_member(features: Any, key: str, name: str, *, belongs: bool) -> None:
-    """Add a name to a list, or remove it; an absent `enabled` means all features, and stays absent."""
-    members = features.get(key)
-    if members is None:
-        if belongs and key == "disabled":
-            features[key] = [name]
-    elif belongs and name not in members:
-        members.append(name)
-    elif not belongs and name in members:
-        members.remove(name)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file so that after a crash it is the old or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+def _problems(error: SettingsError) -> list[ConfigProblem]:
+    return [ConfigProblem(message=p.message, line=p.line, column=p.column, path=p.path) for p in error.problems]
