@@ -173,8 +173,9 @@ async def run(
             token=token,
         )
         daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop))
-        change = SettingsChange(daemon.core.node, daemon.core.keystore, daemon.assembly, environment.set_log_level)
-        config.applies = change.apply
+        config.daemon = SettingsChange(
+            daemon.core.node, daemon.core.keystore, daemon.assembly, feature_choice, environment.set_log_level
+        )
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)
         await _open_rpc_listeners(daemon, rpc_config(settings, environment), token)

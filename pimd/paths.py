@@ -1,6 +1,7 @@
 """Paths of files on this machine, for the daemon and `pim` alike."""
 
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,13 @@ def is_root() -> bool:
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or Path("~").expanduser())
+    """Return `/` for a user id without an entry in passwd, as containers have them, where HOME is not set either."""
+    if environ.get("HOME"):
+        return Path(environ["HOME"])
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        return Path("/")
 
 
 def expand(path: Path, environ: Mapping[str, str]) -> Path:
@@ -51,13 +58,26 @@ def config_file(argument: Path | None, environ: Mapping[str, str]) -> Path | Non
         return expand(argument, environ)
     if environ.get("PIM_CONFIG_PATH"):
         return expand(Path(environ["PIM_CONFIG_PATH"]), environ)
-    found = (path for path in (user_config_file(environ), SYSTEM_CONFIG) if path.is_file())
-    return next(found, None)
+    return next((path for path in (user_config_file(environ), SYSTEM_CONFIG) if _is_there(path)), None)
 
 
 def user_config_file(environ: Mapping[str, str]) -> Path:
-    """The file that is made when something is to be written and there is none."""
+    """The user's configuration file, whether it is there or not."""
     return (_xdg(environ, "XDG_CONFIG_HOME") or _home(environ) / ".config") / "pim" / CONFIG_NAME
+
+
+def own_config_file(data: Path) -> Path | None:
+    """The file that `config.save` made where there was none; None without it."""
+    path = data / CONFIG_NAME
+    return path if _is_there(path) else None
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is such a file; HOME may be a directory of another user, into which one cannot look."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def rpc_socket(environ: Mapping[str, str], configured: Path | None, data: Path) -> Path:

@@ -67,7 +67,7 @@ def version(_: Arguments) -> str:
 
 def check_config(arguments: Arguments) -> int:
     """Print every problem of the configuration, or that there is none."""
-    path = paths.config_file(arguments.config, arguments.environ)
+    path = _config_path(arguments)
     try:
         loaded = _load(path, arguments)
     except (SettingsError, StartError) as error:
@@ -123,7 +123,7 @@ async def run_daemon(arguments: Arguments, stop: Stop) -> int:
 
 
 async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLimit, stop: Stop) -> int:
-    path = paths.config_file(arguments.config, arguments.environ)
+    path = _config_path(arguments)
     out = standard_streams.own(1)  # before features are imported, which may close the other
     try:
         loaded = _load(path, arguments)
@@ -156,6 +156,11 @@ async def _run_daemon(arguments: Arguments, ring: LogRing, rate_limit: LogRateLi
         log.error("the daemon crashed: %s", traceback_of(error))
         return _failed(f"pimd: crashed: {text_of(error)}; this is a bug, the log has the cause", EXIT_FAILED)
     return EXIT_OK
+
+
+def _config_path(arguments: Arguments) -> Path | None:
+    found = paths.config_file(arguments.config, arguments.environ)
+    return found or paths.own_config_file(paths.data_dir(arguments.data_dir, arguments.environ, None))
 
 
 def _load(path: Path | None, arguments: Arguments) -> Loaded:

@@ -104,8 +104,11 @@ class Assembly:
 
     def secret_settings(self) -> list[tuple[str, ...]]:
         """Keys of secrets, of the features that were imported."""
-        known = {name: life.feature for name, life in self._lives.items() if life.feature is not None}
-        return [(name, *path) for name, feature in known.items() for path in feature.secrets]
+        return [(feature.name, *path) for feature in self.imported() for path in feature.secrets]
+
+    def imported(self) -> list[Declared]:
+        """The features whose code is loaded."""
+        return [life.feature for life in self._lives.values() if life.feature is not None]
 
     def explain_absent(self, method: str) -> dict[str, Any]:
         """Return `data` of the -32601 answer: feature, state and hint."""

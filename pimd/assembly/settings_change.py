@@ -1,10 +1,11 @@
 """Puts changed settings in force while the daemon runs, as far as that is possible."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pimd.assembly.assembly import Assembly
 from pimd.assembly.choice import AssemblyError
+from pimd.assembly.imports import FeatureChoice
 from pimd.contract import PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
@@ -20,15 +21,33 @@ class SettingsChange:
     """Acts on the mesh and the features; `set_log_level` takes the word of `[log] level`."""
 
     def __init__(
-        self, node: Node, keystore: Keystore, assembly: Assembly, set_log_level: Callable[[str], None] | None
+        self,
+        node: Node,
+        keystore: Keystore,
+        assembly: Assembly,
+        choice_of: Callable[[Settings], FeatureChoice],
+        set_log_level: Callable[[str], None] | None,
     ) -> None:
         self._mesh = node.service
         self._keystore = keystore
         self._assembly = assembly
+        self._choice_of = choice_of
         self._set_log_level = set_log_level
 
-    async def apply(self, before: Settings, after: Settings) -> Sequence[str]:
-        """Put in force what differs; returns the keys that count from the next start on."""
+    def check(self, settings: Settings) -> Iterator[tuple[Sequence[str | int], str]]:
+        """Yield the keys of what features do not accept in their tables, and why."""
+        choice = self._choice_of(settings)
+        for feature in self._assembly.imported():
+            try:
+                choice.settings_of(feature)
+            except AssemblyError as error:
+                yield error.key, str(error).removeprefix(f"{'.'.join(map(str, error.key))}: ")
+
+    async def apply(self, before: Settings, files: Settings, after: Settings) -> Sequence[str]:
+        """Put in force what differs; returns the keys that count from the next start on.
+
+        `before` are the settings in force, and `files` what the files said until now: of switches these were followed.
+        """
         waiting = needing_restart(before, after)
         if "peers" in self._assembly.running():
             await self._peers(before, after)
@@ -40,7 +59,7 @@ class SettingsChange:
                 self._set_log_level(after.log.level)
             else:
                 waiting.append("log.level")
-        waiting += await self._features(before, after)
+        waiting += await self._features(files, after)
         changed = changed_keys(before, after)
         log.info("the configuration was changed: %s", ", ".join(changed) or "nothing that counts")
         if waiting:
@@ -67,8 +86,6 @@ class SettingsChange:
         waiting = []
         for name in [row.name for row in self._assembly.rows()]:
             was, now = base(f"{FEATURES}{name}", before), base(f"{FEATURES}{name}", after)
-            if (was in {"off", "unlisted"}) == (now in {"off", "unlisted"}) and now != "on":
-                continue
             if was == now:
                 continue
             try:

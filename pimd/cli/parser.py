@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pimd import __version__
-from pimd.cli import archive_commands, commands, identity_commands, mesh_commands, receipt_commands, token_commands
+from pimd.cli import (
+    archive_commands,
+    commands,
+    config_commands,
+    identity_commands,
+    mesh_commands,
+    receipt_commands,
+    token_commands,
+)
 from pimd.cli.errors import UsageError
 from pimd.cli.inbox import inbox
 from pimd.cli.output import put
@@ -66,6 +74,7 @@ def make_parser(verbs: Sequence[Verb] = ()) -> Parser:
     command = _adder(subparsers, common)
     _add_commands(command)
     _add_mesh_commands(command)
+    _add_config_commands(subparsers, common)
     text = "show which mesh this node is in"
     mesh = subparsers.add_parser("mesh", help=text, description=text, parents=[common])
     in_mesh = _adder(mesh.add_subparsers(metavar="COMMAND", required=True), common)
@@ -144,6 +153,15 @@ def _add_token_commands(subparsers: "argparse._SubParsersAction[Parser]", common
     revoke.add_argument("name", metavar="NAME-OR-ID")
     narrow = of_token("narrow", NARROW, "read a token from standard input, print one that may less; needs no daemon")
     token_commands.add_restrictions(narrow)
+
+
+def _add_config_commands(subparsers: "argparse._SubParsersAction[Parser]", common: Parser) -> None:
+    text = "show the configuration"
+    config = subparsers.add_parser("config", help=text, description=text, parents=[common])
+    command = _adder(config.add_subparsers(metavar="COMMAND", required=True), common)
+    text = "print the configuration: the file, with what was added and switched while the daemon ran"
+    show = command("show", config_commands.show, text)
+    show.add_argument("--origin", action="store_true", help="list each setting, and where its value comes from")
 
 
 def _adder(subparsers: "argparse._SubParsersAction[Parser]", common: Parser) -> AddCommand:

@@ -6,10 +6,10 @@ import errno
 import hashlib
 import threading
 import tomllib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -18,6 +18,7 @@ from pimd.addresses import Endpoint
 from pimd.contract import BroadcastConfig, ConfigOrigin, ConfigProblem, ConfigText, PeerEntry, SavedConfig, WrongConfig
 from pimd.ids import NodeId
 from pimd.settings import Settings, SettingsError, load, old_tables
+from pimd.settings.lines import line_of
 from pimd.settings.restart import needing_restart
 from pimd.store import config_edits as edits
 from pimd.store import overrides as over
@@ -31,8 +32,19 @@ NEW_FILE = "# Written by pimd; docs/configuration.md explains every key.\n"
 
 T = TypeVar("T")
 Edit = Callable[[tomlkit.TOMLDocument], bool]
-Applies = Callable[[Settings, Settings], Awaitable[Sequence[str]]]
-"""Puts in force what can be, of the second settings; returns the keys that need a restart."""
+
+
+class Daemon(Protocol):
+    """What a running daemon makes of changed settings."""
+
+    def check(self, settings: Settings) -> Iterator[tuple[Sequence[str | int], str]]:
+        """Yield the keys of what its features do not accept, and why."""
+
+    async def apply(self, before: Settings, files: Settings, after: Settings) -> Sequence[str]:
+        """Put in force what can be; return the keys that need a restart.
+
+        `before` are the settings in force, `files` what the files said until now.
+        """
 
 
 @dataclass(frozen=True)
@@ -65,9 +77,9 @@ class ConfigFile:
         self._name = name
         self._environ = environ or {}
         self._own = own
-        self.applies: Applies | None = None
-        sent = settings.messaging.broadcast
-        self._broadcast = BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
+        self.daemon: Daemon | None = None
+        """Once it runs."""
+        self._broadcast = _broadcast_of(settings)
         # Held by the editing thread, which continues when its caller is cancelled.
         self._turn = threading.Lock()
 
@@ -128,7 +140,7 @@ class ConfigFile:
 
     def origins(self) -> Sequence[ConfigOrigin]:
         """Every setting as the files are now, and where its value comes from."""
-        now = self._now()
+        now = self._readable_now()
         own = self._own.path if self._own is not None else None
         return origins(self._loaded(now), now.file, now.text.content, self._path, self._environ, now.overrides, own)
 
@@ -198,7 +210,15 @@ class ConfigFile:
             self._refuse_decided(key)
         edit: Edit = lambda document: edits.set_broadcast(document, vars(broadcast))  # noqa: E731
         await self._change(lambda now: self._decide(now, values, edit))
+        self._put_in_force(broadcast)
+
+    def _put_in_force(self, broadcast: BroadcastConfig) -> None:
         self._broadcast = broadcast
+        messaging = self._settings.messaging
+        sent = messaging.broadcast.model_copy(update=vars(broadcast))
+        self._settings = self._settings.model_copy(
+            update={"messaging": messaging.model_copy(update={"broadcast": sent})}
+        )
 
     async def set_route_wish(self, *, on: bool) -> None:
         """Keep whether this machine's traffic is to leave through a gateway."""
@@ -218,27 +238,40 @@ class ConfigFile:
         `WrongConfig` lists all that is wrong with it; OSError with nothing changed.
         """
         before = self._settings
-        settings, written_to = await self._run(lambda: self._saved(text, format, dry_run))
-        if dry_run or self.applies is None:
+        files, settings, written_to = await self._run(lambda: self._saved(text, format, dry_run))
+        if dry_run or self.daemon is None:
             return SavedConfig(needing_restart(before, settings), written_to)
-        return SavedConfig(await self.applies(before, settings), written_to)
+        waiting = await self.daemon.apply(before, files, settings)
+        at_once = ("peers", "interface", "log", "route")
+        self._settings = before.model_copy(update={name: getattr(settings, name) for name in at_once})
+        self._put_in_force(_broadcast_of(settings))
+        return SavedConfig(waiting, written_to)
 
-    def _saved(self, text: str, format_: str, dry_run: bool) -> tuple[Settings, Path]:  # noqa: FBT001
+    def _saved(self, text: str, format_: str, dry_run: bool) -> tuple[Settings, Settings, Path]:  # noqa: FBT001
         with self._turn:
-            try:
-                sent = Sent.of(text, format_, self._path, self._environ)
-            except SettingsError as error:
-                raise WrongConfig(_problems(error)) from None
+            sent = self._checked(text, format_)
             now = self._readable_now()
+            files = self._loaded(now)
             content, overrides = returned(sent, now.text.content, now.file, now.overrides, self._environ)
-            path = self._path or self._create_at
             if not dry_run:
-                if content != now.text.content:
-                    path = self._replace(content)
-                elif self._own is not None and overrides != self._own.overrides:
-                    path = self._own.path
-                self._keep(overrides)
-            return sent.settings, path
+                self._write(now, content, overrides)
+            is_beside = self._own is not None and content == now.text.content and overrides != now.overrides
+            path = self._own.path if is_beside and self._own is not None else self._path or self._create_at
+            return files, sent.settings, path
+
+    def _checked(self, text: str, format_: str) -> Sent:
+        try:
+            sent = Sent.of(text, format_, self._path, self._environ)
+        except SettingsError as error:
+            raise WrongConfig(_problems(error)) from None
+        wrong = self.daemon.check(sent.settings) if self.daemon is not None else ()
+        problems = [
+            ConfigProblem(message=message, line=line_of(sent.text or "", key), path=".".join(map(str, key)))
+            for key, message in wrong
+        ]
+        if problems:
+            raise WrongConfig(problems)
+        return sent
 
     def forget_lapsed(self) -> None:
         """Drop the overrides whose value in the administrator's file has changed; called with the data directory held."""
@@ -303,10 +336,8 @@ class ConfigFile:
             after = self._loaded(_Now(Text(content), file, over.live(overrides, file)))
         except (SettingsError, TOMLKitError) as error:
             raise OSError(errno.EINVAL, f"the configuration file does not load: {error}", self._path) from error
-        if content != now.text.content:
-            self._replace(content)
+        self._write(now, content, overrides)
         changed = content != now.text.content or overrides != now.overrides
-        self._keep(overrides)
         self._settings = self._settings.model_copy(update={"peers": after.peers, "route": after.route})
         return changed
 
@@ -314,6 +345,16 @@ class ConfigFile:
         text = content or NEW_FILE
         document = tomlkit.parse(text if text.endswith("\n") else f"{text}\n")
         return tomlkit.dumps(document) if edit(document) else content
+
+    def _write(self, now: _Now, content: str, overrides: Overrides) -> None:
+        before = self._own.overrides if self._own is not None else {}
+        self._keep(overrides)
+        try:
+            if content != now.text.content:
+                self._replace(content)
+        except OSError:
+            self._keep(before)
+            raise
 
     def _keep(self, overrides: Overrides) -> None:
         if self._own is not None:
@@ -338,6 +379,11 @@ class ConfigFile:
         text_file.replace(path, text_file.encode(content, self._content()))
         self._path = path
         return path
+
+
+def _broadcast_of(settings: Settings) -> BroadcastConfig:
+    sent = settings.messaging.broadcast
+    return BroadcastConfig(sent.outgoing_interval_s, sent.watch_incoming, sent.min_peer_interval_s)
 
 
 def _without(overrides: Overrides, *keys: str) -> dict[str, Override]:

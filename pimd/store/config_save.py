@@ -54,13 +54,14 @@ def returned(
 ) -> tuple[str, dict[str, Override]]:
     """Return the administrator's text and the overrides that together say what was sent.
 
-    `text` and `file` are the administrator's now. Comments and form are those of what was sent, or where that has none, as
-    from a form, those that are here now.
+    `text` and `file` are the administrator's now. Comments and form are those of what was sent if it has comments of its own;
+    else, as from a form, those that are here now.
     """
     counting = {key: one for key, one in overrides.items() if over.variable_of(key, environ) is None}
     silent = {key: one for key, one in overrides.items() if key not in counting}
     target, values = _taken_apart(sent, without_unset(tomllib.loads(text), Settings), counting)
-    content = _written(sent.text if sent.text is not None and (_has_comments(sent.text) or not text) else text, target)
+    shown = over.merged(text, counting, environ)
+    content = _written(text if _adds_nothing(sent.text, text, shown) else sent.text or "", target)
     if content is None:  # no form that can be edited: what was sent counts, and all of it stands in the file
         return sent.text if sent.text is not None else tomlkit.dumps(sent.table), {}
     after = load(content, None, environ).file if values else file
@@ -84,8 +85,14 @@ def _without_null(table: Table) -> Table:
     return {key: _without_null(one) if isinstance(one, dict) else one for key, one in table.items() if one is not None}
 
 
-def _has_comments(text: str) -> bool:
-    return any(found[0].startswith("#") for found in _TOKEN.finditer(text))
+def _adds_nothing(sent: str | None, text: str, shown: str) -> bool:
+    """Tell whether a text has no comments, or only those that it was shown with beside what is no part of the file."""
+    comments = _comments(sent) if sent is not None else []
+    return bool(text) and (not comments or (shown != text and comments == _comments(shown)))
+
+
+def _comments(text: str) -> list[str]:
+    return [found[0].rstrip() for found in _TOKEN.finditer(text) if found[0].startswith("#")]
 
 
 # --- what belongs to the file, and what to the overrides
@@ -225,7 +232,8 @@ def _make_equal(table: Any, target: Table, *, top: bool = False) -> None:
         elif isinstance(value, dict) and isinstance(held, dict):
             _make_equal(held, value)
         elif held is None and isinstance(value, dict):
-            table[key] = tomlkit.item(value)
+            if _plain(value):
+                table[key] = tomlkit.item(value)
         elif held is None or held.unwrap() != value:
             edits.set_key(table, [key], value)
 

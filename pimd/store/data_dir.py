@@ -61,7 +61,10 @@ def _make(path: Path) -> None:
     except FileExistsError:
         _refuse_unsafe(path)
     except OSError as error:
-        raise DataDirError(f"{path}: the data directory cannot be created: {error.strerror}; choose another") from error
+        raise DataDirError(
+            f"{path}: the data directory cannot be created: {error.strerror}; "
+            "choose another with --data-dir or PIM_DATA_DIR"
+        ) from error
 
 
 def _refuse_unsafe(path: Path) -> None:

@@ -1,10 +1,14 @@
 """Files that only their owner may read, on disk before they are used."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 from pimd.paths import sync_directory
+
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+"""How file systems without hard links refuse one, such as exFAT and shares of containers."""
 
 
 class SecretFileError(Exception):
@@ -19,18 +23,18 @@ def create_secret_file(path: Path, content: bytes) -> bool:
     """Write a new file of mode 0600, synced with its directory; False when something of that name exists.
 
     The content gets its name by `link` only once it is whole, so that neither a crash nor a second process ever meets a
-    shorter file. Raises `SecretFileError`.
+    shorter file. A file system without hard links gives it by a rename. Raises `SecretFileError`.
     """
     unnamed = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         unnamed.unlink(missing_ok=True)
         _write_synced(unnamed, content)
         try:
-            os.link(unnamed, path, follow_symlinks=False)
+            _name(unnamed, path)
         except FileExistsError:
             return False
         finally:
-            unnamed.unlink()
+            unnamed.unlink(missing_ok=True)
         sync_directory(path.parent)
     except OSError as error:
         raise SecretFileError(path, f"cannot be written: {error.strerror}") from error
@@ -72,6 +76,19 @@ def read_secret_file(path: Path, limit: int) -> bytes:
             else f"cannot be read: {error.strerror}"
         )
         raise SecretFileError(path, reason) from error
+
+
+def _name(unnamed: Path, path: Path) -> None:
+    """Give a file a name that nothing has; FileExistsError."""
+    try:
+        os.link(unnamed, path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError from None
+        # A second process could come between; the lock of the data directory keeps daemons from that.
+        unnamed.rename(path)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -77,7 +77,7 @@ class Hiding:
         try:
             parsed = tomllib.loads(text)
             found = list(scan(text))
-            hidden = _replaced(text, sorted(self._spans(text, found)))
+            hidden = replaced(text, sorted(self._spans(text, found)))
             if repr(tomllib.loads(hidden)) == repr(self.values(parsed)):
                 return hidden
         except (ValueError, IndexError, RecursionError):
@@ -206,7 +206,8 @@ def _worth_looking_for(literal: str) -> set[str]:
     return {one.strip() for one in (str(value), *lines, literal.strip("\"'")) if len(one.strip()) >= _LEAST}
 
 
-def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+def replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+    """Return the text with each span, start and end in order, replaced by its text."""
     parts, at = [], 0
     for start, end, new in spans:
         parts += [text[at:start], new]

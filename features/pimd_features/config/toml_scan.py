@@ -23,6 +23,8 @@ class Assigned:
     """Keys from the top; arrays add nothing."""
     start: int
     end: int
+    where: tuple[str | int, ...] = ()
+    """Keys from the top, with the index in each array."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,12 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._last: dict[tuple[str | int, ...], int] = {}
+        """Index of the last table of each array of tables."""
 
     def document(self) -> Iterator[Assigned | Comment]:
         table: tuple[str, ...] = ()
+        where: tuple[str | int, ...] = ()
         while True:
             yield from self._blank()
             if self._at == len(self._text):
@@ -54,33 +59,49 @@ class _Scan:
                 table = self._key()
                 for _ in range(brackets):
                     self._expect("]")
+                where = self._table(table, is_array=brackets == 2)  # noqa: PLR2004 - `[[`
             else:
-                yield from self._assignment(table)
+                yield from self._assignment(table, where)
 
-    def _assignment(self, table: tuple[str, ...]) -> Iterator[Assigned | Comment]:
-        path = (*table, *self._key())
+    def _table(self, path: tuple[str, ...], *, is_array: bool) -> tuple[str | int, ...]:
+        """Return where a table begins."""
+        where: tuple[str | int, ...] = ()
+        for at, part in enumerate(path, 1):
+            where = (*where, part)
+            if is_array and at == len(path):
+                self._last[where] = self._last.get(where, -1) + 1
+            if where in self._last:
+                where = (*where, self._last[where])
+        return where
+
+    def _assignment(self, table: tuple[str, ...], where: tuple[str | int, ...]) -> Iterator[Assigned | Comment]:
+        key = self._key()
         self._expect("=")
-        yield from self._value(path)
+        yield from self._value((*table, *key), (*where, *key))
 
-    def _value(self, path: tuple[str, ...]) -> Iterator[Assigned | Comment]:
+    def _value(self, path: tuple[str, ...], where: tuple[str | int, ...]) -> Iterator[Assigned | Comment]:
         yield from self._blank()
         if self._skips("["):
-            yield from self._members(path, "]")
+            yield from self._members(path, where, "]")
         elif self._skips("{"):
-            yield from self._members(path, "}")
+            yield from self._members(path, where, "}")
         else:
             found = _STRING.match(self._text, self._at) or self._match(_OTHER)
             self._at = found.end()
-            yield Assigned(path, found.start(), found.end())
+            yield Assigned(path, found.start(), found.end(), where)
 
-    def _members(self, path: tuple[str, ...], closing: str) -> Iterator[Assigned | Comment]:
+    def _members(
+        self, path: tuple[str, ...], where: tuple[str | int, ...], closing: str
+    ) -> Iterator[Assigned | Comment]:
+        index = 0
         while True:
             yield from self._blank()
             if self._skips(closing):
                 return
             if self._skips(","):
                 continue
-            yield from self._value(path) if closing == "]" else self._assignment(path)
+            yield from self._value(path, (*where, index)) if closing == "]" else self._assignment(path, where)
+            index += 1
 
     def _blank(self) -> Iterator[Comment]:
         while True:
