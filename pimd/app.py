@@ -47,6 +47,7 @@ from pimd.rpc.token_methods import TokenMethods
 from pimd.settings import Settings, SettingsError, disabled_features, old_tables
 from pimd.settings.load import TRUE
 from pimd.stop import Stop
+from pimd.store import text_file
 from pimd.store.ageing import age_out_identities, keep_lived_time
 from pimd.store.config_file import ConfigFile
 from pimd.store.data_dir import DataDir, hold_data_dir
@@ -54,6 +55,7 @@ from pimd.store.eviction import InUse
 from pimd.store.keystore import Keystore
 from pimd.store.node_key import load_or_create_seed
 from pimd.store.secret_file import create_secret_file
+from pimd.store.text_file import NotText
 from pimd.task_scope import task_scope
 
 log = logging.getLogger("pimd")
@@ -425,16 +427,14 @@ def mesh_passphrase(settings: Settings, environ: Mapping[str, str]) -> str:
         return mesh.passphrase.get_secret_value()
     path = paths.expand(mesh.passphrase_file or Path(), environ)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = text_file.read(path).content.splitlines()
     except OSError as error:
         raise StartError(
             f"{path}: the passphrase file cannot be read: {error.strerror}; "
             "set [mesh] passphrase_file to a file that this user may read"
         ) from error
-    except UnicodeDecodeError:
-        raise StartError(
-            f"{path}: the passphrase file is not UTF-8 text; its first line must be the passphrase"
-        ) from None
+    except NotText as error:
+        raise StartError(f"{path}: the passphrase file {error}; its first line must be the passphrase") from None
     if not lines or not lines[0]:
         raise StartError(f"{path}: the first line of the passphrase file is empty; it must be the passphrase")
     return lines[0]

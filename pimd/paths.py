@@ -92,6 +92,11 @@ def rpc_socket(environ: Mapping[str, str], configured: Path | None, data: Path) 
     return Path("/run/pim/pim.sock") if is_root() else data / "pim.sock"
 
 
+def shown(path: Path) -> str:
+    """Write a path for answers and logs: bytes of names that are no UTF-8 stand as `\\xe9`, since JSON cannot hold them."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def sync_directory(directory: Path) -> None:
     """Make a new, renamed or deleted name in `directory` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

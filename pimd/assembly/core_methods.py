@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pimd import __version__
+from pimd import __version__, paths
 from pimd.assembly.assembly import Assembly
 from pimd.assembly.choice import AssemblyError
 from pimd.clock import Clock
@@ -105,7 +105,7 @@ class CoreMethods:
             name=self._about.name,
             version=__version__,
             node_id=self._about.node_id,
-            data_dir=str(self._about.data_dir),
+            data_dir=paths.shown(self._about.data_dir),
             uptime_s=int(self._clock.now() - self._started),
             features=self._assembly.running(),
         )

@@ -57,7 +57,8 @@ class LogRing(logging.Handler):
             ts=rfc3339(int(record.created * 1000)),
             level=level_word(record.levelno),
             source=record.name,
-            message=text[:TEXT_LIMIT],
+            # A path may have bytes that are no UTF-8; JSON cannot hold what Python makes of them.
+            message=text[:TEXT_LIMIT].encode(errors="backslashreplace").decode(),
         )
         if threading.get_ident() == self._thread:
             self._keep(kept)

@@ -1,6 +1,7 @@
 """`pim export` and `pim import`: messages in a file."""
 
 import argparse
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -123,11 +124,13 @@ def _open(name: str) -> Iterator[BinaryIO]:
 def _batches(file: BinaryIO) -> Iterator[list[str]]:
     """Lines, some at a time; of one that is too long only the beginning, which the daemon refuses."""
     batch, size = list[str](), 0
+    mark = codecs.BOM_UTF8  # an editor may have put it before the first line
     while line := file.readline(LINE_BYTES):
         part = line
         while not part.endswith(b"\n") and (part := file.readline(LINE_BYTES)):
             pass
-        batch.append(line.removesuffix(b"\n").decode(errors="replace"))
+        batch.append(line.removesuffix(b"\n").removeprefix(mark).decode(errors="replace"))
+        mark = b""
         size += len(line)
         if len(batch) == LINES_AT_ONCE or size >= BYTES_AT_ONCE:
             yield batch

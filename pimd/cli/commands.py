@@ -5,12 +5,13 @@ import json
 from typing import Any
 
 from pimd.cli.connection import Connection, call, call_many
-from pimd.cli.errors import PimError, UsageError
+from pimd.cli.errors import AnsweredError, PimError, UsageError
 from pimd.cli.names import resolve, shown
 from pimd.cli.output import put, read_input
 from pimd.cli.text import counted, moment, size, span, table, visible
 
 DEFAULT_PORT = 9100
+ALREADY_CONFIGURED = -32011
 PAGE = 1000
 """Rows that `peers.list` answers at most."""
 SHOWN = 200
@@ -156,7 +157,14 @@ def add(connection: Connection, options: argparse.Namespace) -> None:
     params = {"address": address}
     if options.label is not None:
         params["label"] = options.label
-    result = call(connection, "peers.add_static", params)
+    try:
+        result = call(connection, "peers.add_static", params)
+    except AnsweredError as error:
+        # Whoever adds it again has what he wants; but another label would be lost without a word.
+        if error.error.get("code") != ALREADY_CONFIGURED or options.label is not None:
+            raise
+        say(options, {"node_id": None, "config_entry_id": None}, f"{visible(address)} is in the configuration already")
+        return
     said = f"{visible(address)} is in the configuration and is dialled from now on; `pim peers` shows it"
     if result.get("warning"):
         said = (

@@ -215,7 +215,8 @@ def _own_unix(path: Path, data: Path) -> Connection | None:
     except OSError:
         return None
     try:
-        if data.samefile(call(connection, "daemon.info")["data_dir"]):
+        found = call(connection, "daemon.info")["data_dir"]
+        if found in {paths.shown(data.absolute()), paths.shown(data.resolve())} or data.samefile(found):
             return connection
     except (OSError, NoDaemonError):
         pass

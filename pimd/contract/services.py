@@ -12,7 +12,6 @@ failure of the task, call or payload in which it happened.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -191,8 +190,8 @@ class ConfigText:
     """The configuration file as it stands on disk."""
 
     text: str
-    path: Path | None
-    """None when the daemon runs without a file."""
+    path: str
+    """As answers hold it; empty when the daemon runs without a file."""
     modified_ms: int
     sha256: str
     """Hex digest of the text, for `if_hash`."""
@@ -231,7 +230,8 @@ class SavedConfig:
 
     requires_restart: Sequence[str]
     """Dotted keys that count from the next start on."""
-    written_to: Path
+    written_to: str
+    """The file, or with `dry_run` that which would be written; as answers hold it."""
 
 
 class WrongConfig(Exception):  # noqa: N818

@@ -17,6 +17,7 @@ from tomlkit.exceptions import TOMLKitError
 from pimd.addresses import Endpoint
 from pimd.contract import BroadcastConfig, ConfigOrigin, ConfigProblem, ConfigText, PeerEntry, SavedConfig, WrongConfig
 from pimd.ids import NodeId
+from pimd.paths import shown
 from pimd.settings import Settings, SettingsError, load, old_tables
 from pimd.settings.lines import line_of
 from pimd.settings.restart import needing_restart
@@ -90,7 +91,8 @@ class ConfigFile:
         text = self._content().content
         with contextlib.suppress(SettingsError, TOMLKitError):  # then it is shown as it is, so that it can be corrected
             text = self._merged(self._now())
-        return ConfigText(text, self._path, self._modified_ms(), hashlib.sha256(text.encode()).hexdigest())
+        path = shown(self._path) if self._path is not None else ""
+        return ConfigText(text, path, self._modified_ms(), hashlib.sha256(text.encode()).hexdigest())
 
     def peers(self) -> Sequence[PeerEntry]:
         """The peers that were in force at the start, and were changed since."""
@@ -240,12 +242,12 @@ class ConfigFile:
         before = self._settings
         files, settings, written_to = await self._run(lambda: self._saved(text, format, dry_run))
         if dry_run or self.daemon is None:
-            return SavedConfig(needing_restart(before, settings), written_to)
+            return SavedConfig(needing_restart(before, settings), shown(written_to))
         waiting = await self.daemon.apply(before, files, settings)
         at_once = ("peers", "interface", "log", "route")
         self._settings = before.model_copy(update={name: getattr(settings, name) for name in at_once})
         self._put_in_force(_broadcast_of(settings))
-        return SavedConfig(waiting, written_to)
+        return SavedConfig(waiting, shown(written_to))
 
     def _saved(self, text: str, format_: str, dry_run: bool) -> tuple[Settings, Settings, Path]:  # noqa: FBT001
         with self._turn:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from pimd.contract import ConfigOrigin
+from pimd.paths import shown as as_text
 from pimd.settings import Settings
 from pimd.settings.lines import line_of
 from pimd.settings.model import ENV_PREFIX
@@ -34,9 +35,9 @@ def origins(
         if variable is not None:
             return ConfigOrigin(named, shown, "environment", variable)
         if own is not None and _is_overridden(named, settings, file, overrides):
-            return ConfigOrigin(named, shown, "daemon", str(own))
+            return ConfigOrigin(named, shown, "daemon", as_text(own))
         if path is not None and _is_given(file, key):
-            return ConfigOrigin(named, shown, "file", str(path), line_of(text, key))
+            return ConfigOrigin(named, shown, "file", as_text(path), line_of(text, key))
         return ConfigOrigin(named, shown, "default", "")
 
     return [origin(*one) for one in [*_leaves(settings), *_peers(settings, file, overrides)]]

@@ -149,7 +149,7 @@ def _as_now(target: Table, now: Table, path: list[str], member: str) -> None:
     """Make a list have a member as it has it now."""
     before, after = _at(now, path), _at(target, path)
     others = [one for one in after or [] if one != member]
-    if before is None and not others:
+    if before is None and not others and path[-1] == "disabled":
         _set(target, path, None)
     elif member in (before or []):
         if member not in (after or []):
@@ -206,15 +206,18 @@ def _written(text: str, target: Table) -> str | None:
 
 
 def _alike(one: Table, other: Table) -> bool:
-    """Tell whether two tables say the same; empty tables say nothing, and the order of the peers does not count."""
+    """Tell whether two tables say the same; empty tables say nothing, and the order of the peers does not count.
+
+    An empty list says something: `enabled = []` of `[features]` is no feature at all.
+    """
     return _plain(one) == _plain(other)
 
 
 def _plain(table: Table) -> Table:
     inner = {key: _plain(one) if isinstance(one, dict) else one for key, one in table.items()}
     if isinstance(peers := inner.get("peers"), list):
-        inner["peers"] = sorted(peers, key=repr)
-    return {key: one for key, one in inner.items() if one not in ({}, [])}
+        inner["peers"] = sorted(peers, key=repr) or {}
+    return {key: one for key, one in inner.items() if one != {}}
 
 
 def _make_equal(table: Any, target: Table, *, top: bool = False) -> None:

@@ -101,7 +101,7 @@ async def get(ctx: PluginContext, params: ConfigGetParams) -> ConfigGetResult:
     return ConfigGetResult(
         format=params.format,
         config=text,
-        source_path=str(found.path) if found.path is not None else "",
+        source_path=found.path,
         last_modified=rfc3339(found.modified_ms),
         hash=_hash(shown),
     )
@@ -141,7 +141,7 @@ async def _saved(ctx: PluginContext, params: ConfigSaveParams) -> ConfigSaveResu
     except OSError as error:
         raise ConfigSaveRejected(f"the configuration was not saved: {error}") from error
     return ConfigSaveResult(
-        saved=not params.dry_run, requires_restart=list(saved.requires_restart), written_to=str(saved.written_to)
+        saved=not params.dry_run, requires_restart=list(saved.requires_restart), written_to=saved.written_to
     )
 
 
