@@ -93,7 +93,7 @@ def rpc_socket(environ: Mapping[str, str], configured: Path | None, data: Path) 
 
 
 def shown(path: Path) -> str:
-    """Write a path for answers and logs: bytes of names that are no UTF-8 stand as `\\xe9`, since JSON cannot hold them."""
+    r"""Write a path for answers and logs: bytes of names that are no UTF-8 stand as `\xe9`, since JSON cannot hold them."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 

@@ -146,16 +146,17 @@ def _peer_value(peer: Mapping[str, Any]) -> Table:
 
 
 def _as_now(target: Table, now: Table, path: list[str], member: str) -> None:
-    """Make a list have a member as it has it now."""
-    before, after = _at(now, path), _at(target, path)
+    """Make a list have a member as it has it now; a list of enabled features that is gone stays away, since that means all."""
+    before, after = _at(now, path) or [], _at(target, path)
     others = [one for one in after or [] if one != member]
-    if before is None and not others and path[-1] == "disabled":
-        _set(target, path, None)
-    elif member in (before or []):
-        if member not in (after or []):
-            _set(target, path, [*others, member])
-    elif after is not None:
-        _set(target, path, others)
+    if path[-1] == "enabled":
+        if after is not None and (member in before) != (member in after):
+            _set(target, path, [*others, member] if member in before else others)
+    elif member in before:
+        _set(target, path, after if member in (after or []) else [*others, member])
+    else:
+        is_kept = others or (after is not None and _at(now, path) is not None)
+        _set(target, path, others if is_kept else None)
 
 
 def _key_as_now(target: Table, now: Table, path: list[str]) -> None:

@@ -147,10 +147,10 @@ async def test_a_file_without_a_last_newline_gets_it_first(tmp_path: Path) -> No
 async def test_without_a_file_the_users_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "pim.toml"
     config = made(path, None)
-    assert config.read().path is None
+    assert config.read().path == ""
     await config.add_peer(PeerEntry(Endpoint.tcp("b", 2)))
     assert path.stat().st_mode & 0o777 == 0o600
-    assert config.read().path == path
+    assert config.read().path == str(path)
     assert [peer.address for peer in load(path.read_text(), path, {}).settings.peers] == ["b:2"]
 
 
