@@ -320,11 +320,11 @@ def _announce(started: Started, pid_file: Path | None, parts: AsyncExitStack) ->
     parts.callback(_remove, runtime)
     create_secret_file(runtime, json.dumps(content).encode() + b"\n")
     if pid_file is not None:
-        parts.callback(_remove, pid_file)
         try:
             pid_file.write_text(f"{os.getpid()}\n")
         except OSError as error:
             raise StartError(f"{pid_file}: the PID file cannot be written: {error.strerror}") from error
+        parts.callback(_remove, pid_file)
 
 
 def feature_choice(settings: Settings) -> FeatureChoice:
@@ -455,7 +455,11 @@ def _started(settings: Settings, daemon: RunningDaemon) -> Started:
 
 
 def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    """Remove what lies around after a stop; where that cannot be done the daemon stops all the same."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be removed: %s", path, error.strerror)
 
 
 class _Stopped(Exception):  # noqa: N818 - a signal to the TaskGroup, not an error
