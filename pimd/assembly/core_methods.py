@@ -25,7 +25,7 @@ from pimd.store.config_file import ConfigFile
 
 
 class FeatureParams(Params):
-    """A feature, and whether the change is also written into the configuration file."""
+    """A feature, and whether the change is also kept for later starts."""
 
     name: str
     persist: bool = False
@@ -86,7 +86,7 @@ class CoreMethods:
 
         Also starts one anew that failed or is quarantined, and finds one that was installed since the start. With
         `reload` an installed one is stopped and imported anew. What starts gets its table as the configuration file has it
-        now. With `persist` the file lists it from now on.
+        now. With `persist` it also runs after restarts.
         """
         return await self._switch(params, self._assembly.enable(params.name, reload=params.reload), on=True)
 
@@ -94,7 +94,7 @@ class CoreMethods:
     async def disable(self, params: FeatureParams) -> FeatureRow:
         """Stop a feature without a restart; its methods answer -32601 from now on.
 
-        Refused while another running feature needs it. With `persist` the configuration file says so, too.
+        Refused while another running feature needs it. With `persist` it stays off after restarts.
         """
         return await self._switch(params, self._assembly.disable(params.name), on=False)
 
@@ -125,6 +125,6 @@ class CoreMethods:
                 await self._config.set_feature(params.name, enabled=on)
             except OSError as error:
                 raise ConfigSaveRejected(
-                    f"{params.name} is {row.state}, but the configuration file was not changed: {error}"
+                    f"{params.name} is {row.state}, but that was not kept for later starts: {error}"
                 ) from error
         return row

@@ -187,14 +187,14 @@ class Keystore(Protocol):
 
 @dataclass(frozen=True)
 class ConfigText:
-    """The configuration file as it stands on disk."""
+    """The configuration as the files are now."""
 
     text: str
     path: str
     """As answers hold it; empty when the daemon runs without a file."""
     modified_ms: int
     sha256: str
-    """Hex digest of the text, for `if_hash`."""
+    """Hex digest of the text."""
 
 
 @dataclass(frozen=True)

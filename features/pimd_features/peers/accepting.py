@@ -57,7 +57,7 @@ async def accept(ctx: PluginContext, params: AcceptParams) -> Accepted:
     try:
         await ctx.services[CONFIG].rename_peers([dial.entry.endpoint for dial in moving], old, new)
     except OSError as error:
-        raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
+        raise ConfigSaveRejected(f"the configuration could not be changed: {error}") from error
     await ctx.services[KEYSTORE].replace_key(old, new, stayed)
     moved = 0
     if params.move_messages:

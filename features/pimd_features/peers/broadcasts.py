@@ -37,7 +37,7 @@ class Broadcasts(DaemonPlugin):
         errors=(BroadcastIntervalTooSmall, InvalidParams, ConfigSaveRejected),
     )
     async def set_broadcast_config(self, params: BroadcastParams) -> BroadcastState:
-        """Change how identities are broadcast, at once and in the configuration file.
+        """Change how identities are broadcast, at once and for later starts.
 
         What is absent stays as it is. `outgoing_interval_s` null turns the extra broadcasts off; the protocol's own, about every
         300 s, stay, so only a shorter interval changes anything. The other two say how much `peer_seen` tells of identities that
@@ -65,7 +65,7 @@ class Broadcasts(DaemonPlugin):
             await self._ctx.services[CONFIG].set_broadcast(after)
         except OSError as error:
             raise ConfigSaveRejected(
-                f"nothing was changed, the configuration file cannot be written: {error}"
+                f"nothing was changed, the configuration cannot be written: {error}"
             ) from error
         if after.outgoing_interval_s != before.outgoing_interval_s:
             self._ctx.services[MESH].set_broadcast_interval(after.outgoing_interval_s)

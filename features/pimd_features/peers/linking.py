@@ -51,7 +51,7 @@ async def list_peers(ctx: PluginContext, params: ListParams) -> list[PeerSummary
 
 @rpc("peers.configured", reads=True)
 async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
-    """List the addresses of the configuration file that are kept linked, and how that goes."""
+    """List the configured addresses, those that are kept linked, and how that goes."""
     return [
         Configured(
             config_entry_id=str(dial.entry.endpoint),
@@ -71,7 +71,7 @@ async def configured(ctx: PluginContext, _: NoParams) -> list[Configured]:
 
 @rpc("peers.add_static", errors=(InvalidPeerAddress, PeerAlreadyExists, NotSupported, ConfigSaveRejected))
 async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
-    """Write an address into the configuration file and keep it linked from now on."""
+    """Keep an address linked from now on, also after restarts."""
     refuse_other_mechanisms(params.mechanism)
     endpoint = checked_endpoint(params.address)
     mesh = ctx.services[MESH]
@@ -84,7 +84,7 @@ async def add_static(ctx: PluginContext, params: AddStaticParams) -> Added:
 
 
 async def configure(ctx: PluginContext, entry: PeerEntry) -> None:
-    """Write an entry into the file and keep it linked; `ConfigSaveRejected` with nothing changed."""
+    """Keep an entry linked, also after restarts; `ConfigSaveRejected` with nothing changed."""
     mesh = ctx.services[MESH]
     before = next((dial for dial in mesh.dials() if dial.entry.endpoint == entry.endpoint), None)
     mesh.keep_dialling(entry, configured=True)  # first: the file is written even when the caller has disconnected
@@ -94,13 +94,14 @@ async def configure(ctx: PluginContext, entry: PeerEntry) -> None:
         mesh.stop_dialling(entry.endpoint)
         if before is not None:
             mesh.keep_dialling(before.entry, configured=before.configured)
-        raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
+        raise ConfigSaveRejected(f"the configuration could not be changed: {error}") from error
 
 
 @rpc("peers.remove", errors=(PeerNotFound, InvalidParams, ConfigSaveRejected))
 async def remove(ctx: PluginContext, params: RemoveParams) -> None:
-    """Take a peer out of the configuration file, hang up, and do not dial it again.
+    """Take a peer out of the configuration, hang up, and do not dial it again.
 
+    One that the administrator's file names is disabled here; `peers.add_static` of its address lets it count again.
     Also hangs up on a linked peer that is not configured; `peers.pair` or a restart brings it back.
     """
     mesh = ctx.services[MESH]
@@ -127,11 +128,11 @@ def _is_meant(dial: DialInfo, params: RemoveParams) -> bool:
 
 
 async def _unconfigure(ctx: PluginContext, endpoint: Endpoint) -> bool:
-    """Tell whether it was in the file."""
+    """Tell whether it was configured."""
     try:
         was_there = await ctx.services[CONFIG].remove_peer(endpoint)
     except OSError as error:
-        raise ConfigSaveRejected(f"the configuration file could not be changed: {error}") from error
+        raise ConfigSaveRejected(f"the configuration could not be changed: {error}") from error
     ctx.services[MESH].stop_dialling(endpoint)
     await ctx.services[KEYSTORE].unpin(endpoint=endpoint)
     return was_there

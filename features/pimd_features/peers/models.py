@@ -112,7 +112,7 @@ class AddStaticParams(Params):
 
 
 class Added(Result):
-    """The entry that `peers.add_static` wrote into the configuration file."""
+    """The entry that `peers.add_static` keeps from now on."""
 
     node_id: NodeIdHex | None = Field(description="Null: the key is bound to the address when it is first met.")
     config_entry_id: str
@@ -120,7 +120,7 @@ class Added(Result):
 
 
 class Configured(Result):
-    """One address of the configuration file that is kept linked."""
+    """One configured address, which is kept linked."""
 
     config_entry_id: str = Field(description="What peers.remove takes.")
     address: str = Field(description="As the file has it: host:port, or unix:/path.")
@@ -143,7 +143,7 @@ class RemoveParams(Params):
 
 
 class PairParams(Params):
-    """The node to link with, and whether the configuration file is to keep it."""
+    """The node to link with, and whether it is to be kept."""
 
     trust: Literal["once", "persist"]
     node_id: NodeIdHex | None = None

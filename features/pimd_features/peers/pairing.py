@@ -50,7 +50,7 @@ TRIED_ENDPOINTS = 4
     ),
 )
 async def pair(ctx: PluginContext, params: PairParams) -> PeerSummary:
-    """Link with a node now; with `persist` also write it into the configuration file.
+    """Link with a node now; with `persist` also after restarts.
 
     Takes an address, or the id of a node that is discovered, linked, or dialled. Answers within 8 s.
     """
