@@ -64,9 +64,7 @@ class Broadcasts(DaemonPlugin):
         try:
             await self._ctx.services[CONFIG].set_broadcast(after)
         except OSError as error:
-            raise ConfigSaveRejected(
-                f"nothing was changed, the configuration cannot be written: {error}"
-            ) from error
+            raise ConfigSaveRejected(f"nothing was changed, the configuration cannot be written: {error}") from error
         if after.outgoing_interval_s != before.outgoing_interval_s:
             self._ctx.services[MESH].set_broadcast_interval(after.outgoing_interval_s)
 
