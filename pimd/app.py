@@ -176,7 +176,12 @@ async def run(
         )
         daemon = await stack.enter_async_context(running_daemon(parts_of_daemon, stop))
         config.daemon = SettingsChange(
-            daemon.core.node, daemon.core.keystore, daemon.assembly, feature_choice, environment.set_log_level
+            daemon.core.node,
+            daemon.core.keystore,
+            daemon.assembly,
+            plan.features.values(),
+            feature_choice,
+            environment.set_log_level,
         )
         listeners = await stack.enter_async_context(AsyncExitStack())
         listeners.push_async_callback(daemon.rpc.stop)

@@ -104,11 +104,8 @@ class Assembly:
 
     def secret_settings(self) -> list[tuple[str, ...]]:
         """Keys of secrets, of the features that were imported."""
-        return [(feature.name, *path) for feature in self.imported() for path in feature.secrets]
-
-    def imported(self) -> list[Declared]:
-        """The features whose code is loaded."""
-        return [life.feature for life in self._lives.values() if life.feature is not None]
+        known = {name: life.feature for name, life in self._lives.items() if life.feature is not None}
+        return [(name, *path) for name, feature in known.items() for path in feature.secrets]
 
     def explain_absent(self, method: str) -> dict[str, Any]:
         """Return `data` of the -32601 answer: feature, state and hint."""
@@ -243,8 +240,7 @@ class Assembly:
         if await each.over(IMPORT_S) and each.feature is not None and each.fault is None:
             if each.feature.name in self._plan.features or not life.at(State.LOADED):
                 return False
-            choice = self._plan.choice
-            if choice.enabled is None and not each.feature.default_enabled and life.name not in choice.wanted:
+            if not self._plan.choice.wants(each.feature):
                 life.to(State.STOPPED, "off by default; list it in [features] enabled")
                 return False
             life.feature, life.settings = each.feature, each.settings

@@ -38,6 +38,10 @@ class FeatureChoice:
     wanted: Collection[str] = ()
     """Features whose own table has `enabled = true`: these run also where they are off by default."""
 
+    def wants(self, feature: Feature) -> bool:
+        """Tell whether a feature that is not disabled runs: it may be off by default."""
+        return self.enabled is not None or feature.default_enabled or feature.name in self.wanted
+
     def settings_of(self, feature: Feature) -> BaseModel:
         """Validate `[features.<name>]`; `AssemblyError` with one line that names every wrong key, and the place of the first."""
         table = {key: value for key, value in self.tables.get(feature.name, {}).items() if key != "enabled"}

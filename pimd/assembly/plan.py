@@ -59,8 +59,7 @@ class Plan:
         for each in self.imports.values():
             each.wait(until - time.monotonic())
         self.features = {name: each.feature for name, each in self.imports.items() if each.feature is not None}
-        if choice.enabled is None:
-            self.choices = [self._default(one) for one in self.choices]
+        self.choices = [self._default(one) for one in self.choices]
         self.faults = self._faults()
         self._refuse_wrong()
 
@@ -78,7 +77,7 @@ class Plan:
 
     def _default(self, one: Choice) -> Choice:
         feature = self.features.get(one.name)
-        if feature is not None and not feature.default_enabled and one.name not in self.choice.wanted:
+        if feature is not None and not self.choice.wants(feature):
             del self.features[one.name], self.imports[one.name]
             return replace(one, state="disabled", reason="off by default; list it in [features] enabled")
         return one

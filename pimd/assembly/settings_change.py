@@ -1,12 +1,12 @@
 """Puts changed settings in force while the daemon runs, as far as that is possible."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pimd.assembly.assembly import Assembly
 from pimd.assembly.choice import AssemblyError
 from pimd.assembly.imports import FeatureChoice
-from pimd.contract import PeerEntry
+from pimd.contract import Feature, PeerEntry
 from pimd.ids import NodeId
 from pimd.mesh.node import Node
 from pimd.settings import Settings
@@ -25,19 +25,21 @@ class SettingsChange:
         node: Node,
         keystore: Keystore,
         assembly: Assembly,
+        features: Collection[Feature],
         choice_of: Callable[[Settings], FeatureChoice],
         set_log_level: Callable[[str], None] | None,
     ) -> None:
         self._mesh = node.service
         self._keystore = keystore
         self._assembly = assembly
+        self._imported = features
         self._choice_of = choice_of
         self._set_log_level = set_log_level
 
     def check(self, settings: Settings) -> Iterator[tuple[Sequence[str | int], str]]:
         """Yield the keys of what features do not accept in their tables, and why."""
         choice = self._choice_of(settings)
-        for feature in self._assembly.imported():
+        for feature in self._imported:
             try:
                 choice.settings_of(feature)
             except AssemblyError as error:

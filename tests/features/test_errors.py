@@ -11,6 +11,7 @@ from pimd.assembly.known import known_features
 from pimd.contract import Feature, RpcError, mark_of
 
 CODES = {
+    "config": {"ConfigUnreadable": -32603},
     "groups": {"GroupUnknown": 1101, "GroupRefused": 1102, "GroupMessageTooLarge": 1103},
     "messaging": {"MessagePeerUnknown": -32060, "MessageBodyTooLarge": -32061},
     "peers": {

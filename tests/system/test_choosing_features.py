@@ -41,7 +41,7 @@ def test_enable_and_disable_while_running_and_keep_it_in_the_file(daemon: MakeDa
     (alice.home / "alice.toml.bak").mkdir()  # the copy that is made of the file before it is changed cannot be written
     unsaved = alice.ask("features.enable", {"name": "messaging", "persist": True})["error"]
     assert unsaved["code"] == -32021
-    assert "messaging is running, but the configuration file was not changed: " in unsaved["message"]
+    assert "messaging is running, but that was not kept for later starts: " in unsaved["message"]
     assert "messaging" in alice.call("daemon.info")["features"]
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import tomllib
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,17 +26,12 @@ from pimd.contract import (
     rfc3339,
     rpc,
 )
+from pimd_features.config.errors import ConfigUnreadable
 from pimd_features.config.hiding import HIDDEN, Hiding, hidden
 from pimd_features.config.restoring import NotRestored, Stored
 
 log = logging.getLogger("config")
 """The source under which clients look for rejections."""
-
-
-class ConfigUnreadable(RpcError):  # noqa: N818
-    """The configuration file cannot be read; the message says why."""
-
-    code: ClassVar[int] = -32603
 
 
 class ConfigGetParams(Params):
@@ -210,5 +205,6 @@ FEATURE = Feature(
     summary="The configuration, read over RPC with its secrets hidden, and saved.",
     namespaces=("config",),
     methods=(get, save, origins),
+    errors=(ConfigUnreadable,),
     uses=(ASSEMBLY, CONFIG),
 )
