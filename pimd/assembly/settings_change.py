@@ -41,7 +41,8 @@ class SettingsChange:
         choice = self._choice_of(settings)
         for feature in self._imported:
             try:
-                choice.settings_of(feature)
+                if feature.name not in choice.disabled:
+                    choice.settings_of(feature)
             except AssemblyError as error:
                 yield error.key, str(error).removeprefix(f"{'.'.join(map(str, error.key))}: ")
 

@@ -17,7 +17,7 @@ from tomlkit.exceptions import TOMLKitError
 from pimd.addresses import Endpoint
 from pimd.contract import BroadcastConfig, ConfigOrigin, ConfigProblem, ConfigText, PeerEntry, SavedConfig, WrongConfig
 from pimd.ids import NodeId
-from pimd.paths import shown
+from pimd.paths import SYSTEM_CONFIG, shown
 from pimd.settings import Settings, SettingsError, load, old_tables
 from pimd.settings.lines import line_of
 from pimd.settings.restart import needing_restart
@@ -190,7 +190,7 @@ class ConfigFile:
             named = [one for one in now.file.peers if one.endpoint in endpoints and one.node_id == str(old)]
             if named and not self._is_own(now.text):
                 where = f"{self._path} demands node_id {old} at {named[0].address}"
-                raise PermissionError(errno.EPERM, f"{where}; an administrator changes it there")
+                raise PermissionError(f"{where}; an administrator changes it there")
             edit: Edit = lambda document: edits.rename_peers(document, endpoints, old, new)  # noqa: E731
             return self._commit(now, mine, edit if named else None)
 
@@ -232,7 +232,7 @@ class ConfigFile:
     def _refuse_decided(self, key: str) -> None:
         variable = over.variable_of(key, self._environ)
         if variable is not None:
-            raise PermissionError(errno.EPERM, f"the environment variable {variable} decides about it; change that")
+            raise PermissionError(f"the environment variable {variable} decides about it; change that")
 
     async def save(self, text: str, *, format: Literal["toml", "json"] = "toml", dry_run: bool = False) -> SavedConfig:  # noqa: A002 - as in the method's params
         """Put a whole new text in the place of what `read` returned, each change where its value comes from.
@@ -320,7 +320,9 @@ class ConfigFile:
         """Tell whether the file is the daemon's own: of its user, and nothing in it but what the daemon writes."""
         if self._own is None:
             return True
-        return self._path is not None and text_file.is_own(self._path) and over.only_ours(tomllib.loads(text.content))
+        if self._path in {None, SYSTEM_CONFIG} or not text_file.is_own(self._path):
+            return False
+        return over.only_ours(tomllib.loads(text.content))
 
     def _decide(self, now: _Now, values: Mapping[str, Any], edit: Edit) -> bool:
         """Write a decision into the file, when that is the daemon's own, else beside it."""

@@ -31,7 +31,7 @@ def origins(
 
     def origin(key: tuple[str | int, ...], named: str, value: Any) -> ConfigOrigin:
         variable = variables.get(ENV_PREFIX + "__".join(map(str, key)).upper())
-        shown = HIDDEN if isinstance(value, SecretStr) else value
+        shown = HIDDEN if isinstance(value, SecretStr) else as_text(value) if isinstance(value, Path) else value
         if variable is not None:
             return ConfigOrigin(named, shown, "environment", variable)
         if own is not None and _is_overridden(named, settings, file, overrides):

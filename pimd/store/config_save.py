@@ -45,6 +45,7 @@ class Sent:
             table = _from_json(text)
             loaded = load("", path, environ, table)
             return cls(None, without_unset(table, Settings), loaded.settings, loaded.file)
+        text = text.removeprefix("\ufeff")  # the byte order mark of an editor
         loaded = load(text, path, environ)
         return cls(text, without_unset(tomllib.loads(text), Settings), loaded.settings, loaded.file)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -206,3 +207,21 @@ def test_a_directory_may_have_a_name_that_is_no_utf_8(machine: MakeMachine, tmp_
     saved = alice.call("config.save", {"config": '[node]\nname = "y"\n', "dry_run": True})
     assert saved["written_to"] == f"{tmp_path}/caf\\xe9/pim.toml"
     assert json.loads(alice.pim("--json", "status").stdout)["node_id"] == alice.node_id
+
+
+@needs_root
+@pytest.mark.system
+def test_process_1_of_a_container_ends_and_starts_again(machine: MakeMachine) -> None:
+    """bitcoin/bitcoin#20732, ElementsProject/lightning#9315, stacks-network/stacks-core#658: a lost signal, an old id."""
+    alice = machine()
+    alice.prefix = ["unshare", "-p", "-f", "--kill-child", "--mount-proc"]
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGKILL, None)):
+        alice.start()
+        assert alice.process is not None
+        assert alice.runtime["pid"] == 1
+        inner = Path(f"/proc/{alice.process.pid}/task/{alice.process.pid}/children").read_text().split()[0]
+        os.kill(int(inner), number)
+        assert code in {None, alice.process.wait(30)}
+        alice.kill(signal.SIGKILL)
+        assert alice.pim("status").returncode == 3
+    alice.start()

@@ -218,6 +218,13 @@ async def test_a_file_that_its_owner_made_read_only_is_not_written(place: Place)
     assert addresses(place.start()) == ["b:2"]
 
 
+async def test_the_file_of_the_system_is_never_the_daemons(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write("# mine\n")
+    monkeypatch.setattr("pimd.store.config_file.SYSTEM_CONFIG", place.path)
+    await place.start().add_peer(PeerEntry(B))
+    assert place.path.read_text() == "# mine\n"
+
+
 async def test_without_a_file_none_is_made(place: Place) -> None:
     place.path.unlink()
     await place.start().add_peer(PeerEntry(B))
