@@ -273,3 +273,18 @@ async def test_where_each_value_comes_from(place: Place) -> None:
         ("features.disabled", ["logs", "groups"]),
     ):
         assert (rows[key].value, rows[key].kind, rows[key].place) == (value, "daemon", str(place.own))
+
+
+async def test_the_wish_for_a_gateway_has_the_same_order(place: Place) -> None:
+    config = place.start()
+    assert config.route_wish() is False
+    await config.set_route_wish(on=True)
+    assert config.route_wish() is place.start().route_wish() is True
+    place.write(TEXT + "[route]\nsplit_default = true\n")
+    assert place.start().route_wish() is True
+    await place.start().set_route_wish(on=False)
+    assert place.start().route_wish() is False
+    decided = place.start({"PIMD_ROUTE__SPLIT_DEFAULT": "true"})
+    assert decided.route_wish() is True
+    with pytest.raises(PermissionError, match="PIMD_ROUTE__SPLIT_DEFAULT"):
+        await decided.set_route_wish(on=False)
