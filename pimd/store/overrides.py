@@ -2,12 +2,14 @@
 
 import json
 import logging
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
 from pimd.addresses import Endpoint
 from pimd.contract import PeerEntry
@@ -122,10 +124,20 @@ def merged(text: str, overrides: Overrides, environ: Mapping[str, str]) -> str:
     counting = {key: one for key, one in overrides.items() if variable_of(key, environ) is None}
     if not counting:
         return text
+    try:
+        return _with(text, counting)
+    # tomlkit fails in its own ways over forms that it does not expect; what the text says is enough then.
+    except (TOMLKitError, ValueError, LookupError, TypeError, AttributeError):
+        return _with(tomlkit.dumps(tomllib.loads(text)), counting)
+
+
+def _with(text: str, overrides: Overrides) -> str:
     document = tomlkit.parse(text if not text or text.endswith("\n") else f"{text}\n")
-    for key, one in counting.items():
+    for key, one in overrides.items():
         _put_in(document, key, one.value)
-    return tomlkit.dumps(document)
+    result = tomlkit.dumps(document)
+    tomllib.loads(result)
+    return result
 
 
 def _put_in(document: tomlkit.TOMLDocument, key: str, value: Any) -> None:
