@@ -243,20 +243,25 @@ class ConfigFile:
         files, settings, written_to = await self._run(lambda: self._saved(text, format, dry_run))
         if dry_run or self.daemon is None:
             return SavedConfig(needing_restart(before, settings), shown(written_to))
-        waiting = await self.daemon.apply(before, files, settings)
-        at_once = ("peers", "interface", "log", "route")
-        self._settings = before.model_copy(update={name: getattr(settings, name) for name in at_once})
-        self._put_in_force(_broadcast_of(settings))
-        return SavedConfig(waiting, shown(written_to))
+        return SavedConfig(await self.daemon.apply(before, files, settings), shown(written_to))
 
     def _saved(self, text: str, format_: str, dry_run: bool) -> tuple[Settings, Settings, Path]:  # noqa: FBT001
         with self._turn:
             sent = self._checked(text, format_)
-            now = self._readable_now()
-            files = self._loaded(now)
-            content, overrides = returned(sent, now.text.content, now.file, now.overrides, self._environ)
+            try:
+                now = self._now()
+                files = self._loaded(now)
+                content, overrides = returned(sent, now.text.content, now.file, now.overrides, self._environ)
+            except (
+                SettingsError
+            ):  # a file that does not load was shown as it is, and is replaced by what was made of it
+                now = _Now(self._content(), sent.file, dict(self._own.overrides) if self._own is not None else {})
+                files, content, overrides = self._settings, sent.whole, now.overrides
             if not dry_run:
                 self._write(now, content, overrides)
+                at_once = ("peers", "interface", "log", "route")
+                self._settings = self._settings.model_copy(update={key: getattr(sent.settings, key) for key in at_once})
+                self._put_in_force(_broadcast_of(sent.settings))
             is_beside = self._own is not None and content == now.text.content and overrides != now.overrides
             path = self._own.path if is_beside and self._own is not None else self._path or self._create_at
             return files, sent.settings, path

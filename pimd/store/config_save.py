@@ -38,6 +38,11 @@ class Sent:
     """With the environment."""
     file: Settings
 
+    @property
+    def whole(self) -> str:
+        """All of it as TOML."""
+        return self.text if self.text is not None else tomlkit.dumps(self.table)
+
     @classmethod
     def of(cls, text: str, format_: str, path: Path | None, environ: Mapping[str, str]) -> Self:
         """Read and check it; `SettingsError` with all problems."""
@@ -64,7 +69,7 @@ def returned(
     shown = over.merged(text, counting, environ)
     content = _written(text if _adds_nothing(sent.text, text, shown) else sent.text or "", target)
     if content is None:  # no form that can be edited: what was sent counts, and all of it stands in the file
-        return sent.text if sent.text is not None else tomlkit.dumps(sent.table), {}
+        return sent.whole, {}
     after = load(content, None, environ).file if values else file
     mine = {key: Override(value, over.base(key, after)) for key, value in values.items()}
     return content, silent | {key: one for key, one in mine.items() if not over.is_idle(key, one)}

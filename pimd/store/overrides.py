@@ -193,7 +193,9 @@ def _read(path: Path) -> dict[str, Override]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise OverridesError(f"{path}: cannot be read: {error.strerror}; check owner and permissions") from error
+        raise OverridesError(
+            f"{path}: cannot be read: {error.strerror}; check who owns it, or choose another data directory"
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OverridesError(
             f"{path}: is damaged ({error}); move it away to start without the peers that were added, and what was switched"

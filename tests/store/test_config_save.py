@@ -183,6 +183,19 @@ async def test_everything_wrong_is_told_with_line_and_key(config: ConfigFile, tm
     assert (tmp_path / "pim.toml").read_text() == TEXT
 
 
+async def test_a_file_that_was_broken_meanwhile_is_replaced_by_one_that_loads(
+    config: ConfigFile, tmp_path: Path
+) -> None:
+    (tmp_path / "pim.toml").write_text("[node\n")
+    assert config.read().text == "[node\n"
+    await config.save(TEXT)
+    assert (tmp_path / "pim.toml").read_text() == TEXT
+    assert started(tmp_path).peers() == [PeerEntry(B, label="bob")]
+    (tmp_path / "pim.toml").write_text("[node\n")
+    await config.save('{"node": {"name": "hall"}}', format="json")
+    assert (tmp_path / "pim.toml").read_text() == '[node]\nname = "hall"\n'
+
+
 async def test_what_cannot_be_written_changes_nothing(config: ConfigFile, tmp_path: Path) -> None:
     (tmp_path / "pim.toml.bak").mkdir()
     before = (tmp_path / "settings.json").read_bytes()
