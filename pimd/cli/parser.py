@@ -150,7 +150,7 @@ def _add_token_commands(subparsers: "argparse._SubParsersAction[Parser]", common
     token_commands.add_restrictions(create)
     of_token("list", token_commands.list_tokens, "list those that were made, and what each may")
     revoke = of_token("revoke", token_commands.revoke, "end one, with all that were narrowed from it")
-    revoke.add_argument("name", metavar="NAME-OR-ID")
+    revoke.add_argument("name", metavar="TOKEN", help="its name or id; see `pim token list`")
     narrow = of_token("narrow", NARROW, "read a token from standard input, print one that may less; needs no daemon")
     token_commands.add_restrictions(narrow)
 

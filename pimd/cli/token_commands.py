@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from pimd import macaroon
 from pimd.cli.commands import say
 from pimd.cli.connection import Connection, call
 from pimd.cli.errors import UsageError
@@ -54,6 +53,8 @@ def revoke(connection: Connection, options: argparse.Namespace) -> None:
 
 def narrow(options: argparse.Namespace) -> None:
     """Print a token that may less than the one on standard input; needs no daemon."""
+    from pimd import macaroon  # noqa: PLC0415 - hashlib loads OpenSSL, and others need not wait for it
+
     if sys.stdin is not None and sys.stdin.isatty():
         print("paste the token, then end the input (Ctrl-D):", file=sys.stderr)
     restrictions = _restrictions(options)
