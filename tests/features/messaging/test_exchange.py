@@ -6,12 +6,7 @@ from typing import Any
 
 import pytest
 
-from pimd.contract import (
-    CONGESTION_MET,
-    InvalidParams,
-    NoParams,
-    PluginPayload,
-)
+from pimd.contract import CONGESTION_MET, InvalidParams, NoParams, PluginPayload
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import strangers as limits_of_strangers
 from pimd_features.messaging.acknowledged import IDS
