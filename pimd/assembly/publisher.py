@@ -1,6 +1,6 @@
 """What a feature publishes: on declared streams only, and only what fits the declared model."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -9,7 +9,7 @@ from pimd.assembly.guard import Guard
 from pimd.calls import Stopped
 from pimd.contract import Feature
 from pimd.faults import text_of, without_values
-from pimd.rpc.streams import encoded
+from pimd.rpc.streams import Streams
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -17,25 +17,16 @@ _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 class FeaturePublisher:
     """Implements `contract.Publish` for one feature; with `raises` a wrong event is an error, else it is dropped and counted."""
 
-    def __init__(
-        self, feature: Feature, publish: Callable[[str, BaseModel], None], guard: Guard, *, raises: bool = False
-    ) -> None:
+    def __init__(self, feature: Feature, streams: Streams, guard: Guard, *, raises: bool = False) -> None:
         self._feature = feature.name
         self._guard = guard
         self._raises = raises
         self._models: Mapping[str, TypeAdapter[Any]] = {one.name: TypeAdapter(one.payload) for one in feature.events}
-        self._publish = publish
+        self._streams = streams
 
     def __call__(self, stream: str, payload: BaseModel) -> None:
         """Publish on a declared stream."""
-        model = self._models.get(stream)
-        if model is None:
-            declared = ", ".join(self._models) or "none"
-            raise ValueError(
-                f"feature {self._feature} did not declare the stream {stream!r}; its events are: {declared}"
-            )
-        if self._guard.calls.closed:
-            raise Stopped(f"feature {self._feature} was stopped; it publishes nothing any more")
+        model = self._model(stream)
         outcome = self._guard.calls.call(f"the model of {stream}", self._checked, stream, model, payload)
         if outcome.error is None:
             return
@@ -44,11 +35,25 @@ class FeaturePublisher:
             raise ValueError(what) from outcome.error
         self._guard.drop_event(stream, what)
 
+    def missed(self, stream: str, count: int) -> None:
+        """Tell of a gap on a declared stream."""
+        self._model(stream)
+        self._streams.skip(stream, count)
+
+    def _model(self, stream: str) -> TypeAdapter[Any]:
+        model = self._models.get(stream)
+        if model is None:
+            declared = ", ".join(self._models) or "none"
+            raise ValueError(
+                f"feature {self._feature} did not declare the stream {stream!r}; its events are: {declared}"
+            )
+        if self._guard.calls.closed:
+            raise Stopped(f"feature {self._feature} was stopped; it publishes nothing any more")
+        return model
+
     def _checked(self, stream: str, model: TypeAdapter[Any], payload: BaseModel) -> None:
         check_event(model, payload)
-        if self._raises:  # in a daemon it is encoded only when somebody listens
-            encoded(payload)
-        self._publish(stream, payload)
+        self._streams.publish(stream, payload)
 
 
 def check_event(model: TypeAdapter[Any], payload: object) -> None:

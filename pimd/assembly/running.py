@@ -127,7 +127,7 @@ def construct(  # noqa: PLR0913 - what a feature stands on
     cancel = core.cancel.child()
     timers = Timers(guard)
     threads = Threads(feature.name, core.node.counts.bites, in_loop=not core.watched)
-    publisher = FeaturePublisher(feature, streams.publish, guard, raises=core.wrong_events_raise)
+    publisher = FeaturePublisher(feature, streams, guard, raises=core.wrong_events_raise)
     own = _core_services(core, assembly, publisher, feature.uses)
     context = PluginContext(
         peers=view(PeerDirectory, core.keystore),

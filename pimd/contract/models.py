@@ -153,6 +153,11 @@ class SubscriptionResult(Result):
     """The answer of every `<namespace>.subscribe`."""
 
     subscription_id: str
+    epoch: str = Field(description="Names this start of the daemon, in which the events of each stream count from 1.")
+    seq: int = Field(ge=0, description="The number of the newest event so far.")
+    missed: int | None = Field(
+        description="How many events behind `since` are not held any more; null when they were of another epoch."
+    )
 
 
 class ConfigProblem(Result):

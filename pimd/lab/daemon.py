@@ -31,7 +31,8 @@ from pimd.net.network import Network
 from pimd.proto.identity import Identity
 from pimd.proto.mesh_secret import MeshSecret, derive
 from pimd.rpc.connection import Connection
-from pimd.rpc.streams import Stream, Subscriber
+from pimd.rpc.streams import Stream
+from pimd.rpc.subscriber import Subscriber
 from pimd.settings import Settings
 from pimd.stop import Stop
 from pimd.store.data_dir import DataDir
@@ -307,7 +308,7 @@ class LabDaemon:
             if stream.declared.name != LOG_STREAM:
                 attached: list[Subscriber] = []
                 attached.append(stream.attach(None, None, lambda: self._take_events(life, attached)))
-                self._take_events(life, attached)
+                attached[0].begin_with(stream.history())
 
         running.rpc.streams.push_to(attach)
 

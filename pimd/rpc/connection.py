@@ -4,15 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from pimd.contract import SubscriptionResult
 from pimd.rpc.limits import CALLS_PER_CONNECTION, ConnectionBytes
+from pimd.rpc.streams import Since
 from pimd.rpc.token_book import Grant
 
 
 class Feed(Protocol):
     """The notifications of one connection."""
 
-    def subscribe(self, stream: str, params: object) -> str:
-        """Begin a subscription and return its id."""
+    def subscribe(self, stream: str, params: object, since: Since | None = None) -> SubscriptionResult:
+        """Begin a subscription, with `since` behind that event."""
 
     def unsubscribe(self, stream: str, subscription_id: str | None) -> None:
         """End one subscription, or with None all of that stream; unknown ids are no error."""

@@ -1,13 +1,14 @@
 """The `rpc.*` methods, and the `subscribe` and `unsubscribe` of each stream."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field, create_model
 
 from pimd import __version__
 from pimd.contract import (
     EventStream,
+    InvalidParams,
     InvalidRequest,
     NoParams,
     Overloaded,
@@ -22,7 +23,7 @@ from pimd.contract import (
 from pimd.rpc.connection import Connection
 from pimd.rpc.openrpc import Description
 from pimd.rpc.registry import CORE, Method, Registry
-from pimd.rpc.streams import Streams
+from pimd.rpc.streams import Since, Streams
 
 RPC_VERSION = 1
 PUSH_CLIENT = "pim-ui/"
@@ -63,6 +64,24 @@ class UnsubscribeParams(Params):
     """Without an id all subscriptions of the stream on this connection end."""
 
     subscription_id: str | None = None
+
+
+_SINCE = Field(
+    default=None, ge=0, lt=2**63, description="The number of the last event that was read; `epoch` says of which start."
+)
+_EPOCH = Field(default=None, max_length=64, description="As the answer of `subscribe` had it when that event was read.")
+
+
+def subscribe_params(declared: type[Params]) -> type[Params]:
+    """Return what `subscribe` takes: what the stream declares, and where to go on."""
+    return create_model(
+        declared.__name__,
+        __base__=declared,
+        __module__=declared.__module__,
+        __doc__=declared.__doc__,
+        since=(Annotated[int | None, _SINCE], None),
+        epoch=(Annotated[str | None, _EPOCH], None),
+    )
 
 
 def rpc_methods(registry: Registry, describe: Description, features: Callable[[], Sequence[str]]) -> list[Method]:
@@ -143,7 +162,7 @@ def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[
             raise InvalidRequest(
                 f"{namespace}.subscribe needs a connection that stays: use the Unix socket, or the WebSocket at /ws"
             )
-        return SubscriptionResult(subscription_id=connection.feed.subscribe(stream.name, params))
+        return connection.feed.subscribe(stream.name, params, _since(params, streams.epoch))
 
     async def unsubscribe(connection: Connection, params: UnsubscribeParams) -> None:
         if connection.feed is not None and not connection.push:
@@ -155,10 +174,11 @@ def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[
             feature,
             subscribe,
             f"Receive `{stream.name}` notifications on this connection.\n\nOne that cannot keep up gets one of the kind "
-            "`lagged`, with `missed` and `next_seq`, and goes on from there.",
+            "`lagged`, with `missed` and `next_seq`, and goes on from there. With `since` and `epoch` what is held behind that "
+            "event comes first; `missed`, also as `lagged`, says how many are not held any more.",
             SubscriptionResult,
-            stream.params,
-            (InvalidRequest, Overloaded),
+            subscribe_params(stream.params),
+            (InvalidRequest, InvalidParams, Overloaded),
             reads=True,
             stream=namespace,
         ),
@@ -174,3 +194,11 @@ def stream_methods(feature: str, stream: EventStream, streams: Streams) -> list[
             stream=namespace,
         ),
     ]
+
+
+def _since(params: Any, epoch: str) -> Since | None:
+    if params.since is None:
+        return None
+    if params.epoch is None:
+        raise InvalidParams("parameter epoch: since needs it, because numbers of events count anew at each start")
+    return Since(params.since, is_of_this_start=params.epoch == epoch)

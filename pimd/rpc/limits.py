@@ -53,6 +53,15 @@ SUBSCRIPTIONS = declare("subscriptions of one RPC connection", 64, "subscription
 _LAGGED = "all waiting ones are dropped, and the subscriber gets their number"
 WAITING_EVENTS = declare("notifications waiting for one subscription", 1024, "notifications", _LAGGED)
 WAITING_BYTES = declare("bytes of notifications waiting for one subscription", 4 * MIB, "bytes", _LAGGED)
+HELD = declare(
+    "notifications held of one stream",
+    4096,
+    "notifications",
+    "the oldest is dropped; a subscriber that asks for it is told how many are missing",
+)
+HELD_BYTES = declare(
+    "bytes of notifications held of one stream", 4 * MIB, "bytes", "the oldest are dropped, and counted as missing"
+)
 PUSHED_PER_SECOND = 100
 """Notifications a second in push mode; elsewhere replayed records before a pause."""
 WRONG_TOKENS = declare_rate(

@@ -1,7 +1,7 @@
-"""Notification streams: each event is numbered and encoded once, and queued for each subscriber."""
+"""Notification streams: each event is numbered, encoded once, held, and queued for each subscriber."""
 
 import json
-import logging
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,149 +13,114 @@ from pydantic import BaseModel
 from pimd.clock import Clock
 from pimd.contract import EventStream, rfc3339
 from pimd.contract.models import MAPPED, PUSH_MODE
-from pimd.limits import Bites, Limit
-from pimd.rpc.limits import WAITING_BYTES, WAITING_EVENTS
-
-log = logging.getLogger("pimd.rpc")
+from pimd.limits import Bites
+from pimd.rpc.limits import HELD, HELD_BYTES
+from pimd.rpc.subscriber import Event, Gap, Subscriber
 
 
 @dataclass(frozen=True)
-class Event:
-    """One published payload; `head` is the text of the notification before the subscription's id."""
+class Since:
+    """The last event that a returning subscriber has."""
 
     seq: int
-    payload: BaseModel
-    head: str
-    pushed_head: str
-    """The same for clients in push mode, who may know fewer values (`contract.InPushMode`)."""
+    is_of_this_start: bool = True
+    """False: it was numbered by another start of the daemon, so all that is held is new."""
 
 
-class Subscriber:
-    """The waiting notifications of one subscription of one connection."""
+class HeldEvents:
+    """The newest events of a stream; where numbers are missing between them there is a gap."""
 
-    def __init__(
-        self,
-        stream: str,
-        id_: str | None,
-        accepts: Callable[[BaseModel], bool],
-        wake: Callable[[], None],
-        bites: Bites,
-        *,
-        in_push_mode: bool = False,
-    ) -> None:
-        self.stream = stream
-        self.id = id_
-        """None in push mode."""
-        self._in_push_mode = in_push_mode
-        self.waiting: deque[Event] = deque()
-        self.replay: deque[Event] = deque()
-        self.missed = 0
-        self._accepts = accepts
-        self._bytes = 0
-        self._wake = wake
+    def __init__(self, bites: Bites) -> None:
         self._bites = bites
-
-    def offer(self, event: Event) -> None:
-        """Queue an event that passes the filter; over the limit all waiting ones are dropped and counted."""
-        if not self._accepts(event.payload):
-            return
-        if len(self.waiting) >= WAITING_EVENTS.value:
-            self._lag(WAITING_EVENTS)
-        elif self._bytes + len(event.head) > WAITING_BYTES.value:
-            self._lag(WAITING_BYTES)
-        self.waiting.append(event)
-        self._bytes += len(event.head)
-        self._wake()
-
-    def begin_with(self, history: Iterable[Event]) -> None:
-        """Queue past events before all later ones."""
-        self.replay.extend(event for event in history if self._accepts(event.payload))
-        self._wake()
-
-    @property
-    def is_replaying(self) -> bool:
-        """Whether past events still wait."""
-        return bool(self.replay)
-
-    def next_text(self) -> str | None:
-        """Take the next notification, a lag marker where events were dropped; None when nothing waits."""
-        if self.replay:
-            return self._text(self.replay.popleft())
-        if self.missed and self.waiting:
-            missed, self.missed = self.missed, 0
-            text = self._lag_marker(missed)
-            if text is not None:
-                return text
-        if not self.waiting:
-            return None
-        event = self.waiting.popleft()
-        self._bytes -= len(event.head)
-        return self._text(event)
-
-    def _lag(self, limit: Limit) -> None:
-        self._bites.count(limit)
-        self.missed += len(self.waiting)
-        self.waiting.clear()
+        self._held: deque[Event | Gap] = deque()
         self._bytes = 0
 
-    def _text(self, event: Event) -> str:
-        if self._in_push_mode:
-            return event.pushed_head + "}}"
-        if self.id is None:
-            return event.head + "}}"
-        comma = "" if event.head.endswith("{") else ", "
-        return f'{event.head}{comma}"subscription": "{self.id}", "seq": {event.seq}}}}}'
+    def put(self, one: Event | Gap) -> None:
+        """Hold one more; over a limit the oldest are dropped."""
+        if isinstance(one, Gap) and self._held and isinstance(last := self._held[-1], Gap):
+            self._held[-1] = last.and_then(one)
+            return
+        self._held.append(one)
+        self._bytes += _size(one)
+        while len(self._held) > HELD.value or self._bytes > HELD_BYTES.value:
+            self._bites.count(HELD if len(self._held) > HELD.value else HELD_BYTES)
+            self._bytes -= _size(self._held.popleft())
 
-    def _lag_marker(self, missed: int) -> str | None:
-        if self.id is None:
-            log.warning("a client in push mode is too slow: %d notifications of %s were dropped", missed, self.stream)
-            return None
-        next_seq = self.waiting[0].seq
-        params = {"kind": "lagged", "missed": missed, "next_seq": next_seq, "subscription": self.id}
-        return json.dumps({"jsonrpc": "2.0", "method": self.stream, "params": params})
+    def after(self, seq: int, newest: int) -> list[Event | Gap]:
+        """Return what is behind a number, with a gap at the beginning where that is not held any more."""
+        found = [one for one in self._held if (one.seq if isinstance(one, Event) else one.next_seq - 1) > seq]
+        first = newest + 1 if not found else found[0].seq if isinstance(found[0], Event) else found[0].first
+        missed = first - 1 - seq
+        return [Gap(missed, first), *found] if missed > 0 else found
+
+
+def _size(one: Event | Gap) -> int:
+    if isinstance(one, Gap):
+        return 0
+    return len(one.head) + (0 if one.pushed_head is one.head else len(one.pushed_head))
 
 
 class Stream:
-    """One declared stream: its numbers, its history, its subscribers."""
+    """One declared stream: its numbers, its history, what it holds, its subscribers."""
 
     def __init__(self, declared: EventStream, clock: Clock, bites: Bites) -> None:
         self._bites = bites
         self.declared = declared
         self.seq = 0
+        """The number of the newest event."""
         self._history: deque[Event] = deque(maxlen=declared.history)
+        self._held = HeldEvents(bites)
         self._clock = clock
         self._subscribers: dict[Subscriber, None] = {}
 
     def publish(self, payload: BaseModel) -> None:
-        """Number the payload and queue it for all; without subscribers or history it is not encoded."""
+        """Number the payload, hold it, and queue it for all."""
         remembered = self._is_remembered(payload)
-        heads = self._heads(payload) if self._subscribers or remembered else None  # raises before it takes a number
+        heads = self._heads(payload)  # raises before it takes a number
         self.seq += 1
-        if heads is None:
-            return
         event = Event(self.seq, payload, *heads)
+        self._held.put(event)
         if remembered:
             self._history.append(event)
         for subscriber in tuple(self._subscribers):
             subscriber.offer(event)
 
+    def skip(self, missed: int) -> None:
+        """Take the numbers of events that the feature itself never saw, and tell all."""
+        self.seq += missed
+        self._held.put(Gap(missed, self.seq + 1))
+        for subscriber in tuple(self._subscribers):
+            subscriber.miss(Gap(missed, self.seq + 1))
+
     def attach(
         self, id_: str | None, params: Any, wake: Callable[[], None], *, in_push_mode: bool = False
     ) -> Subscriber:
-        """Begin a subscription; the history comes first."""
+        """Begin a subscription with what comes from now on."""
 
         def accepts(payload: BaseModel) -> bool:  # the declaration of now: the feature may have been started anew
             declared = self.declared.accepts
             return declared is None or params is None or declared(params, payload)
 
         subscriber = Subscriber(self.declared.name, id_, accepts, wake, self._bites, in_push_mode=in_push_mode)
-        subscriber.begin_with(self._history)
         self._subscribers[subscriber] = None
         return subscriber
 
     def detach(self, subscriber: Subscriber) -> None:
         """End a subscription; unknown ones are ignored."""
         self._subscribers.pop(subscriber, None)
+
+    def history(self) -> list[Event]:
+        """Return what a new subscription gets first."""
+        return list(self._history)
+
+    def since(self, last: Since) -> list[Event | Gap]:
+        """Return what is held behind the last event of a subscriber; a gap stands for what is not held any more."""
+        if last.is_of_this_start:
+            return self._held.after(last.seq, self.seq)
+        held = self._held.after(0, self.seq)
+        past = held[1:] if held and isinstance(held[0], Gap) else held
+        next_seq = held[0].next_seq if held and isinstance(held[0], Gap) else 1
+        return [Gap(None, next_seq), *past]
 
     def _is_remembered(self, payload: BaseModel) -> bool:
         remembers = self.declared.remembers
@@ -186,6 +151,8 @@ class Streams:
 
     def __init__(self, clock: Clock, bites: Bites) -> None:
         self.bites = bites
+        self.epoch = secrets.token_hex(8)
+        """Names this start of the daemon: numbers of events count from 1 in each."""
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._push_all: list[Callable[[Stream], None]] = []
@@ -203,13 +170,21 @@ class Streams:
         """Return a stream that was added."""
         return self._streams[name]
 
+    def all(self) -> Iterable[Stream]:
+        """Every stream, in the order in which they were added."""
+        return tuple(self._streams.values())
+
     def publish(self, name: str, payload: BaseModel) -> None:
         """Queue a notification without waiting."""
         self._streams[name].publish(payload)
 
+    def skip(self, name: str, missed: int) -> None:
+        """Tell the subscribers of a stream that events are missing which nobody saw."""
+        self._streams[name].skip(missed)
+
     def push_to(self, attach: Callable[[Stream], None]) -> Callable[[], None]:
         """Call `attach` with every present and future stream; the returned function stops that."""
-        for stream in tuple(self._streams.values()):
+        for stream in self.all():
             attach(stream)
         self._push_all.append(attach)
         return lambda: self._push_all.remove(attach)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, PlainSerializer, TypeAdapter, field_valid
 
 from pimd.assembly.publisher import check_event
 from pimd.contract import PUBLISH, DaemonPlugin, EventStream, Feature, Params, PluginContext, Publish, Result
-from pimd.rpc.streams import Subscriber
+from pimd.rpc.subscriber import Subscriber
 from tests.assembly.conftest import Assemble, Assembled
 
 

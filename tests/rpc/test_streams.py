@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from pimd.contract import InPushMode, Result
-from pimd.rpc.feed import ConnectionFeed
+from pimd.rpc.feed import REPLAY_AFTER_S, ConnectionFeed
 from pimd.rpc.limits import PUSHED_PER_SECOND, SUBSCRIPTIONS, WAITING_BYTES, WAITING_EVENTS
 from tests.limits import Lower
 from tests.rpc.conftest import Connect, World
@@ -151,21 +151,45 @@ async def test_notifications_come_over_websocket(world: World, connect: Connect)
 
 @pytest.mark.parametrize("params", [{"push": True}, {"client": "pim-ui/0.1.3"}])
 async def test_push_mode_sends_every_stream_after_hello(world: World, connect: Connect, params: dict[str, Any]) -> None:
-    world.tick(1)
     client = await connect("unix", greet=False)
     await client.call("rpc.hello", params)
+    world.tick(2)
     event = await next_event(client)
-    assert event["n"] == 1
+    assert event["n"] == 2
     assert "subscription" not in event
     assert "seq" not in event
-    assert "subscription_id" in (await client.call("test.subscribe"))["result"]
-    assert (await client.call("test.unsubscribe"))["result"] is None
-    world.tick(2)
-    assert (await next_event(client))["n"] == 2
     world.server.streams.publish("few.event", type_of_event(3))
     assert (await next_event(client))["method"] == "few.event"
     client.send('{"jsonrpc":"2.0","id":"end","method":"get_data"}')
     assert (await client.receive())["id"] == "end"
+
+
+async def test_in_push_mode_the_history_comes_a_moment_after_the_first_subscription(
+    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pimd.rpc.feed.REPLAY_AFTER_S", 0.05)
+    world.tick(1)
+    world.server.streams.publish("kept.event", type_of_event(1))
+    client = await connect("unix", greet=False)
+    await client.call("rpc.hello", {"push": True})
+    world.tick(2)
+    assert (await next_event(client))["n"] == 2  # nothing of before, and the client may not listen yet
+    asked_at = asyncio.get_running_loop().time()
+    assert "subscription_id" in (await client.call("few.subscribe", {"value": 0}))["result"]
+    assert "subscription_id" in (await client.call("test.subscribe"))["result"]
+    assert (await client.call("test.unsubscribe"))["result"] is None
+    world.tick(3)
+    events = [await next_event(client) for _ in range(4)]
+    assert asyncio.get_running_loop().time() - asked_at >= 0.04
+    assert [event["n"] for event in events if event["method"] == "test.event"] == [1, 2, 3]
+    assert [event["n"] for event in events if event["method"] == "kept.event"] == [1]
+    await client.call("test.subscribe")
+    world.tick(4)
+    assert (await next_event(client))["n"] == 4  # it comes once
+
+
+async def test_a_second_lies_between_the_first_subscription_and_the_history() -> None:
+    assert REPLAY_AFTER_S == 1.0
 
 
 class Moved(Result):
@@ -201,8 +225,9 @@ async def test_push_mode_is_paced(world: World, connect: Connect) -> None:
 
 async def test_a_round_of_push_mode_writes_exactly_its_quota(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pimd.rpc.feed.PUSHED_PER_SECOND", 3)
+    monkeypatch.setattr("pimd.rpc.feed.REPLAY_AFTER_S", 0)
     for n in (1, 2):
-        world.server.streams.publish("kept.event", type_of_event(n))  # replayed first
+        world.server.streams.publish("kept.event", type_of_event(n))  # replayed
         world.tick(n)
     sent: list[str] = []
 
@@ -211,6 +236,7 @@ async def test_a_round_of_push_mode_writes_exactly_its_quota(world: World, monke
 
     feed = ConnectionFeed(world.server.streams, send)
     feed.push_all()
+    feed.subscribe("test.event", None)
     writing = asyncio.get_running_loop().create_task(feed.run())
     for _ in range(20):
         await asyncio.sleep(0)

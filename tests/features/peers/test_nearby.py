@@ -12,7 +12,7 @@ from pimd.contract import DISCOVERY, DaemonPlugin, DiscoveredNode, Feature, Plug
 from pimd.ids import NodeId
 from pimd.proto.cards import issue
 from pimd.proto.identity import Identity
-from pimd.rpc.streams import Subscriber
+from pimd.rpc.subscriber import Subscriber
 from pimd.settings import Settings
 from pimd.store.config_file import ConfigFile
 from pimd_features.peers import FEATURE, nearby
