@@ -368,6 +368,9 @@ class PeerData(Protocol):
     async def reassign(self, old: NodeId, new: NodeId) -> int:
         """Send what waits for one peer to another, because the user accepted its new key; return how much moved."""
 
+    def missed(self, stream: str, count: int) -> None:
+        """Tell every subscriber that `count` events are missing, such as after a `Lagged`; ValueError as for publishing."""
+
 
 @dataclass(frozen=True)
 class DiscoveredNode:

@@ -61,7 +61,9 @@ class LogsPlugin(DaemonPlugin):
 async def _pump(subscription: Subscription[LogRecord], publish: Publish) -> None:
     with subscription:
         async for record in subscription:
-            if not isinstance(record, Lagged):
+            if isinstance(record, Lagged):
+                publish.missed(STREAM, record.missed)
+            else:
                 publish(STREAM, record)
 
 

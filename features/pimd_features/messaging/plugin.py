@@ -471,7 +471,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         with events:
             async for event in events:
                 match event:
-                    case Lagged():
+                    case Lagged(missed):
+                        self._publish.missed(models.STREAM, missed)
                         for peer in self._outbox.waits_for():
                             self._sender.appeared(peer, anew=False)
                     case Seen(node_id, _, name, via):

@@ -50,8 +50,9 @@ class PeersPlugin(Broadcasts):
     async def _tell(self, events: Subscription[MeshEvent], publish: Publish) -> None:
         with events:
             async for event in events:
-                change = None if isinstance(event, Lagged) else self._change(event)
-                if change is not None:
+                if isinstance(event, Lagged):
+                    publish.missed(STREAM, event.missed)
+                elif (change := self._change(event)) is not None:
                     publish(STREAM, change)
 
     def _change(self, event: MeshEvent) -> PeersEvent | None:

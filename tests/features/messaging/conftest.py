@@ -47,6 +47,20 @@ from pimd_features.messaging.sessions.message import Kind, Plain, seal
 from tests.features.no_datagrams import NoDatagrams
 
 
+class Told:
+    """Stands for the streams: keeps what is published."""
+
+    def __init__(self, events: list[BaseModel]) -> None:
+        self.events = events
+        self.missing = 0
+
+    def __call__(self, _: str, event: Any) -> None:
+        self.events.append(event)
+
+    def missed(self, _: str, count: int) -> None:
+        self.missing += count
+
+
 class Air:
     """Carries payloads between nodes; loses, doubles and disorders them as told."""
 
@@ -135,6 +149,7 @@ class Party:
     config: AirConfig = field(default_factory=AirConfig)
     plugin: MessagingPlugin | None = None
     events: list[BaseModel] = field(default_factory=list)
+    told: Told = field(init=False)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     """Whether a frame finds room; set at first."""
     settings: MessagingSettings = field(default_factory=MessagingSettings)
@@ -147,6 +162,7 @@ class Party:
 
     def __post_init__(self) -> None:
         self.room.set()
+        self.told = Told(self.events)
 
     @property
     def id(self) -> NodeId:
@@ -170,7 +186,7 @@ class Party:
             MESH: self.mesh,
             KEYSTORE: self.keystore,
             CONFIG: self.config,
-            PUBLISH: lambda _, event: self.events.append(event),
+            PUBLISH: self.told,
         }
         return services[key]
 

@@ -167,3 +167,4 @@ async def test_when_sightings_were_missed_what_waits_is_tried(party: MakeParty) 
         heard.publish(Seen(NodeId(number.to_bytes(16)), bytes(32), "", PeerInfoSource.ROUTED))
     await settle(alice.air)
     assert [message.body for message in await bob.messages(alice)] == ["waits for a card"]
+    assert alice.told.missing == 1
