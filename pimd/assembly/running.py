@@ -31,6 +31,7 @@ from pimd.clock import Clock
 from pimd.contract import (
     ASSEMBLY,
     CONFIG,
+    DEFAULT_ROUTE,
     KEYSTORE,
     LOG_RING,
     MESH,
@@ -40,6 +41,7 @@ from pimd.contract import (
     Config,
     ControlSender,
     DaemonPlugin,
+    DefaultRoute,
     EventStream,
     Every,
     IdentitySecrets,
@@ -185,6 +187,7 @@ def _core_services(
         MESH: partial(view, Mesh, core.node.service),
         KEYSTORE: partial(view, contract.Keystore, keystore, index=view(PeerIndex, keystore.index)),
         CONFIG: partial(view, Config, core.config),
+        DEFAULT_ROUTE: partial(view, DefaultRoute, keystore.default_route),
         LOG_RING: partial(view, LogRing, core.log_ring),
         ASSEMBLY: partial(view, contract.Assembly, assembly),
         PUBLISH: partial(view, Publish, publish),

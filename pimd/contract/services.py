@@ -306,6 +306,27 @@ class Config(Protocol):
         """
 
 
+# --- DEFAULT_ROUTE
+
+
+class DefaultRoute(Protocol):
+    """Whether traffic to the rest of the world is to go through a gateway of the mesh: the user's wish, kept over restarts."""
+
+    @property
+    def wanted(self) -> bool:
+        """The wish."""
+
+    @property
+    def effective(self) -> bool:
+        """Whether a gateway carries that traffic now."""
+
+    async def want(self, *, on: bool) -> None:
+        """Keep a wish; returns once it is on disk. `DatabaseError` with nothing changed."""
+
+    def subscribe(self) -> Subscription[bool]:
+        """Receive every wish from now on, also one that changes nothing."""
+
+
 # --- LOG_RING, ASSEMBLY, PUBLISH, PEER_DATA
 
 
@@ -426,6 +447,7 @@ class Provided(Generic[T]):
 MESH: ServiceKey[Mesh] = ServiceKey("mesh")
 KEYSTORE: ServiceKey[Keystore] = ServiceKey("keystore")
 CONFIG: ServiceKey[Config] = ServiceKey("config")
+DEFAULT_ROUTE: ServiceKey[DefaultRoute] = ServiceKey("default_route")
 LOG_RING: ServiceKey[LogRing] = ServiceKey("log_ring")
 ASSEMBLY: ServiceKey[Assembly] = ServiceKey("assembly")
 PUBLISH: ServiceKey[Publish] = ServiceKey("publish")
@@ -434,4 +456,6 @@ PEER_DATA: ServiceKey[PeerData] = ServiceKey("peer_data")
 DISCOVERY: ServiceKey[Discovery] = ServiceKey("discovery")
 """Any number of providers; read with `services.providers(DISCOVERY)`."""
 PEER_SUMMARIES: ServiceKey[PeerSummaries] = ServiceKey("peer_summaries")
-CORE_KEYS = frozenset({MESH.name, KEYSTORE.name, CONFIG.name, LOG_RING.name, ASSEMBLY.name, PUBLISH.name})
+CORE_KEYS = frozenset(
+    {MESH.name, KEYSTORE.name, CONFIG.name, DEFAULT_ROUTE.name, LOG_RING.name, ASSEMBLY.name, PUBLISH.name}
+)

@@ -68,16 +68,16 @@ class Traced(Result):
 
 
 class SplitParams(Params):
-    """Whether traffic to the rest of the world is to go through a gateway; not supported yet."""
+    """Whether traffic to the rest of the world is to go through a gateway."""
 
     on: bool = False
 
 
 class SplitDefault(Result):
-    """Whether traffic to the rest of the world goes through a gateway."""
+    """The wish, as it is kept."""
 
     on: bool
-    via_gateway_id: NodeIdHex | None
+    via_gateway_id: NodeIdHex | None = Field(description="The nearest gateway while it is on; null when there is none.")
 
 
 class MeshStatus(Result):

@@ -4,17 +4,18 @@ from typing import ClassVar
 
 from pimd.contract import (
     CONFIG,
+    DEFAULT_ROUTE,
     KEYSTORE,
     MESH,
     Budget,
     DaemonPlugin,
     NoParams,
-    NotSupported,
     Overloaded,
     PeerNotFound,
     PluginContext,
     PluginPayload,
     RouteInfo,
+    StorageError,
     declare,
     nearest_gateways,
     rpc,
@@ -48,7 +49,7 @@ class RoutesPlugin(DaemonPlugin):
     payload_kinds: ClassVar[tuple[str, ...]] = (ASK_KIND, ANSWER_KIND)
 
     async def start(self, ctx: PluginContext) -> None:
-        """Note the context; nothing is sent before the first trace."""
+        """Note the context, and say what is wished; nothing is sent before the first trace."""
         self._ctx = ctx
         self._mesh = ctx.services[MESH]
         self._keystore = ctx.services[KEYSTORE]
@@ -57,6 +58,8 @@ class RoutesPlugin(DaemonPlugin):
         self._questions = Questions(ctx)
         self._answers = AnswerRate(ctx.clock.now(), ctx.bites)
         self._traces = Budget(TRACES, ctx.bites)
+        self._default_route = ctx.services[DEFAULT_ROUTE]
+        self._say_what_is_wished()
 
     async def handle_payload(self, src: NodeId, kind: str, body: bytes) -> None:
         """Answer a question or take an answer; a malformed, late or unrequested one is ignored."""
@@ -99,12 +102,19 @@ class RoutesPlugin(DaemonPlugin):
         hops = [self._hop(step) for step in path.steps]
         return Traced(destination=destination, reached=path.reached, hops=hops, note=path.note)
 
-    @rpc("route.set_split_default", errors=(NotSupported,))
+    @rpc("route.set_split_default", errors=(StorageError,))
     async def set_split_default(self, params: SplitParams) -> SplitDefault:
-        """Send traffic to the rest of the world through a gateway; not supported before there is a data plane."""
-        raise NotSupported(
-            "pimd carries messages of its features and no other traffic yet, so there is nothing to switch"
-        )
+        """Keep the wish that traffic to the rest of the world goes through a gateway, or no longer.
+
+        It holds over restarts, whether or not there is a gateway. pimd carries no such traffic yet: until it does, nothing is
+        sent through a gateway and nothing is blocked; `route_effective` of `status` says so.
+        """
+        was = self._default_route.wanted
+        await self._default_route.want(on=params.on)
+        if params.on and not was:
+            self._say_what_is_wished()
+        gateways = nearest_gateways(self._mesh.routes(), self._keystore) if params.on else []
+        return SplitDefault(on=params.on, via_gateway_id=gateways[0].destination if gateways else None)
 
     @rpc("mesh.status", reads=True)
     async def mesh_status(self, _: NoParams) -> MeshStatus:
@@ -113,6 +123,13 @@ class RoutesPlugin(DaemonPlugin):
         return MeshStatus(mode=membership.mode, mesh_id=membership.mesh_id, fingerprint=membership.fingerprint)
 
     # --- inside
+
+    def _say_what_is_wished(self) -> None:
+        if self._default_route.wanted and not self._default_route.effective:
+            self._ctx.log.info(
+                "traffic to the rest of the world is to go through a gateway; pimd cannot carry it yet, so the wish is kept, "
+                "nothing is sent there and nothing is blocked"
+            )
 
     async def _answer(self, src: NodeId, body: bytes) -> None:
         try:

@@ -7,6 +7,7 @@ from pydantic import Field
 from pimd.contract import (
     ASSEMBLY,
     CONFIG,
+    DEFAULT_ROUTE,
     KEYSTORE,
     MESH,
     PEER_SUMMARIES,
@@ -39,6 +40,7 @@ from pimd_features.status.events import (
     Role,
     RoleChanged,
     RoleDetail,
+    RouteSwitched,
     StatusEvent,
 )
 from pimd_features.status.gateways import GatewayWatch
@@ -112,7 +114,8 @@ class Status(Result):
     routes: RouteCount
     stats: Stats
     uptime_s: int
-    route_on: bool
+    route_on: bool = Field(description="The wish that traffic to the rest of the world goes through a gateway.")
+    route_effective: bool = Field(description="Whether a gateway carries it; nothing is blocked while none does.")
     warnings: list[Warned] = Field(description="The gravest first; empty when all is well.")
     started_at: Timestamp
 
@@ -131,9 +134,11 @@ class StatusPlugin(DaemonPlugin):
         self._config = ctx.services[CONFIG]
         self._peers = ctx.services[PEER_SUMMARIES]
         self._publish = ctx.services[PUBLISH]
+        self._default_route = ctx.services[DEFAULT_ROUTE]
         self._gateways = GatewayWatch(ctx)
         self._publish(STREAM, RoleChanged(detail=RoleDetail(role=self._role())))
         ctx.spawn("features", self._tell_features(ctx.services[ASSEMBLY].subscribe()))
+        ctx.spawn("default route", self._tell_switch(self._default_route.subscribe()))
         ctx.spawn("routes", self._gateways.follow_routes(self._mesh.subscribe()))
         ctx.spawn("cards", self._gateways.follow_cards(ctx.peers.subscribe()))
         ctx.spawn("gateway", self._gateways.watch(self._tell_gateway))
@@ -161,7 +166,8 @@ class StatusPlugin(DaemonPlugin):
             ),
             stats=self._stats(),
             uptime_s=int(self._ctx.clock.now() - self._started),
-            route_on=False,
+            route_on=self._default_route.wanted,
+            route_effective=self._default_route.effective,
             warnings=[Warned(kind=problem.kind, text=problem.text) for problem in self._mesh.problems()],
             started_at=rfc3339(self._started_ms),
         )
@@ -169,9 +175,19 @@ class StatusPlugin(DaemonPlugin):
     async def _tell_features(self, rows: Subscription[FeatureRow]) -> None:
         with rows:
             async for row in rows:
-                if not isinstance(row, Lagged):
+                if isinstance(row, Lagged):
+                    self._publish.missed(STREAM, row.missed)
+                else:
                     detail = FeatureDetail(name=row.name, state=row.state, reason=row.reason)
                     self._publish(STREAM, FeatureChanged(detail=detail))
+
+    async def _tell_switch(self, wishes: Subscription[bool]) -> None:
+        with wishes:
+            async for wish in wishes:
+                if isinstance(wish, Lagged):
+                    self._publish.missed(STREAM, wish.missed)
+                else:
+                    self._publish(STREAM, RouteSwitched(kind="route_on" if wish else "route_off"))
 
     def _tell_gateway(self, before: NodeId | None, now: NodeId | None) -> None:
         if now is not None:
@@ -211,5 +227,5 @@ FEATURE = Feature(
         EventStream(STREAM, StatusEvent, history=1, remembers=lambda event: isinstance(event, RoleChanged)),
     ),
     requires=("peers",),
-    uses=(ASSEMBLY, CONFIG, KEYSTORE, MESH, PUBLISH),
+    uses=(ASSEMBLY, CONFIG, DEFAULT_ROUTE, KEYSTORE, MESH, PUBLISH),
 )

@@ -41,6 +41,12 @@ class GatewayLost(Result):
     detail: GatewayDetail
 
 
+class RouteSwitched(Result):
+    """The user wishes traffic to the rest of the world to go through a gateway, or no longer; `route_on` of `status`."""
+
+    kind: Literal["route_on", "route_off"]
+
+
 class FeatureDetail(Result):
     """Name, state and reason as in the row of `features.list`, at the moment of the change."""
 
@@ -56,4 +62,4 @@ class FeatureChanged(Result):
     detail: FeatureDetail
 
 
-StatusEvent = RoleChanged | GatewaySelected | GatewayLost | FeatureChanged
+StatusEvent = RoleChanged | GatewaySelected | GatewayLost | RouteSwitched | FeatureChanged

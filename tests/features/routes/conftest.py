@@ -16,6 +16,7 @@ from pimd.assembly.timers import Timers
 from pimd.clock import ManualClock
 from pimd.contract import (
     CONFIG,
+    DEFAULT_ROUTE,
     KEYSTORE,
     MESH,
     CancellationToken,
@@ -71,7 +72,8 @@ class World:
     unreachable: set[NodeId] = field(default_factory=set)
 
     def __getitem__(self, key: ServiceKey[Any]) -> Any:
-        return {MESH: self.mesh, KEYSTORE: self.keystore, CONFIG: self}[key]
+        default_route = self.keystore.default_route
+        return {MESH: self.mesh, KEYSTORE: self.keystore, CONFIG: self, DEFAULT_ROUTE: default_route}[key]
 
     def node_name(self) -> str:
         return "me"

@@ -1,8 +1,10 @@
 """What a node tells others, and what it tells its user at once."""
 
+from pathlib import Path
+
 import pytest
 
-from pimd.contract import Membership, NoParams, NotSupported
+from pimd.contract import DatabaseError, Membership, NoParams
 from pimd.proto.cards import GATEWAY, RELAYS
 from pimd_features.routes.asking import ANSWERS, ANSWERS_OF_SOURCE
 from pimd_features.routes.models import KnownGateway, MeshStatus, SplitParams
@@ -71,6 +73,14 @@ async def test_the_mesh_is_shown_as_the_node_is_in_it(world: World) -> None:
     assert await world.plugin.mesh_status(NoParams()) == expected
 
 
-async def test_there_is_no_traffic_to_send_through_a_gateway_yet(world: World) -> None:
-    with pytest.raises(NotSupported):
-        await world.plugin.set_split_default(SplitParams(on=True))
+async def test_a_wish_that_cannot_be_stored_is_an_error_and_stays_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> None:
+        raise DatabaseError(Path("peers.db"), "write", "disk full")
+
+    monkeypatch.setattr(world.keystore.default_route, "_durable", refuse)
+    with world.keystore.default_route.subscribe() as told:
+        with pytest.raises(DatabaseError, match="disk full"):
+            await world.plugin.set_split_default(SplitParams(on=True))
+        assert told.next_waiting() is None
