@@ -30,8 +30,8 @@ def resolve_or_address(connection: Connection, wanted: str, scope: str, address:
 
 def shown(row: dict[str, Any]) -> str:
     """A label as it is, else a self-given name in quotes, else a dash; "forgotten" for a node that is still linked."""
-    if row["label"]:
-        return visible(row["label"])
+    if own := row.get("own_label", row["label"]):  # rows of peers have both: their label may be a self-given name
+        return visible(own)
     if row.get("forgotten"):
         return "forgotten"
     return f'"{visible_name(row["name"])}"' if row["name"] else "-"

@@ -103,6 +103,8 @@ class DialInfo:
     last_error: str | None
     answers: NodeId | None = None
     """The node that last proved itself there instead of `node_id`, and was refused; None when `node_id` did since."""
+    refused: bool = False
+    """Whether the last attempt ended with a refusal, of either end; an address that does not answer refuses nothing."""
 
 
 @dataclass(frozen=True)
@@ -222,12 +224,17 @@ class Broadcast:
 class DialError(Exception):
     """A connection could not be opened; the text says to what, why, and what to do."""
 
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
+        """Whether somebody answers who will not link, until a person changes something."""
+
 
 class OtherKeyError(DialError):
     """Another node answers at a configured endpoint than the one first met there."""
 
     def __init__(self, found: OtherKey) -> None:
-        super().__init__(str(found))
+        super().__init__(str(found), refused=True)
         self.found = found
 
 
@@ -270,6 +277,9 @@ class Mesh(Protocol):
 
     def routes(self) -> Sequence[RouteInfo]:
         """Every selected route, neighbours included."""
+
+    def nearest(self, most: int, among: Collection[NodeId] | None = None) -> Sequence[RouteInfo]:
+        """Return the selected routes of smallest metric, the nearest first; only those to nodes of `among`, when given."""
 
     def destinations(self) -> Collection[NodeId]:
         """Return the nodes with a selected route, without reading the routes."""

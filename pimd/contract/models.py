@@ -127,16 +127,24 @@ class PeerSummary(Result):
 
     node_id: NodeIdHex
     node_id_short: str = Field(min_length=1, description="First 8 digits of node_id.")
-    label: str | None = Field(description="What the user calls this peer.")
+    label: str | None = Field(
+        description="What the user calls this peer, else what it calls itself, with its id where others have that name."
+    )
+    own_label: str | None = Field(default=None, description="What the user calls this peer.")
     name: str | None = Field(
         default=None, description="What it calls itself, a stranger's text; null where no card of it is here."
     )
     forgotten: bool = Field(
         default=False, description="The user forgot it, and it is still linked or routed; a message brings it back."
     )
-    mesh_ip: str = Field(description='The configured CIDR of the mesh interface, else "".')
+    mesh_ip: str = Field(description='The address of the peer in the mesh\'s own network; "" while there is none.')
     transport: Literal["tcp", "bluetooth", "wifi_direct", "relay"]
-    state: Literal["active", "relayed", "connecting", "failed"]
+    state: Literal["active", "relayed", "connecting", "failed"] = Field(
+        description="connecting: there is no way to it now; failed: either end refuses the link, as `reason` says."
+    )
+    reason: str | None = Field(
+        default=None, description="Why there is no link, as far as known; null with a way to it."
+    )
     endpoint: str | None = Field(
         description="The other end of the link, such as tcp:192.168.1.7:9100 or unix:/path; without a link what is configured."
     )

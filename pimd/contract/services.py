@@ -430,7 +430,7 @@ class PeerSummaries(Protocol):
     """
 
     def neighbours(self) -> Sequence[PeerSummary]:
-        """Linked peers, configured peers that are down, and contacts with a route; at most 256."""
+        """Linked peers, configured peers that are down, and nodes with a route, the nearest; gateways first, at most 256."""
 
     def summary(self, node_id: NodeId) -> PeerSummary:
         """One row, also of a peer that is down."""

@@ -30,12 +30,15 @@ class _Kept:
     state: Literal["connecting", "waiting", "up", "other_key"] = "connecting"
     last_error: str | None = None
     answers: NodeId | None = None
+    refused: bool = False
     backoff: Backoff = field(default_factory=Backoff)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def info(self) -> DialInfo:
-        return DialInfo(self.entry, self.node_id, self.state, self.configured, self.last_error, self.answers)
+        return DialInfo(
+            self.entry, self.node_id, self.state, self.configured, self.last_error, self.answers, self.refused
+        )
 
 
 class Dial(Protocol):
@@ -188,10 +191,12 @@ class Dialler:
         except OtherKeyError as error:
             self._note_other_key(kept, error.found)
         except DialError as error:
+            kept.refused = error.refused
             self._note_failure(kept, str(error))
         else:
             self._note_configured()
             kept.last_error = kept.answers = None
+            kept.refused = False
             kept.state = "waiting"
 
     async def _while_linked_or_paused(self, kept: _Kept) -> None:
@@ -228,7 +233,7 @@ class Dialler:
             log.log(logging.WARNING if kept.configured else logging.INFO, "%s", found)
             if kept.configured:
                 self._on_other_key(found)
-        kept.node_id, kept.answers = found.known, found.answers
+        kept.node_id, kept.answers, kept.refused = found.known, found.answers, True
         kept.last_error = str(found)
         kept.state = "other_key"
 

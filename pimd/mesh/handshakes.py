@@ -29,6 +29,9 @@ from pimd.proto.traffic import TrafficClass
 
 log = logging.getLogger("pimd.mesh")
 
+LASTING = {GoodbyeReason.NOT_ADMITTED, GoodbyeReason.KEY_IN_USE}
+"""Reasons that hold until a person changes something."""
+
 
 class HandshakeOwner(Protocol):
     """The part of the node that handshakes use."""
@@ -109,7 +112,8 @@ class Handshakes:
         if link.other_key is not None:
             raise OtherKeyError(link.other_key)
         if error is not None:
-            raise DialError(f"no link with {entry.endpoint.text}: {error}")
+            refused = link.refused_for in LASTING or error.startswith(CloseReason.OTHER_MESH.value)
+            raise DialError(f"no link with {entry.endpoint.text}: {error}", refused=refused)
         return link.peer_id
 
     def abort_all(self) -> None:
@@ -165,6 +169,7 @@ class Handshakes:
         self._decide(driver, link, self._node.admission(link, peer))
 
     def _refuse_double(self, driver: LinkDriver, link: PeerLink, rival: PeerLink) -> None:
+        link.refused_for = GoodbyeReason.KEY_IN_USE
         driver.link.goodbye_detail = self._node.key_use.tell_both(link, rival)
         link.refusal = f"two machines use the same key; the other one is at {rival.listens_at.text}"
         self._node.counts.count("links_refused")
@@ -178,7 +183,7 @@ class Handshakes:
         if refusal is None:
             driver.accept()
             return
-        reason, link.refusal = refusal
+        reason, link.refusal = link.refused_for, _ = refusal
         if reason is GoodbyeReason.DUPLICATE:
             link.tell_outcome(None)  # linked already: the dial counts as a success
         self._node.counts.count("links_refused")
@@ -210,6 +215,8 @@ class Handshakes:
         """Note the reason, as the error text for the dial that waits."""
         link = self._links[driver]
         link.goodbye = reason
+        if not link.was_up:
+            link.refused_for = reason
         link.refusal = f"the peer said goodbye: {reason.name.lower().replace('_', ' ')}"
         if reason is GoodbyeReason.KEY_IN_USE:
             link.refusal = "two machines use the same key, and the other one is linked there"

@@ -36,6 +36,8 @@ class PeerLink:
         self.other_key: OtherKey | None = None
         """Why it was refused, when another node was expected at the dialled endpoint."""
         self.goodbye: GoodbyeReason | None = None
+        self.refused_for: GoodbyeReason | None = None
+        """Why either end did not admit the other."""
         self.own_listen_port: int | None = None
         self.key_answer: KeyInUse | None = None
         """The newest answer of the peer to a question for another process with its key."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import heapq
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -75,6 +76,14 @@ class MeshService:
     def routes(self) -> Sequence[RouteInfo]:
         """The selected route to each destination, read from the route table at each call."""
         return [self._route_info(route) for route in self._parts.routing.table.selected.values()]
+
+    def nearest(self, most: int, among: Collection[NodeId] | None = None) -> Sequence[RouteInfo]:
+        """Of equal metrics the lowest id comes first."""
+        selected = self._parts.routing.table.selected
+        few, many = sorted((selected.keys() if among is None else among, selected.keys()), key=len)
+        routes = (selected[node_id] for node_id in few if node_id in many)
+        nearest = heapq.nsmallest(most, routes, key=lambda route: (route.metric, route.destination))
+        return [self._route_info(route) for route in nearest]
 
     def destinations(self) -> Collection[NodeId]:
         """The keys of the route table, which change with it."""

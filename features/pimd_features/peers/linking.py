@@ -43,7 +43,7 @@ async def list_peers(ctx: PluginContext, params: ListParams) -> list[PeerSummary
     """List linked peers, nodes with a route, and configured peers that are down.
 
     A configured peer shows once its id is known; `peers.configured` lists the addresses. With `all` the identities without
-    a route follow in order of their ids, as failed. At most 1 000 rows; `after` the id of the last one come the next. Who
+    a route follow in order of their ids. At most 1 000 rows; `after` the id of the last one come the next. Who
     is linked or lost between two pages may be missing or come twice.
     """
     return await Rows(ctx).page(params.after, params.limit, everybody=params.all)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pimd.contract import (
-    CONFIG,
     KEYSTORE,
     MESH,
     ClassRow,
@@ -33,7 +32,6 @@ class Moment:
 
     links: Mapping[NodeId, LinkInfo]
     dials: Mapping[NodeId, DialInfo]
-    mesh_ip: str | None
     now: float
     unix_ms: int
 
@@ -45,14 +43,15 @@ class Rows:
         self._clock = ctx.clock
         self._mesh = ctx.services[MESH]
         self._keystore = ctx.services[KEYSTORE]
-        self._config = ctx.services[CONFIG]
 
     def neighbours(self) -> list[PeerSummary]:
-        """Links, configured peers that are down, and contacts with a route; at most 256."""
+        """Links, configured peers that are down, and the nearest nodes with a route; gateways first, at most 256."""
         moment = self._moment(self._mesh.links(), self._configured())
-        routed = filter(self._keystore.is_contact, self._mesh.destinations())
-        ids = dict.fromkeys([*moment.links, *moment.dials, *routed])
-        return [self._row(node_id, moment) for node_id in itertools.islice(ids, NEIGHBOUR_LIMIT)]
+        gateways = self._keystore.gateways()
+        routed = [*self._mesh.nearest(NEIGHBOUR_LIMIT, gateways), *self._mesh.nearest(NEIGHBOUR_LIMIT)]
+        ids = dict.fromkeys([*moment.links, *moment.dials, *(route.destination for route in routed)])
+        shown = sorted(itertools.islice(ids, NEIGHBOUR_LIMIT), key=lambda node_id: node_id not in gateways)
+        return [self._row(node_id, moment) for node_id in shown]
 
     async def page(self, after: NodeId | None, limit: int, *, everybody: bool) -> list[PeerSummary]:
         """Links, configured peers that are down, nodes with a route; with `everybody` then the other identities by id.
@@ -89,7 +88,7 @@ class Rows:
 
     def _moment(self, links: Iterable[LinkInfo], dials: Mapping[NodeId, DialInfo]) -> Moment:
         by_peer = {link.peer: link for link in links}
-        return Moment(by_peer, dials, self._config.mesh_cidr(), self._clock.now(), self._clock.unix_ms())
+        return Moment(by_peer, dials, self._clock.now(), self._clock.unix_ms())
 
     def _row(self, node_id: NodeId, moment: Moment) -> PeerSummary:
         link, dial = moment.links.get(node_id), moment.dials.get(node_id)
@@ -97,18 +96,21 @@ class Rows:
         known = self._keystore.get(node_id)
         last_seen_ms = known.last_seen_ms if known is not None else moment.unix_ms
         idle_s = moment.now - link.last_heard if link is not None else (moment.unix_ms - last_seen_ms) / 1000
-        configured = "" if dial is None else dial.entry.label
-        label = self._keystore.label(node_id)
+        own_label = self._keystore.label(node_id) or ("" if dial is None else dial.entry.label) or None
+        announced = self._keystore.index.shown(node_id) if known is not None and known.name else None
+        refusal = self._refusal(node_id, dial) if link is None and route is None else None
         hops = 1 if link is not None else route.hops if route is not None else 0
         return PeerSummary(
             node_id=node_id,
             node_id_short=node_id.short,
-            label=label or configured or None,
+            label=own_label or announced,
+            own_label=own_label,
             name=known.name if known is not None else None,
             forgotten=self._keystore.is_forgotten(node_id),
-            mesh_ip=moment.mesh_ip,
+            mesh_ip="",
             transport="relay" if link is None and route is not None else "tcp",
-            state=_state(link, route, dial),
+            state=_state(link, route, refusal),
+            reason=refusal or _why_down(link, route, dial),
             endpoint=_endpoint(link, dial),
             route_hops=hops,
             last_seen_s=max(0, int(idle_s)),
@@ -118,6 +120,12 @@ class Rows:
             x25519_pubkey=known.x25519_pub.hex() if known is not None else None,
             link=_link(link),
         )
+
+    def _refusal(self, node_id: NodeId, dial: DialInfo | None) -> str | None:
+        """Return why either end will not link, as long as no person changes something."""
+        if dial is not None and dial.refused:
+            return dial.last_error
+        return self._mesh.refusal(node_id)
 
 
 def _by_node(dials: Sequence[DialInfo]) -> dict[NodeId, DialInfo]:
@@ -146,9 +154,13 @@ def _endpoint(link: LinkInfo | None, dial: DialInfo | None) -> str | None:
     return str(dial.entry.endpoint) if dial is not None and dial.configured else None
 
 
-def _state(link: LinkInfo | None, route: RouteInfo | None, dial: DialInfo | None) -> str:
+def _state(link: LinkInfo | None, route: RouteInfo | None, refusal: str | None) -> str:
     if link is not None:
         return "active"
     if route is not None:
         return "relayed"
-    return "connecting" if dial is not None and dial.state == "connecting" else "failed"
+    return "connecting" if refusal is None else "failed"
+
+
+def _why_down(link: LinkInfo | None, route: RouteInfo | None, dial: DialInfo | None) -> str | None:
+    return dial.last_error if link is None and route is None and dial is not None else None

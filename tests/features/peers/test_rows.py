@@ -1,6 +1,5 @@
 """Rows of `status` and `peers.list`, of a daemon in a lab."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -53,11 +52,11 @@ def test_a_list_shows_who_can_be_reached_and_all_of_them_also_who_cannot() -> No
             rows = {row["node_id"]: row for row in await one.call("peers.list")}
             shown = ("state", "transport", "route_hops", "static", "label", "last_seen_s")
             assert {node_id: [row[key] for key in shown] for node_id, row in rows.items()} == {
-                str(two.id): ["active", "tcp", 1, True, None, rows[str(two.id)]["last_seen_s"]],
+                str(two.id): ["active", "tcp", 1, True, "n2", rows[str(two.id)]["last_seen_s"]],
                 str(three.id): ["relayed", "relay", 2, False, "far", rows[str(three.id)]["last_seen_s"]],
                 "ab" * 16: [rows["ab" * 16]["state"], "tcp", 0, True, "absent", 0],
             }
-            assert rows["ab" * 16]["state"] in ("connecting", "failed")
+            assert rows["ab" * 16]["state"] == "connecting"
             assert rows[str(two.id)]["latency_ms"] >= 1
             assert rows[str(three.id)]["latency_ms"] is None
             assert await one.call("peers.list", {"all": True}) == list(rows.values())
@@ -69,25 +68,9 @@ def test_a_list_shows_who_can_be_reached_and_all_of_them_also_who_cannot() -> No
             everybody = {row["node_id"]: row for row in await one.call("peers.list", {"all": True})}
             assert set(everybody) == set(rows)
             gone = everybody[str(three.id)]
-            assert (gone["state"], gone["route_hops"], gone["transport"]) == ("failed", 0, "tcp")
+            assert (gone["state"], gone["route_hops"], gone["transport"]) == ("connecting", 0, "tcp")
             assert 100 <= gone["last_seen_s"] < 200
             assert everybody[str(two.id)]["last_seen_s"] < 15
-
-    run(main, seed=1)
-
-
-def test_status_shows_links_and_of_those_behind_them_the_contacts() -> None:
-    async def main() -> None:
-        async with Lab(1) as lab:
-            made = lab.add_daemons(4)
-            for one, other in itertools.pairwise(made):
-                lab.connect(one, other)
-            await lab.start()
-            first, second, _, last = made
-            await lab.until(lambda: len(first.node.service.routes()) == 3, 30)
-            await first.call("peers.label", {"node_id": str(last.id), "label": "friend"})
-            status = await first.call("status")
-            assert [row["node_id"] for row in status["peers"]] == [str(second.id), str(last.id)]
 
     run(main, seed=1)
 
