@@ -314,8 +314,11 @@ class Mesh(Protocol):
     def resume(self, peer: NodeId) -> None:
         """Undo `hang_up`: the peer is redialled as before."""
 
-    def redial(self) -> None:
-        """Dial the configured endpoints that are down now, ahead of their turn, because something waits for a route."""
+    def redial(self, peer: NodeId | None = None) -> None:
+        """Dial the configured endpoints that are down now, ahead of their turn, because something waits for a route.
+
+        With `peer`, which was seen nearby: all endpoints kept for it, and those configured where nobody was met yet.
+        """
 
     def left_alone(self, peer: NodeId) -> bool:
         """Tell whether a user at either end hung up; then only a user's request links with this peer again."""

@@ -156,10 +156,10 @@ class Dialler:
         self._left_us.discard(node_id)
         self.links_changed()
 
-    def redial(self) -> None:
-        """Dial the configured endpoints that are down now, ahead of their turn; the delay after that stays as it was."""
+    def redial(self, peer: NodeId | None = None) -> None:
+        """Dial what is configured and down, or what may lead to `peer`, ahead of its turn; later delays stay as they were."""
         for kept in self._kept.values():
-            if kept.configured:
+            if kept.configured if peer is None or kept.node_id is None else kept.node_id == peer:
                 kept.due.set()
 
     def is_left_alone(self, node_id: NodeId) -> bool:

@@ -151,9 +151,9 @@ class MeshService:
         """Let the dialler redial the peer at once."""
         self._parts.dialler.resume(peer)
 
-    def redial(self) -> None:
-        """Dial what is configured and down, at once."""
-        self._parts.dialler.redial()
+    def redial(self, peer: NodeId | None = None) -> None:
+        """Dial what is down, at once."""
+        self._parts.dialler.redial(peer)
 
     def left_alone(self, peer: NodeId) -> bool:
         """True while a hang-up by the user of either end stops the redialling of this peer."""

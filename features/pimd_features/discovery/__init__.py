@@ -1,6 +1,6 @@
 """Finds other nodes on the local network, by DNS-SD."""
 
-from pimd.contract import DISCOVERY, KEYSTORE, MESH, Feature, Provided
+from pimd.contract import CONFIG, DISCOVERY, KEYSTORE, MESH, Feature, Provided
 from pimd_features.discovery.plugin import DiscoveryPlugin
 from pimd_features.discovery.settings import DiscoverySettings
 
@@ -10,5 +10,5 @@ FEATURE = Feature(
     plugin=DiscoveryPlugin,
     settings=DiscoverySettings,
     provides=(Provided(DISCOVERY),),
-    uses=(MESH, KEYSTORE),
+    uses=(MESH, KEYSTORE, CONFIG),
 )

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pimd.contract import KEYSTORE, MESH, DaemonPlugin, DiscoveredNode, PluginContext
+from pimd.contract import CONFIG, KEYSTORE, MESH, DaemonPlugin, DiscoveredNode, PluginContext
 from pimd_features.discovery.announcement import Announcements
 from pimd_features.discovery.dialling import AutoDial
 from pimd_features.discovery.service_browser import ServiceBrowser
@@ -32,7 +32,7 @@ class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
         mesh, own_id = ctx.services[MESH], ctx.identity.node_id
         self._sightings = Sightings(ctx.clock.now, ctx.bites)
-        announcements = Announcements(mesh, own_id)
+        announcements = Announcements(mesh, own_id, ctx.services[CONFIG].node_name())
         self._browser = ServiceBrowser(ctx, mesh, announcements, self._sightings)
         self._auto_dial = AutoDial(mesh, ctx.services[KEYSTORE], ctx.settings, own_id, ctx.clock.now, ctx.bites)
         self._has_begun = True
@@ -50,7 +50,7 @@ class DiscoveryPlugin(DaemonPlugin[DiscoverySettings]):
     def nodes(self) -> Sequence[DiscoveredNode]:
         """Return the nodes that announce themselves now, the one known for longest first."""
         return [
-            DiscoveredNode(one.address.endpoint, one.node_id, None, one.first_seen, one.last_seen)
+            DiscoveredNode(one.address.endpoint, one.node_id, one.name, one.first_seen, one.last_seen)
             for one in self._sightings.all()
         ]
 

@@ -175,7 +175,7 @@ class ServiceBrowser:
         if node_id is None or address is None:
             self._sightings.drop(instance)
         else:
-            self._sightings.take(instance, node_id, address)
+            self._sightings.take(instance, node_id, address, self._announcements.name_in(service))
 
     def _wait(self, trouble: str) -> None:
         self._not_before = self._ctx.clock.now() + RETRY_S

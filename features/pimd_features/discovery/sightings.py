@@ -21,6 +21,8 @@ class Sighting:
     address: DialAddress
     first_seen: float
     last_seen: float
+    name: str | None = None
+    """What it says it is called."""
     confirmed: bool = True
     """False on a new session of the service browser, until the node is heard again."""
 
@@ -37,21 +39,21 @@ class Sightings:
         """Every sighting, the one known for longest first."""
         return list(self._known.values())
 
-    def take(self, instance: str, node_id: NodeId, address: DialAddress) -> None:
+    def take(self, instance: str, node_id: NodeId, address: DialAddress, name: str | None = None) -> None:
         """Enter or refresh a node; under a new instance name at the same address it keeps its place and its time."""
         if len(instance) > INSTANCE.value:
             self._bites.count(INSTANCE)
             return
         known = self._known.get(instance) or self._renamed(instance, node_id, address)
         if known is not None:
-            known.node_id, known.address = node_id, address
+            known.node_id, known.address, known.name = node_id, address, name
             self.heard(instance)
             return
         if len(self._known) >= NODES.value:
             self._bites.count(NODES)
             return
         now = self._now()
-        self._known[instance] = Sighting(instance, node_id, address, now, now)
+        self._known[instance] = Sighting(instance, node_id, address, now, now, name)
 
     def _renamed(self, instance: str, node_id: NodeId, address: DialAddress) -> Sighting | None:
         """Find the node under another instance name, and enter it under this one."""

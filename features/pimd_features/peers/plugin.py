@@ -27,6 +27,7 @@ from pimd.contract import (
 from pimd_features.peers.broadcasts import Broadcasts
 from pimd_features.peers.models import STREAM, PeerChanged, PeerOtherKey, PeersEvent, SameKeySeen
 from pimd_features.peers.nearby import POLL_S, Newcomers
+from pimd_features.peers.redialling import Redials
 from pimd_features.peers.rows import Rows
 
 
@@ -46,6 +47,7 @@ class PeersPlugin(Broadcasts):
         ctx.spawn("events", self._tell(mesh.subscribe(), ctx.services[PUBLISH]))
         self.newcomers = Newcomers(ctx)
         ctx.every(POLL_S, self.newcomers.tell, at_once=True)
+        ctx.every(POLL_S, Redials(ctx).look, at_once=True)
 
     async def _tell(self, events: Subscription[MeshEvent], publish: Publish) -> None:
         with events:

@@ -60,6 +60,21 @@ def test_in_an_open_mesh_the_id_and_the_version_are_announced() -> None:
     assert Announcements(OPEN_MESH, BOB).read(said(alice)) == ALICE
 
 
+def test_in_an_open_mesh_the_name_is_announced_and_read_as_a_strangers_text() -> None:
+    alice = Announcements(OPEN_MESH, ALICE, "älice")
+    assert alice.own(9100, OWN) == {b"id": b"61" * 16, b"v": b"2", b"n": "älice".encode()}
+    assert Announcements(OPEN_MESH, BOB).name_in(said(alice)) == "älice"
+    for raw, shown in ((b"\x1b[2Jbob\xff", "[2Jbob"), (b"x" * 300, "x" * 64), (b"", None), (None, None)):
+        assert Announcements(OPEN_MESH, BOB).name_in(Service(9100, TEXTS, {b"n": raw})) == shown
+
+
+def test_in_a_private_mesh_nobody_says_a_name_and_none_is_read() -> None:
+    mesh: Any = Mesh(ALICE, bytes(32))
+    alice = Announcements(mesh, ALICE, "alice")
+    assert alice.own(9100, OWN).keys() == {b"p"}
+    assert member(BOB).name_in(Service(9100, TEXTS, {b"n": b"mallory"})) is None
+
+
 def test_in_a_private_mesh_members_learn_the_id_and_every_announcement_is_another_one() -> None:
     alice = member(ALICE)
     first, second = alice.own(9100, OWN), alice.own(9100, OWN)
