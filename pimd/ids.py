@@ -32,6 +32,13 @@ class _FixedBytes(bytes):
         return f"{type(self).__name__}({self.hex()})"
 
 
+class AbbreviatedId(str):
+    """First and last 8 digits of a node id, which the log finds behind them (`peer_id` of `logs.event`)."""
+
+    __slots__ = ("node_id",)
+    node_id: "NodeId"
+
+
 class NodeId(_FixedBytes):
     """First 16 bytes of SHA-256 over the node's Ed25519 public key."""
 
@@ -44,10 +51,12 @@ class NodeId(_FixedBytes):
         return self.hex()[:8]
 
     @property
-    def abbreviated(self) -> str:
+    def abbreviated(self) -> AbbreviatedId:
         """`a3f1b2c4..9d32e0f8`: first and last 8 digits, for logs and the terminal."""
         text = self.hex()
-        return f"{text[:8]}..{text[-8:]}"
+        abbreviated = AbbreviatedId(f"{text[:8]}..{text[-8:]}")
+        abbreviated.node_id = self
+        return abbreviated
 
 
 class MessageId(_FixedBytes):

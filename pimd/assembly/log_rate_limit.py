@@ -53,8 +53,8 @@ class LogRateLimit(logging.Filter):
             return False
         make_writable(record)
         if kind.left_out:
-            record.msg = f"{record.getMessage()} ({kind.left_out} such lines before this one were left out)"
-            record.args = ()
+            # The arguments stay, because they say whom it is about; digits and words need no formatting.
+            record.msg = f"{record.msg} ({kind.left_out} such lines before this one were left out)"
             kind.left_out = 0
         return True
 

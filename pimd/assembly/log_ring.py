@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
-from pimd.contract import LogRecord, rfc3339
+from pimd.contract import LogRecord, OtherKey, SameKey, rfc3339
 from pimd.events import Subscription, Topic
 from pimd.faults import text_of
+from pimd.ids import AbbreviatedId, NodeId
 
 RING_SIZE = 2048
 TEXT_LIMIT = 4096
@@ -27,6 +28,23 @@ def level_word(level: int) -> Level:
     if level >= logging.INFO:
         return "info"
     return "debug" if level >= logging.DEBUG else "trace"
+
+
+def peer_of(record: logging.LogRecord) -> NodeId | None:
+    """Return the node that a record is about: what it has as `peer_id`, else the first id in what it says."""
+    told = getattr(record, "peer_id", None)
+    if isinstance(told, NodeId):
+        return told
+    for one in record.args if isinstance(record.args, tuple) else ():
+        if isinstance(one, NodeId):
+            return one
+        if isinstance(one, AbbreviatedId):
+            return one.node_id
+        if isinstance(one, SameKey):
+            return None if one.is_own else one.node_id
+        if isinstance(one, OtherKey):
+            return one.known
+    return None
 
 
 class LogRing(logging.Handler):
@@ -59,6 +77,7 @@ class LogRing(logging.Handler):
             source=record.name,
             # A path may have bytes that are no UTF-8; JSON cannot hold what Python makes of them.
             message=text[:TEXT_LIMIT].encode(errors="backslashreplace").decode(),
+            peer_id=peer_of(record),
         )
         if threading.get_ident() == self._thread:
             self._keep(kept)

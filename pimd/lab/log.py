@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pimd.assembly.log_rate_limit import make_writable
+from pimd.assembly.log_ring import peer_of
 from pimd.faults import text_of
 from pimd.lab.clock import EPOCH_MS
 
@@ -59,6 +60,7 @@ class LabLog(logging.Handler):
         at_s = self._loop.time()
         make_writable(record)
         text = record.getMessage()
+        record.peer_id = peer_of(record)
         record.msg, record.args = text, ()  # whoever keeps the record keeps no object of a daemon
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {text_of(record.exc_info[1])}"

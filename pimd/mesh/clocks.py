@@ -63,6 +63,7 @@ class ClockComparison:
             self._name(node_id),
             amount,
             side,
+            extra={"peer_id": node_id},
         )
 
     def _name(self, node_id: NodeId) -> str:

@@ -240,6 +240,7 @@ class Dialler:
     def _note_failure(self, kept: _Kept, text: str) -> None:
         if text != kept.last_error:  # an error that repeats every minute is logged once
             # Anybody on the local network can cause dials that fail, so these are no warnings.
-            log.log(logging.WARNING if kept.configured else logging.INFO, "%s (trying again until it answers)", text)
+            level, extra = logging.WARNING if kept.configured else logging.INFO, {"peer_id": kept.node_id}
+            log.log(level, "%s (trying again until it answers)", text, extra=extra)
         kept.last_error = text
         kept.state = "waiting"

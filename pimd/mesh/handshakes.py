@@ -193,6 +193,7 @@ class Handshakes:
             "refused a link with %s: %s",
             driver.address,
             link.refusal,
+            extra={"peer_id": link.peer_id},
         )
         driver.refuse(reason)
 
