@@ -271,8 +271,32 @@ class ReceiptCame(Result):
     peer_node_id: NodeIdHex
 
 
+class ConnectionChanged(Result):
+    """The peer of a conversation can be reached now, or no longer.
+
+    A client in push mode, which does not know this, is told the status of the newest message again, and reads the
+    conversations anew.
+    """
+
+    kind: Annotated[Literal["connection_changed"], InPushMode({"connection_changed": "message_status"})] = (
+        "connection_changed"
+    )
+    peer_node_id: NodeIdHex
+    is_connected: bool
+    message_id: MessageIdHex = Field(description="The newest message.")
+    new_status: Status
+    at_ms: int
+
+
 MessagesEvent = (
-    MessageReceived | MessageStatus | ReceiptCame | PeerSeen | HistoryCleared | HistoryShortened | SessionRestarted
+    MessageReceived
+    | MessageStatus
+    | ReceiptCame
+    | PeerSeen
+    | HistoryCleared
+    | HistoryShortened
+    | SessionRestarted
+    | ConnectionChanged
 )
 
 
@@ -286,3 +310,11 @@ def mailbox_column(wish: NodeId | bool) -> bytes | None:  # noqa: FBT001 - as it
 def preview(body: str) -> str:
     """The first 80 characters on one line."""
     return " ".join(body.splitlines())[:PREVIEW_LIMIT]
+
+
+def in_words(one: DirectionSession | None) -> str:
+    """Say for people what `messages.session` says of one direction."""
+    if one is None:
+        return "no session"
+    bundle = "a one-time bundle" if one.one_time else "a lasting bundle"
+    return f"{one.messages} {'message' if one.messages == 1 else 'messages'} in {one.age_s} s, on {bundle}"

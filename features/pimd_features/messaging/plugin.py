@@ -33,6 +33,7 @@ from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import models
 from pimd_features.messaging.acknowledged import Acknowledged
 from pimd_features.messaging.archive import Archive, ArchiveMethods
+from pimd_features.messaging.connections import tell_connections
 from pimd_features.messaging.errors import MessageBodyTooLarge, MessagePeerUnknown, storage
 from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.lines import LATEST, Span, lines_of
@@ -49,7 +50,7 @@ from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.looking import Both, Look
 from pimd_features.messaging.sessions.message import BODY_LIMIT, MSG_KIND
-from pimd_features.messaging.sessions.reset import RESET_KIND, Reset
+from pimd_features.messaging.sessions.reset import RESET_KIND
 from pimd_features.messaging.sightings import Sightings
 from pimd_features.messaging.store import Conversation, MessageStore, Outgoing, Raised, Stored
 from pimd_features.messaging.strangers import Strangers
@@ -64,13 +65,6 @@ def _direction(found: Look | None, now_ms: int) -> models.DirectionSession | Non
         return None
     age_s = max(0, now_ms - found.begun_lived_ms) // 1000
     return models.DirectionSession(age_s=age_s, messages=found.messages, one_time=found.one_time)
-
-
-def _in_words(one: models.DirectionSession | None) -> str:
-    if one is None:
-        return "no session"
-    bundle = "a one-time bundle" if one.one_time else "a lasting bundle"
-    return f"{one.messages} {'message' if one.messages == 1 else 'messages'} in {one.age_s} s, on {bundle}"
 
 
 class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
@@ -118,7 +112,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             mailboxes=tuple(dict.fromkeys(one for one in ctx.settings.mailboxes if one != ctx.identity.node_id)),
             can_begin=self._send_more,
             restarted=self._session_restarted,
-            leave_reset=self._leave_reset,
+            leave_reset=lambda peer, reset: self._posting.leave_reset(peer, reset),  # noqa: PLW0108 - made later
         )
         await self._keying.load()
         self._sender = Sender(ctx, self._store, self._keying, self._outbox, self._status_changed)
@@ -147,9 +141,13 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         ctx.spawn("acknowledgements", acknowledged.run())
         ctx.spawn("sender", self._sender.run())
         ctx.spawn("receipts", self._receipts.run())
-        ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
-        ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
+        self._follow(ctx)
         ctx.every(HOUSEKEEPING_S, self._keep_house, at_once=True)
+
+    def _follow(self, ctx: PluginContext[models.MessagingSettings]) -> None:
+        ctx.spawn("routes", self._follow_routes(self._mesh.subscribe()))
+        ctx.spawn("connections", tell_connections(ctx, self._store, self._with_messages))
+        ctx.spawn("peers", self._follow_peers(ctx.peers.subscribe()))
 
     async def _opened(self, ctx: PluginContext[models.MessagingSettings]) -> Database:
         """Open the file, which `shutdown` closes also when the rest of the start fails."""
@@ -349,8 +347,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             state=self._state(peer, found),
             sending=sending,
             receiving=receiving,
-            sending_text=_in_words(sending),
-            receiving_text=_in_words(receiving),
+            sending_text=models.in_words(sending),
+            receiving_text=models.in_words(receiving),
             kept=found.kept,
             resets=found.renewals,
             account_changes=found.account_changes,
@@ -406,9 +404,6 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         now_ms = self._ctx.clock.unix_ms()
         name = self._keystore.index.shown(peer)
         self._publish(models.STREAM, models.SessionRestarted(peer_node_id=peer, name=name, reason=reason, at_ms=now_ms))
-
-    def _leave_reset(self, peer: NodeId, reset: Reset) -> None:
-        self._posting.leave_reset(peer, reset)
 
     def _tell_received(self, peer: NodeId, stored: Stored | Raised) -> None:
         if isinstance(stored, Raised):
