@@ -26,7 +26,7 @@ from pimd.assembly.running import Core
 from pimd.assembly.settings_change import SettingsChange
 from pimd.assembly.watchdog import Watchdog
 from pimd.clock import Clock, LivedClock, SystemClock, since_boot
-from pimd.contract import CancellationToken, Membership
+from pimd.contract import CancellationToken, Membership, Problem
 from pimd.ids import NodeId
 from pimd.limits import Bites
 from pimd.mesh.node import Node
@@ -64,6 +64,8 @@ KEY_NAME = "node.key"
 PEERS_NAME = "peers.db"
 TOKENS_NAME = "tokens.json"
 SHORT_PASSPHRASE = 12
+GATEWAY = "gateway"
+"""The namespace of what would be a gateway."""
 
 
 @dataclass(frozen=True)
@@ -407,8 +409,22 @@ def _node(on: Parts, keystore: Keystore) -> Node:
         broadcast_interval_s=settings.messaging.broadcast.outgoing_interval_s,
         secret=on.secret,
         mesh_id=settings.mesh.mesh_id,
+        problems=_asked_in_vain(on),
     )
     return on.make_node(config, on.identity, keystore, policy, on.network, on.clock)
+
+
+def _asked_in_vain(on: Parts) -> list[Problem]:
+    """Return what the configuration turns on and no feature does, and log it."""
+    owned = {namespace for feature in on.plan.features.values() for namespace in feature.namespaces}
+    if not on.settings.gateway.enabled or GATEWAY in owned:
+        return []
+    text = (
+        "[gateway] enabled = true has no effect: this build has no feature `gateway`, so this machine leads nobody out of the "
+        "mesh; set it to false, or install one"
+    )
+    log.warning("%s", text)
+    return [Problem("no_gateway_feature", text)]
 
 
 async def _mesh_secret(settings: Settings, environ: Mapping[str, str]) -> MeshSecret | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pimd.addresses import Endpoint
 from pimd.clock import Clock
-from pimd.contract import MeshEvent
+from pimd.contract import MeshEvent, Problem
 from pimd.events import Topic
 from pimd.mesh.admission import Admission
 from pimd.mesh.broadcast import IdentityBroadcast
@@ -38,6 +38,8 @@ class NodeConfig:
     secret: MeshSecret | None = None
     """Of a private mesh; None in an open one."""
     mesh_id: str | None = None
+    problems: Sequence[Problem] = ()
+    """What the configuration asks for, and this build cannot do."""
 
 
 @dataclass(frozen=True)

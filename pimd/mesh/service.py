@@ -111,10 +111,10 @@ class MeshService:
         return self._parts.dialler.is_configured(node_id)
 
     def problems(self) -> Sequence[Problem]:
-        """Doubled keys, and configured addresses where another key answers."""
+        """Doubled keys, configured addresses where another key answers, and what the configuration asks for in vain."""
         others = [dial for dial in self.dials() if dial.state == "other_key" and dial.last_error is not None]
         told = [Problem("other_key", dial.last_error or "") for dial in others]
-        return [*self._parts.same_keys.problems(), *told]
+        return [*self._parts.same_keys.problems(), *told, *self._parts.config.problems]
 
     def counters(self) -> Mapping[str, int]:
         """Every counter above 0."""
