@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from jsonrpcserver import Error, Success
 from jsonrpcserver.sentinels import NODATA
@@ -15,7 +15,16 @@ from oslash.either import Either
 from pydantic import ValidationError
 
 from pimd.calls import Outcome, Stopped
-from pimd.contract import CallTimeout, InvalidParams, Params, RpcError, StorageError
+from pimd.contract import (
+    CallTimeout,
+    InvalidParams,
+    Overloaded,
+    Params,
+    RateLimited,
+    RpcError,
+    StorageError,
+    Unauthorized,
+)
 from pimd.contract.methods import after_answer_callbacks
 from pimd.contract.models import PUSH_MODE
 from pimd.database import DatabaseError
@@ -35,6 +44,36 @@ DATA_SHOWN = 1 << 20
 CODE_MOST = 1 << 31
 
 Handler = Callable[..., Awaitable[Any]]
+
+
+class InternalError(RpcError):
+    """The method failed inside the daemon, whose log has the cause under `data.reference`."""
+
+    code: ClassVar[int] = INTERNAL_ERROR
+
+
+OF_ANY_METHOD: tuple[type[RpcError], ...] = (
+    InvalidParams,
+    InternalError,
+    Unauthorized,
+    RateLimited,
+    Overloaded,
+    CallTimeout,
+    StorageError,
+)
+"""What a call may be answered besides the errors that its method declares."""
+
+
+def errors_of(method: Method) -> list[type[RpcError]]:
+    """Return every error that a call of a method may be answered, one for each code."""
+    by_code: dict[int, type[RpcError]] = {}
+    for error in (*method.errors, *OF_ANY_METHOD):
+        by_code.setdefault(error.code, error)
+    return list(by_code.values())
+
+
+class Undeclared(Exception):  # noqa: N818 - says what is the matter
+    """A method raised an error that its clients cannot know of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +127,10 @@ def _failed(method: Method, outcome: Outcome) -> Failed:
             return _timed_out(f"was stopped with the feature {method.feature}", method)
         case RpcError() as error:
             # An error class of a feature need not keep to the contract, and may hold much.
-            told = method.calls.call("the error that it raised", _told, method.name, error)
-            return told.value if told.ok else _internal_error(method.name, error)
+            told = method.calls.call("the error that it raised", _told, method, error)
+            if told.ok:
+                return told.value
+            return _internal_error(method.name, told.error if isinstance(told.error, Undeclared) else error)
         case DatabaseError() as error:
             log.error("%s: %s", method.name, text_of(error))
             said = text_of(error).partition(": ")[2]
@@ -98,17 +139,23 @@ def _failed(method: Method, outcome: Outcome) -> Failed:
             return _internal_error(method.name, error)
 
 
-def _told(name: str, error: RpcError) -> Failed:
-    """Return it in plain JSON; data that JSON cannot hold, or that is long, is left out."""
+def _told(method: Method, error: RpcError) -> Failed:
+    """Return it in plain JSON; data that JSON cannot hold, or that is long, is left out.
+
+    `Undeclared` for a code that the method does not name.
+    """
     code, message = int(error.code), str.__str__(error.message)
     if abs(code) > CODE_MOST:
         raise ValueError("its code is no number that a client can read")
+    if code not in {one.code for one in errors_of(method)}:
+        fault = f"it answers {code} ({message}), which its @rpc does not name in errors=(...)"
+        raise Undeclared(_shortened(fault, TEXT_SHOWN))
     data: Any = None
     if error.data is not None:
         try:
             data = _plain_data(error.data)
         except (ValueError, TypeError, RecursionError) as why:
-            log.error("%s: the data of the error that it raised was left out: %s", name, text_of(why))
+            log.error("%s: the data of the error that it raised was left out: %s", method.name, text_of(why))
     return Failed(code, _shortened(message, TEXT_SHOWN), data)
 
 

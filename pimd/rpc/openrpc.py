@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from pimd import __version__
 from pimd.contract import EventStream, RpcError
+from pimd.rpc.invoke import errors_of
 from pimd.rpc.registry import Described, Method, Registry
 
 
@@ -76,8 +77,7 @@ def describe(method: Method) -> Described:
     }
     if description:
         described["description"] = description
-    if method.errors:
-        described["errors"] = [_error(error) for error in method.errors]
+    described["errors"] = [_error(error) for error in errors_of(method)]
     return _plain(described, schemas)
 
 

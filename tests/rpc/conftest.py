@@ -14,7 +14,7 @@ import pytest
 from pydantic import ConfigDict
 
 from pimd.clock import SystemClock
-from pimd.contract import EventStream, InvalidParams, Params, Result, after_answer
+from pimd.contract import EventStream, InvalidParams, Params, PeerNotFound, Result, after_answer
 from pimd.rpc.connection import Connection
 from pimd.rpc.core_methods import stream_methods
 from pimd.rpc.http import HttpConfig
@@ -114,6 +114,10 @@ async def wrong_at_length(_: Connection, params: ValueParams) -> None:
     raise InvalidParams("this is never right", params.value)
 
 
+async def undeclared(_: Connection, __: Params) -> None:
+    raise PeerNotFound("who?")
+
+
 async def leave(_: Connection, __: Params) -> None:
     raise SystemExit(3)
 
@@ -159,6 +163,7 @@ def _methods(world: World) -> list[Method]:
         ("secret", secret, None, Params),
         ("wrong", wrong, None, Params),
         ("wrong_at_length", wrong_at_length, None, ValueParams),
+        ("undeclared", undeclared, None, Params),
         ("leave", leave, None, Params),
         ("cancel", cancel, None, Params),
         ("unwritable", unwritable, Any, Params),
