@@ -4,7 +4,7 @@ import re
 
 COMMANDS = frozenset({
     "accept", "add", "call", "config", "discover", "doctor", "export", "feature", "features", "forget", "help", "identity",
-    "import", "inbox", "mesh", "pair", "peers", "receipt", "remove", "routes", "send", "status", "token", "trace",
+    "import", "inbox", "mesh", "pair", "peers", "receipt", "remove", "routes", "send", "status", "token", "trace", "watch",
 })  # fmt: skip
 """First words of the commands of `pim` itself; no feature can have them."""
 OPTIONS = frozenset({"--data-dir", "--help", "--json", "--socket", "--token-file", "--url", "--version"})

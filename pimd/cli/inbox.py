@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from pimd.cli.commands import conversation_table, say, strangers
@@ -13,6 +11,7 @@ from pimd.cli.errors import NoDaemonError
 from pimd.cli.names import resolve
 from pimd.cli.output import complain, put
 from pimd.cli.text import moment, visible
+from pimd.cli.waiting import Connect, wait_for_socket
 
 SHOWN = 50
 REMEMBERED = 10_000
@@ -21,8 +20,6 @@ _WHY_RESTARTED = {
     "account_changed": "its account is another than before; it lost its messages, or somebody else has its key",
     "reset": "it could not open a message; what it has not acknowledged is encrypted anew",
 }
-
-Connect = Callable[[], Connection]
 
 
 def inbox(connect: Connect, options: argparse.Namespace) -> None:
@@ -96,15 +93,7 @@ class _Follower:
                 connection = self._wait()
 
     def _wait(self) -> Connection:
-        while True:
-            time.sleep(RECONNECT_S)
-            try:
-                connection = self._connect()
-            except NoDaemonError:
-                continue
-            if isinstance(connection, UnixConnection):
-                return connection
-            connection.close()  # another program may answer at the port of the dead daemon
+        return wait_for_socket(self._connect, RECONNECT_S)
 
     def _follow(self, connection: UnixConnection) -> None:
         # Subscribe before reading: a message between the two is received twice and printed once.

@@ -21,6 +21,7 @@ from pimd.cli.errors import UsageError
 from pimd.cli.inbox import inbox
 from pimd.cli.output import put
 from pimd.cli.verbs import Verb, add_verbs
+from pimd.cli.watch import watch
 
 AddCommand = Callable[[str, object, str], argparse.ArgumentParser]
 
@@ -214,6 +215,11 @@ def _add_commands(command: AddCommand) -> None:
     call = command("call", commands.call_method, "call any JSON-RPC method; `pim call rpc.methods` lists them")
     call.add_argument("method", metavar="METHOD")
     call.add_argument("params", metavar="JSON", nargs="?", help="an object or array")
+    follow = command("watch", watch, "print the events of a stream as they come, also over restarts of the daemon")
+    follow.add_argument("stream", metavar="STREAM", help="such as peers, messages or logs")
+    follow.add_argument(
+        "params", metavar="JSON", nargs="?", help="an object: what its subscribe takes, such as a filter"
+    )
     command("features", commands.features, "list features, and why one is off")
 
 

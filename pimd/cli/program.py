@@ -15,6 +15,7 @@ from pimd.cli.inbox import inbox
 from pimd.cli.output import complain, put, read_arguments
 from pimd.cli.parser import HELP, NARROW, NEW_FEATURE, RECEIPT_VERIFY, make_parser, scan
 from pimd.cli.verbs import learned
+from pimd.cli.watch import watch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,8 +88,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.command is NARROW:
         token_commands.narrow(options)
         return
-    if options.command is inbox:
-        inbox(lambda: connection_of(options), options)
+    if options.command in (inbox, watch):
+        options.command(lambda: connection_of(options), options)
         return
     with contextlib.closing(connection_of(options)) as connection:
         options.command(connection, options)

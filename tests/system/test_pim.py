@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -249,14 +252,12 @@ def test_it_finds_a_socket_that_the_configuration_moved(daemon: MakeDaemon, tmp_
     assert alice.node_id in alice.pim("status").stdout
 
 
-@pytest.mark.system
-def test_following_survives_a_restart_of_the_daemon(pair: Pair) -> None:
-    alice, bob = pair
-    bob.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(bob.mesh_port)
-    bob_id = bob.node_id
-    follower = subprocess.Popen(
-        [sys.executable, "-m", "pimd.cli", "--data-dir", str(bob.data_dir), "--json", "inbox", "--follow"],
-        env=bob.environ,
+@contextmanager
+def running_pim(at: Daemon, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the client until the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pimd.cli", "--data-dir", str(at.data_dir), *arguments],
+        env=at.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -264,20 +265,56 @@ def test_following_survives_a_restart_of_the_daemon(pair: Pair) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
-        assert follower.stdout is not None
-        assert follower.stderr is not None
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def next_line(of: IO[str] | None) -> str:
+    assert of is not None
+    return of.readline()
+
+
+@pytest.mark.system
+def test_following_survives_a_restart_of_the_daemon(pair: Pair) -> None:
+    alice, bob = pair
+    bob.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(bob.mesh_port)
+    bob_id = bob.node_id
+    with (
+        running_pim(bob, "--json", "inbox", "--follow") as follower,
+        running_pim(bob, "watch", "status") as watcher,
+    ):
         alice.call("messages.send", {"peer_node_id": bob_id, "body": "before"})
-        assert json.loads(follower.stdout.readline())["body"] == "before"
+        assert json.loads(next_line(follower.stdout))["body"] == "before"
+        assert json.loads(next_line(watcher.stdout))["kind"] == "role_changed"
+        bob.call("route.set_split_default", {"on": True})
+        assert json.loads(next_line(watcher.stdout))["kind"] == "route_on"
         bob.kill()
-        assert "waiting for it to come back" in follower.stderr.readline()
+        for process in (follower, watcher):
+            assert "waiting for it to come back" in next_line(process.stderr)
         alice.call("messages.send", {"peer_node_id": bob_id, "body": "meanwhile"})
         bob.start()
-        assert json.loads(follower.stdout.readline())["body"] == "meanwhile"
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(timeout=10) == 130
-    finally:
-        follower.kill()
-        follower.communicate()
+        assert bob.call("status")["route_on"] is True
+        assert json.loads(next_line(follower.stdout))["body"] == "meanwhile"
+        assert "started anew" in next_line(watcher.stderr)
+        event = json.loads(next_line(watcher.stdout))
+        assert (event["kind"], event["seq"]) == ("role_changed", 1)
+        for process in (follower, watcher):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
+
+
+@pytest.mark.system
+def test_what_cannot_be_watched_is_said(shared_daemon: Daemon) -> None:
+    alice = shared_daemon
+    unknown = alice.pim("watch", "nothing")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "messages.event" in unknown.stderr
+    assert alice.pim("watch", "logs", "[]").returncode == 2
+    assert "min_level" in alice.pim("watch", "logs", '{"min_level": 1}').stderr
+    with running_pim(alice, "watch", "logs.event", '{"min_level": "info"}') as watcher:
+        assert json.loads(next_line(watcher.stdout))["level"] in ("info", "warn", "error")
 
 
 @pytest.mark.system
