@@ -364,6 +364,9 @@ class Publish(Protocol):
         Validators of the model must therefore accept what they returned.
         """
 
+    def missed(self, stream: str, count: int) -> None:
+        """Tell every subscriber that `count` events are missing, such as after a `Lagged`; ValueError as for publishing."""
+
 
 @dataclass(frozen=True)
 class Erased:
@@ -388,9 +391,6 @@ class PeerData(Protocol):
 
     async def reassign(self, old: NodeId, new: NodeId) -> int:
         """Send what waits for one peer to another, because the user accepted its new key; return how much moved."""
-
-    def missed(self, stream: str, count: int) -> None:
-        """Tell every subscriber that `count` events are missing, such as after a `Lagged`; ValueError as for publishing."""
 
 
 @dataclass(frozen=True)

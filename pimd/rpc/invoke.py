@@ -128,9 +128,8 @@ def _failed(method: Method, outcome: Outcome) -> Failed:
         case RpcError() as error:
             # An error class of a feature need not keep to the contract, and may hold much.
             told = method.calls.call("the error that it raised", _told, method, error)
-            if told.ok:
-                return told.value
-            return _internal_error(method.name, told.error if isinstance(told.error, Undeclared) else error)
+            cause = told.error if isinstance(told.error, Undeclared) else error
+            return told.value if told.ok else _internal_error(method.name, cause)
         case DatabaseError() as error:
             log.error("%s: %s", method.name, text_of(error))
             said = text_of(error).partition(": ")[2]
