@@ -171,7 +171,7 @@ def test_a_contact_without_an_address_has_a_new_key_accepted(daemon: MakeDaemon)
     until(lambda: any(peer["node_id"] == bob.node_id for peer in alice.call("peers.list")))
     assert alice.pim("accept", "bob", old[:12], bob.node_id[:12]).returncode == 0
     rows = {row["node_id"]: row for row in json.loads(alice.pim("--json", "peers").stdout)}
-    assert (rows[bob.node_id]["label"], rows[old]["label"]) == ("bob", None)
+    assert (rows[bob.node_id]["own_label"], rows[old]["own_label"]) == ("bob", None)
 
 
 def test_adding_an_address_again_binds_anew(daemon: MakeDaemon) -> None:

@@ -36,6 +36,9 @@ def test_answers_have_the_shapes_of_the_contract(pair: Pair) -> None:
     checked(alice, "peers.list")
     checked(alice, "peers.discovered")
     checked(alice, "mesh.status")
+    assert checked(alice, "route.set_split_default", {"on": True}) == {"on": True, "via_gateway_id": None}
+    assert checked(alice, "status")["route_on"] is True
+    assert checked(alice, "route.set_split_default") == {"on": False, "via_gateway_id": None}
     table = checked(alice, "route.table")
     assert [(row["destination"], row["via"], row["hops"]) for row in table["routes"]] == [(bob_id, bob_id, 1)]
     assert checked(alice, "peers.get_broadcast_state")["last_broadcast_ms"] is None
@@ -106,8 +109,6 @@ def test_errors_have_the_codes_of_the_contract(shared_pair: Pair) -> None:
         ("peers.import_identity", {"node_id": bob.node_id, "x25519_pubkey": KEY}, -32040),
         ("peers.set_broadcast_config", {"outgoing_interval_s": 29}, -32041),
         ("peers.set_broadcast_config", {"min_peer_interval_s": 0}, -32602),
-        ("route.set_split_default", {"on": True}, -32002),
-        ("route.set_split_default", None, -32002),
         ("route.set_split_default", {"on": 1}, -32602),
         ("route.trace", {"node_id": SOMEBODY}, -32010),
         ("route.trace", {"node_id": bob.node_id, "timeout_s": 10.5}, -32602),
@@ -144,6 +145,7 @@ def test_events_have_the_shapes_of_the_contract(pair: Pair) -> None:
                 seen[received["method"]].append(received["params"])
 
         client.call("rpc.hello", {"client": "pim-ui/0.1.3", "rpc_version": 1})
+        client.call("status.subscribe")  # after which the history comes
         alice.call("messages.send", {"peer_node_id": bob.node_id, "body": "hello"})
         client.call("messages.send", {"peer_node_id": alice.node_id, "body": "hello"})
         client.call("peers.import_identity", {"node_id": SOMEBODY, "x25519_pubkey": KEY})
