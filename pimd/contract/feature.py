@@ -14,6 +14,8 @@ from pimd.contract.services import Provided, ServiceKey
 from pimd.contract.verbs import Verb
 
 S = TypeVar("S", bound=BaseModel, default=Any)
+TAKEN = frozenset({"since", "epoch"})
+"""Params that `subscribe` of each stream takes besides those that the stream declares."""
 FEATURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -32,7 +34,7 @@ class EventStream:
     payload: Any
     """Pydantic model, or union of models told apart by `kind`, of the notification's params."""
     params: type[Params] = NoParams
-    """What `subscribe` takes, such as a filter."""
+    """What `subscribe` takes, such as a filter, besides `since` and `epoch`."""
     accepts: Callable[[Any, Any], bool] | None = None
     """Says with (subscribe params, payload) whether a subscription gets an event; None lets all through.
 
@@ -117,6 +119,12 @@ class Feature(Generic[S]):
                 line = f'EventStream("{(self.namespaces or (self.name,))[0]}.event", ...)'
                 raise ValueError(
                     f"feature {self.name}: stream {stream.name} is not <one of its namespaces>.event; write: {line}"
+                )
+            taken = TAKEN.intersection(getattr(stream.params, "model_fields", ()))
+            if taken:
+                raise ValueError(
+                    f"feature {self.name}: params of {stream.name} have {', '.join(sorted(taken))}, with which every "
+                    "subscription goes on where it was; write another name"
                 )
 
     def _check_errors(self) -> None:

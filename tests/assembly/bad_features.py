@@ -187,6 +187,14 @@ DECLARATIONS = [
         reason='is not <one of its namespaces>.event; write: EventStream("bad.event", ...)',
     ),
     Bad(
+        "a stream whose params are those of every subscription",
+        {
+            "top": "class From(Params): since: int = 0",
+            "more": ', events=(EventStream("bad.event", Told, From),)',
+        },
+        reason="params of bad.event have since, with which every subscription goes on where it was; write another name",
+    ),
+    Bad(
         "stream that is no event",
         {"more": ', events=(EventStream("bad.told", Told),)'},
         reason='EventStream("bad.event"',

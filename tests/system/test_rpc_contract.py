@@ -36,9 +36,6 @@ def test_answers_have_the_shapes_of_the_contract(pair: Pair) -> None:
     checked(alice, "peers.list")
     checked(alice, "peers.discovered")
     checked(alice, "mesh.status")
-    assert checked(alice, "route.set_split_default", {"on": True}) == {"on": True, "via_gateway_id": None}
-    assert checked(alice, "status")["route_on"] is True
-    assert checked(alice, "route.set_split_default") == {"on": False, "via_gateway_id": None}
     table = checked(alice, "route.table")
     assert [(row["destination"], row["via"], row["hops"]) for row in table["routes"]] == [(bob_id, bob_id, 1)]
     assert checked(alice, "peers.get_broadcast_state")["last_broadcast_ms"] is None
@@ -65,6 +62,14 @@ def test_answers_have_the_shapes_of_the_contract(pair: Pair) -> None:
     checked(alice, "peers.remove", {"node_id": bob_id})
     where = {"node_id": bob_id.upper(), "address": f"127.0.0.1:{bob.mesh_port}"}
     assert checked(alice, "peers.connect_dynamic", where)["node_id"] == bob_id
+
+
+def test_the_wish_for_a_gateway_is_granted_without_one(shared_pair: Pair) -> None:
+    alice, _ = shared_pair
+    assert checked(alice, "route.set_split_default", {"on": True}) == {"on": True, "via_gateway_id": None}
+    status = checked(alice, "status")
+    assert (status["route_on"], status["route_effective"]) == (True, False)
+    assert checked(alice, "route.set_split_default") == {"on": False, "via_gateway_id": None}
 
 
 NO_ADDRESSES = (
