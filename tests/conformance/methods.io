@@ -91,3 +91,16 @@ on unix websocket
 on http
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching connection that stays>", "...": 0}}
+
+// A place in a stream needs its epoch, and has to have been.
+on unix websocket
+>> {"jsonrpc": "2.0", "id": 1, "method": "status.subscribe", "params": {"since": 1}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching parameter epoch>", "...": 0}}
+
+on unix websocket
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe", "params": {"since": 1000000, "epoch": "of another start"}}
+<< {"jsonrpc": "2.0", "id": 1, "result": {"missed": null, "...": 0}}
+
+// The wish for a gateway is granted without one.
+>> {"jsonrpc": "2.0", "id": 1, "method": "route.set_split_default", "params": {"on": false}}
+<< {"jsonrpc": "2.0", "id": 1, "result": {"on": false, "via_gateway_id": null}}

@@ -171,8 +171,14 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 
->> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe", "params": [null]}
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe", "params": [null, null, null]}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe", "params": {"since": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.subscribe", "params": {"epoch": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.unsubscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
@@ -204,7 +210,7 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 
->> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": [null, null, null, null]}
+>> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": [null, null, null, null, null, null]}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": {"min_level": {"wrong": "type"}}}
@@ -214,6 +220,12 @@
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": {"sources": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": {"since": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "logs.subscribe", "params": {"epoch": {"wrong": "type"}}}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "logs.unsubscribe", "params": "wrong"}
@@ -417,8 +429,14 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "messages.subscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 
->> {"jsonrpc": "2.0", "id": 1, "method": "messages.subscribe", "params": [null]}
+>> {"jsonrpc": "2.0", "id": 1, "method": "messages.subscribe", "params": [null, null, null]}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "messages.subscribe", "params": {"since": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "messages.subscribe", "params": {"epoch": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "messages.unsubscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
@@ -684,8 +702,14 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "peers.subscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 
->> {"jsonrpc": "2.0", "id": 1, "method": "peers.subscribe", "params": [null]}
+>> {"jsonrpc": "2.0", "id": 1, "method": "peers.subscribe", "params": [null, null, null]}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "peers.subscribe", "params": {"since": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "peers.subscribe", "params": {"epoch": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "peers.unblock", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
@@ -774,8 +798,14 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "status.subscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 
->> {"jsonrpc": "2.0", "id": 1, "method": "status.subscribe", "params": [null]}
+>> {"jsonrpc": "2.0", "id": 1, "method": "status.subscribe", "params": [null, null, null]}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "status.subscribe", "params": {"since": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "status.subscribe", "params": {"epoch": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "status.unsubscribe", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
