@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from typing import Any
 
 from pimd.cli.connection import Connection, UnixConnection, call
@@ -63,13 +64,17 @@ class _Watcher:
                 put(json.dumps(event))
 
     def _subscribe(self, connection: Connection) -> dict[str, Any]:
-        try:
-            return dict(call(connection, f"{self._namespace}.subscribe", {**self._params, **self._place}))
-        except AnsweredError as error:
-            if error.error.get("code") == METHOD_NOT_FOUND:
-                streams = sorted(name for row in call(connection, "features.list") for name in row["events"])
-                complain(f"the streams that are here: {', '.join(streams) or 'none'}")
-            raise
+        while True:
+            try:
+                return dict(call(connection, f"{self._namespace}.subscribe", {**self._params, **self._place}))
+            except AnsweredError as error:
+                if error.error.get("code") != METHOD_NOT_FOUND:
+                    raise
+                if error.error.get("data", {}).get("state") != "starting":
+                    streams = sorted(name for row in call(connection, "features.list") for name in row["events"])
+                    complain(f"the streams that are here: {', '.join(streams) or 'none'}")
+                    raise
+            time.sleep(RECONNECT_S)
 
 
 def _missing(missed: int | None) -> str:
