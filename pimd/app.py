@@ -232,6 +232,7 @@ async def running_daemon(on: Parts, stop: Stop) -> AsyncIterator[RunningDaemon]:
             on.clock,
             CancellationToken(),
             watched=on.watched,
+            default_route=on.config.default_route,
             choice=lambda: _choice_now(on.config),
             wrong_events_raise=not on.watched,
         )

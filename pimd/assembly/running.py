@@ -81,6 +81,8 @@ class Core:
     cancel: CancellationToken
     watched: bool = True
     """Whether real time counts: features are imported in threads, and their steps are timed. Not so in a simulation."""
+    default_route: DefaultRoute | None = None
+    """None where no feature takes it."""
     choice: Callable[[], FeatureChoice] | None = None
     """Reads the configuration as it is now; `AssemblyError` when it does not load. None: that of the plan stays."""
     wrong_events_raise: bool = False
@@ -187,7 +189,7 @@ def _core_services(
         MESH: partial(view, Mesh, core.node.service),
         KEYSTORE: partial(view, contract.Keystore, keystore, index=view(PeerIndex, keystore.index)),
         CONFIG: partial(view, Config, core.config),
-        DEFAULT_ROUTE: partial(view, DefaultRoute, keystore.default_route),
+        DEFAULT_ROUTE: lambda: view(DefaultRoute, core.default_route),
         LOG_RING: partial(view, LogRing, core.log_ring),
         ASSEMBLY: partial(view, contract.Assembly, assembly),
         PUBLISH: partial(view, Publish, publish),

@@ -321,7 +321,7 @@ class DefaultRoute(Protocol):
         """Whether a gateway carries that traffic now."""
 
     async def want(self, *, on: bool) -> None:
-        """Keep a wish; returns once it is on disk. `DatabaseError` with nothing changed."""
+        """Keep a wish; returns once it is on disk. OSError with nothing changed, such as when the environment decides."""
 
     def subscribe(self) -> Subscription[bool]:
         """Receive every wish from now on, also one that changes nothing."""

@@ -26,6 +26,7 @@ from pimd.store import overrides as over
 from pimd.store import text_file
 from pimd.store.config_origins import origins
 from pimd.store.config_save import Sent, returned
+from pimd.store.default_route import DefaultRoute
 from pimd.store.overrides import Override, Overrides, OverridesFile
 from pimd.store.text_file import NotText, Text
 
@@ -82,6 +83,7 @@ class ConfigFile:
         """Once it runs."""
         self._broadcast = _broadcast_of(settings)
         # Held by the editing thread, which continues when its caller is cancelled.
+        self.default_route = DefaultRoute(self.route_wish, self.set_route_wish)
         self._turn = threading.Lock()
 
     # --- what is read
@@ -228,6 +230,8 @@ class ConfigFile:
         self._refuse_decided(key)
         edit: Edit = lambda document: edits.set_key(document, key.split("."), value=on)  # noqa: E731
         await self._change(lambda now: self._decide(now, {key: on}, edit))
+        route = self._settings.route.model_copy(update={"split_default": on})
+        self._settings = self._settings.model_copy(update={"route": route})
 
     def _refuse_decided(self, key: str) -> None:
         variable = over.variable_of(key, self._environ)

@@ -1,26 +1,30 @@
-"""Implements `contract.DefaultRoute` over a row of the keystore's file."""
+"""Implements `contract.DefaultRoute` over `[route] split_default` and what the daemon decided about it."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from pimd.events import Subscription, Topic
-from pimd.limits import Bites
-from pimd.store.mirror import MirrorTable
 
-_ROW = "route_on"
+
+class KeepWish(Protocol):
+    """Puts a wish where decisions of the daemon lie."""
+
+    def __call__(self, *, on: bool) -> Awaitable[None]:
+        """Return once it is on disk; OSError with nothing changed."""
 
 
 class DefaultRoute:
-    """Keeps the wish; it is never effective, since there is no data plane."""
+    """Reads and keeps the wish; it is never effective, since there is no data plane."""
 
-    def __init__(self, own: MirrorTable[str, int], durable: Callable[[], Awaitable[None]], bites: Bites) -> None:
-        self._own = own
-        self._durable = durable
-        self._topic: Topic[bool] = Topic(bites)
+    def __init__(self, wish: Callable[[], bool], keep: KeepWish) -> None:
+        self._wish = wish
+        self._keep = keep
+        self._topic: Topic[bool] = Topic()
 
     @property
     def wanted(self) -> bool:
-        """False in a new data directory."""
-        return bool(self._own.get(_ROW, 0))
+        """As configured, or said last."""
+        return self._wish()
 
     @property
     def effective(self) -> bool:
@@ -28,11 +32,10 @@ class DefaultRoute:
         return False
 
     async def want(self, *, on: bool) -> None:
-        """Write the row, then tell the subscribers."""
-        self._own.put(_ROW, int(on))
-        await self._durable()
+        """Keep it, then tell the subscribers."""
+        await self._keep(on=on)
         self._topic.publish(on)
 
     def subscribe(self) -> Subscription[bool]:
-        """Receive each wish behind its commit."""
+        """Receive each wish once it is kept."""
         return self._topic.subscribe()

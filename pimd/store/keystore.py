@@ -21,7 +21,6 @@ from pimd.limits import Bites, Limit, declare
 from pimd.proto.cards import Card
 from pimd.proto.identity import KEY_SIZE, is_low_order_x25519
 from pimd.store import lived_rows
-from pimd.store.default_route import DefaultRoute
 from pimd.store.eviction import NONE_IN_USE, InUse
 from pimd.store.forget_listeners import ForgetListener, ForgetListeners
 from pimd.store.identities import Identities, card_ed25519
@@ -92,7 +91,6 @@ class Keystore(OwnKey):
         self._aged_out = self._mirror.table(AGED_OUT)
         self._pins = self._mirror.table(PINS)
         self._own = self._mirror.table(OWN)
-        self.default_route = DefaultRoute(self._own, self._mirror.durable, self.bites)
         self.index = PeerIndex(self._identities, self._notes)
         """Names, labels and ids."""
         self._identities.changed, self._notes.changed = self.index.identity_changed, self.index.note_changed

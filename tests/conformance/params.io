@@ -9,6 +9,33 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "config.get", "params": {"format": {"wrong": "type"}}}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.origins", "params": "wrong"}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.origins", "params": [null]}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": "wrong"}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": [null, null, null, null, null]}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": {}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching parameter config: is missing>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": {"config": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": {"format": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": {"dry_run": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "config.save", "params": {"if_hash": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
 >> {"jsonrpc": "2.0", "id": 1, "method": "daemon.info", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 

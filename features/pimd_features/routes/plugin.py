@@ -8,6 +8,7 @@ from pimd.contract import (
     KEYSTORE,
     MESH,
     Budget,
+    ConfigSaveRejected,
     DaemonPlugin,
     NoParams,
     Overloaded,
@@ -15,7 +16,6 @@ from pimd.contract import (
     PluginContext,
     PluginPayload,
     RouteInfo,
-    StorageError,
     declare,
     nearest_gateways,
     rpc,
@@ -102,7 +102,7 @@ class RoutesPlugin(DaemonPlugin):
         hops = [self._hop(step) for step in path.steps]
         return Traced(destination=destination, reached=path.reached, hops=hops, note=path.note)
 
-    @rpc("route.set_split_default", errors=(StorageError,))
+    @rpc("route.set_split_default", errors=(ConfigSaveRejected,))
     async def set_split_default(self, params: SplitParams) -> SplitDefault:
         """Keep the wish that traffic to the rest of the world goes through a gateway, or no longer.
 
@@ -110,7 +110,10 @@ class RoutesPlugin(DaemonPlugin):
         sent through a gateway and nothing is blocked; `route_effective` of `status` says so.
         """
         was = self._default_route.wanted
-        await self._default_route.want(on=params.on)
+        try:
+            await self._default_route.want(on=params.on)
+        except OSError as error:
+            raise ConfigSaveRejected(f"the wish stays as it was: {error}") from error
         if params.on and not was:
             self._say_what_is_wished()
         gateways = nearest_gateways(self._mesh.routes(), self._keystore) if params.on else []

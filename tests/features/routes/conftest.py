@@ -30,12 +30,17 @@ from pimd.contract import (
 from pimd.ids import NodeId
 from pimd.proto.cards import issue
 from pimd.proto.identity import Identity
+from pimd.store.default_route import DefaultRoute
 from pimd.store.keystore import Keystore
 from pimd_features.routes import FEATURE
 from pimd_features.routes.models import Traced, TraceParams
 from pimd_features.routes.plugin import RoutesPlugin
 from pimd_features.routes.wire import ANSWER_KIND, ASK_KIND, Answer, Ask
 from tests.features.no_datagrams import NoDatagrams
+
+
+async def nowhere(*, on: bool) -> None:
+    raise PermissionError("an administrator decides")
 
 
 def node(number: int) -> NodeId:
@@ -68,12 +73,12 @@ class World:
     identity: Identity
     mesh: TableMesh = field(default_factory=TableMesh)
     plugin: RoutesPlugin = field(default_factory=RoutesPlugin)
+    default_route: DefaultRoute = field(default_factory=lambda: DefaultRoute(lambda: False, nowhere))
     sent: "asyncio.Queue[tuple[NodeId, PluginPayload]]" = field(default_factory=asyncio.Queue)
     unreachable: set[NodeId] = field(default_factory=set)
 
     def __getitem__(self, key: ServiceKey[Any]) -> Any:
-        default_route = self.keystore.default_route
-        return {MESH: self.mesh, KEYSTORE: self.keystore, CONFIG: self, DEFAULT_ROUTE: default_route}[key]
+        return {MESH: self.mesh, KEYSTORE: self.keystore, CONFIG: self, DEFAULT_ROUTE: self.default_route}[key]
 
     def node_name(self) -> str:
         return "me"

@@ -1,10 +1,8 @@
 """What a node tells others, and what it tells its user at once."""
 
-from pathlib import Path
-
 import pytest
 
-from pimd.contract import DatabaseError, Membership, NoParams
+from pimd.contract import ConfigSaveRejected, Membership, NoParams
 from pimd.proto.cards import GATEWAY, RELAYS
 from pimd_features.routes.asking import ANSWERS, ANSWERS_OF_SOURCE
 from pimd_features.routes.models import KnownGateway, MeshStatus, SplitParams
@@ -73,14 +71,8 @@ async def test_the_mesh_is_shown_as_the_node_is_in_it(world: World) -> None:
     assert await world.plugin.mesh_status(NoParams()) == expected
 
 
-async def test_a_wish_that_cannot_be_stored_is_an_error_and_stays_as_it_was(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def refuse() -> None:
-        raise DatabaseError(Path("peers.db"), "write", "disk full")
-
-    monkeypatch.setattr(world.keystore.default_route, "_durable", refuse)
-    with world.keystore.default_route.subscribe() as told:
-        with pytest.raises(DatabaseError, match="disk full"):
+async def test_a_wish_that_cannot_be_kept_is_an_error_and_not_told(world: World) -> None:
+    with world.default_route.subscribe() as told:
+        with pytest.raises(ConfigSaveRejected, match="an administrator decides"):
             await world.plugin.set_split_default(SplitParams(on=True))
         assert told.next_waiting() is None
