@@ -118,11 +118,13 @@ def note_acked(connection: Connection, peer: NodeId, acked: Owed, moment: Moment
 
 
 def owed_to(connection: Connection, moment: Moment) -> list[NodeId]:
-    """Return the peers to whom acknowledgements are owed."""
+    """Return the peers to whom acknowledgements or receipts are owed."""
     rows = connection.execute(
         "SELECT DISTINCT peer FROM owed_acks WHERE kept_lived_ms IS NULL"
-        " UNION SELECT DISTINCT peer FROM read_receipts WHERE until_lived_ms > ? AND kept_lived_ms IS NULL ORDER BY peer",
-        (moment.lived_ms,),
+        " UNION SELECT DISTINCT peer FROM read_receipts WHERE until_lived_ms > ?1 AND kept_lived_ms IS NULL"
+        " UNION SELECT DISTINCT peer FROM receipts_owed"
+        " WHERE until_lived_ms > ?1 AND (kept_lived_ms IS NULL OR kept_lived_ms <= ?2) ORDER BY peer",
+        (moment.lived_ms, moment.lived_ms - PUT_AGAIN_MS),
     ).fetchall()
     return [NodeId(row[0]) for row in rows]
 

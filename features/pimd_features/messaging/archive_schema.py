@@ -61,3 +61,18 @@ END;
 `lines`: stand after the message with that position; `at_ms` is the last of `times`.
 `receipts`: of messages sent by `sender`, who is this node, or who it was when they were exported.
 `receipts_owed`: what this node signs for messages that it received; `digest` is the SHA-256 of the body."""
+
+RECEIPTS_IN_LETTERS = """
+ALTER TABLE receipts_owed ADD COLUMN letter BLOB;
+ALTER TABLE receipts_owed ADD COLUMN kept_lived_ms INTEGER;
+CREATE INDEX receipts_in_letters ON receipts_owed (peer, letter) WHERE letter IS NOT NULL;
+DROP TRIGGER message_is_deleted;
+CREATE TRIGGER message_is_deleted AFTER DELETE ON messages BEGIN
+    INSERT INTO search (search, rowid, peer, body)
+        SELECT 'delete', old.position, 'p' || hex(old.peer), old.body FROM search_state WHERE old.position <= indexed;
+    UPDATE search_state SET deleted = deleted + 1 WHERE old.position <= indexed;
+    DELETE FROM receipts WHERE peer = old.peer AND id = old.id AND old.direction = 'sent';
+END;
+"""
+"""`receipts_owed`: `letter` is the id of the message of a session that held the receipt when it was left at mailboxes, and
+`kept_lived_ms` when they said that they keep it. What is owed outlives its message, unless the user deletes the conversation."""

@@ -12,6 +12,8 @@ from pimd_features.messaging.reassigning import show_newest
 from pimd_features.messaging.receipt import Receipt, Received, digest_of
 
 _MARK = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.((?:[0-9a-f]{64})?)\.((?:end)?)")
+BYTE_ORDER_MARK = "\ufeff"
+"""Some editors begin a file with it."""
 NOT_SENT = "imported"
 """Why an imported message failed that had not been delivered when it was exported: it is not sent again."""
 
@@ -91,8 +93,9 @@ async def import_lines(database: Database, own: NodeId, mark: Mark, lines: Seque
 def _read(done: Imported, own: NodeId, lines: Sequence[str]) -> list[_Found]:
     """Check the lines one by one; what is wrong with some goes into `done.bad`, and its mark moves behind all."""
     found, mark = list[_Found](), done.mark
-    for number, text in enumerate(lines, mark.lines + 1):
+    for number, line_of_file in enumerate(lines, mark.lines + 1):
         mark = replace(mark, lines=number)
+        text = line_of_file.removeprefix(BYTE_ORDER_MARK) if number == 1 else line_of_file
         if not text.strip():
             continue
         try:

@@ -22,6 +22,7 @@ from pimd.contract import (
     PeerInfoSource,
     PluginContext,
     RouteFound,
+    RouteLost,
     Seen,
     StorageError,
     Subscription,
@@ -39,7 +40,7 @@ from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.lines import LATEST, Span, lines_of
 from pimd_features.messaging.mail import ANNOUNCE_S, Mail
 from pimd_features.messaging.outbox import Outbox
-from pimd_features.messaging.owing import Had, Owed
+from pimd_features.messaging.owing import Had, Owed, Proven
 from pimd_features.messaging.parcels import ParcelService
 from pimd_features.messaging.positions import UpTo
 from pimd_features.messaging.posting import LOOK_S, Posting
@@ -47,12 +48,12 @@ from pimd_features.messaging.receipts import RECEIPTS_KIND, Receipts
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
 from pimd_features.messaging.sending import Sender
+from pimd_features.messaging.session_methods import SessionMethods
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
-from pimd_features.messaging.sessions.looking import Both, Look
 from pimd_features.messaging.sessions.message import BODY_LIMIT, MSG_KIND
 from pimd_features.messaging.sessions.reset import RESET_KIND
 from pimd_features.messaging.sightings import Sightings
-from pimd_features.messaging.store import Conversation, MessageStore, Outgoing, Raised, Stored
+from pimd_features.messaging.store import Content, Conversation, MessageStore, Outgoing, Raised
 from pimd_features.messaging.strangers import Strangers
 from pimd_features.messaging.wire import ACKS_KIND, KEPT_KIND, MAIL_KIND, PUT_KIND, QUESTION_KIND, TAKEN_KIND, Kept
 
@@ -60,14 +61,7 @@ DATABASE_NAME = "messages.db"
 HOUSEKEEPING_S = 3600.0
 
 
-def _direction(found: Look | None, now_ms: int) -> models.DirectionSession | None:
-    if found is None:
-        return None
-    age_s = max(0, now_ms - found.begun_lived_ms) // 1000
-    return models.DirectionSession(age_s=age_s, messages=found.messages, one_time=found.one_time)
-
-
-class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
+class MessagingPlugin(ArchiveMethods, SessionMethods, DaemonPlugin[models.MessagingSettings]):
     """End-to-end encrypted messages between people."""
 
     name: ClassVar[str] = "messaging"
@@ -133,7 +127,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             told=self._tell_received,
             owes=self._posting.owe,
         )
-        receiver.asked = self._receipts.owed
+        receiver.asked = self._asked_for_receipts
         receiver.parcel_came, receiver.takes_parcels = self.parcels.came, self.parcels.has_room
         await self._begin_mail(ctx, receiver)
         self._takers = {MSG_KIND: receiver, ACKS_KIND: acknowledged}
@@ -332,30 +326,6 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         after_answer(lambda: self._publish(models.STREAM, cleared))
         return models.DeletedAll(deleted_messages=messages, deleted_conversations=conversations)
 
-    @rpc("messages.session", errors=(StorageError,), reads=True)
-    async def session(self, params: models.SessionParams) -> models.Session:
-        """Tell how messages to and from a peer are encrypted now.
-
-        `speaks no sessions` is a peer that left several questions for a bundle unanswered; what waits for it stays pending.
-        """
-        peer, now_ms = params.peer_node_id, self._ctx.clock.lived_ms()
-        with storage():
-            found = await self._keying.look(peer)
-        sending, receiving = _direction(found.sending, now_ms), _direction(found.receiving, now_ms)
-        return models.Session(
-            peer_node_id=peer,
-            state=self._state(peer, found),
-            sending=sending,
-            receiving=receiving,
-            sending_text=models.in_words(sending),
-            receiving_text=models.in_words(receiving),
-            kept=found.kept,
-            resets=found.renewals,
-            account_changes=found.account_changes,
-            mailboxes=list(found.mailboxes),
-            mailboxes_text=", ".join(self._keystore.index.shown(one) for one in found.mailboxes) or "none",
-        )
-
     # --- inside
 
     async def _lines(
@@ -366,13 +336,6 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             return []
         span = Span(page[-1].position if more else 0, LATEST if is_newest else page[0].position + 1)
         return await lines_of(self._database, peer, span)
-
-    def _state(self, peer: NodeId, found: Both) -> models.SessionState:
-        if self._keying.speaks_no_sessions(peer):
-            return "speaks no sessions"
-        if self._keying.is_lacking(peer) or (found.sending is None and not found.has_bundle):
-            return "waits for a bundle"
-        return "in session" if found.sending is not None else "begins with the next message"
 
     async def _delete(self, peer: NodeId) -> models.DeletedConversation:
         messages, conversations = await self._store.delete(peer)
@@ -405,14 +368,22 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         name = self._keystore.index.shown(peer)
         self._publish(models.STREAM, models.SessionRestarted(peer_node_id=peer, name=name, reason=reason, at_ms=now_ms))
 
-    def _tell_received(self, peer: NodeId, stored: Stored | Raised) -> None:
+    def _tell_received(self, peer: NodeId, stored: Content) -> None:
         if isinstance(stored, Raised):
             self._acknowledged.raised(peer, stored)
+            return
+        if isinstance(stored, Proven):
+            self._receipts.tell(peer, stored.ids)
             return
         record, conversation = stored
         self._with_messages.add(peer)
         received = models.MessageReceived(message=record, conversation=self._summary(conversation))
         self._publish(models.STREAM, received)
+
+    def _asked_for_receipts(self, peer: NodeId) -> None:
+        if self._ctx.settings.receipts:
+            self._receipts.owed(peer)
+            self._posting.owe(peer)
 
     def _why_unknown(self, peer: NodeId) -> str:
         if self._keystore.is_forgotten(peer):
@@ -443,6 +414,8 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
                         self._reached(route.destination)
                 elif isinstance(event, RouteFound):
                     self._reached(event.destination)
+                elif isinstance(event, RouteLost):
+                    self._lost(event.destination)
 
     def _reached(self, peer: NodeId) -> None:
         """Most have nothing waiting here, and must cost next to nothing."""
@@ -453,6 +426,11 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
         if self._sender.owes_receipts(peer) and peer not in self._repeating:
             self._repeating.add(peer)  # a route that comes and goes must not pile up tasks
             self._ctx.spawn("read receipts", self._repeat_receipts(peer))
+
+    def _lost(self, peer: NodeId) -> None:
+        """Leave at mailboxes what was sent directly, and may not have come."""
+        if self._receipts.owes(peer) or self._sender.owes_receipts(peer):
+            self._posting.owe(peer)
 
     async def _repeat_receipts(self, peer: NodeId) -> None:
         try:
@@ -488,6 +466,7 @@ class MessagingPlugin(ArchiveMethods, DaemonPlugin[models.MessagingSettings]):
             await self._receipts.forget_old()
             await self._keying.age()
             self._mail.forget_answers()
+            await self._posting.load()
             for peer in await self._keying.contacts_lacking_bundle():
                 self._posting.owe(peer)
         except DatabaseError as error:

@@ -10,6 +10,7 @@ from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import absent, due
 from pimd_features.messaging.absent import Boxes, Owed
 from pimd_features.messaging.keying import Keying
+from pimd_features.messaging.models import MessagingSettings
 from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions.reset import Reset
@@ -52,8 +53,16 @@ class _Absent:
 class Posting:
     """Looks every two seconds who has been away for long enough; one task for each peer leaves what waits for it."""
 
-    def __init__(self, ctx: PluginContext, database: Database, keying: Keying, sender: Sender, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        ctx: PluginContext[MessagingSettings],
+        database: Database,
+        keying: Keying,
+        sender: Sender,
+        outbox: Outbox,
+    ) -> None:
         self._ctx = ctx
+        self._signer = ctx.identity if ctx.settings.receipts else None
         self._database = database
         self._keying = keying
         self._sender = sender
@@ -61,7 +70,7 @@ class Posting:
         self._mesh = ctx.services[MESH]
         self._absent: dict[NodeId, _Absent] = {}
         self._owing: dict[NodeId, None] = {}
-        """Those to whom more may be owed than messages: acknowledgements, or this node's bundle."""
+        """Those to whom more may be owed than messages: acknowledgements, receipts, or this node's bundle."""
         self._unreached: dict[NodeId, dict[NodeId, None]] = {}
         """Mailboxes that could not be reached, and the peers whose they are."""
         self._refused: dict[tuple[NodeId, NodeId], float] = {}
@@ -70,7 +79,7 @@ class Posting:
         """Of mailboxes, for a peer, about a letter."""
 
     async def load(self) -> None:
-        """Read to whom something is owed; `DatabaseError`."""
+        """Read to whom something is owed, or is to be left again; `DatabaseError`."""
         moment = self._keying.moment()
         self._owing |= dict.fromkeys(await self._database.query(partial(absent.owed_to, moment=moment)))
 
@@ -243,12 +252,13 @@ class Posting:
     # --- what is owed beside messages
 
     async def _leave_owed(self, peer: NodeId, mailboxes: list[NodeId]) -> bool:
-        """Leave acknowledgements and the own bundle, as messages that are not acknowledged; True when all is kept."""
+        """Leave acknowledgements, receipts and the own bundle, each in a message of a session; True when all is kept."""
+        author = due.Author(self._keying.account, self._signer)
         while True:
             moment, lasting = self._keying.moment(), await self._keying.lasting()
             letters = await self._database.write(
                 "encrypt what is owed",
-                partial(due.encrypt, self._keying.account, peer, lasting, moment),
+                partial(due.encrypt, author, peer, lasting, moment),
                 forgets=True,
             )
             if letters is None:

@@ -1,26 +1,22 @@
 """The payload `messaging.receipts`: signed receipts, and that they were had. They are repeated until then, over restarts."""
 
 import asyncio
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pimd.contract import MESH, PUBLISH, DatabaseError, PluginContext, PluginPayload, declare
+from pimd.contract import MESH, PUBLISH, DatabaseError, PluginContext, PluginPayload
 from pimd.ids import MessageId, NodeId
-from pimd_features.messaging.lines import LATEST
 from pimd_features.messaging.models import STREAM, MessagingSettings, ReceiptCame
-from pimd_features.messaging.owing import Came, Had, Owed, OwedReceipt
-from pimd_features.messaging.receipt import KEY_SIZE, SIGNATURE_SIZE, Receipt, Received
+from pimd_features.messaging.owing import Had, Owed, checked
+from pimd_features.messaging.receipt_wire import AT_ONCE, OwedReceipt, TooManyReceipts, parsed, signed
 
 RECEIPTS_KIND = "messaging.receipts"
 FIRST_PAUSE_S = 5.0
 LAST_PAUSE_S = 600.0
 PAYLOADS_PAUSE_S = 0.2
 """Receipts are not urgent, and leave the recipient's queue to messages."""
-AT_ONCE = declare("receipts in one payload", 50, "receipts", "the payload is dropped")
 
 _GIVEN, _HAD = 1, 2
-_RECEIPT = struct.Struct(f">{MessageId.SIZE}sQ{SIGNATURE_SIZE}s")
 
 
 @dataclass
@@ -66,6 +62,10 @@ class Receipts:
             due.at, due.news = self._ctx.clock.now(), due.news + 1
             self._wake.set()
 
+    def owes(self, peer: NodeId) -> bool:
+        """Tell from memory, without a read of the database, whether a peer may be owed any."""
+        return peer in self._due
+
     def appeared(self, peer: NodeId) -> None:
         """Send all now, if the peer is owed any: there is a way to it."""
         if (due := self._due.get(peer)) is not None:
@@ -104,7 +104,7 @@ class Receipts:
         for start in range(0, len(ready), AT_ONCE.value):
             if start:
                 await self._ctx.clock.sleep(PAYLOADS_PAUSE_S)
-            await self._send(peer, _GIVEN, self._signed(peer, ready[start : start + AT_ONCE.value]))
+            await self._send(peer, _GIVEN, signed(self._ctx.identity, peer, ready[start : start + AT_ONCE.value]))
 
     def _ready(self, due: _Due, owed: Sequence[OwedReceipt]) -> list[OwedReceipt]:
         """Return those to be sent now, and note when they are sent again."""
@@ -126,15 +126,6 @@ class Receipts:
         if due is not None and not owed and due.news == news:
             del self._due[peer]
 
-    def _signed(self, peer: NodeId, owed: Sequence[OwedReceipt]) -> bytes:
-        identity = self._ctx.identity
-        parts = [identity.ed25519_pub]
-        for one in owed:
-            received = Received(one.message_id, one.digest, peer, identity.node_id, one.time_ms)
-            signature = Receipt.issue(identity, received).signature
-            parts.append(_RECEIPT.pack(one.message_id, one.time_ms, signature))
-        return b"".join(parts)
-
     async def _send(self, peer: NodeId, what: int, body: bytes) -> None:
         await self._ctx.control.send_routed(peer, PluginPayload(RECEIPTS_KIND, bytes((what,)) + body))
 
@@ -152,6 +143,8 @@ class Receipts:
                 await self._take_receipts(src, rest)
             elif what == bytes((_HAD,)):
                 await self._take_had(src, rest)
+        except TooManyReceipts:
+            self._ctx.bites.count(AT_ONCE)
         except ValueError as error:
             self._ctx.log.debug("receipts of %s were dropped: %s", src.abbreviated, error)
         except DatabaseError as error:
@@ -159,27 +152,16 @@ class Receipts:
             self._ctx.log.error("receipts of %s were not stored: %s", src.abbreviated, error)
 
     async def _take_receipts(self, src: NodeId, body: bytes) -> None:
-        key, came = body[:KEY_SIZE], self._parsed(body[KEY_SIZE:])
-        wanted = await self._had.wanted(src, came)
-        good = [
-            Receipt.checked(about, key, one.signature) for one in came if (about := wanted.pop(one.message_id, None))
-        ]
-        for id_ in await self._had.store(good) if good else []:
-            self._ctx.services[PUBLISH](STREAM, ReceiptCame(message_id=id_, peer_node_id=src))
+        key, came = parsed(body)
+        receipts = checked(key, came, await self._had.wanted(src, came))
+        self.tell(src, await self._had.store(receipts) if receipts else [])
         # Also those that nobody wants any more, so that they are not repeated.
         await self._send(src, _HAD, b"".join(one.message_id for one in came))
 
-    def _parsed(self, body: bytes) -> list[Came]:
-        count, more = divmod(len(body), _RECEIPT.size)
-        if more or not count:
-            raise ValueError("a payload of receipts has a wrong size")
-        if count > AT_ONCE.value:
-            self._ctx.bites.count(AT_ONCE)
-            raise ValueError(f"a payload has more than {AT_ONCE.value} receipts")
-        came = [Came(MessageId(id_), time_ms, signature) for id_, time_ms, signature in _RECEIPT.iter_unpack(body)]
-        if any(one.time_ms > LATEST for one in came):
-            raise ValueError("a receipt has no time that can be stored")
-        return came
+    def tell(self, src: NodeId, ids: Sequence[MessageId]) -> None:
+        """Publish which messages have a receipt now."""
+        for id_ in ids:
+            self._ctx.services[PUBLISH](STREAM, ReceiptCame(message_id=id_, peer_node_id=src))
 
     async def _take_had(self, src: NodeId, body: bytes) -> None:
         if len(body) % MessageId.SIZE or len(body) > AT_ONCE.value * MessageId.SIZE:

@@ -17,9 +17,9 @@ from pimd_features.messaging.batches import Batches
 from pimd_features.messaging.keying import Keying
 from pimd_features.messaging.sending import Sender
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES, STRANGERS_HEADERS
-from pimd_features.messaging.sessions.message import Kind, Msg2
+from pimd_features.messaging.sessions.message import ACKNOWLEDGED, Kind, Msg2
 from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What
-from pimd_features.messaging.store import MessageStore, Raised, Received, Stored
+from pimd_features.messaging.store import Content, MessageStore, Received
 from pimd_features.messaging.strangers import Strangers
 from pimd_features.messaging.wire import TAKEN_KIND, AckKind, Acks, Key, taken
 
@@ -27,12 +27,11 @@ STORING = declare(
     "messages that wait to be stored", 64, "messages", "the next payload is taken when there is room again"
 )
 
-_ACKNOWLEDGED = frozenset({Kind.TEXT, Kind.GROUP})
 LETTERS_HEADERS = declare_rate(
     "headers that mailboxes bring", 50, "headers", "put off; the mailbox hands the message over later", burst=200
 )
 
-Told = Callable[[NodeId, Stored | Raised], None]
+Told = Callable[[NodeId, Content], None]
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class _Arrived:
 class Receiver:
     """Takes `messaging.msg2` payloads, and what mailboxes bring of them.
 
-    `told` is called for each message that is new, and for acknowledgements that came as one, after it is on disk; `owes` with
-    those whom a mailbox brought something of, and who are to be acknowledged though they may be away.
+    `told` is called for each message that is new, and for acknowledgements and receipts that came as one, after it is on
+    disk; `owes` with those whom a mailbox brought something of, and who are to be acknowledged though they may be away.
     """
 
     def __init__(
@@ -118,7 +117,7 @@ class Receiver:
             self._tell(one.src, outcome, stored)
             if outcome.what is What.LOST and not (outcome.number_used and one.mailbox is not None):
                 await self._keying.say_lost(one.src, one.msg.session_id)
-            elif outcome.what is What.KNOWN or (outcome.plain is not None and outcome.plain.kind in _ACKNOWLEDGED):
+            elif outcome.what is What.KNOWN or (outcome.plain is not None and outcome.plain.kind in ACKNOWLEDGED):
                 if one.mailbox is not None:
                     self._owes(one.src)
                 else:
@@ -136,7 +135,7 @@ class Receiver:
         }:
             self.asked(src)
 
-    def _tell(self, src: NodeId, outcome: Outcome, stored: Stored | Raised | None) -> None:
+    def _tell(self, src: NodeId, outcome: Outcome, stored: Content | None) -> None:
         if stored is not None:
             self._told(src, stored)
         if outcome.plain is not None and outcome.plain.kind == Kind.GROUP:

@@ -2,7 +2,7 @@
 
 from pimd.contract import Migration
 from pimd_features.messaging import parcel_rows
-from pimd_features.messaging.archive_schema import ARCHIVE
+from pimd_features.messaging.archive_schema import ARCHIVE, RECEIPTS_IN_LETTERS
 from pimd_features.messaging.models import EXPIRES_LIMIT_S
 from pimd_features.messaging.sessions.schema import MAILBOX_COLUMNS, TABLES
 
@@ -135,4 +135,4 @@ def migrations(lived_ms: int) -> tuple[Migration, ...]:
     scripts = [_FIRST, _LIVED, TABLES + _SESSIONS, ARCHIVE, MAILBOX_COLUMNS + _MAILBOXES]
     for name, value in times.items():
         scripts = [script.replace(name, str(value)) for script in scripts]
-    return (*scripts, parcel_rows.TABLES)
+    return (*scripts, parcel_rows.TABLES, RECEIPTS_IN_LETTERS)

@@ -5,20 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pimd.contract import MIB, Bites, Connection, Database, Row, declare
+from pimd.contract import MIB, Bites, Connection, Database, Limit, Row, declare
 from pimd.ids import MessageId, NodeId
-from pimd_features.messaging import parcel_rows
+from pimd_features.messaging import owing, parcel_rows
 from pimd_features.messaging.absent import owe_ack
 from pimd_features.messaging.lines import add_line
 from pimd_features.messaging.models import PAGE_LIMIT, MessageRecord, Status, preview
-from pimd_features.messaging.owing import owe
 from pimd_features.messaging.positions import UpTo, below, end_of_page, up_to
 from pimd_features.messaging.reassigning import reassign
 from pimd_features.messaging.searching import forget_all
 from pimd_features.messaging.sessions.account import Account, Moment
 from pimd_features.messaging.sessions.bundle import Bundle
 from pimd_features.messaging.sessions.kept import load
-from pimd_features.messaging.sessions.message import Kind, Plain
+from pimd_features.messaging.sessions.message import ACKNOWLEDGED, Kind, Plain
 from pimd_features.messaging.sessions.receiving import Arrived, Outcome, What, receive
 from pimd_features.messaging.sessions.sending import Draft, Leaving, acknowledged, forget_outgoing, session_of
 from pimd_features.messaging.sessions.taking import take_bundle
@@ -34,7 +33,6 @@ PAGE_BYTES = declare(
 LATEST_MS = 2**63 - 1
 """After any time that a message can have."""
 
-_KEPT_KINDS = frozenset({Kind.TEXT, Kind.GROUP})
 RANK: dict[str, int] = {"failed": 0, "pending": 1, "sent": 2, "kept": 3, "delivered": 4, "read": 5}
 """A status only ever rises; failed is the lowest, because a late acknowledgement overrides a failure."""
 
@@ -88,7 +86,8 @@ class Raised:
     changed: list[MessageId]
 
 
-Received = tuple[Outcome, Stored | Raised | None]
+Content = Stored | Raised | owing.Proven
+Received = tuple[Outcome, Content | None]
 """What became of a message, and what was stored of it."""
 
 Encrypt = Callable[[Connection, NodeId, Sequence[Draft]], Leaving]
@@ -237,28 +236,41 @@ class MessageStore:
         def work(connection: Connection) -> Received:
             if connection.execute(_SENT, (one.src, one.msg.message_id)).fetchone() is not None:
                 return Outcome(What.KNOWN), None
-            outcome = receive(connection, account, one, moment)
-            stored: Stored | Raised | None = None
-            plain = outcome.plain
-            if plain is not None and plain.kind == Kind.BUNDLE:
-                changed = _take_bundle(connection, one, plain, moment)
-                outcome = replace(outcome, account_changed=outcome.account_changed or changed)
+            awaited = not one.is_contact and owing.awaits(connection, one.src)
+            outcome = receive(connection, account, replace(one, acks=awaited), moment)
+            plain, stored = outcome.plain, None
+            if plain is not None:
+                outcome, stored = self._keep(connection, one, (outcome, plain), account, moment)
             if outcome.account_changed:
                 add_line(connection, one.src, "account_changed", moment.unix_ms)
-            if by_mailbox and (outcome.what is What.KNOWN or (plain is not None and plain.kind in _KEPT_KINDS)):
+            if by_mailbox and (outcome.what is What.KNOWN or (plain is not None and plain.kind in ACKNOWLEDGED)):
                 owe_ack(connection, one.src, one.msg.message_id, moment)
-            if plain is not None and plain.kind in (Kind.DELIVERED, Kind.READ):
-                return outcome, _raise(connection, one, plain, moment)
-            if plain is not None and plain.kind == Kind.GROUP:
-                parcel_rows.add_received(connection, one.src, plain.body, is_stranger=not one.is_contact)
-            if plain is not None and plain.kind == Kind.TEXT:
-                stored = _add_text(connection, one, plain, moment)
-            if stored is not None and self._gives_receipts and plain is not None and plain.asks_receipt:
-                reached = owe(connection, one.src, one.msg.message_id, plain.body, moment)
-                outcome = replace(outcome, reached=(*outcome.reached, *reached))
             return outcome, stored
 
         return self._database.submit("store a received message", work, forgets=True)
+
+    def _keep(
+        self, connection: Connection, one: Arrived, opened: tuple[Outcome, Plain], account: Account, moment: Moment
+    ) -> Received:
+        """Store what an opened message says."""
+        outcome, plain = opened
+        stored: Content | None = None
+        reached: tuple[Limit, ...] = ()
+        match plain.kind:
+            case Kind.BUNDLE:
+                changed = _take_bundle(connection, one, plain, moment)
+                outcome = replace(outcome, account_changed=outcome.account_changed or changed)
+            case Kind.DELIVERED | Kind.READ:
+                stored = _raise(connection, one, plain, moment)
+            case Kind.RECEIPTS:
+                stored, reached = owing.take(connection, account.node_id, one.src, plain.body)
+            case Kind.GROUP:
+                parcel_rows.add_received(connection, one.src, plain.body, is_stranger=not one.is_contact)
+            case Kind.TEXT:
+                stored = _add_text(connection, one, plain, moment)
+                if stored is not None and self._gives_receipts and plain.asks_receipt:
+                    reached = owing.owe(connection, one.src, one.msg.message_id, plain.body, moment)
+        return replace(outcome, reached=(*outcome.reached, *reached)), stored
 
     async def mark_read(self, peer: NodeId, last: UpTo, now_ms: int, receipts_until_lived_ms: int) -> list[MessageId]:
         """Mark received messages read and queue their read receipts; return their ids."""
@@ -355,6 +367,7 @@ class MessageStore:
             messages = connection.execute(f"DELETE FROM messages {where}", which)  # noqa: S608
             conversations = connection.execute(f"DELETE FROM conversations {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM read_receipts {where}", which)  # noqa: S608
+            connection.execute(f"DELETE FROM receipts_owed {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM outgoing {where}", which)  # noqa: S608
             connection.execute(f"DELETE FROM lines {where}", which)  # noqa: S608
             return messages.rowcount, conversations.rowcount
@@ -387,6 +400,7 @@ def raise_status(
     ).fetchall()
     if delivered is not None:
         acknowledged(connection, peer, ids)
+        owing.letters_had(connection, peer, ids)
     changed = {MessageId(row[0]) for row in rows}
     changed |= parcel_rows.raise_status(connection, peer, set(ids) - changed, status, now_ms)
     return [id_ for id_ in dict.fromkeys(ids) if id_ in changed]

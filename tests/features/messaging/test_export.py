@@ -96,6 +96,18 @@ async def test_what_was_exported_is_imported_once_in_its_order(party: MakeParty)
     assert await exported(alice, bob) != lines  # now they are imported, and the one that waited failed
 
 
+async def test_a_file_that_an_editor_gave_a_byte_order_mark_and_other_ends_of_lines_is_imported(
+    party: MakeParty,
+) -> None:
+    alice, _ = await conversation(party)
+    lines = [f"{line}\r" for line in await exported(alice)]
+    await forget_all(alice)
+    done = await imported(alice, ["\ufeff" + lines[0], *lines[1:]], at_once=1)
+    assert (done.added, done.bad, done.complete) == (6, [], True)
+    done = await imported(alice, [lines[0], "\ufeff" + lines[1], *lines[2:]])
+    assert reasons(done)[2] == "it is no JSON"  # in the middle it is no mark
+
+
 async def test_imported_messages_are_never_sent_and_fake_no_delivery(party: MakeParty) -> None:
     alice, bob = await conversation(party)
     lines = await exported(alice)

@@ -10,7 +10,7 @@ from pimd.assembly.services import PluginIdentity
 from pimd.cli.receipt import verify
 from pimd.contract import InvalidParams, PluginPayload
 from pimd.ids import MessageId, NodeId
-from pimd_features.messaging import FEATURE, owing, receipts
+from pimd_features.messaging import FEATURE, owing, receipt_wire
 from pimd_features.messaging.archive_models import ExportParams, ImportParams, ProofParams
 from pimd_features.messaging.export_line import written
 from pimd_features.messaging.models import ReceiptCame
@@ -220,7 +220,7 @@ async def test_so_many_receipts_are_owed_and_taken_at_once(party: MakeParty, low
         await settle(alice.air)
         alice.clock.advance(1)
     assert await owed(bob) == 3
-    lower(receipts.AT_ONCE, 2)
+    lower(receipt_wire.AT_ONCE, 2)
     many = b"\1" + bytes(32) + bytes(88) * 3
     await alice.take(bob.id, RECEIPTS_KIND, many)
     hear(alice)

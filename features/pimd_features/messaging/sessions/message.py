@@ -29,6 +29,11 @@ class Kind(IntEnum):
     READ = 2
     BUNDLE = 3
     GROUP = 4
+    RECEIPTS = 5
+
+
+ACKNOWLEDGED = frozenset({Kind.TEXT, Kind.GROUP, Kind.RECEIPTS})
+"""Kinds of what is repeated until it is acknowledged."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class Arrived:
     """Whether a text of it is welcome."""
     parcels: bool = True
     """Whether there is room for a parcel of it."""
+    acks: bool = False
+    """Whether an acknowledgement of a stranger is awaited."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _refused(connection: Connection, one: Arrived, plain: Plain, moment: Moment)
         return replace(_DROPPED, reached=(PARCELS_HELD,))
     if plain.kind == Kind.TEXT and not one.texts:
         return Outcome(What.UNWELCOME)
-    if one.is_contact or plain.kind in _OF_ANYBODY:
+    if one.is_contact or plain.kind in _OF_ANYBODY or (one.acks and plain.kind == Kind.DELIVERED):
         return None
     if plain.kind != Kind.BUNDLE:
         return _DROPPED
