@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from pimd.ids import NodeId
 from pimd_features.groups import models, wire
+from pimd_features.groups.chain import Chain, Place, Placed
 from pimd_features.groups.keys import forget_keys, withdraw_from
 from pimd_features.groups.limits import LOST_RECORDS, RECORDS
-from pimd_features.groups.records import Chain, Change, Place, Placed, Record, Yes, again, barred
+from pimd_features.groups.records import Change, Record, Yes, again, barred, newcomers_of
 from pimd_features.groups.turn import KEPT_MS, Turn
 
 
@@ -98,7 +99,7 @@ def _take(turn: Turn, chain: Chain, src: NodeId, record: Record) -> None:
     group, placed = record.group, chain.take(record)
     match placed.place:
         case Place.TAKEN | Place.WON:
-            _stand(turn, chain, record, placed)
+            _stand(turn, chain, placed)
         case Place.LOST:
             _note_lost(turn, chain, src, record)
         case Place.FULL:
@@ -119,27 +120,28 @@ def ask_for_records(turn: Turn, group: bytes, src: NodeId, number: int) -> None:
         turn.send(src, wire.ask_records(group, number))
 
 
-def _stand(turn: Turn, chain: Chain, record: Record, placed: Placed) -> None:
-    """Store a record that is the newest now, and what is to be done if it took the place of others."""
-    group, connection = record.group, turn.connection
-    before = chain.records[record.number - 1] if record.number else None
+def _stand(turn: Turn, chain: Chain, placed: Placed) -> None:
+    """Store records that stand now, and what is to be done if they took the place of others."""
+    first, stood, connection = placed.stood[0], placed.stood, turn.connection
+    group = first.group
     connection.execute(
-        "UPDATE records SET stands = 0 WHERE group_id = ? AND number >= ? AND stands = 1", (group, record.number)
+        "UPDATE records SET stands = 0 WHERE group_id = ? AND number >= ? AND stands = 1", (group, first.number)
     )
-    connection.execute(
-        "INSERT INTO records (group_id, number, hash, raw, stands, taken_lived_ms) VALUES (?, ?, ?, ?, 1, ?)",
-        (group, record.number, record.hash, record.raw, turn.moment.lived_ms),
+    connection.executemany(
+        "INSERT INTO records (group_id, number, hash, raw, stands, taken_lived_ms) VALUES (?, ?, ?, ?, 1, ?)"
+        " ON CONFLICT (group_id, hash) DO UPDATE SET stands = 1, taken_lived_ms = excluded.taken_lived_ms",
+        [(group, one.number, one.hash, one.raw, turn.moment.lived_ms) for one in stood],
     )
-    if before is None:
+    if not first.number:
         return
-    held_back = barred(placed.gone, before, record)
-    if record.signer in barred_of(turn, group):
-        held_back |= record.members.keys() - before.members.keys()
+    before = chain.records[first.number - 1]
+    held_back = barred(placed.gone, before, stood)
+    held_back |= newcomers_of(barred_of(turn, group), stood, before)
     connection.executemany("INSERT OR IGNORE INTO barred VALUES (?, ?)", [(group, node) for node in held_back])
-    want(turn, group, again(placed.gone, before, record, turn.own))
+    want(turn, group, again(placed.gone, before, stood, turn.own))
     if placed.gone:
         _forget_lost(turn, group)
-        _tell_of_two(turn, record, placed.gone[0])
+        _tell_of_two(turn, first, placed.gone[0])
         _tell_newcomers(turn, chain, placed.gone)
 
 
@@ -163,7 +165,7 @@ def _note_lost(turn: Turn, chain: Chain, src: NodeId, record: Record) -> None:
         _forget_lost(turn, record.group)
         if record.number < len(chain.records):
             _tell_of_two(turn, chain.records[record.number], record)
-    tell_records(turn, record.group, src, record.number)
+    tell_records(turn, record.group, src, chain.root_of(record).number)
 
 
 def _forget_lost(turn: Turn, group: bytes) -> None:
@@ -195,10 +197,18 @@ def tell_records(turn: Turn, group: bytes, peer: NodeId, number: int, what: str 
 
 
 def _may_know(chain: Chain, peer: NodeId) -> int:
-    """Return the last record that a node is told: the newest, the one that removed it, or the one that its own lost to."""
-    within = [one.number + 1 for one in chain.records if peer in one.members]
-    within += [chain.lost_at(one) for one in chain.lost.values() if peer in one.members]
-    return max(within, default=-1)
+    """Return the last record that a node is told: the newest, or the one that removed it.
+
+    One in a branch that lost is told what the one is told who began that: so it learns what the branch lost to.
+    """
+    within = [_told_last(chain, peer)]
+    for root in [chain.root_of(one) for one in chain.lost.values() if peer in one.members]:
+        within += [root.number, _told_last(chain, root.signer)]
+    return max(within)
+
+
+def _told_last(chain: Chain, member: NodeId) -> int:
+    return max((one.number + 1 for one in chain.records if member in one.members), default=-1)
 
 
 # --- what follows from the newest
@@ -274,7 +284,7 @@ def publish_record(turn: Turn, record: Record, wanted: Sequence[Change]) -> bool
         return True
     if placed.place is not Place.TAKEN:
         return False
-    _stand(turn, chain, record, placed)
+    _stand(turn, chain, placed)
     _forget_wanted(turn, record.group, wanted)
     for node in {**before.members, **record.members}:
         if node != turn.own:

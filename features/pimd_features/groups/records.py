@@ -1,16 +1,15 @@
-"""Membership of a group: a hash chain of signed records, and which of two with one number stands. No I/O."""
+"""Membership of a group: signed records, which of them are valid one after the other, and changes. No I/O."""
 
 import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from functools import cached_property
 from typing import Self
 
 from pimd.contract import shown_name, signer_of
 from pimd.ids import NodeId
-from pimd_features.groups.limits import MEMBERS, RECORDS, OverLimit
+from pimd_features.groups.limits import MEMBERS, OverLimit
 
 FEATURE = "groups"
 RECORD_DOMAIN = "record"
@@ -168,6 +167,11 @@ class Record:
         """Whether a node may sign any next record."""
         return node_id in self.members and self.members[node_id].may_change
 
+    def takes_right(self, before: "Record") -> bool:
+        """Whether somebody else than its signer may not change the group any more, who may by the record before."""
+        able = (node for node, one in before.members.items() if one.may_change and node != self.signer)
+        return any(not self.may_change(node) for node in able)
+
 
 def _read_draft(raw: bytes) -> tuple[Draft, int]:
     version, group, number, before, size = _HEAD.unpack_from(raw)
@@ -197,115 +201,7 @@ def begin(name: str, random: bytes, ed25519_pub: bytes, sign: Sign) -> Record:
     return Draft(NO_GROUP, 0, random, name, members).sign(ed25519_pub, sign)
 
 
-# --- the chain
-
-
-class Place(Enum):
-    """What becomes of a record that came."""
-
-    KNOWN = auto()
-    TAKEN = auto()
-    """It is the newest now."""
-    WON = auto()
-    """It took the place of another one, and all after that are gone."""
-    LOST = auto()
-    """Another one with its number has the smaller hash, or it follows one that lost."""
-    MISSING = auto()
-    """What it follows is not known: ask for earlier ones."""
-    REFUSED = auto()
-    """It is not valid."""
-    FULL = auto()
-    """The group has as many records as it may have."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A verdict, and the records that lost their place."""
-
-    place: Place
-    gone: tuple[Record, ...] = ()
-
-
-_REFUSED = Placed(Place.REFUSED)
-
-
-@dataclass
-class Chain:
-    """The records that stand, by number; `lost` has those that do not, `final` is the first number that may change."""
-
-    records: list[Record] = field(default_factory=list)
-    lost: dict[bytes, Record] = field(default_factory=dict)
-    final: int = 1
-
-    @property
-    def head(self) -> Record:
-        """The newest."""
-        return self.records[-1]
-
-    def take(self, record: Record) -> Placed:
-        """Give a record its place; of two valid ones with one number the smaller hash stands."""
-        number = record.number
-        if number < len(self.records) and self.records[number].hash == record.hash:
-            return Placed(Place.KNOWN)
-        if record.hash in self.lost:
-            return Placed(Place.LOST)
-        if (before := self.lost.get(record.draft.before)) is not None:
-            return self._lose(record) if number == before.number + 1 and is_allowed(record, before) else _REFUSED
-        if number == 0 or number > len(self.records) or self.records[number - 1].hash != record.draft.before:
-            return Placed(Place.MISSING if self.records and number else self._first(record))
-        if not self._is_valid(record):
-            return _REFUSED
-        if number >= RECORDS.value:
-            return Placed(Place.FULL)
-        return self._stand(record)
-
-    def _first(self, record: Record) -> Place:
-        if self.records or record.number or not is_first(record):
-            return Place.REFUSED if not record.number else Place.MISSING
-        self.records.append(record)
-        return Place.TAKEN
-
-    def _stand(self, record: Record) -> Placed:
-        number = record.number
-        if number == len(self.records):
-            self.records.append(record)
-            return Placed(Place.TAKEN)
-        if number < self.final:
-            return _REFUSED
-        if self.records[number].hash < record.hash:
-            return self._lose(record)
-        gone = tuple(self.records[number:])
-        self.lost.update((one.hash, one) for one in gone)
-        self.records[number:] = [record]
-        return Placed(Place.WON, gone)
-
-    def _lose(self, record: Record) -> Placed:
-        self.lost[record.hash] = record
-        return Placed(Place.LOST)
-
-    def lost_at(self, record: Record) -> int:
-        """Return the number at which a lost record, or the one that it follows, met the one that stands."""
-        while (before := self.lost.get(record.draft.before)) is not None:
-            record = before
-        return record.number
-
-    def _is_valid(self, record: Record) -> bool:
-        return is_allowed(record, self.records[record.number - 1]) and self._all_said_yes(record)
-
-    def _all_said_yes(self, record: Record) -> bool:
-        before = self.records[record.number - 1].members
-        added = [node for node in record.members if node not in before]
-        return len(added) == len(record.draft.yeses) and all(
-            yes.is_of(node, record.group) and yes.number >= self._left_at(node, record.number)
-            for node, yes in zip(added, record.draft.yeses, strict=True)
-        )
-
-    def _left_at(self, node: NodeId, before: int) -> int:
-        """Return the number of the last record that took a node out: a yes from before that counts no more."""
-        for number in range(before - 1, 0, -1):
-            if node in self.records[number - 1].members and node not in self.records[number].members:
-                return number
-        return 0
+# --- what is valid
 
 
 def is_first(record: Record) -> bool:
@@ -376,31 +272,44 @@ def apply(head: Record, wanted: Sequence[Change]) -> Draft | None:
     return Draft(head.group, head.number + 1, head.hash, head.draft.name, tuple(members), tuple(yeses))
 
 
-def barred(gone: Sequence[Record], before: Record, standing: Record) -> set[NodeId]:
+def removed_by(records: Sequence[Record], before: Record) -> set[NodeId]:
+    """Return all members whom one of these records, which follow `before`, took out."""
+    earlier, removed = before, set[NodeId]()
+    for one in records:
+        removed |= earlier.members.keys() - one.members.keys()
+        earlier = one
+    return removed
+
+
+def newcomers_of(signers: set[NodeId], records: Sequence[Record], before: Record) -> set[NodeId]:
+    """Return whom records of these signers made members, among records that follow `before`, if they still are."""
+    earlier, added = before, set[NodeId]()
+    for one in records:
+        if one.signer in signers:
+            added |= one.members.keys() - earlier.members.keys()
+        earlier = one
+    return added & earlier.members.keys()
+
+
+def barred(gone: Sequence[Record], before: Record, standing: Sequence[Record]) -> set[NodeId]:
     """Return whom this node sends nothing, since a record that lost took them out, or they are newcomers of such a one.
 
     `gone` lost their places to `standing`; `before` precedes both. The removal is made again on top, and until then the
     loser of a race must not read on.
     """
-    earlier, removed = before, set[NodeId]()
-    for one in gone:
-        removed |= earlier.members.keys() - one.members.keys()
-        earlier = one
-    removed &= standing.members.keys()
-    newcomers = standing.members.keys() - before.members.keys() if standing.signer in removed else set()
-    return removed | newcomers
+    removed = removed_by(gone, before) & standing[-1].members.keys()
+    return removed | newcomers_of(removed, standing, before)
 
 
-def again(gone: Sequence[Record], before: Record, standing: Record, own: NodeId) -> list[Change]:
+def again(gone: Sequence[Record], before: Record, standing: Sequence[Record], own: NodeId) -> list[Change]:
     """Return the changes that this node made in records that lost, to be made again on top.
 
-    Whom it removed loses also the newcomers that he brought in the record that stands.
+    Whom it removed loses also the newcomers that he brought in the records that stand.
     """
     earlier, mine = before, list[Change]()
     for one in gone:
         if one.signer == own:
             mine += changes(one, earlier)
         earlier = one
-    if any(one.yes is None and one.node_id == standing.signer for one in mine):
-        mine += [Change(node) for node in standing.members if node not in before.members]
-    return mine
+    removed = {one.node_id for one in mine if one.yes is None}
+    return mine + [Change(node) for node in standing[-1].members if node in newcomers_of(removed, standing, before)]

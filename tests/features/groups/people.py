@@ -6,7 +6,8 @@ from pimd.assembly.services import PluginIdentity
 from pimd.contract import Feature
 from pimd.ids import NodeId
 from pimd.proto.identity import Identity
-from pimd_features.groups.records import Chain, Change, Record, Sign, Yes, apply, begin, say_yes
+from pimd_features.groups.chain import Chain
+from pimd_features.groups.records import Change, Record, Sign, Yes, apply, begin, say_yes
 
 GROUPS = Feature("groups", "x")
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pimd_features.groups.chain import Chain, Place
 from pimd_features.groups.limits import RECORDS
 from pimd_features.groups.records import (
-    Chain,
     Change,
     Draft,
     Member,
-    Place,
     Record,
+    Yes,
     again,
     barred,
     is_first,
@@ -182,20 +182,71 @@ def test_all_who_have_the_same_records_have_the_same_chain(orders: list[list[Rec
         before = now
         for record in itertools.chain.from_iterable(orders):
             chain.take(record)
+    assert chain.records == chain_by_the_rule(FAMILY)
+
+
+def chain_by_the_rule(known: list[Record]) -> list[Record]:
+    """The same as docs/protocol.md says it, by trying all branches; members joined in the order of their list here."""
     heads = [FIRST]
-    while children := [one for one in FAMILY if one.draft.before == heads[-1].hash and one.number]:
-        heads.append(min(children, key=lambda one: one.hash))
-    assert chain.records == heads
+
+    def behind(one: Record) -> list[Record]:
+        return [other for other in known if other.number and other.draft.before == one.hash]
+
+    def ranks(first: Record) -> list[int]:
+        """Of those who take somebody's right in a branch, in the order of the members when it began."""
+        before = next(one for one in known if one.hash == first.draft.before)
+        able = {node for node, one in before.members.items() if one.may_change} - {first.signer}
+        left = {node for node, one in first.members.items() if one.may_change}
+        order = list(heads[-1].members)
+        own = [order.index(first.signer)] if able - left and first.signer in order else []
+        return own + [rank for one in behind(first) for rank in ranks(one)]
+
+    while children := behind(heads[-1]):
+        heads.append(min(children, key=lambda one: (min(ranks(one), default=99), one.hash)))
+    return heads
+
+
+def test_nobody_undoes_his_removal_by_one_who_was_there_before_him() -> None:
+    """Whatever the hash: in one record, in a later one, and from before others changed the group."""
+    removal = ALICE.removes(WITH_CAROL, CAROL)
+    behind = [FIRST, WITH_BOB, WITH_CAROL, ALICE.adds(WITH_CAROL, DAVE)]
+    behind.append(ALICE.removes(behind[-1], CAROL))
+    for number in range(20):
+        yes = Yes(number, EVE.public, EVE.sign("yes", WITH_CAROL.group + number.to_bytes(4)))
+        for rival in (
+            CAROL.changes(WITH_CAROL, Change(EVE.id, yes)),
+            CAROL.changes(WITH_CAROL, Change(ALICE.id), Change(EVE.id, yes)),  # a coup
+        ):
+            on_top = CAROL.removes(rival, BOB)
+            for true in ([FIRST, WITH_BOB, WITH_CAROL, removal], behind):
+                for false in ([rival], [rival, on_top]):
+                    first = chain_of(*true)
+                    for one in false:
+                        assert first.take(one).place is Place.LOST
+                    late = chain_of(*true[:3], *false)
+                    for one in true[3:]:
+                        late.take(one)
+                    assert first.records == late.records == true
+
+
+def test_the_one_who_was_there_before_stands_against_his_removal() -> None:
+    """Two who take the right from each other cannot both be right, and nobody can tell who was first."""
+    coup, answer = CAROL.removes(WITH_CAROL, ALICE), ALICE.removes(WITH_CAROL, CAROL)
+    for order in ((coup, answer), (answer, coup)):
+        chain = chain_of(FIRST, WITH_BOB, WITH_CAROL)
+        for one in order:
+            chain.take(one)
+        assert chain.head == answer
 
 
 def test_the_loser_makes_its_change_again_on_top() -> None:
     mine, theirs = ALICE.removes(WITH_CAROL, BOB), CAROL.adds(WITH_CAROL, DAVE)
-    wanted = again((mine,), WITH_CAROL, theirs, ALICE.id)
+    wanted = again((mine,), WITH_CAROL, (theirs,), ALICE.id)
     assert wanted == [Change(BOB.id)]
     anew = ALICE.changes(theirs, *wanted)
     assert list(anew.members) == [ALICE.id, CAROL.id, DAVE.id]
-    assert again((mine,), WITH_CAROL, theirs, BOB.id) == []
-    added = again((theirs,), WITH_CAROL, mine, CAROL.id)
+    assert again((mine,), WITH_CAROL, (theirs,), BOB.id) == []
+    added = again((theirs,), WITH_CAROL, (mine,), CAROL.id)
     back = CAROL.changes(mine, *added)
     assert list(back.members) == [ALICE.id, CAROL.id, DAVE.id]
     assert chain_of(FIRST, WITH_BOB, WITH_CAROL, mine).take(back).place is Place.TAKEN
@@ -203,11 +254,11 @@ def test_the_loser_makes_its_change_again_on_top() -> None:
 
 def test_who_was_removed_by_a_record_that_lost_gets_nothing_nor_do_his_newcomers() -> None:
     removal, his = ALICE.removes(WITH_CAROL, CAROL), CAROL.adds(WITH_CAROL, EVE)
-    assert barred((removal,), WITH_CAROL, his) == {CAROL.id, EVE.id}
-    assert again((removal,), WITH_CAROL, his, ALICE.id) == [Change(CAROL.id), Change(EVE.id)]
+    assert barred((removal,), WITH_CAROL, (his,)) == {CAROL.id, EVE.id}
+    assert again((removal,), WITH_CAROL, (his,), ALICE.id) == [Change(CAROL.id), Change(EVE.id)]
     harmless = ALICE.removes(WITH_CAROL, BOB)
-    assert barred((harmless,), WITH_CAROL, his) == {BOB.id}
-    assert barred((), WITH_CAROL, his) == set()
+    assert barred((harmless,), WITH_CAROL, (his,)) == {BOB.id}
+    assert barred((), WITH_CAROL, (his,)) == set()
 
 
 def test_a_chain_has_an_end(lower: Lower) -> None:
@@ -226,7 +277,7 @@ def test_what_follows_a_lost_record_has_to_be_allowed_by_it() -> None:
     assert chain.take(signed(forged, EVE)).place is Place.REFUSED
     assert chain.take(signed(replace(after.draft, number=9), CAROL)).place is Place.REFUSED
     assert chain.take(after).place is Place.LOST
-    assert chain.lost_at(after) == 3
+    assert chain.root_of(after).number == 3
 
 
 def test_a_name_is_shown_without_what_is_not_seen() -> None:

@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 
 from pimd.ids import MessageId
+from pimd_features.groups.chain import Chain, Place
 from pimd_features.groups.message import GroupMessage, Text, seal
-from pimd_features.groups.records import Chain, Change, Place, Record, Yes, apply
+from pimd_features.groups.records import Change, Record, Yes, apply
 from pimd_features.groups.sender_keys import Binding, GivenKey, OwnKey, walk
 from tests.features.groups import reference
 from tests.features.groups.people import Person
