@@ -26,13 +26,15 @@ SHOWN = 100
 
 def export(connection: Connection, options: argparse.Namespace) -> None:
     """Write messages into a new file that only this user reads, or with `-` to standard output."""
-    params: dict[str, Any] = {}
-    if options.who is not None:
+    method, params = "messages.export", dict[str, Any]()
+    if options.group is not None:
+        method, params = "groups.export", {"group": options.group}
+    elif options.who is not None:
         params["peer_node_id"] = resolve(connection, options.who)
     written = 0
     with _new_file(options.file) as file:
         while True:
-            page = call(connection, "messages.export", params)
+            page = call(connection, method, params)
             written += len(page["lines"])
             _write(file, options.file, "".join(f"{line}\n" for line in page["lines"]).encode())
             if page["cursor"] is None:

@@ -207,7 +207,9 @@ def _add_commands(command: AddCommand) -> None:
     read.add_argument("--keep-unread", action="store_true", help="do not mark what is shown as read")
     export = command("export", archive_commands.export, "write messages into a file that `pim import` reads")
     export.add_argument("file", metavar="FILE", help="a new file; - writes to standard output")
-    export.add_argument("--with", dest="who", metavar="NAME-OR-ID", help="only the messages with this peer")
+    whose = export.add_mutually_exclusive_group()
+    whose.add_argument("--with", dest="who", metavar="NAME-OR-ID", help="only the messages with this peer")
+    whose.add_argument("--group", metavar="GROUP", help="the messages of a group instead, which are not imported")
     import_ = command(
         "import", archive_commands.import_, "read messages from a file; those that are here stay as they are"
     )

@@ -301,8 +301,8 @@ def _store(turn: Turn, opened: _Opened) -> int:
         "SELECT 1 FROM parents WHERE group_id = ? AND parent = ?", (message.group, message.id)
     ).fetchone()
     position = connection.execute(
-        "INSERT INTO messages (group_id, id, sender, body, timestamp_ms, record_number, record, disagrees, is_late)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING position",
+        "INSERT INTO messages (group_id, id, sender, body, timestamp_ms, record_number, record, disagrees, is_late,"
+        " came_lived_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING position",
         (
             message.group,
             message.id,
@@ -313,6 +313,7 @@ def _store(turn: Turn, opened: _Opened) -> int:
             message.record,
             opened.disagrees,
             is_late is not None,
+            turn.moment.lived_ms,
         ),
     ).fetchone()[0]
     connection.executemany(

@@ -7,6 +7,8 @@ from pydantic import Field
 from pimd.contract import MessageIdHex, NodeIdHex, NodeName, Params, Result
 
 PAGE = 100
+MOST_DAYS = 3650
+CURSOR_LIMIT = 200
 PAGE_LIMIT = 500
 PREVIEW_LIMIT = 80
 
@@ -59,6 +61,22 @@ class GroupHistoryParams(Params):
     group: GroupField
     before: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE
+
+
+class GroupRetentionParams(GroupParams):
+    """Which group; without `days` and `forever` nothing is changed."""
+
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
+    """Delete messages that are older."""
+    forever: bool = False
+    """Keep all messages from now on."""
+
+
+class GroupExportParams(GroupParams):
+    """What to export, and where to go on."""
+
+    cursor: Annotated[str, Field(max_length=CURSOR_LIMIT)] | None = None
+    """Of the page before."""
 
 
 class GroupMember(Result):
@@ -148,6 +166,28 @@ class GroupSent(Result):
     members: int = Field(description="To how many it goes.")
 
 
+class GroupRetention(Result):
+    """How long a group keeps messages at this node."""
+
+    days: int | None = Field(description="In lived time; null for all time.")
+    in_words: str
+    deleted_messages: int = Field(ge=0, description="Those that were older.")
+
+
+class GroupDeleted(Result):
+    """What `groups.delete_history` removed from this node; the members keep their copies."""
+
+    deleted_messages: int
+    deleted_group: bool = Field(description="Whether the group is not listed any more: this node is in it no more.")
+
+
+class GroupExport(Result):
+    """Lines of the file, without their ends."""
+
+    lines: list[str]
+    cursor: str | None = Field(description="For the next page; null behind the last one.")
+
+
 class GroupInvited(Result):
     """A node asks this one to join a group."""
 
@@ -224,6 +264,17 @@ class GroupMessageStatus(Result):
     at_ms: int
 
 
+class GroupHistoryDeleted(Result):
+    """Messages of a group were deleted here, by the user or because of `groups.retention`."""
+
+    kind: Literal["history_deleted"] = "history_deleted"
+    group_id: GroupHex
+    deleted_messages: int
+    up_to_position: int = Field(
+        description="Messages up to it are gone; with retention those stay that a member does not have yet."
+    )
+
+
 GroupsEvent = (
     GroupInvited
     | GroupDeclined
@@ -233,4 +284,5 @@ GroupsEvent = (
     | TwoRecords
     | GroupMessageReceived
     | GroupMessageStatus
+    | GroupHistoryDeleted
 )

@@ -29,13 +29,14 @@ from pimd.contract import (
     rpc,
 )
 from pimd.ids import MessageId, NodeId
-from pimd_features.groups import invitations, messages, models, taking
+from pimd_features.groups import invitations, messages, models, retaining, taking
 from pimd_features.groups.errors import GroupMessageTooLarge, GroupRefused, GroupUnknown
+from pimd_features.groups.exporting import Exporter, Place
 from pimd_features.groups.limits import ANSWERS
 from pimd_features.groups.message import TEXT_LIMIT
 from pimd_features.groups.reading import Known, meant
 from pimd_features.groups.records import HASH_SIZE, apply, begin, say_yes
-from pimd_features.groups.schema import MIGRATIONS
+from pimd_features.groups.schema import migrations
 from pimd_features.groups.store import GroupStore
 from pimd_features.groups.turn import Turn
 
@@ -74,7 +75,8 @@ class GroupsPlugin(DaemonPlugin):
         self._ctx = ctx
         self._keystore, self._mesh, self._publish = ctx.services[KEYSTORE], ctx.services[MESH], ctx.services[PUBLISH]
         self._parcels, self._config = ctx.services[PARCELS], ctx.services[CONFIG]
-        database = await Database.start(ctx.data_dir / DATABASE_NAME, MIGRATIONS, ctx.spawn, clock=ctx.clock)
+        steps = migrations(ctx.clock.lived_ms())
+        database = await Database.start(ctx.data_dir / DATABASE_NAME, steps, ctx.spawn, clock=ctx.clock)
         self._open.push_async_callback(database.close)
         if database.damaged is not None:
             ctx.log.warning("%s holds keys of groups; delete it once you need nothing of it", database.damaged)
@@ -180,7 +182,60 @@ class GroupsPlugin(DaemonPlugin):
         with _storage():
             return await self._store.history(group.id, params, self._name)
 
+    @rpc("groups.retention", errors=ERRORS)
+    async def retention(self, params: models.GroupRetentionParams) -> models.GroupRetention:
+        """Set or tell how many days a group keeps messages at this node.
+
+        Older ones are deleted here, but own ones that a member does not have yet. Days are lived time, as for
+        `messages.retention`.
+        """
+        if params.forever and params.days is not None:
+            raise InvalidParams("parameters days and forever: give one of them")
+        group, deleted = await self._group(params.group), 0
+        if params.forever or params.days is not None:
+            await self._do("set how long messages are kept", lambda turn: retaining.keep(turn, group.id, params.days))
+            for turn in await self._shorten():
+                deleted += retaining.deleted_of(turn, group.id)
+                after_answer(partial(self._tell, turn))
+        with _storage():
+            days = await self._store.query(lambda connection: retaining.days_of(connection, group.id))
+        return models.GroupRetention(days=days, in_words=retaining.in_words(days), deleted_messages=deleted)
+
+    @rpc("groups.delete_history", errors=ERRORS)
+    async def delete_history(self, params: models.GroupParams) -> models.GroupDeleted:
+        """Delete all messages of a group here; what a member does not have yet is not sent to it.
+
+        The other members keep theirs. A group that this node left, or was removed from, is not listed any more.
+        """
+        group = await self._group(params.group)
+        return await self._do("delete messages", lambda turn: retaining.delete_history(turn, group.id))
+
+    @rpc("groups.export", errors=ERRORS)
+    async def export(self, params: models.GroupExportParams) -> models.GroupExport:
+        """Return the messages of a group as lines of JSON, a page at a time; `pim export --group` writes them into a file.
+
+        Each line has the SHA-256 of the rest of it, and the last one that of all. What comes meanwhile is not among them.
+        """
+        group, own = await self._group(params.group), self._ctx.identity.node_id
+        try:
+            place = Place.parse(params.cursor) if params.cursor is not None else None
+        except ValueError:
+            raise InvalidParams("parameter cursor: no page before had this one; begin again without it") from None
+        begin = {"name": group.name, "node_id": str(own), "exported_at_ms": self._ctx.clock.unix_ms()}
+        exporter = Exporter(own, group.id, self._name)
+        with _storage():
+            return await self._store.query(lambda connection: exporter.page(connection, place, begin))
+
     # --- inside
+
+    async def _shorten(self) -> list[Turn]:
+        """Delete what is older than its group keeps, some messages in a job; return the jobs."""
+        turns, more = list[Turn](), True
+        with _storage():
+            while more:
+                more, turn = await self._store.turn("delete old messages", retaining.shorten)
+                turns.append(turn)
+        return turns
 
     async def _group(self, word: str) -> Known:
         with _storage():
@@ -340,8 +395,10 @@ class GroupsPlugin(DaemonPlugin):
             self._to_drop += turn.answered
             self._work.set()
             await self._fetch_cards()
-        except DatabaseError as error:
-            self._ctx.log.error("old keys of groups were not removed: %s", error)
+            for turn in await self._shorten():
+                self._tell(turn)
+        except (DatabaseError, StorageError) as error:
+            self._ctx.log.error("old keys and messages of groups were not removed: %s", error)
 
     async def _fetch_cards(self) -> None:
         """Ask for cards of members that were forgotten, if something waits for them: no other card is taken of those."""

@@ -37,6 +37,17 @@ def history(
     return models.GroupHistory(messages=messages, has_more=len(rows) > page.limit)
 
 
+def after(
+    connection: Connection, own: NodeId, group: bytes, span: tuple[int, int], name: Name
+) -> list[models.GroupMessageRow]:
+    """Return some messages behind one position, up to another one, the oldest first."""
+    rows = connection.execute(
+        "SELECT * FROM messages WHERE group_id = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?",
+        (group, *span, models.PAGE),
+    ).fetchall()
+    return [_message(connection, own, row, name) for row in rows]
+
+
 def _message(connection: Connection, own: NodeId, row: Row, name: Name) -> models.GroupMessageRow:
     group, id_, sender = row["group_id"], MessageId(row["id"]), NodeId(row["sender"])
     parents = connection.execute(

@@ -156,4 +156,15 @@ lost theirs. `held`: the newest record that a member named.
 `waiting`: keys and messages without the record or the key. `leaving`: parcels that messaging does not have yet,
 `withdrawn`: those that it is not to have any more."""
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+# How old messages of before are is not known; they are kept from now on.
+_RETENTION = """
+CREATE TABLE retention (group_id BLOB PRIMARY KEY, days INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE messages ADD COLUMN came_lived_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE messages SET came_lived_ms = <now>;
+CREATE INDEX messages_by_age ON messages (group_id, came_lived_ms);
+"""
+
+
+def migrations(lived_ms: int) -> tuple[Migration, ...]:
+    """Return the numbered migrations of `groups.db`; lived time is now `lived_ms`."""
+    return _FIRST, _RETENTION.replace("<now>", str(lived_ms))
