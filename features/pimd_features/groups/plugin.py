@@ -93,7 +93,7 @@ class GroupsPlugin(DaemonPlugin):
         self._open.callback(self._keystore.keep(self._fellows.__contains__))
         ctx.spawn("news of parcels", self._follow(self._parcels.news()))
         ctx.spawn("groups", self._run())
-        ctx.every(HOUSEKEEPING_S, self._keep_house)
+        ctx.every(HOUSEKEEPING_S, self._keep_house, at_once=True)
 
     async def shutdown(self) -> None:
         """Close what `start` opened, however far it came."""
@@ -372,6 +372,8 @@ class GroupsPlugin(DaemonPlugin):
             while (leaving := await self._store.leaving())[0]:
                 await self._parcels.send(leaving[0])
                 await self._store.left(leaving[1])
+                if any(self._keystore.get(one.peer) is None for one in leaving[0]):
+                    self._ctx.spawn("cards", self._fetch_cards())
 
     async def _make_records(self) -> None:
         """Sign the changes that this node is to make; when another record comes in between, on top of that."""
@@ -402,9 +404,12 @@ class GroupsPlugin(DaemonPlugin):
 
     async def _fetch_cards(self) -> None:
         """Ask for cards of members that were forgotten, if something waits for them: no other card is taken of those."""
-        for node in [one for one in self._fellows if self._keystore.get(one) is None]:
-            if await self._store.has_waiting(node):
-                await self._mesh.fetch_card(node)
+        try:
+            for node in [one for one in self._fellows if self._keystore.get(one) is None]:
+                if await self._store.has_waiting(node):
+                    await self._mesh.fetch_card(node)
+        except DatabaseError as error:
+            self._ctx.log.error("cards of members were not asked for: %s", error)
 
 
 def _ref(group: Known) -> models.GroupRef:

@@ -10,6 +10,8 @@ from pimd_features.messaging.wire import QUESTION_KIND, Answer, Letter, Sort
 
 ANNOUNCE_S = 60.0
 """A mailbox that has not answered gets the bundle again so often."""
+NOT_SERVED_S = 600.0
+"""One that does not serve this node is asked again so often: its owner may let it."""
 
 
 class Mail:
@@ -23,6 +25,8 @@ class Mail:
         self._former: frozenset[NodeId] = frozenset()
         self._answered: dict[NodeId, bytes] = {}
         """Mailboxes, and the id of the bundle that they answered for."""
+        self._asked_anew: dict[NodeId, float] = {}
+        """When those that do not serve this node are asked again."""
 
     async def load(self) -> None:
         """Read which mailboxes older bundles name; `DatabaseError`."""
@@ -48,8 +52,10 @@ class Mail:
         except DatabaseError as error:
             self._ctx.log.error("the mailboxes got no bundle: %s", error)
             return
+        now = self._ctx.clock.now()
         for mailbox in lacking:
-            if self._answered.get(mailbox) != lasting.id:
+            is_due = self._asked_anew.get(mailbox, now + 1) <= now
+            if self._answered.get(mailbox) != lasting.id or is_due:
                 await self._ctx.control.send_routed(mailbox, PluginPayload(QUESTION_KIND, lasting.raw))
 
     async def take_answer(self, mailbox: NodeId, answer: Answer) -> None:
@@ -59,6 +65,9 @@ class Mail:
         if answer is Answer.NOT_SERVED and mailbox not in self._answered:
             self._ctx.log.warning("%s keeps no messages for this node; its owner can let it (serve)", mailbox)
         self._answered[mailbox] = (await self._keying.lasting()).id
+        self._asked_anew.pop(mailbox, None)
+        if answer is Answer.NOT_SERVED:
+            self._asked_anew[mailbox] = self._ctx.clock.now() + NOT_SERVED_S
 
     async def take(self, mailbox: NodeId, body: bytes) -> None:
         """Queue what a mailbox hands over; the sender is what the mailbox says, and only what opens counts."""

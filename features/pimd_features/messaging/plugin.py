@@ -428,7 +428,8 @@ class MessagingPlugin(ArchiveMethods, SessionMethods, DaemonPlugin[models.Messag
             self._ctx.spawn("read receipts", self._repeat_receipts(peer))
 
     def _lost(self, peer: NodeId) -> None:
-        """Leave at mailboxes what was sent directly, and may not have come."""
+        """Leave at mailboxes what was sent directly, and may not have come; not only after the pause since the last look."""
+        self._posting.wake(peer)
         if self._receipts.owes(peer) or self._sender.owes_receipts(peer):
             self._posting.owe(peer)
 

@@ -379,6 +379,39 @@ async def test_a_daemon_that_dies_after_each_commit_takes_nothing_twice() -> Non
         assert bob.machine.disk.rows("messages.db", "SELECT * FROM parcels_in") == []
 
 
+@pytest.mark.slow
+@virtual_time
+async def test_who_dies_while_a_group_forms_goes_on_at_once() -> None:
+    """Whatever was to be done next is on disk; nothing waits for the next look at the house."""
+    async with DaemonMesh(nodes=2) as mesh:
+        alice, bob = mesh
+        for number, (victim, delay_s) in enumerate((one, s) for s in (0.0, 0.05) for one in (alice, bob)):
+            group = (await alice.call("groups.create", {"name": f"group {number}"}))["group_id"]
+            await alice.call("groups.invite", {"group": group, "node_id": bob.id})
+            await mesh.until(lambda number=number: len(of_kind(bob, "invited")) > number, 10)  # type: ignore[misc]
+            await bob.call("groups.join", {"group": group})
+            await mesh.sleep(delay_s)
+            victim.kill()
+            await victim.start()
+            await mesh.sleep(12)
+            assert await state(bob, group) == "joined"
+            await write(alice, group, "from alice")
+            await write(bob, group, "from bob")
+            await mesh.sleep(3)
+            assert sorted(await texts(bob, group)) == sorted(await texts(alice, group)) == ["from alice", "from bob"]
+
+
+@virtual_time
+async def test_a_forgotten_member_that_is_reached_gets_what_is_written_at_once() -> None:
+    async with DaemonMesh(nodes=3) as mesh:
+        alice, _, bob = mesh
+        group = await grown(mesh, alice, bob)
+        for number in range(2):  # a look at the house may be near
+            await alice.call("peers.forget", {"node_id": bob.id})
+            await write(alice, group, f"still a member {number}")
+            await mesh.until(lambda number=number: len(shown(bob)) > number, 5)  # type: ignore[misc]
+
+
 @virtual_time
 async def test_an_invitation_ends_after_28_days_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "KEPT_MS", 600_000)

@@ -82,6 +82,35 @@ async def test_messages_go_to_named_mailboxes_after_ten_seconds(party: MakeParty
     assert [one.status for one in await alice.messages(bob)] == ["kept", "delivered"]
 
 
+async def test_who_was_acknowledged_directly_and_goes_away_is_not_left_alone_for_the_pause_after_that(
+    party: MakeParty,
+) -> None:
+    alice, bob, _ = await served(party)
+    alice.mesh.connect(bob.id)
+    alice.running._posting.owe(bob.id)
+    await alice.say(bob, "lost on the way")
+    await pass_time(alice, 4)
+    alice.mesh.disconnect(bob.id)
+    await pass_time(alice, 16)
+    assert sent(alice, PUT_KIND)
+
+
+async def test_a_mailbox_that_does_not_serve_this_node_is_asked_again_after_ten_minutes(party: MakeParty) -> None:
+    _, bob, box = await served(party)
+
+    async def bundles_after(seconds: float) -> list[NodeId]:
+        bob.clock.advance(seconds)
+        await pass_time(bob, 2)
+        return [dst for dst, payload in sent(bob, QUESTION_KIND) if len(payload.body) > NodeId.SIZE]
+
+    await bundles_after(2)
+    await bob.take(box.id, KEPT_KIND, b"\2" + bob.id)
+    assert await bundles_after(560) == []
+    assert await bundles_after(100) == [box.id]
+    await bob.take(box.id, KEPT_KIND, b"\0" + bob.id)
+    assert await bundles_after(700) == []
+
+
 @pytest.mark.parametrize(("answer", "pause_s"), [(1, 600), (2, 6 * 3600)])
 async def test_a_mailbox_that_refuses_is_left_alone_for_a_while(party: MakeParty, answer: int, pause_s: int) -> None:
     alice, bob, box = await served(party)
