@@ -72,7 +72,7 @@ class Posting:
         self._owing: dict[NodeId, None] = {}
         """Those to whom more may be owed than messages: acknowledgements, receipts, or this node's bundle."""
         self._unreached: dict[NodeId, dict[NodeId, None]] = {}
-        """Mailboxes that could not be reached, and the peers whose they are."""
+        """Mailboxes that could not be reached, or were asked for a bundle, and the peers whose they may be."""
         self._refused: dict[tuple[NodeId, NodeId], float] = {}
         """Mailboxes and peers for whom they keep nothing now, and until when they are left alone."""
         self._answers: dict[tuple[NodeId, NodeId, MessageId], asyncio.Future[Answer]] = {}
@@ -100,9 +100,11 @@ class Posting:
                 self.wake(peer)
 
     def reached(self, node: NodeId) -> None:
-        """Leave what waited for a mailbox that can be reached now."""
+        """Leave what waited for a mailbox that can be reached now, and ask it again: it may have died before it answered."""
         for peer in self._unreached.pop(node, ()):
             self.wake(peer)
+            if (away := self._absent.get(peer)) is not None:
+                away.asked_at = float("-inf")
         for (mailbox, peer, _), answer in self._answers.items():
             if mailbox == node:  # what was under way when the route was lost is not answered
                 answer.cancel()
@@ -195,10 +197,9 @@ class Posting:
     async def _ask(self, peer: NodeId, boxes: Boxes) -> None:
         """Ask for the bundle of a peer where it may be: at its mailboxes, at those the user named, and at the own ones."""
         for mailbox in dict.fromkeys((*boxes.named, *boxes.asked, *self._keying.mailboxes)):
+            self._unreached.setdefault(mailbox, {})[peer] = None
             if self._is_reached(mailbox):
                 await self._keying.ask_at(mailbox, peer)
-            else:
-                self._unreached.setdefault(mailbox, {})[peer] = None
 
     async def _leave_messages(self, peer: NodeId, mailbox: NodeId) -> bool:
         """Leave all messages that the mailbox has not; False when some could not be encrypted."""

@@ -95,6 +95,26 @@ async def test_who_was_acknowledged_directly_and_goes_away_is_not_left_alone_for
     assert sent(alice, PUT_KIND)
 
 
+@pytest.mark.parametrize("is_reached_before", [False, True])
+async def test_a_mailbox_that_comes_back_is_asked_for_a_bundle_at_once(
+    party: MakeParty,
+    is_reached_before: bool,  # noqa: FBT001
+) -> None:
+    box = await party("box")
+    alice, bob = await party("alice", mailboxes=[box.id]), await party("bob", mailboxes=[box.id])
+    if is_reached_before:  # and dies before it answers
+        alice.mesh.connect(box.id)
+    await alice.say(bob, "hello")
+    await pass_time(alice, 16)
+    questions = [payload.body for _, payload in sent(alice, QUESTION_KIND) if payload.body == bob.id]
+    assert len(questions) == is_reached_before
+    alice.mesh.disconnect(box.id)
+    await pass_time(alice, 4)
+    alice.mesh.connect(box.id)
+    await pass_time(alice, 4)
+    assert (box.id, bob.id) in [(dst, payload.body) for dst, payload in sent(alice, QUESTION_KIND)]
+
+
 async def test_a_mailbox_that_does_not_serve_this_node_is_asked_again_after_ten_minutes(party: MakeParty) -> None:
     _, bob, box = await served(party)
 
