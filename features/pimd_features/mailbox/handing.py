@@ -49,6 +49,11 @@ class Handing:
         self._running[recipient] = _Recipient()
         self._ctx.spawn(f"mail for {recipient.short}", self._hand_to(recipient))
 
+    def gone(self, recipient: NodeId) -> None:
+        """Do not wait for answers about what was under way: the route is lost."""
+        if (waiting := self._running.get(recipient)) is not None:
+            waiting.answered.set()
+
     async def take(self, recipient: NodeId, taken: Taken) -> None:
         """Delete what a recipient has; what it has no room for waits until it appears again. `DatabaseError`."""
         if not self._store.room.holds_for(recipient):

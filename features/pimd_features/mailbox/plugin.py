@@ -18,6 +18,7 @@ from pimd.contract import (
     PluginContext,
     PluginPayload,
     RouteFound,
+    RouteLost,
     StorageError,
     Subscription,
     TokenBucket,
@@ -210,6 +211,8 @@ class MailboxPlugin(DaemonPlugin[MailboxSettings]):
                     self._hand_all()
                 elif isinstance(event, RouteFound):
                     self._handing.appeared(event.destination)
+                elif isinstance(event, RouteLost):
+                    self._handing.gone(event.destination)
 
     def _hand_all(self) -> None:
         for recipient in self._store.room.recipients():

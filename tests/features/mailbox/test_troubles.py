@@ -122,6 +122,27 @@ def test_a_kill_on_the_way_loses_nothing_and_doubles_nothing(
     play(main)
 
 
+def test_a_recipient_that_dies_while_mail_comes_gets_it_at_once_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assassin = Assassin(monkeypatch, Receiver, "take_letter")
+
+    async def main(lab: Lab) -> None:
+        alice, bob, box = await talked(lab)
+        await bob.stop()
+        await write(alice, bob, "c")
+        await lab.sleep(30)
+        assert await states(alice, bob) == ["delivered", "kept"]
+        await alice.stop()
+        assassin.victim = bob
+        await bob.start()
+        await lab.until(lambda: not bob.is_up, 60)
+        await only(lab, bob, box)
+        await lab.until(lambda: received(bob) == ["a", "c"], 5)
+
+    play(main)
+
+
 def test_who_went_back_to_a_backup_says_so_by_the_mailboxes_of_the_sender() -> None:
     """A reset is signed, so a mailbox may carry it."""
 
