@@ -1,33 +1,25 @@
 """Kills a daemon with SIGKILL at each write and sync of a scripted conversation, or at random, and judges what both users see.
 
-`boundaries` kills before the n-th of those calls of libc, for each n, with a library that it compiles and preloads; `kills`
-kills alice, bob or the relay between them while they write. `lab` plays seeds of whole daemons over five hops under a virtual
-clock. Exits 1 when the judge found a problem.
+`boundaries` kills alice, bob or the mailbox of both before the n-th of those calls of libc, for each n, with a library that it
+compiles and preloads; `kills` kills alice, bob or the relay between them while they write. `lab` plays seeds of whole daemons
+over five hops under a virtual clock. Exits 1 when the judge found a problem.
 """
 
 import argparse
-import os
 import random
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from scripts import campaign_lab
-from scripts.campaign_judge import PATIENCE_S, Judge, other_of
-from tests.system.daemon import Daemon, Failed
-
-SHIM = Path(__file__).with_name("campaign_kill.c")
-DEAD = (ConnectionError, FileNotFoundError, AssertionError, KeyError, ValueError)
-"""What a call raises when the daemon is killed meanwhile."""
+from scripts.campaign_boundaries import VICTIMS, built, kill_at
+from scripts.campaign_judge import Judge, Verdict, other_of, routed, stop, until
+from tests.system.daemon import Daemon
 
 
 @contextmanager
@@ -50,204 +42,14 @@ def pair(home: Path, *, relayed: bool) -> Iterator[tuple[Judge, list[Daemon]]]:
         yield judge, made
 
 
-def routed(one: Daemon, other_id: str) -> bool:
-    """Tell whether there is a way, and the key that comes with the card is known."""
-    rows = one.call("peers.list", {"all": True})
-    return any(row["node_id"] == other_id and row["route_hops"] and row["x25519_pubkey"] for row in rows)
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Ask again and again; TimeoutError after `PATIENCE_S`."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {PATIENCE_S:.0f} s: {true}")
-        time.sleep(0.02)
-
-
-def stop(daemon: Daemon) -> None:
-    """Kill it for good, with what traces it."""
-    with suppress(OSError, KeyError, ValueError):
-        os.kill(int(daemon.runtime["pid"]), 9)
-    if daemon.process is not None:
-        daemon.kill()
-
-
 # --- every boundary
 
 
-@dataclass
-class Run:
-    """One conversation, in which the victim is killed before its n-th boundary, or never."""
-
-    judge: Judge
-    victim: str
-    restarts: list[float] = field(default_factory=list)
-
-    def start_to_die(self, shim: Path, counter: Path, number: int) -> None:
-        """Start the victim anew, with the library that kills it; it may die before it is up."""
-        daemon = self.judge.daemons[self.victim]
-        daemon.kill(signal.SIGTERM)
-        own, daemon.environ = (
-            daemon.environ,
-            {
-                **daemon.environ,
-                "LD_PRELOAD": str(shim),
-                "CAMPAIGN_COUNTER": str(counter),
-                "CAMPAIGN_KILL_AT": str(number),
-            },
-        )
-        try:
-            daemon.start()
-        except Failed:
-            self._revive()
-        finally:
-            daemon.environ = own
-
-    def attempt(self, what: Callable[[], None]) -> None:
-        """Do one step; if the victim dies in it, start it again, look at once what it has, and do the step again."""
-        try:
-            what()
-        except DEAD:
-            self._revive()
-            what()
-
-    def say(self, who: str, *bodies: str) -> None:
-        """Write messages one after the other; one that got no answer is written again under another name."""
-        for body in bodies:
-            try:
-                self._send(who, body)
-            except DEAD:
-                self.judge.unsure.add(body)
-                self._revive()
-                self._send(who, f"{body} again")
-
-    def read(self, who: str) -> None:
-        """Mark all read."""
-        daemon, other = self.judge.daemons[who], self.judge.ids[other_of(who)]
-        self.judge.read[who] |= {*self.judge.accepted[other_of(who)], *self.judge.unsure}
-        self.attempt(lambda: daemon.call("messages.mark_read", {"peer_node_id": other, "up_to_ts_ms": 2**62}))
-
-    def delete(self, who: str) -> None:
-        """Delete the conversation at one end."""
-        daemon, other = self.judge.daemons[who], self.judge.ids[other_of(who)]
-        gone = {*self.judge.accepted["alice"], *self.judge.accepted["bob"], *self.judge.unsure}
-        self.attempt(lambda: daemon.call("messages.delete_conversation", {"peer_node_id": other}))
-        self.judge.deleted[who] |= gone
-
-    def meet(self) -> None:
-        """Alice makes a group, invites bob, and he joins."""
-        alice, bob = self.judge.daemons["alice"], self.judge.daemons["bob"]
-        bob_id = self.judge.ids["bob"]
-
-        def listed(one: Daemon) -> dict[str, object]:
-            return next((dict(row) for row in one.call("groups.list")["groups"]), {})
-
-        def create() -> None:
-            if not listed(alice):
-                alice.call("groups.create", {"name": "both"})
-
-        def invite() -> None:
-            row = listed(alice)
-            if bob_id not in str(row):
-                alice.call("groups.invite", {"group": row["group_id"], "node_id": bob_id})
-            until(lambda: bool(listed(bob)))
-
-        def join() -> None:
-            if listed(bob)["state"] == "invited":
-                bob.call("groups.join", {"group": listed(bob)["group_id"]})
-            until(lambda: listed(bob)["state"] == "joined")
-
-        for step in (create, invite, join):
-            self.attempt(step)
-        self.judge.group = str(listed(alice)["group_id"])
-
-    def say_to_group(self, who: str, body: str) -> None:
-        """Write to the group; what got no answer is written again under another name."""
-        try:
-            self._send_to_group(who, body)
-        except DEAD:
-            self.judge.unsure.add(body)
-            self._revive()
-            self._send_to_group(who, f"{body} again")
-
-    def _send_to_group(self, who: str, body: str) -> None:
-        self.judge.daemons[who].call("groups.send", {"group": self.judge.group, "body": body})
-        self.judge.group_accepted[who].append(body)
-
-    def settle(self) -> None:
-        """Wait until all was delivered."""
-        self.attempt(lambda: until(self.judge.settled))
-
-    def _send(self, who: str, body: str) -> None:
-        params = {"peer_node_id": self.judge.ids[other_of(who)], "body": body}
-        self.judge.daemons[who].call("messages.send", params)
-        self.judge.accepted[who].append(body)
-
-    def _revive(self) -> None:
-        if self.restarts:
-            raise RuntimeError(f"{self.victim} ended once more, and nobody killed it")
-        daemon = self.judge.daemons[self.victim]
-        if daemon.process is not None:
-            daemon.process.wait(30)
-            daemon.kill()  # closes its pipe
-        began = time.perf_counter()
-        daemon.start()
-        self.restarts.append(time.perf_counter() - began)
-        self.judge.after_restart(self.victim)
-
-
-def converse(run: Run) -> None:
-    """What is said in each run: both ways, several at once, read, deleted, in a group, and after a restart."""
-    run.say("alice", "one")
-    run.settle()
-    run.say("bob", "two", "three")
-    run.settle()
-    run.say("alice", "four", "five", "six", "seven")
-    run.read("bob")
-    run.settle()
-    run.read("alice")
-    run.delete("bob")
-    run.say("alice", "eight")
-    run.say("bob", "nine")
-    run.settle()
-    run.meet()
-    run.say_to_group("alice", "ten")
-    run.say_to_group("bob", "eleven")
-    run.settle()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How one run went."""
-
-    what: str
-    boundaries: int
-    restarts: tuple[float, ...]
-    problems: tuple[str, ...]
-
-
-def kill_at(shim: Path, victim: str, number: int) -> Verdict:
-    """Play the conversation; with 0 nobody is killed, and the boundaries are counted."""
-    with tempfile.TemporaryDirectory(prefix="pimd-campaign-") as folder:
-        counter = Path(folder) / "counter"
-        counter.write_bytes(bytes(8))
-        with pair(Path(folder), relayed=False) as (judge, _):
-            run = Run(judge, victim)
-            run.start_to_die(shim, counter, number)
-            converse(run)
-            judge.finish()
-        counted = int.from_bytes(counter.read_bytes(), sys.byteorder)
-    return Verdict(f"{victim} {number}", counted, tuple(run.restarts), tuple(judge.problems))
-
-
 def boundaries(first: int, step: int) -> int:
-    """Kill each of the two at each boundary; print what was found."""
+    """Kill each of the three at each boundary; print what was found."""
     with tempfile.TemporaryDirectory(prefix="pimd-campaign-") as folder:
-        shim = Path(folder) / "kill.so"
-        compiler = shutil.which("cc") or sys.exit("a C compiler is missing; on Debian: apt-get install gcc libc6-dev")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", shim, SHIM], check=True)
-        counts = {victim: kill_at(shim, victim, 0).boundaries for victim in ("alice", "bob")}
+        shim = built(Path(folder))
+        counts = {victim: kill_at(shim, victim, 0).boundaries for victim in VICTIMS}
         print(f"boundaries: {counts}", file=sys.stderr, flush=True)
         return told(
             [

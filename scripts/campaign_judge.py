@@ -1,7 +1,9 @@
 """What each user wrote and saw, and what must hold of it; knows nothing of the code, only of answers and pages."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,8 @@ class Judge:
     """Bodies that a user deleted at his end."""
     read: dict[str, set[str]] = field(default_factory=lambda: {"alice": set(), "bob": set()})
     """Bodies that a user marked read, or may have."""
+    away: set[str] = field(default_factory=set)
+    """Those that are off now, because the script stopped them."""
     group: str = ""
     """The id of their group, once there is one."""
     group_accepted: dict[str, list[str]] = field(default_factory=lambda: {"alice": [], "bob": []})
@@ -53,13 +57,14 @@ class Judge:
         there = [one["body"] for one in self.group_pages(who)]
         self.problems += [f"{who} lost {body!r} of the group" for body in self.group_accepted[who] if body not in there]
         other = other_of(who)
+        theirs = self.pages(other) if other not in self.away else []  # first: what comes meanwhile is no loss
         mine = self.pages(who)
         own = [one["body"] for one in mine if one["direction"] == "sent"]
         received = {one["id"] for one in mine if one["direction"] == "received"}
         for body in self.accepted[who]:
             if body not in own and body not in self.deleted[who]:
                 self.problems.append(f"{who} lost {body!r}, which was accepted")
-        for one in self.pages(other):
+        for one in theirs:
             known = one["direction"] == "sent" and RANK.get(one["status"], -1) >= RANK["delivered"]
             if known and one["id"] not in received and one["body"] not in self.deleted[who]:
                 self.problems.append(
@@ -144,3 +149,39 @@ def in_order(some: Sequence[str], others: Sequence[str]) -> list[str]:
 def other_of(who: str) -> str:
     """The other of two."""
     return "bob" if who == "alice" else "alice"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one run went."""
+
+    what: str
+    boundaries: int
+    restarts: tuple[float, ...]
+    problems: tuple[str, ...]
+
+
+# --- daemons
+
+
+def routed(one: Daemon, other_id: str) -> bool:
+    """Tell whether there is a way, and the key that comes with the card is known."""
+    rows = one.call("peers.list", {"all": True})
+    return any(row["node_id"] == other_id and row["route_hops"] and row["x25519_pubkey"] for row in rows)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Ask again and again; TimeoutError after `PATIENCE_S`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {PATIENCE_S:.0f} s: {true}")
+        time.sleep(0.02)
+
+
+def stop(daemon: Daemon) -> None:
+    """Kill it for good, with what traces it."""
+    with suppress(OSError, KeyError, ValueError):
+        os.kill(int(daemon.runtime["pid"]), 9)
+    if daemon.process is not None:
+        daemon.kill()

@@ -1,28 +1,22 @@
 """A sample of scripts/campaign: killed at a write or sync, a daemon loses nothing, doubles nothing and says nothing untrue."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from scripts.campaign import SHIM, kill_at, kill_at_random
+from scripts.campaign import kill_at_random
+from scripts.campaign_boundaries import built, kill_at
 from scripts.campaign_judge import Judge
 from tests.system.daemon import Daemon
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    assert compiler is not None, "a C compiler is missing; on Debian: apt-get install gcc libc6-dev"
-    library = tmp_path_factory.mktemp("campaign") / "kill.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SHIM], check=True)
-    return library
+    return built(tmp_path_factory.mktemp("campaign"))
 
 
-@pytest.mark.slow  # three daemons are started in each
-@pytest.mark.parametrize("victim", ["alice", "bob"])
-@pytest.mark.parametrize("number", [120, 200])
+@pytest.mark.slow  # six daemons are started in each
+@pytest.mark.parametrize(("victim", "number"), [("alice", 450), ("bob", 350), ("box", 100)])
 def test_a_kill_at_a_boundary_costs_nobody_a_message(shim: Path, victim: str, number: int) -> None:
     verdict = kill_at(shim, victim, number)
     assert verdict.problems == ()

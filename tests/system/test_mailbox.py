@@ -20,7 +20,7 @@ def people(daemon: MakeDaemon) -> tuple[Daemon, Daemon, Daemon]:
     box.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(box.mesh_port)
     entry = f'[[peers]]\nmechanism = "tcp"\naddress = "127.0.0.1:{box.mesh_port}"\nlabel = "the box"\n'
     own = f'[features.messaging]\nmailboxes = ["{box.node_id}"]\n'
-    alice, bob = daemon("alice", own + entry), daemon("bob", own + entry)
+    alice, bob = daemon("alice", own + entry), daemon("bob", own + "receipts = true\n" + entry)
     served = []
     for one in (alice, bob):
         one.start()
@@ -49,6 +49,11 @@ def states(one: Daemon, other_id: str) -> list[str]:
     return [message["status"] for message in reversed(page) if message["direction"] == "sent"]
 
 
+def first_sent(one: Daemon, other_id: str) -> dict[str, Any]:
+    page = one.call("messages.history", {"peer_node_id": other_id})["messages"]
+    return dict(next(message for message in reversed(page) if message["direction"] == "sent"))
+
+
 def texts(one: Daemon, other_id: str) -> list[str]:
     return [
         message["body"] for message in reversed(one.call("messages.history", {"peer_node_id": other_id})["messages"])
@@ -73,10 +78,10 @@ def test_two_who_are_never_there_together_meet_and_talk(daemon: MakeDaemon) -> N
     alice.start()
     alice_id = alice.node_id
     alice.call("peers.import_identity", key)
-    assert alice.pim("send", bob_id, "hello bob", "--mailbox", "the box").returncode == 0
+    assert alice.pim("send", bob_id, "hello bob", "--receipt", "--mailbox", "the box").returncode == 0
     with alice.socket() as client:
         until(client, "messages.subscribe", lambda: states(alice, bob_id) == ["kept"])
-    assert "[kept]" in alice.pim("inbox", bob_id).stdout
+    assert "[kept, receipt asked]" in alice.pim("inbox", bob_id).stdout
     alice.kill()
     shown = box.pim("mailbox").stdout
     assert [line.split()[-4:] for line in shown.splitlines()[:1]] == [["MESSAGES", "SIZE", "OLDEST", "REACHED"]]
@@ -87,13 +92,16 @@ def test_two_who_are_never_there_together_meet_and_talk(daemon: MakeDaemon) -> N
         assert bob.pim("send", alice_id, "hello alice").returncode == 0
         until(client, "messages.subscribe", lambda: states(bob, alice_id) == ["kept"])
     with box.socket() as client:
-        until(client, "logs.subscribe", lambda: box.call("mailbox.status")["messages"] >= 2)
+        until(client, "logs.subscribe", lambda: box.call("mailbox.status")["messages"] >= 3)
     bob.kill()
 
     alice.start()
     with alice.socket() as client:
         until(client, "messages.subscribe", lambda: states(alice, bob_id) == ["delivered"])
         until(client, "messages.subscribe", lambda: texts(alice, bob_id) == ["hello bob", "hello alice"])
+        until(client, "messages.subscribe", lambda: first_sent(alice, bob_id)["receipt"] == "had")
+    receipt = alice.pim("receipt", "save", first_sent(alice, bob_id)["id"]).stdout
+    assert alice.pim("receipt", "verify", "-", stdin=receipt).stdout.startswith(f"good: {bob_id} signed")
     assert alice.pim("session", bob_id).stdout.splitlines()[-1].split(maxsplit=1) == ["mailboxes", "the box"]
 
 
