@@ -18,7 +18,7 @@ from pathlib import Path
 
 from scripts import campaign_lab
 from scripts.campaign_boundaries import VICTIMS, built, kill_at
-from scripts.campaign_judge import Judge, Verdict, other_of, routed, stop, until
+from scripts.campaign_judge import Judge, Verdict, lasting_port, other_of, routed, stop, until
 from tests.system.daemon import Daemon
 
 
@@ -30,9 +30,8 @@ def pair(home: Path, *, relayed: bool) -> Iterator[tuple[Judge, list[Daemon]]]:
         made: list[Daemon] = []
         for name in names:
             dials = f'[[peers]]\nmechanism = "tcp"\naddress = "127.0.0.1:{made[-1].mesh_port}"\n' if made else ""
-            daemon = Daemon(home, name, dials).start()
+            daemon = Daemon(home, name, dials, {"PIMD_TRANSPORT__LISTEN_PORT": lasting_port()}).start()
             stack.callback(stop, daemon)
-            daemon.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(daemon.mesh_port)
             made.append(daemon)
         judge = Judge({"alice": made[0], "bob": made[-1]})
         judge.ids = {name: one.node_id for name, one in judge.daemons.items()}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pimd.proto.identity import Identity
-from scripts.campaign_judge import PATIENCE_S, Judge, Verdict, other_of, routed, stop, until
+from scripts.campaign_judge import PATIENCE_S, Judge, Verdict, lasting_port, other_of, routed, stop, until
 from tests.system.daemon import Daemon, Failed
 
 SEED_SIZE = 32
@@ -52,9 +52,9 @@ def trio(home: Path) -> Iterator[tuple[Judge, Daemon]]:
         def started(name: str, config: str) -> Daemon:
             daemon = Daemon(home, name, config)
             daemon.environ["PYTHONPATH"] = f"{SITE}:{daemon.environ['PYTHONPATH']}"
+            daemon.environ["PIMD_TRANSPORT__LISTEN_PORT"] = lasting_port()
             daemon.start()
             stack.callback(stop, daemon)
-            daemon.environ["PIMD_TRANSPORT__LISTEN_PORT"] = str(daemon.mesh_port)
             return daemon
 
         def dials(*others: Daemon) -> str:

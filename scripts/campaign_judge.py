@@ -1,6 +1,8 @@
 """What each user wrote and saw, and what must hold of it; knows nothing of the code, only of answers and pages."""
 
 import os
+import random
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -162,6 +164,15 @@ class Verdict:
 
 
 # --- daemons
+
+
+def lasting_port() -> str:
+    """Return a free port that the system gives to no connection while its daemon is off."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - below the ports that are given by default
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return str(port)
 
 
 def routed(one: Daemon, other_id: str) -> bool:
