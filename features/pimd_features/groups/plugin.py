@@ -210,7 +210,7 @@ class GroupsPlugin(DaemonPlugin):
         group = await self._group(params.group)
         return await self._do("delete messages", lambda turn: retaining.delete_history(turn, group.id))
 
-    @rpc("groups.export", errors=ERRORS)
+    @rpc("groups.export", errors=ERRORS, reads=True)
     async def export(self, params: models.GroupExportParams) -> models.GroupExport:
         """Return the messages of a group as lines of JSON, a page at a time; `pim export --group` writes them into a file.
 
