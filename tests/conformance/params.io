@@ -99,6 +99,33 @@
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.create", "params": {"name": {"wrong": "type"}}}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.delete_history", "params": "wrong"}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.delete_history", "params": [null, null]}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.delete_history", "params": {}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching parameter group: is missing>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.delete_history", "params": {"group": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.export", "params": "wrong"}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.export", "params": [null, null, null]}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.export", "params": {}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching parameter group: is missing>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.export", "params": {"group": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.export", "params": {"cursor": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.history", "params": "wrong"}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
 
@@ -178,6 +205,24 @@
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.remove", "params": {"node_id": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.retention", "params": "wrong"}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "<matching `params` must be an object or an array>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.retention", "params": [null, null, null, null]}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching too many parameters>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.retention", "params": {}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching parameter group: is missing>", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.retention", "params": {"group": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.retention", "params": {"days": {"wrong": "type"}}}
+<< {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
+
+>> {"jsonrpc": "2.0", "id": 1, "method": "groups.retention", "params": {"forever": {"wrong": "type"}}}
 << {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "<matching ^parameter >", "...": 0}}
 
 >> {"jsonrpc": "2.0", "id": 1, "method": "groups.send", "params": "wrong"}
