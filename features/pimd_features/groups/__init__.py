@@ -110,7 +110,7 @@ FEATURE = Feature(
             "delete the messages of a group here, and a group that was left",
             "groups.delete_history",
             args=(_GROUP,),
-            show=Line("{deleted_messages} messages deleted here; the members keep theirs"),
+            show=Line("messages deleted here: {deleted_messages}; the members keep theirs"),
         ),
     ),
     requires=("messaging",),
