@@ -282,7 +282,10 @@ def kill_at(shim: Path, victim: str, number: int) -> Verdict:
             if victim != "bob":
                 run.daemon(victim).kill(signal.SIGTERM)
                 run.up(victim)
-            converse(run)
-            judge.finish()
+            try:
+                converse(run)
+                judge.finish()
+            except (TimeoutError, RuntimeError) as error:
+                judge.problems.append(str(error))
         counted = int.from_bytes(counter.read_bytes(), sys.byteorder)
     return Verdict(f"{victim} {number}", counted, tuple(run.restarts), tuple(judge.problems))
