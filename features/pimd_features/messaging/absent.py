@@ -24,7 +24,7 @@ class Boxes:
     asked: tuple[NodeId, ...]
     """By the user, for messages that wait."""
     is_known: bool
-    """Whether there ever was a bundle, or another message of the peer."""
+    """Whether there ever was a bundle of the peer; one that came with its first message may be lost."""
     are_doubtful: bool
     """Something was left a day ago and not acknowledged: the peer may have lost its files, and have another account."""
 
@@ -40,6 +40,7 @@ class Owed:
 def boxes(connection: Connection, peer: NodeId, moment: Moment) -> Boxes:
     """Return the mailboxes of a peer."""
     row = connection.execute("SELECT mailboxes FROM correspondents WHERE peer = ?", (peer,)).fetchone()
+    bundle = connection.execute("SELECT 1 FROM peer_bundles WHERE peer = ? LIMIT 1", (peer,)).fetchone()
     named = node_ids(row[0]) if row is not None else ()
     asked = connection.execute(
         "SELECT DISTINCT mailbox FROM messages WHERE peer = ? AND direction = 'sent'"
@@ -49,7 +50,7 @@ def boxes(connection: Connection, peer: NodeId, moment: Moment) -> Boxes:
     doubtful = connection.execute(
         "SELECT 1 FROM kept_at WHERE peer = ? AND kept_lived_ms <= ? LIMIT 1", (peer, moment.lived_ms - PUT_AGAIN_MS)
     ).fetchone()
-    return Boxes(named, tuple(NodeId(row[0]) for row in asked), row is not None, doubtful is not None)
+    return Boxes(named, tuple(NodeId(row[0]) for row in asked), bundle is not None, doubtful is not None)
 
 
 def is_correspondent(connection: Connection, peer: NodeId) -> bool:

@@ -115,6 +115,25 @@ async def test_a_mailbox_that_comes_back_is_asked_for_a_bundle_at_once(
     assert (box.id, bob.id) in [(dst, payload.body) for dst, payload in sent(alice, QUESTION_KIND)]
 
 
+async def test_one_whose_message_came_without_its_bundle_can_be_answered(party: MakeParty) -> None:
+    """Both go to a mailbox, which may keep one of them alone: the own mailbox may know the bundle, and is asked."""
+    box = await party("box")
+    alice, bob = await party("alice", mailboxes=[box.id]), await party("bob", mailboxes=[box.id])
+    for one, other in ((alice, bob), (bob, alice)):
+        one.mesh.connect(other.id)
+    await bob.say(alice, "hello")
+    await settle(alice.air)
+    alice.mesh.disconnect(bob.id)
+    database = alice.running._database
+    assert database is not None
+    for sql in ("DELETE FROM peer_bundles", "DELETE FROM sessions_out", "UPDATE correspondents SET mailboxes = x''"):
+        await database.write("lose", lambda connection, sql=sql: connection.execute(sql).rowcount)  # type: ignore[misc]
+    alice.mesh.connect(box.id)
+    await alice.say(bob, "hello back")
+    await pass_time(alice, 16)
+    assert (box.id, bob.id) in [(dst, payload.body) for dst, payload in sent(alice, QUESTION_KIND)]
+
+
 async def test_a_mailbox_that_does_not_serve_this_node_is_asked_again_after_ten_minutes(party: MakeParty) -> None:
     _, bob, box = await served(party)
 
