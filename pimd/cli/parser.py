@@ -205,15 +205,7 @@ def _add_commands(command: AddCommand) -> None:
     read.add_argument("who", metavar="NAME-OR-ID", nargs="?")
     read.add_argument("-f", "--follow", action="store_true", help="print unread and new messages as they come")
     read.add_argument("--keep-unread", action="store_true", help="do not mark what is shown as read")
-    export = command("export", archive_commands.export, "write messages into a file that `pim import` reads")
-    export.add_argument("file", metavar="FILE", help="a new file; - writes to standard output")
-    whose = export.add_mutually_exclusive_group()
-    whose.add_argument("--with", dest="who", metavar="NAME-OR-ID", help="only the messages with this peer")
-    whose.add_argument("--group", metavar="GROUP", help="the messages of a group instead, which are not imported")
-    import_ = command(
-        "import", archive_commands.import_, "read messages from a file; those that are here stay as they are"
-    )
-    import_.add_argument("file", metavar="FILE", help="- reads standard input")
+    _add_file_commands(command)
     call = command("call", commands.call_method, "call any JSON-RPC method; `pim call rpc.methods` lists them")
     call.add_argument("method", metavar="METHOD")
     call.add_argument("params", metavar="JSON", nargs="?", help="an object or array")
@@ -223,6 +215,18 @@ def _add_commands(command: AddCommand) -> None:
         "params", metavar="JSON", nargs="?", help="an object: what its subscribe takes, such as a filter"
     )
     command("features", commands.features, "list features, and why one is off")
+
+
+def _add_file_commands(command: AddCommand) -> None:
+    export = command("export", archive_commands.export, "write messages into a file that `pim import` reads")
+    export.add_argument("file", metavar="FILE", help="a new file; - writes to standard output")
+    whose = export.add_mutually_exclusive_group()
+    whose.add_argument("--with", dest="who", metavar="NAME-OR-ID", help="only the messages with this peer")
+    whose.add_argument("--group", metavar="GROUP", help="the messages of a group instead, which are not imported")
+    import_ = command(
+        "import", archive_commands.import_, "read messages from a file; those that are here stay as they are"
+    )
+    import_.add_argument("file", metavar="FILE", help="- reads standard input")
 
 
 def _add_mesh_commands(command: AddCommand) -> None:
