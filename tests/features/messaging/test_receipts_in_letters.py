@@ -56,7 +56,7 @@ async def test_what_a_mailbox_dropped_is_left_again_later_in_the_same_place(
     for module in (absent, owing):
         monkeypatch.setattr(module, "PUT_AGAIN_MS", 5400_000)  # a day
     alice, bob, box = await away(party)
-    (first,) = await left(bob)
+    first = (await left(bob))[-1]  # under load one before it may have been given up
     await bob.take(box.id, KEPT_KIND, b"\0" + alice.id + first.id)
     await pass_time(bob, 2)
     bob.clock.advance(3600)
