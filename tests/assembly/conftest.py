@@ -32,6 +32,7 @@ from pimd.proto.identity import Identity
 from pimd.rpc.connection import Connection
 from pimd.rpc.server import RpcServer
 from pimd.store.data_dir import hold_data_dir
+from pimd.store.default_route import DefaultRoute
 from pimd.store.keystore import Keystore
 from pimd.task_scope import task_scope
 
@@ -64,6 +65,10 @@ class Assembled:
 
     def row(self, name: str) -> Any:
         return self.assembly.row(name)
+
+
+async def nowhere(*, on: bool) -> None:
+    """Keep no wish."""
 
 
 Assemble = Callable[..., Awaitable[Assembled]]
@@ -108,6 +113,7 @@ async def assemble(tmp_path: Path) -> AsyncIterator[Assemble]:
                 LogRing(),
                 clock,
                 CancellationToken(),
+                default_route=DefaultRoute(lambda: False, nowhere),
                 wrong_events_raise=strict,
             )
             group = await stack.enter_async_context(task_scope())
