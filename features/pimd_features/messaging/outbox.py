@@ -83,6 +83,8 @@ class Outbox:
         self._peers: dict[NodeId, _Peer] = {}
         self._timers: list[tuple[float, int, str, Key, int]] = []
         self._order = itertools.count()
+        self.added: Callable[[], None] = lambda: None
+        """Called for each message that begins to wait."""
 
     def __len__(self) -> int:
         return sum(len(peer.entries) for peer in self._peers.values())
@@ -94,6 +96,7 @@ class Outbox:
             peer = self._peers[message.peer] = _Peer()
         entry = peer.entries[message.id] = _Entry(message, next(self._order))
         peer.make_ready(entry)
+        self.added()
 
     def acknowledged(self, peer_id: NodeId, id_: MessageId, now: float, *, congestion_met: bool) -> None:
         """Drop a message that arrived, and adapt window and retries to the path."""

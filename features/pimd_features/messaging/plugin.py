@@ -43,7 +43,7 @@ from pimd_features.messaging.outbox import Outbox
 from pimd_features.messaging.owing import Had, Owed, Proven
 from pimd_features.messaging.parcels import ParcelService
 from pimd_features.messaging.positions import UpTo
-from pimd_features.messaging.posting import LOOK_S, Posting
+from pimd_features.messaging.posting import Posting
 from pimd_features.messaging.receipts import RECEIPTS_KIND, Receipts
 from pimd_features.messaging.receiving import Receiver
 from pimd_features.messaging.schema import RECEIPTS_FOR_MS, migrations
@@ -153,8 +153,8 @@ class MessagingPlugin(ArchiveMethods, SessionMethods, DaemonPlugin[models.Messag
 
     async def _begin_posting(self, ctx: PluginContext[models.MessagingSettings], database: Database) -> None:
         self._posting = Posting(ctx, database, self._keying, self._sender, self._outbox)
+        self._outbox.added = self._posting.look_soon
         await self._posting.load()
-        ctx.every(LOOK_S, self._posting.look)
 
     async def _begin_mail(self, ctx: PluginContext[models.MessagingSettings], receiver: Receiver) -> None:
         self._mail = Mail(ctx, self._keying, receiver)

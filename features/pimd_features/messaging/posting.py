@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pimd.contract import MESH, Database, DatabaseError, PluginContext, PluginPayload, Sent
+from pimd.contract import MESH, Database, DatabaseError, PluginContext, PluginPayload, Sent, TimerHandle
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import absent, due
 from pimd_features.messaging.absent import Boxes, Owed
@@ -51,7 +51,7 @@ class _Absent:
 
 
 class Posting:
-    """Looks every two seconds who has been away for long enough; one task for each peer leaves what waits for it."""
+    """While something waits, looks every two seconds who has been away for long enough; one task a peer leaves what waits."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Posting:
         self._sender = sender
         self._outbox = outbox
         self._mesh = ctx.services[MESH]
+        self._next_look: TimerHandle | None = None
         self._absent: dict[NodeId, _Absent] = {}
         self._owing: dict[NodeId, None] = {}
         """Those to whom more may be owed than messages: acknowledgements, receipts, or this node's bundle."""
@@ -82,10 +83,12 @@ class Posting:
         """Read to whom something is owed, or is to be left again; `DatabaseError`."""
         moment = self._keying.moment()
         self._owing |= dict.fromkeys(await self._database.query(partial(absent.owed_to, moment=moment)))
+        self.look_soon()
 
     def owe(self, peer: NodeId) -> None:
         """Note that more than messages is owed to a peer."""
         self._owing[peer] = None
+        self.look_soon()
         self.wake(peer)
 
     def wake(self, peer: NodeId) -> None:
@@ -110,10 +113,18 @@ class Posting:
                 answer.cancel()
                 self.wake(peer)
 
-    def look(self) -> None:
+    def look_soon(self) -> None:
+        """Called when something begins to wait for a peer; looks go on until nothing does."""
+        if self._next_look is None:
+            self._next_look = self._ctx.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
         """Begin with those who have been away for long enough, and with what is owed to those who are not."""
+        self._next_look = None
         now, busy = self._ctx.clock.now(), sum(away.is_busy for away in self._absent.values())
         waited_for = dict.fromkeys((*self._owing, *self._outbox.waits_for()))
+        if waited_for or self._absent:
+            self.look_soon()
         for peer in [peer for peer, away in self._absent.items() if peer not in waited_for and not away.is_busy]:
             del self._absent[peer]
         for peer in waited_for:

@@ -301,7 +301,7 @@ MakeParty = Callable[..., Awaitable[Party]]
 @pytest.fixture
 def looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Days of the clock pass in a moment when nobody looks all the time for mailboxes and for words to be indexed."""
-    monkeypatch.setattr("pimd_features.messaging.plugin.LOOK_S", 3600.0)
+    monkeypatch.setattr("pimd_features.messaging.posting.LOOK_S", 3600.0)
     monkeypatch.setattr("pimd_features.messaging.archive.INDEX_S", 3600.0)
 
 

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from pimd.contract import PluginPayload
+from pimd.contract import NoParams, PluginPayload
 from pimd.ids import MessageId, NodeId
 from pimd_features.messaging import keying, receiving
+from pimd_features.messaging.posting import Posting
 from pimd_features.messaging.sessions.bundle import BUNDLE_KIND
 from pimd_features.messaging.sessions.limits import SESSION_MESSAGES
 from pimd_features.messaging.strangers import STRANGER_MESSAGES
@@ -91,6 +92,25 @@ async def test_who_was_acknowledged_directly_and_goes_away_is_not_left_alone_for
     await alice.say(bob, "lost on the way")
     await pass_time(alice, 4)
     alice.mesh.disconnect(bob.id)
+    await pass_time(alice, 16)
+    assert sent(alice, PUT_KIND)
+
+
+def looks(posting: Posting) -> bool:
+    return posting._next_look is not None
+
+
+async def test_nobody_looks_for_mailboxes_while_nothing_waits(party: MakeParty) -> None:
+    alice, bob, _ = await served(party)
+    await alice.say(bob, "hello")
+    await pass_time(alice, 4)
+    posting = alice.running._posting
+    assert looks(posting)
+    await alice.running.delete_all(NoParams())
+    posting._owing.clear()
+    await pass_time(alice, 4)
+    assert not looks(posting)
+    await alice.say(bob, "hello again")
     await pass_time(alice, 16)
     assert sent(alice, PUT_KIND)
 
