@@ -7,7 +7,7 @@ import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -93,6 +93,12 @@ def installed_candidates() -> list[Candidate]:
             seen.add(name)
             found += [Candidate(one.name, version, name, partial(_load, one), one) for one in _entries(dist, name)]
     return sorted(found, key=lambda candidate: (candidate.origin, candidate.name))
+
+
+@cache
+def installed_at_first() -> tuple[Candidate, ...]:
+    """As `installed_candidates` at the first call; for simulations, since reading all metadata takes longer than a small one."""
+    return tuple(installed_candidates())
 
 
 def _entries(dist: importlib.metadata.Distribution, name: str) -> Iterator[importlib.metadata.EntryPoint]:

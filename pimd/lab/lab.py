@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import tomlkit
 
 from pimd.app import feature_choice
-from pimd.assembly.choice import Candidate, builtin_candidates, installed_candidates
+from pimd.assembly.choice import Candidate, builtin_candidates, installed_at_first
 from pimd.assembly.known import known_features
 from pimd.assembly.plan import Plan
 from pimd.contract import Feature, PeerEntry
@@ -269,7 +269,7 @@ class Lab:
         if key not in self._plans:
             known = known_features()
             own = [Candidate(feature.name, "lab", "lab", _loader(feature)) for feature in self._features]
-            others = [one for one in (*builtin_candidates(known), *installed_candidates()) if one.name not in own_names]
+            others = [one for one in (*builtin_candidates(known), *installed_at_first()) if one.name not in own_names]
             self._plans[key] = Plan(choice, known, [*others, *own])
         return self._plans[key]
 

@@ -122,6 +122,11 @@ class Stream:
         next_seq = held[0].next_seq if held and isinstance(held[0], Gap) else 1
         return [Gap(None, next_seq), *past]
 
+    def forget(self) -> None:
+        """Drop what is held and remembered; called by the kit for tests, which looks for what a feature itself keeps."""
+        self._history.clear()
+        self._held = HeldEvents(self._bites)
+
     def _is_remembered(self, payload: BaseModel) -> bool:
         remembers = self.declared.remembers
         return self.declared.history > 0 and (remembers is None or remembers(payload))

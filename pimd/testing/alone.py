@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from pimd.assembly.assembly import Assembly
-from pimd.assembly.choice import installed_candidates
+from pimd.assembly.choice import installed_at_first
 from pimd.assembly.known import known_features
 from pimd.assembly.plugin_host import PluginHost
 from pimd.assembly.services import channel_of
@@ -143,10 +143,12 @@ class Alone:
         return self.lab.log_of(self.daemon)
 
     def forget_records(self) -> None:
-        """Empty what was sent and published so far; the log stays."""
+        """Empty what was sent and published so far, also what the daemon holds for subscribers; the log stays."""
         self.sent.clear()
         self.datagrams.clear()
         self.daemon.events.clear()
+        for stream in self.daemon.running_daemon.rpc.streams.all():
+            stream.forget()
 
     # --- what comes to it
 
@@ -268,7 +270,7 @@ def _needed(feature: Feature, beside: Iterable[Feature]) -> list[str]:
     """Names of the feature and of everything that it requires, itself last."""
     requires = {name: row.requires for name, row in known_features().items()}
     requires |= {one.name: one.requires for one in (*beside, feature)}
-    installed = {candidate.name: candidate for candidate in installed_candidates()}
+    installed = {candidate.name: candidate for candidate in installed_at_first()}
     found: dict[str, None] = {}
     waiting = [*(one.name for one in beside), feature.name]
     while waiting:
