@@ -102,12 +102,10 @@ def test_two_daemons_without_a_configuration_link_by_themselves(
         client.call("peers.subscribe")
         bob = daemon_in(other, "bob", **ON).start()
         bob_id = bob.node_id
-        seen = client.wait_for("discovered")["peer"]
-        assert (seen["node_id"], seen["address"], seen["mechanism"]) == (bob_id, "10.77.1.2:9100", "broadcast")
         until_linked(client, bob_id)
-        poll(
-            client, "peers.discovered", lambda rows: rows[0]["label_announced"] == "bob"
-        )  # his card comes after the link
+        seen = poll(client, "peers.discovered", bool)[0]
+        assert (seen["node_id"], seen["address"], seen["mechanism"]) == (bob_id, "10.77.1.2:9100", "broadcast")
+        assert seen["label_announced"] == "bob"
     write_and_wait(alice, bob, "found you")
     write_and_wait(bob, alice, "and I you")
 
@@ -176,8 +174,9 @@ def test_who_does_not_dial_relays_lists_them_and_links_when_it_is_asked_to(
         paired = client.call("peers.pair", {"node_id": bob_id, "trust": "persist"})
         assert (paired["node_id"], paired["state"], paired["static"]) == (bob_id, "active", True)
         assert client.wait_for("connected")["peer"]["node_id"] == bob_id
-    assert 'address = "10.77.1.2:9100"' in alice.config.read_text()
-    assert bob_id in alice.config.read_text()
+    decided = (alice.data_dir / "settings.json").read_text()
+    assert "10.77.1.2:9100" in decided
+    assert bob_id in decided
 
 
 @pytest.mark.system

@@ -313,6 +313,8 @@ def test_what_cannot_be_watched_is_said(shared_daemon: Daemon) -> None:
     assert "messages.event" in unknown.stderr
     assert alice.pim("watch", "logs", "[]").returncode == 2
     assert "min_level" in alice.pim("watch", "logs", '{"min_level": 1}').stderr
+    for on in (True, False):  # which is logged
+        alice.call("route.set_split_default", {"on": on})
     with running_pim(alice, "watch", "logs.event", '{"min_level": "info"}') as watcher:
         assert json.loads(next_line(watcher.stdout))["level"] in ("info", "warn", "error")
 

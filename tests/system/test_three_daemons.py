@@ -50,7 +50,7 @@ def test_a_message_crosses_a_relay_that_cannot_read_it_and_waits_while_the_relay
         assert relay.call("messages.list_conversations") == {"conversations": []}
 
         relay.kill()
-        until_state(at_alice, carol_id, "failed")
+        until_state(at_alice, carol_id, "connecting")
         waiting = at_alice.call("messages.send", {"peer_node_id": carol_id, "body": "while it was dead"})
         relay.start()
         until_delivered(at_alice, waiting["id"])
